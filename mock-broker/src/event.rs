@@ -1,0 +1,138 @@
+//! What a broker saw and did, as events: the laboratory's *evidence*.
+
+use std::net::SocketAddr;
+
+use rmq_remoting::observe::Name;
+use serde::Serialize;
+
+/// A request of one broker incarnation, numbered from 1 in the order of arrival.
+pub type RequestNumber = u64;
+
+/// What a send request carried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SendSeen {
+    /// The topic in the header.
+    pub topic: Name,
+    /// The queue id in the header.
+    pub queue: i32,
+    /// The broker name in the header (`n`), if sent.
+    pub broker_name: Option<Name>,
+    /// The unique key in the properties, if sent.
+    pub key: Option<Name>,
+    /// The sender's `KEYS` property, if sent.
+    pub keys: Option<Name>,
+    /// How many requests with this unique key this broker has read, this one included.
+    pub nth_of_key: u32,
+    /// sysFlag of the header.
+    pub sys_flag: i32,
+    /// Bytes of the body as it came.
+    pub body_len: u32,
+    /// CRC-32 of the body as it came. Zero for a compressed body: its bytes move with the
+    /// compressor's version and stay out of digests.
+    pub body_crc: u32,
+    /// CRC-32 of what must stay equal over all attempts of one message: user flag and property string.
+    pub envelope_crc: u32,
+}
+
+/// How a request left the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// An answer was written.
+    Answered {
+        /// The response code.
+        code: i32,
+    },
+    /// One-way: no answer is due.
+    NoAnswerDue,
+    /// A rule kept the broker silent.
+    Silent,
+    /// A rule closed the connection instead of answering.
+    Closed,
+}
+
+/// One thing that happened at a broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// The broker listens.
+    Listening {
+        /// The address.
+        at: SocketAddr,
+    },
+    /// A connection came in.
+    Accepted {
+        /// The client's address.
+        peer: SocketAddr,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// The client's address.
+        peer: SocketAddr,
+    },
+    /// A request was read.
+    Received {
+        /// Its number.
+        request: RequestNumber,
+        /// The connection, by the client's address.
+        peer: SocketAddr,
+        /// The request code.
+        code: i32,
+        /// The request id on that connection.
+        opaque: i32,
+        /// No answer wanted.
+        oneway: bool,
+        /// For sends: what it carried.
+        send: Option<SendSeen>,
+    },
+    /// A rule applies to a request.
+    Ruled {
+        /// The request.
+        request: RequestNumber,
+        /// The rule's name.
+        rule: Name,
+    },
+    /// A message was stored.
+    Stored {
+        /// The request it came with.
+        request: RequestNumber,
+        /// The topic.
+        topic: Name,
+        /// The queue.
+        queue: i32,
+        /// Its position in the queue.
+        offset: i64,
+        /// Its unique key (made by the broker when the sender gave none).
+        key: Name,
+        /// CRC-32 of the body as stored; zero for a compressed body.
+        body_crc: u32,
+    },
+    /// A request ended.
+    Ended {
+        /// The request.
+        request: RequestNumber,
+        /// How.
+        ending: Ending,
+    },
+    /// A topic was created.
+    TopicCreated {
+        /// The topic.
+        topic: Name,
+        /// Write queues.
+        write_queues: i32,
+        /// By a send (true) or by an administrator.
+        automatic: bool,
+    },
+    /// A registration with a name server ended.
+    Registered {
+        /// The name server's address.
+        name_server: Name,
+        /// Whether it was accepted.
+        accepted: bool,
+    },
+    /// The broker told a name server that it leaves.
+    Unregistered {
+        /// The name server's address.
+        name_server: Name,
+    },
+}

@@ -1,0 +1,3 @@
+//! A mock RocketMQ broker.
+
+pub mod event;

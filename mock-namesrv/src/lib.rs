@@ -1,0 +1,3 @@
+//! A mock RocketMQ name server.
+
+pub mod event;

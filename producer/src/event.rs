@@ -1,0 +1,339 @@
+//! What the producer did and why, as events. The observer adds the time.
+//!
+//! The same events serve metrics and logs in production and the trace in the laboratory. They are
+//! *testimony*: what the client says of itself. Servers and wire give the evidence.
+
+use std::sync::Arc;
+
+use rmq_remoting::event::{ConnectionNumber, Event as TransportEvent};
+use rmq_remoting::observe::Name;
+use serde::Serialize;
+
+/// A send of one producer, numbered from 1 in the order of the calls.
+pub type SendNumber = u64;
+/// A route lookup of one client, numbered from 1.
+pub type LookupNumber = u64;
+/// A published route of one client, numbered from 1.
+pub type SnapshotNumber = u64;
+
+/// How a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The caller waits for the outcome.
+    Sync,
+    /// A callback gets the outcome.
+    Async,
+    /// Nobody gets an outcome and the broker does not answer.
+    Oneway,
+}
+
+/// One queue of a topic: where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct QueueRef {
+    /// The broker's name, not its address.
+    pub broker: Name,
+    /// The queue id, from 0.
+    pub queue: i32,
+}
+
+/// Why a route was looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LookupReason {
+    /// A send found no usable route.
+    FirstSend,
+    /// The topic is unknown and the default topic's route is asked for.
+    DefaultTopic,
+    /// The periodic refresh.
+    Poll,
+    /// An attempt failed in a way that says the route may be old.
+    FailedAttempt,
+}
+
+/// How a lookup ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LookupEnd {
+    /// A route came and differs from the one in force.
+    Changed,
+    /// A route came and equals the one in force.
+    Unchanged,
+    /// The name server does not know the topic.
+    NotExist,
+    /// A name server answered with an error code.
+    Refused {
+        /// The response code.
+        code: i32,
+    },
+    /// A route came that cannot be used; the text says why.
+    Unusable(String),
+    /// No name server answered in time.
+    Unreachable,
+    /// No name server is configured.
+    NoNameServer,
+}
+
+/// The stage at which an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The broker's address is in no route.
+    Address,
+    /// The connection could not be opened.
+    Dial,
+    /// The request could not be encoded or written.
+    Write,
+    /// The request was written, and the connection was lost before the answer.
+    Lost,
+    /// No answer within the time the attempt had.
+    Silent,
+    /// The broker answered with an error code.
+    Refused,
+    /// The broker answered with something that cannot be understood.
+    Decode,
+    /// The broker accepted the message.
+    Accepted,
+    /// Another attempt of the same send ended it first.
+    Superseded,
+}
+
+/// How a send ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Stored by a broker.
+    Sent {
+        /// The attempt that succeeded.
+        attempt: u32,
+        /// Where it is stored.
+        at: QueueRef,
+        /// Its position in the queue.
+        offset: i64,
+        /// The response code: 0, or one of the stored-but-not-safe codes 10, 11, 12.
+        code: i32,
+    },
+    /// Written, without an answer expected (one-way).
+    Written,
+    /// Failed.
+    Failed(Failure),
+}
+
+/// The class of a failed send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// The message or the arguments are not acceptable; nothing was tried.
+    Invalid,
+    /// The producer is not running.
+    NotRunning,
+    /// The topic has no usable route.
+    NoRoute,
+    /// The name servers could not be asked in time.
+    RouteUnreachable,
+    /// No name server is configured.
+    NoNameServer,
+    /// Every attempt failed; the last one at this stage.
+    Attempts(Stage),
+    /// The deadline passed while an attempt was open.
+    Deadline,
+    /// No permit became free in time.
+    BackPressure,
+    /// The producer was stopped meanwhile.
+    Closed,
+}
+
+/// One thing the producer did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// The producer is ready to send.
+    Started {
+        /// Its group.
+        group: Name,
+    },
+    /// `stop` was called.
+    Stopping,
+    /// `stop` is done: nothing of this producer runs any more.
+    Stopped,
+    /// A send was called.
+    Call {
+        /// Its number.
+        send: SendNumber,
+        /// The topic.
+        topic: Name,
+        /// How.
+        mode: Mode,
+        /// Its whole time, in milliseconds.
+        timeout_ms: u64,
+        /// The queue the caller chose, if any.
+        pinned: Option<QueueRef>,
+    },
+    /// The message was built, once for all attempts.
+    Built {
+        /// The send.
+        send: SendNumber,
+        /// The message's unique key.
+        key: Name,
+        /// The bytes of the body as the caller gave it.
+        body_len: u32,
+        /// CRC-32 of the body as the caller gave it.
+        body_crc: u32,
+    },
+    /// A lookup started.
+    Lookup {
+        /// Its number.
+        lookup: LookupNumber,
+        /// The topic asked for.
+        topic: Name,
+        /// Why.
+        reason: LookupReason,
+    },
+    /// A lookup asks a name server.
+    NameServerChosen {
+        /// The lookup.
+        lookup: LookupNumber,
+        /// The server's address.
+        server: Name,
+    },
+    /// A lookup ended.
+    LookupEnded {
+        /// The lookup.
+        lookup: LookupNumber,
+        /// How.
+        end: LookupEnd,
+    },
+    /// A route is in force from now on.
+    Snapshot {
+        /// Its number.
+        snapshot: SnapshotNumber,
+        /// The topic.
+        topic: Name,
+        /// The lookup it came from.
+        lookup: LookupNumber,
+        /// The writable queues, in rotation order.
+        queues: Arc<[QueueRef]>,
+        /// The masters' addresses, by broker name.
+        addresses: Arc<[(Name, Name)]>,
+    },
+    /// An attempt started.
+    Attempt {
+        /// The send.
+        send: SendNumber,
+        /// Its number within the send, from 1.
+        number: u32,
+        /// The route it was chosen from.
+        snapshot: SnapshotNumber,
+        /// Where it goes.
+        to: QueueRef,
+        /// The broker's address, if known.
+        address: Option<Name>,
+        /// Its share of the time, in milliseconds: after that it may be overtaken.
+        budget_ms: u64,
+        /// The brokers this choice avoided.
+        avoided: Vec<Name>,
+    },
+    /// The attempt's request has an id on a connection.
+    Requested {
+        /// The send.
+        send: SendNumber,
+        /// The attempt.
+        number: u32,
+        /// The connection.
+        connection: ConnectionNumber,
+        /// The request id.
+        opaque: i32,
+    },
+    /// The attempt's share is used up; the next attempt starts while it stays open.
+    Overtaken {
+        /// The send.
+        send: SendNumber,
+        /// The attempt.
+        number: u32,
+        /// Tokens left in the bucket, in tenths, after this one was taken.
+        tokens_left: u32,
+    },
+    /// An attempt ended.
+    AttemptEnded {
+        /// The send.
+        send: SendNumber,
+        /// The attempt.
+        number: u32,
+        /// At which stage.
+        stage: Stage,
+        /// The response code, where a broker answered.
+        code: Option<i32>,
+        /// How long it took, in milliseconds.
+        after_ms: u64,
+    },
+    /// A send ended: exactly one for each `Call` that was not cancelled.
+    Done {
+        /// The send.
+        send: SendNumber,
+        /// How.
+        outcome: Outcome,
+        /// Milliseconds since the call.
+        after_ms: u64,
+    },
+    /// The caller dropped the send's future.
+    Cancelled {
+        /// The send.
+        send: SendNumber,
+    },
+    /// The callback of an async send returned.
+    Callback {
+        /// The send.
+        send: SendNumber,
+    },
+    /// A broker is avoided for some time.
+    Health {
+        /// The broker.
+        broker: Name,
+        /// For how long from now, in milliseconds.
+        for_ms: u64,
+        /// What made it so: the stage of an attempt, `Accepted` for a slow success.
+        reason: Stage,
+    },
+    /// The name-server list is this from now on.
+    NameServers {
+        /// The addresses.
+        servers: Arc<[Name]>,
+    },
+    /// A heartbeat was answered (`code`), or not (`None`).
+    Beat {
+        /// The broker's address.
+        broker: Name,
+        /// The response code.
+        code: Option<i32>,
+    },
+    /// A broker announced its shutdown on a connection (code 1500).
+    Drain {
+        /// The broker's address.
+        broker: Name,
+    },
+    /// A request was repeated on a fresh connection because its broker drains.
+    Resend {
+        /// The send.
+        send: SendNumber,
+        /// The attempt.
+        number: u32,
+    },
+    /// A background task ended by a panic and was started again.
+    TaskPanicked {
+        /// The task's name.
+        task: String,
+    },
+    /// Sizes of tables at a quiet point.
+    Gauges {
+        /// Requests waiting for an answer.
+        pending: u32,
+        /// Sends not completed.
+        open_sends: u32,
+        /// Topics known.
+        topics: u32,
+        /// Connections open.
+        connections: u32,
+    },
+    /// What a connection did.
+    Transport(TransportEvent),
+}

@@ -1,0 +1,3 @@
+//! A RocketMQ producer.
+
+pub mod event;

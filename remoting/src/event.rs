@@ -1,0 +1,109 @@
+//! What a connection of a client did, as events. The observer adds the time.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use crate::observe::Name;
+
+/// A connection of one client, numbered from 1 in the order the dials started.
+pub type ConnectionNumber = u64;
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloseCause {
+    /// The peer closed its side (FIN).
+    PeerClosed,
+    /// The connection broke: reset, timed out, or another I/O error.
+    Broken,
+    /// The peer sent bytes that are no frame (`spec/wire-and-servers.md` 1.7).
+    BadFrame,
+    /// Nothing was read or written for the idle limit.
+    Idle,
+    /// The peer announced its shutdown and a fresh connection took over.
+    Drained,
+    /// The policy closes a connection whose call timed out.
+    CallTimedOut,
+    /// This client was stopped, or the peer's address left every route.
+    Stopped,
+}
+
+/// Why a dial failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DialFailure {
+    /// Nobody listens there.
+    Refused,
+    /// No answer within the dial timeout.
+    TimedOut,
+    /// The address cannot be understood or resolved, or another I/O error.
+    Other,
+}
+
+/// One thing that happened on a client's connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A dial started.
+    Dial {
+        /// Its number, which the connection keeps.
+        connection: ConnectionNumber,
+        /// The address dialled.
+        to: Name,
+    },
+    /// A dial ended without a connection.
+    DialFailed {
+        /// The dial's number.
+        connection: ConnectionNumber,
+        /// The address dialled.
+        to: Name,
+        /// Why.
+        cause: DialFailure,
+    },
+    /// A dial succeeded.
+    Opened {
+        /// The dial's number.
+        connection: ConnectionNumber,
+        /// The address dialled.
+        to: Name,
+        /// This end. Together with `peer` it joins this event to the peer's evidence.
+        local: SocketAddr,
+        /// The other end.
+        peer: SocketAddr,
+    },
+    /// A connection ended.
+    Closed {
+        /// Its number.
+        connection: ConnectionNumber,
+        /// The address dialled.
+        to: Name,
+        /// Why.
+        cause: CloseCause,
+        /// Requests that were still waiting for their answer; each fails at once.
+        pending: u32,
+    },
+    /// A request's last byte was given to the machine.
+    Written {
+        /// The connection.
+        connection: ConnectionNumber,
+        /// The request's id.
+        opaque: i32,
+    },
+    /// An answer completed its request.
+    Reply {
+        /// The connection.
+        connection: ConnectionNumber,
+        /// The request's id.
+        opaque: i32,
+        /// The response code.
+        code: i32,
+    },
+    /// An answer matched no open request: late, doubled or unknown.
+    Late {
+        /// The connection.
+        connection: ConnectionNumber,
+        /// The id that matched nothing.
+        opaque: i32,
+    },
+}

@@ -1,0 +1,5 @@
+//! The production host.
+
+/// The machine a production process runs on.
+#[derive(Debug)]
+pub struct TokioHost;

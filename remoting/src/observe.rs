@@ -1,0 +1,25 @@
+//! How a program that embeds the producer or a mock sees what happens inside.
+//!
+//! Each crate has its own event type; all of them are owned values with interned names, so that
+//! making one costs no formatting. An event carries no time: whoever observes it knows the clock.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// An interned name: topic, broker name, address. Cloning it copies a pointer.
+pub type Name = Arc<str>;
+
+/// Receives events. Called inline by the code that made the event, so it must be quick, must not
+/// block, and must not call back into the component that is observed.
+pub trait Observer<E>: fmt::Debug + Send + Sync + 'static {
+    /// One thing that happened.
+    fn on(&self, event: E);
+}
+
+/// Ignores everything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl<E> Observer<E> for Silent {
+    fn on(&self, _event: E) {}
+}
