@@ -1,1 +1,4 @@
 //! The laboratory.
+
+pub mod fault;
+pub mod scenario;

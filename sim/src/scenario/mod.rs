@@ -1,0 +1,165 @@
+//! A scenario: everything that a run depends on but its seed.
+//!
+//! One plain value, made from a file, by the simulation library or
+//! by a generator. It says which nodes there are, how the network behaves, what is sent, what goes
+//! wrong, and what a person expects to happen. No knob is drawn at random and no fault is on by
+//! default: an empty scenario is a healthy cluster on a network with a latency of 1 ms.
+
+use rmq_remoting::observe::Name;
+use serde::Serialize;
+
+use crate::fault::Fault;
+
+/// A scenario, checked: every name in it exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Scenario {
+    /// What the run is called: the file's name without its folder.
+    pub name: String,
+    /// How long the run lasts, in virtual seconds. Sends that are open then end first.
+    pub seconds: u64,
+    /// The servers.
+    pub cluster: ClusterPlan,
+    /// The network between all nodes.
+    pub network: NetworkPlan,
+    /// The producers, in the order of their names.
+    pub producers: Vec<ProducerPlan>,
+    /// What is sent.
+    pub workloads: Vec<Workload>,
+    /// What goes wrong, in plan order.
+    pub faults: Vec<Fault>,
+    /// What must come out.
+    pub expect: Expect,
+}
+
+/// The servers of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClusterPlan {
+    /// How many name servers: `ns-1`, `ns-2` …
+    pub name_servers: u32,
+    /// The masters' names.
+    pub brokers: Vec<Name>,
+    /// The server version whose behaviour the brokers show.
+    pub profile: String,
+    /// Topics that exist from the start: name and write queues on each broker.
+    pub topics: Vec<(Name, i32)>,
+}
+
+/// The network of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct NetworkPlan {
+    /// One way, in milliseconds.
+    pub latency_ms: u64,
+    /// At most so much more, drawn by link, direction and millisecond.
+    pub jitter_ms: u64,
+    /// The order of tasks that are ready in one millisecond.
+    pub ready_order: Order,
+}
+
+/// The order of tasks that are ready in one millisecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// First woken, first polled.
+    Fifo,
+    /// Drawn from the seed.
+    Seeded,
+}
+
+/// A producer of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProducerPlan {
+    /// Its node's name.
+    pub name: Name,
+    /// Its producer group.
+    pub group: String,
+    /// Where its policy comes from.
+    pub policy: PolicySource,
+    /// Another send timeout than the policy's.
+    pub timeout_ms: Option<u64>,
+    /// Another number of retries than the policy's.
+    pub retries: Option<u32>,
+    /// The rotation of each topic starts at this queue instead of a drawn one.
+    pub first_queue: Option<u32>,
+    /// The first name server asked, from 0, instead of a drawn one.
+    pub first_name_server: Option<u32>,
+}
+
+/// Where a policy comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicySource {
+    /// The default policy.
+    Strict,
+    /// As the Java client 5.3 behaves.
+    Java53,
+    /// A file's text.
+    Text {
+        /// The file.
+        file: String,
+        /// What was in it.
+        text: String,
+    },
+}
+
+/// How a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SendMode {
+    /// The caller waits for the outcome.
+    Sync,
+    /// A callback gets the outcome.
+    Async,
+    /// Nobody gets an outcome.
+    Oneway,
+}
+
+/// A row of sends by one producer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Workload {
+    /// The producer.
+    pub producer: Name,
+    /// The topic.
+    pub topic: Name,
+    /// How.
+    pub mode: SendMode,
+    /// How many.
+    pub sends: u64,
+    /// From one send to the next, in milliseconds. A sync send that takes longer delays the next.
+    pub every_ms: u64,
+    /// When the first send is made.
+    pub start_ms: u64,
+    /// The size of each body, in bytes.
+    pub body_bytes: usize,
+    /// A queue every send is pinned to.
+    pub pinned: Option<(Name, i32)>,
+}
+
+/// What a person expects of the scenario. `None`: anything goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Expect {
+    /// Sends that ended well.
+    pub ok: Option<Bound>,
+    /// Sends that failed.
+    pub failed: Option<Bound>,
+    /// All attempts together.
+    pub attempts: Option<Bound>,
+    /// The most attempts of one send.
+    pub max_attempts: Option<Bound>,
+    /// The longest send, in milliseconds.
+    pub max_send_ms: Option<Bound>,
+    /// Stored copies beyond the first of each message.
+    pub copies: Option<Bound>,
+    /// Messages stored, each counted once.
+    pub stored: Option<Bound>,
+    /// Attempts overtaken.
+    pub overtaken: Option<Bound>,
+}
+
+/// A figure, or a range of figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Bound {
+    /// At least.
+    pub min: u64,
+    /// At most.
+    pub max: u64,
+}
