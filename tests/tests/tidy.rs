@@ -1,0 +1,243 @@
+//! House rules that clippy cannot say, as tests: style and determinism as facts, not wishes.
+//!
+//! Each rule returns the places that break it, so that the test of the rule can also show a text
+//! which it rejects.
+
+use rmq_tests::{Source, sources, workspace};
+
+/// Fails with the list of the places that break a rule.
+fn assert_none(rule: &str, broken: &[String]) {
+    assert!(broken.is_empty(), "{rule}:\n  {}", broken.join("\n  "));
+}
+
+fn over_all(rule: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
+    sources().iter().flat_map(rule).collect()
+}
+
+fn sample(path: &str, text: &str) -> Source {
+    Source {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    }
+}
+
+fn longer_than(limit: usize, source: &Source) -> Vec<String> {
+    let lines = source.text.lines().count();
+    if lines > limit {
+        vec![format!("{}: {lines} lines", source.path)]
+    } else {
+        Vec::new()
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_600_lines() {
+    assert_none(
+        "split by what a reader looks for",
+        &over_all(|s| longer_than(600, s)),
+    );
+    assert_eq!(
+        longer_than(2, &sample("a.rs", "1\n2\n3\n")),
+        ["a.rs: 3 lines"]
+    );
+}
+
+fn without_module_doc(source: &Source) -> Vec<String> {
+    let first = source
+        .text
+        .lines()
+        .find(|line| !line.starts_with("#!["))
+        .unwrap_or_default();
+    if first.starts_with("//!") {
+        Vec::new()
+    } else {
+        vec![source.path.clone()]
+    }
+}
+
+#[test]
+fn every_file_opens_with_why_it_exists() {
+    assert_none(
+        "open the file with a //! comment",
+        &over_all(without_module_doc),
+    );
+    assert_eq!(
+        without_module_doc(&sample("a.rs", "use std::fs;\n")),
+        ["a.rs"]
+    );
+}
+
+/// The places where one of `words` occurs in code, in files that `concerns` chooses.
+fn words(source: &Source, concerns: impl Fn(&str) -> bool, words: &[&str]) -> Vec<String> {
+    if !concerns(&source.path) {
+        return Vec::new();
+    }
+    let holds = |line: &str, word: &str| {
+        line.match_indices(word).any(|(at, _)| {
+            let before = line[..at].chars().next_back();
+            !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+        })
+    };
+    source
+        .code_lines()
+        .filter_map(|(at, line)| {
+            let word = words.iter().find(|word| holds(line, word))?;
+            Some(format!("{}:{at}: {word}", source.path))
+        })
+        .collect()
+}
+
+/// This file names what it bans.
+fn not_this_file(path: &str) -> bool {
+    path != "tests/tests/tidy.rs"
+}
+
+fn unbiased_selects(source: &Source) -> Vec<String> {
+    let lines: Vec<&str> = source.text.lines().collect();
+    let opens = |line: &str| line.contains("select! {") && !line.trim_start().starts_with("//");
+    lines
+        .iter()
+        .enumerate()
+        .filter(|(at, line)| {
+            opens(line)
+                && lines
+                    .get(at + 1)
+                    .is_none_or(|next| next.trim() != "biased;")
+        })
+        .map(|(at, _)| format!("{}:{}", source.path, at + 1))
+        .collect()
+}
+
+#[test]
+fn every_select_is_biased() {
+    let broken = over_all(|s| {
+        if not_this_file(&s.path) {
+            unbiased_selects(s)
+        } else {
+            vec![]
+        }
+    });
+    assert_none("an unbiased select! draws from a hidden generator", &broken);
+    assert_eq!(
+        unbiased_selects(&sample("a.rs", "select! {\n  x = y => {}\n}")),
+        ["a.rs:1"]
+    );
+}
+
+#[test]
+fn nothing_waits_on_a_type_with_a_random_order() {
+    let banned = [
+        "futures::select!",
+        "StreamMap",
+        "tokio::sync::watch",
+        "rand::rng(",
+        "uuid::",
+    ];
+    assert_none("replay", &over_all(|s| words(s, not_this_file, &banned)));
+    assert_eq!(
+        words(&sample("a.rs", "let x: StreamMap;"), |_| true, &banned).len(),
+        1
+    );
+}
+
+#[test]
+fn the_simulator_computes_with_integers_only() {
+    // Rates for people may be floats: nothing of these files is simulated or digested.
+    let simulated = |path: &str| {
+        path.starts_with("sim/src/")
+            && !["sim/src/bench", "sim/src/bin/", "sim/src/cli"]
+                .iter()
+                .any(|p| path.starts_with(p))
+    };
+    let banned = ["f32", "f64"];
+    assert_none(
+        "libm and minor versions move results",
+        &over_all(|s| words(s, simulated, &banned)),
+    );
+    assert_eq!(
+        words(&sample("sim/src/a.rs", "x as f64"), simulated, &banned).len(),
+        1
+    );
+}
+
+#[test]
+fn no_state_lives_in_statics() {
+    let ours = |path: &str| not_this_file(path) && !path.contains("/bench");
+    let banned = [
+        "static mut ",
+        "static ref ",
+        "OnceLock<",
+        "LazyLock<",
+        "OnceCell<",
+        "lazy_static!",
+    ];
+    assert_none(
+        "process-wide state hangs off a Client",
+        &over_all(|s| words(s, ours, &banned)),
+    );
+    assert_eq!(
+        words(&sample("a.rs", "static mut N: u8 = 0;"), |_| true, &banned).len(),
+        1
+    );
+}
+
+#[test]
+fn no_lint_is_switched_off_silently() {
+    let banned = ["#[allow(", "#![allow("];
+    let broken = over_all(|s| {
+        if !not_this_file(&s.path) {
+            return Vec::new();
+        }
+        s.code_lines()
+            .filter(|(_, line)| banned.iter().any(|word| line.contains(word)))
+            .map(|(at, _)| format!("{}:{at}", s.path))
+            .collect()
+    });
+    assert_none("use #[expect(lint, reason = \"…\")]", &broken);
+    let bare = over_all(|s| {
+        let text = &s.text;
+        text.match_indices("[expect(")
+            .filter(|(at, _)| {
+                not_this_file(&s.path) && {
+                    let attribute = &text[*at..];
+                    let end = attribute.find(")]").unwrap_or(attribute.len());
+                    !attribute[..end].contains("reason")
+                }
+            })
+            .map(|(at, _)| format!("{}:{}", s.path, text[..at].lines().count()))
+            .collect()
+    });
+    assert_none("an expectation needs its reason", &bare);
+}
+
+/// The workspace crates that `manifest` depends on outside its dev-dependencies.
+fn own_dependencies(manifest: &str) -> Vec<&str> {
+    let normal = manifest
+        .split("[dev-dependencies]")
+        .next()
+        .unwrap_or_default();
+    normal
+        .lines()
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| name.starts_with("rmq-"))
+        .collect()
+}
+
+#[test]
+fn crates_depend_downwards_only() {
+    let allowed: [(&str, &[&str]); 4] = [
+        ("remoting", &[]),
+        ("producer", &["rmq-remoting"]),
+        ("mock-namesrv", &["rmq-remoting"]),
+        ("mock-broker", &["rmq-remoting"]),
+    ];
+    for (member, allowed) in allowed {
+        let path = workspace().join(member).join("Cargo.toml");
+        let manifest = std::fs::read_to_string(&path).expect("a member has a manifest");
+        assert_eq!(own_dependencies(&manifest), allowed, "{member}");
+    }
+    assert_eq!(
+        own_dependencies("[dependencies]\nrmq-sim.workspace = true\n"),
+        ["rmq-sim"]
+    );
+}
