@@ -2,3 +2,5 @@
 
 pub mod fault;
 pub mod scenario;
+pub mod trace;
+pub mod verdict;

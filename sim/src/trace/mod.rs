@@ -1,0 +1,17 @@
+//! What happened in a run, in one list, and the views of it.
+//!
+//! A run's only memory is its trace. Judges read it, digests fold it, people read its short form;
+//! nothing looks into a component to find out what it did. That is what makes a run repeatable,
+//! comparable and explainable from a file.
+//!
+//! - [`record`]: the list itself: who did what, when, and the header of facts about the run.
+//! - [`recorder`]: the observers that fill it while the run goes on.
+
+pub mod record;
+pub mod recorder;
+
+pub use record::{
+    End, Form, Header, NodeId, NodeInfo, NodeKind, PolicyFacts, Record, Trace, Waiting, What,
+    WorkEvent, WorkResult,
+};
+pub use recorder::Recorder;

@@ -1,0 +1,308 @@
+//! The trace of a run: the facts of its header, and one record for each thing that happened.
+//!
+//! Every judgement about a run is made from these values and from nothing else, so they say
+//! everything a judge needs: the topology and the policy stand in the header, faults and the
+//! workload write records as the components do.
+
+use rmq_mock_broker::event::Event as BrokerEvent;
+use rmq_mock_namesrv::event::Event as NameServerEvent;
+use rmq_producer::event::{Event as ProducerEvent, Mode};
+use rmq_remoting::observe::Name;
+use serde::Serialize;
+
+use crate::fault::FaultEvent;
+
+/// A node of the run: an index into [`Header::nodes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct NodeId(pub u16);
+
+impl NodeId {
+    /// The laboratory itself: faults without a place of their own, and phases of the run.
+    pub const LAB: NodeId = NodeId(u16::MAX);
+
+    /// The index into a table with one entry per node.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeKind {
+    /// A process with one producer (and its client).
+    Producer,
+    /// A name server.
+    NameServer,
+    /// A broker.
+    Broker,
+}
+
+/// One node of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeInfo {
+    /// Its name in the scenario: `p1`, `ns-1`, `broker-a`.
+    pub name: Name,
+    /// What it is.
+    pub kind: NodeKind,
+    /// The address it listens at when the run starts, as `ip:port`; none for a producer.
+    pub address: Option<Name>,
+}
+
+/// Which of two forms of an invariant applies: follows from the policy of the scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// What this producer promises.
+    Strict,
+    /// What the client that the policy imitates promises.
+    Parity,
+}
+
+/// What the judges must know of one producer's policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyFacts {
+    /// The producer.
+    pub node: NodeId,
+    /// The form of the invariants.
+    pub form: Form,
+    /// Attempts of a sync send, the first one included.
+    pub attempts_sync: u32,
+    /// Attempts of an async send, the first one included.
+    pub attempts_async: u32,
+    /// The share of time of an attempt that is not the last, in milliseconds, for a send with
+    /// [`timeout_ms`](Self::timeout_ms); the whole time where attempts are not overtaken.
+    pub share_ms: u64,
+    /// The producer's send timeout, in milliseconds.
+    pub timeout_ms: u64,
+    /// A late success of an overtaken attempt completes the send.
+    pub overtaken_accepted: bool,
+    /// How late the policy may find a timeout of an async send (a periodic scan and its grace).
+    pub scan_ms: u64,
+    /// The deadline covers the route lookup, the dial and all attempts.
+    pub deadline_covers_all: bool,
+    /// Response codes after which a sync send tries again.
+    pub retry_codes_sync: Vec<i32>,
+    /// Response codes after which an async send tries again.
+    pub retry_codes_async: Vec<i32>,
+    /// A retry leaves the broker of the attempt before it, while there is another.
+    pub avoids_last: bool,
+    /// A retry leaves every broker that failed in this send, while there is another.
+    pub avoids_all_failed: bool,
+    /// A retry chooses a new queue id with the new broker.
+    pub retargets_queue: bool,
+    /// Brokers are avoided because of earlier sends.
+    pub health_table: bool,
+    /// The period of the route refresh, in milliseconds.
+    pub poll_ms: u64,
+    /// The period of heartbeats, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// The time limit of one name-server call, in milliseconds.
+    pub name_server_timeout_ms: u64,
+    /// Queues of a topic made from the default topic's route, at most.
+    pub default_topic_queues: u32,
+    /// The stated limit of `stop`, in milliseconds.
+    pub stop_ms: u64,
+}
+
+impl PolicyFacts {
+    /// Attempts that a send of this mode may make.
+    pub fn attempts(&self, mode: Mode) -> u32 {
+        match mode {
+            Mode::Sync => self.attempts_sync,
+            Mode::Async => self.attempts_async,
+            Mode::Oneway => 1,
+        }
+    }
+}
+
+/// What is known of a run before it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Header {
+    /// The scenario's name.
+    pub scenario: Name,
+    /// The seed.
+    pub seed: u64,
+    /// The engine: `event`, `turmoil` or `tcp`.
+    pub engine: Name,
+    /// The policy's name.
+    pub policy: Name,
+    /// Every node; the index is its [`NodeId`].
+    pub nodes: Vec<NodeInfo>,
+    /// The policy of each producer.
+    pub policies: Vec<PolicyFacts>,
+    /// The slack ε of every bound, in milliseconds: scheduling and a round trip.
+    pub slack_ms: u64,
+    /// The longest round trip of the network without faults, in milliseconds.
+    pub round_trip_ms: u64,
+    /// The run's length, in milliseconds.
+    pub horizon_ms: u64,
+}
+
+impl Header {
+    /// The node's name; the laboratory's own records are `lab`'s.
+    pub fn name(&self, node: NodeId) -> &str {
+        self.nodes
+            .get(node.index())
+            .map_or("lab", |info| &*info.name)
+    }
+
+    /// The node called `name`.
+    pub fn node(&self, name: &str) -> Option<NodeId> {
+        let index = self.nodes.iter().position(|info| &*info.name == name)?;
+        u16::try_from(index).ok().map(NodeId)
+    }
+
+    /// All nodes of a kind, in the order of the header.
+    pub fn of_kind(&self, kind: NodeKind) -> impl Iterator<Item = NodeId> {
+        (0u16..)
+            .zip(&self.nodes)
+            .filter(move |(_, info)| info.kind == kind)
+            .map(|(index, _)| NodeId(index))
+    }
+
+    /// The policy of a producer.
+    pub fn policy(&self, producer: NodeId) -> Option<&PolicyFacts> {
+        self.policies.iter().find(|facts| facts.node == producer)
+    }
+}
+
+/// What the caller of a producer did and got: evidence of the outcome, from outside the producer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkEvent {
+    /// A send is called. `keys` is the message's `KEYS` property and unique in the run.
+    Called {
+        /// Identifies the send.
+        keys: Name,
+        /// The topic.
+        topic: Name,
+        /// How.
+        mode: Mode,
+        /// CRC-32 of the body.
+        body_crc: u32,
+    },
+    /// The send returned, or its callback was called.
+    Returned {
+        /// Identifies the send.
+        keys: Name,
+        /// What the caller got.
+        result: WorkResult,
+    },
+    /// The caller dropped the send's future.
+    Dropped {
+        /// Identifies the send.
+        keys: Name,
+    },
+    /// `stop` was called.
+    StopCalled,
+    /// `stop` returned.
+    StopReturned,
+    /// All faults ended and the cluster is healed: from now on progress is demanded.
+    Healed,
+}
+
+/// What the caller of a send got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkResult {
+    /// Success.
+    Sent {
+        /// The unique key the producer gave the message.
+        key: Name,
+        /// The broker's name.
+        broker: Name,
+        /// The queue.
+        queue: i32,
+        /// The position in the queue.
+        offset: i64,
+    },
+    /// Success of a one-way send.
+    Written,
+    /// An error.
+    Failed,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// Testimony of a producer.
+    Producer(ProducerEvent),
+    /// Evidence of a broker.
+    Broker(BrokerEvent),
+    /// Evidence of a name server.
+    NameServer(NameServerEvent),
+    /// A fault begins or ends.
+    Fault(FaultEvent),
+    /// What the caller did and got.
+    Work(WorkEvent),
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// Virtual milliseconds since the start of the run.
+    pub ms: u64,
+    /// Where.
+    pub node: NodeId,
+    /// What.
+    pub what: What,
+}
+
+/// A task that waits when the run ends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Waiting {
+    /// Its node.
+    pub node: NodeId,
+    /// Its name.
+    pub task: Name,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The workload completed and everything was stopped.
+    Finished,
+    /// The horizon came while these were waiting.
+    Horizon {
+        /// Who waits.
+        waiting: Vec<Waiting>,
+    },
+    /// Nothing can ever run again while these wait.
+    Deadlock {
+        /// Who waits.
+        waiting: Vec<Waiting>,
+    },
+    /// One instant did not become quiet.
+    Livelock {
+        /// The node polled last.
+        node: NodeId,
+        /// Its task.
+        task: Name,
+    },
+    /// The limit of events was reached.
+    EventLimit,
+    /// A task panicked. The message is for people: it is in no digest.
+    Panicked {
+        /// The node.
+        node: NodeId,
+        /// The task.
+        task: Name,
+        /// The panic's message.
+        message: String,
+    },
+}
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trace {
+    /// What was known before.
+    pub header: Header,
+    /// What happened, in order.
+    pub records: Vec<Record>,
+    /// How it ended.
+    pub end: End,
+}

@@ -1,0 +1,132 @@
+//! Fills a trace while the run goes on.
+//!
+//! One recorder belongs to one run. Each node gets an observer of it; the observer adds the
+//! virtual time and the node's number. Once sealed it takes nothing more, so that what teardown
+//! does (futures dropped in an order of its own) can never reach a trace or a digest.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rmq_mock_broker::event::Event as BrokerEvent;
+use rmq_mock_namesrv::event::Event as NameServerEvent;
+use rmq_producer::event::Event as ProducerEvent;
+use rmq_remoting::observe::Observer;
+use tokio::time::Instant;
+
+use super::record::{NodeId, Record, What};
+
+/// Collects the records of one run. Cloning it shares it.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    start: Instant,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    records: Vec<Record>,
+    sealed: bool,
+}
+
+impl Recorder {
+    /// A recorder for a run that starts now, on Tokio's clock (paused or not).
+    pub fn start() -> Self {
+        let kept = Kept {
+            records: Vec::with_capacity(2048),
+            sealed: false,
+        };
+        Recorder {
+            start: Instant::now(),
+            kept: Arc::new(Mutex::new(kept)),
+        }
+    }
+
+    /// Milliseconds since the start of the run.
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Adds a record of `node`, now. After [`seal`](Self::seal) it does nothing.
+    pub fn push(&self, node: NodeId, what: impl Into<What>) {
+        let ms = self.now_ms();
+        let mut kept = self.kept.lock();
+        if !kept.sealed {
+            kept.records.push(Record {
+                ms,
+                node,
+                what: what.into(),
+            });
+        }
+    }
+
+    /// Ends the recording and takes the records. Call it before anything is torn down.
+    pub fn seal(&self) -> Vec<Record> {
+        let mut kept = self.kept.lock();
+        kept.sealed = true;
+        std::mem::take(&mut kept.records)
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.kept.lock().records.len()
+    }
+
+    /// Whether there is no record yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The observer of one node, for whatever event type the node makes.
+    pub fn observer(&self, node: NodeId) -> Arc<NodeObserver> {
+        Arc::new(NodeObserver {
+            recorder: self.clone(),
+            node,
+        })
+    }
+}
+
+/// Observes one node for a [`Recorder`].
+#[derive(Debug)]
+pub struct NodeObserver {
+    recorder: Recorder,
+    node: NodeId,
+}
+
+impl Observer<ProducerEvent> for NodeObserver {
+    fn on(&self, event: ProducerEvent) {
+        self.recorder.push(self.node, What::Producer(event));
+    }
+}
+
+impl Observer<BrokerEvent> for NodeObserver {
+    fn on(&self, event: BrokerEvent) {
+        self.recorder.push(self.node, What::Broker(event));
+    }
+}
+
+impl Observer<NameServerEvent> for NodeObserver {
+    fn on(&self, event: NameServerEvent) {
+        self.recorder.push(self.node, What::NameServer(event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::WorkEvent;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_carries_the_virtual_time_and_a_sealed_recorder_takes_no_more() {
+        let recorder = Recorder::start();
+        recorder.push(NodeId(3), What::Work(WorkEvent::StopCalled));
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        recorder.push(NodeId(3), What::Work(WorkEvent::StopReturned));
+        let records = recorder.seal();
+        recorder.push(NodeId(3), What::Work(WorkEvent::StopCalled));
+        assert_eq!(
+            records.iter().map(|record| record.ms).collect::<Vec<_>>(),
+            [0, 250]
+        );
+        assert!(recorder.is_empty());
+    }
+}
