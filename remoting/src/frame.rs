@@ -1,0 +1,253 @@
+//! Frames: where one command ends and the next begins.
+//!
+//! A frame is a length, the form and length of its header, the header and a body. Everything a
+//! peer may get wrong here ends that connection and nothing else, so each fault is a value with a
+//! name and no input makes the decoder panic.
+
+use bytes::{Buf, BufMut, BytesMut};
+use thiserror::Error;
+
+use crate::command::{Command, ExtFields, HeaderForm, Language, Text};
+use crate::header::{EncodeHeader, binary, json};
+
+/// The longest frame that passes, with its length prefix.
+pub const MAX_FRAME: usize = 16_777_216;
+
+/// Length prefix, and the word of form and header length.
+const PREFIX: usize = 4;
+const START: usize = 8;
+
+/// Cuts a stream of bytes into commands.
+///
+/// After an error the stream has no meaning any more: close it.
+#[derive(Debug, Default)]
+pub struct FrameDecoder {
+    /// How many commands came without an opaque. They get numbers down from −1: a client counts
+    /// up from 0 and would have to wrap before it reached them.
+    anonymous: i32,
+}
+
+impl FrameDecoder {
+    /// A decoder for a new connection.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next whole frame from the input, or nothing while it is incomplete.
+    ///
+    /// # Errors
+    /// The bytes are no frame.
+    pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Command>, FrameError> {
+        let Some(prefix) = input.first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
+        let total = i32::from_be_bytes(*prefix);
+        let length = usize::try_from(total)
+            .ok()
+            .filter(|&length| length <= MAX_FRAME - PREFIX)
+            .ok_or(FrameError::Length { total })?;
+        if length < START - PREFIX {
+            return Err(FrameError::Length { total });
+        }
+        if input.len() < PREFIX + length {
+            return Ok(None);
+        }
+        let mut frame = input.split_to(PREFIX + length);
+        frame.advance(PREFIX);
+        self.command(frame).map(Some)
+    }
+
+    /// Reads a frame without its length prefix.
+    fn command(&mut self, mut frame: BytesMut) -> Result<Command, FrameError> {
+        let word = frame.get_u32();
+        let size = (word & 0x00ff_ffff) as usize;
+        if size > frame.len() {
+            return Err(FrameError::HeaderLength {
+                header: size,
+                frame: frame.len(),
+            });
+        }
+        let (form, parsed) = match word >> 24 {
+            0 => (HeaderForm::Json, json::read(&mut frame[..size])?),
+            1 => (HeaderForm::Rocketmq, binary::read(&frame[..size])?),
+            serialize => return Err(FrameError::Form { serialize }),
+        };
+        let mut body = frame.freeze();
+        let header = body.split_to(size);
+        let opaque = parsed.opaque.unwrap_or_else(|| {
+            self.anonymous = self.anonymous.wrapping_sub(1);
+            self.anonymous
+        });
+        let remark = parsed
+            .remark
+            .map(|span| Text::from_checked(header.slice(span.start as usize..span.end as usize)));
+        Ok(Command {
+            code: parsed.code,
+            language: parsed.language,
+            version: parsed.version,
+            opaque,
+            flag: parsed.flag,
+            remark,
+            ext: ExtFields::new(header, parsed.ext, parsed.ext_present),
+            body,
+            form,
+        })
+    }
+}
+
+/// Bytes that are no frame. The connection they came on must be closed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FrameError {
+    /// The length prefix is negative, below 4 or beyond [`MAX_FRAME`].
+    #[error("the frame announces {total} bytes")]
+    Length {
+        /// The prefix.
+        total: i32,
+    },
+    /// The header is announced longer than its frame.
+    #[error("the header announces {header} bytes in a frame of {frame}")]
+    HeaderLength {
+        /// The announced header length.
+        header: usize,
+        /// What the frame has after the word that says so.
+        frame: usize,
+    },
+    /// The serialize byte names no form.
+    #[error("the serialize byte is {serialize}, neither 0 (JSON) nor 1 (ROCKETMQ)")]
+    Form {
+        /// The byte.
+        serialize: u32,
+    },
+    /// The header cannot be read.
+    #[error("the header cannot be read: {0}")]
+    Header(#[from] HeaderFault),
+}
+
+/// What is wrong with a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum HeaderFault {
+    /// It is not UTF-8.
+    #[error("it is not UTF-8")]
+    NotUtf8,
+    /// It is not the JSON of a header.
+    #[error("no JSON header from its byte {at} on")]
+    Json {
+        /// Where reading ended.
+        at: usize,
+    },
+    /// The lengths in a binary header do not fit it.
+    #[error("the lengths from its byte {at} on do not fit")]
+    Lengths {
+        /// Where reading ended.
+        at: usize,
+    },
+}
+
+/// What a process always says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Speaker {
+    /// The form of the headers it writes. It reads both.
+    pub form: HeaderForm,
+    /// Its language.
+    pub language: Language,
+    /// Its version, an ordinal of RocketMQ's release table. Servers behave by it.
+    pub version: i32,
+}
+
+/// A command to be written.
+pub struct Outgoing<'a> {
+    /// Request code or response code.
+    pub code: i32,
+    /// Joins a response to its request.
+    pub opaque: i32,
+    /// [`FLAG_RESPONSE`](crate::command::FLAG_RESPONSE), [`FLAG_ONEWAY`](crate::command::FLAG_ONEWAY).
+    pub flag: i32,
+    /// Free text.
+    pub remark: Option<&'a str>,
+    /// The custom fields.
+    pub header: &'a dyn EncodeHeader,
+    /// What follows the header.
+    pub body: &'a [u8],
+}
+
+impl std::fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("code", &self.code)
+            .field("opaque", &self.opaque)
+            .field("flag", &self.flag)
+            .field("remark", &self.remark)
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Appends one frame to the buffer.
+///
+/// # Errors
+/// The command does not fit the form or the limits. The buffer is as it was, then.
+pub fn encode(
+    speaker: &Speaker,
+    out: &Outgoing<'_>,
+    buffer: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let mark = buffer.len();
+    let result = write(speaker, out, buffer, mark);
+    if result.is_err() {
+        buffer.truncate(mark);
+    }
+    result
+}
+
+fn write(
+    speaker: &Speaker,
+    out: &Outgoing<'_>,
+    buffer: &mut BytesMut,
+    mark: usize,
+) -> Result<(), EncodeError> {
+    // A header rarely takes more; one growth instead of several.
+    buffer.reserve(START + 512 + out.body.len());
+    buffer.put_u64(0);
+    let serialize = match speaker.form {
+        HeaderForm::Json => {
+            json::write(speaker, out, buffer);
+            0
+        }
+        HeaderForm::Rocketmq => {
+            binary::write(speaker, out, buffer)?;
+            1 << 24
+        }
+    };
+    let header = buffer.len() - mark - START;
+    let whole = buffer.len() - mark + out.body.len();
+    if whole > MAX_FRAME {
+        return Err(EncodeError::TooLarge);
+    }
+    let fit = |size: usize| u32::try_from(size).map_err(|_| EncodeError::TooLarge);
+    let (total, word) = (fit(whole - PREFIX)?, serialize | fit(header)?);
+    buffer[mark..mark + PREFIX].copy_from_slice(&total.to_be_bytes());
+    buffer[mark + PREFIX..mark + START].copy_from_slice(&word.to_be_bytes());
+    buffer.put_slice(out.body);
+    Ok(())
+}
+
+/// A command that cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum EncodeError {
+    /// The frame, or a name in it, is longer than the form allows.
+    #[error("the frame is larger than {MAX_FRAME} bytes, or a text in it too long for its form")]
+    TooLarge,
+    /// The binary form holds codes of 16 bits.
+    #[error("the code {code} does not fit a ROCKETMQ header")]
+    Code {
+        /// The code.
+        code: i32,
+    },
+    /// The binary form holds versions of 16 bits.
+    #[error("the version {version} does not fit a ROCKETMQ header")]
+    Version {
+        /// The version.
+        version: i32,
+    },
+}
