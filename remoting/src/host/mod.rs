@@ -20,7 +20,8 @@ use ::tokio::io::{AsyncRead, AsyncWrite};
 mod task;
 pub mod tokio;
 
-pub use task::{Task, TaskControl, TaskEnd, TaskReporter};
+pub use self::tokio::TokioHost;
+pub use task::{Task, TaskControl, TaskEnd, TaskReporter, panic_message};
 
 /// A boxed, sendable future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,11 +1,15 @@
 //! A handle to a running task, the same on every host.
 
+use std::any::Any;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
+
+use super::BoxFuture;
 
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +49,45 @@ impl TaskReporter {
         // The owner may have dropped the handle; then nobody asks any more.
         let _ = self.0.send(end);
     }
+
+    /// The task as a host runs it: a panic inside is caught, shown to `panicked`, and reported to
+    /// the owner. If the host drops this future instead, the owner sees [`TaskEnd::Cancelled`].
+    pub fn watch(
+        self,
+        task: BoxFuture<'static, ()>,
+        panicked: impl FnOnce(&str) + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let mut task = Some(task);
+        async move {
+            let end = poll_fn(|cx| poll_catching(&mut task, cx)).await;
+            if let TaskEnd::Panicked(message) = &end {
+                panicked(message);
+            }
+            self.ended(end);
+        }
+    }
+}
+
+/// Polls a task, and drops it as soon as it has completed or panicked.
+fn poll_catching(task: &mut Option<BoxFuture<'static, ()>>, cx: &mut Context<'_>) -> Poll<TaskEnd> {
+    let Some(running) = task else {
+        return Poll::Ready(TaskEnd::Finished);
+    };
+    let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)));
+    let end = match polled {
+        Ok(Poll::Pending) => return Poll::Pending,
+        Ok(Poll::Ready(())) => TaskEnd::Finished,
+        Err(payload) => TaskEnd::Panicked(panic_message(payload.as_ref())),
+    };
+    *task = None;
+    Poll::Ready(end)
+}
+
+/// The text of a caught panic.
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
 }
 
 impl Task {

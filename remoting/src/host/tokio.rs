@@ -1,5 +1,156 @@
-//! The production host.
+//! The production host: TCP of the operating system on a Tokio runtime.
+//!
+//! It is the one place in the workspace, besides the laboratory's own hosts, that may ask the
+//! operating system for time, randomness, sockets and tasks. Everything above it asks [`Host`].
+//!
+//! TLS is not offered yet; it will live here, below the seam, where nothing else has to know.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::UNIX_EPOCH;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::{BoxFuture, Connection, Host, Identity, Listener, Task, TaskControl};
+
+/// How many connections the kernel queues for a listener, as RocketMQ's servers ask for.
+const BACKLOG: u32 = 1024;
 
 /// The machine a production process runs on.
+///
+/// Its methods must be called within a Tokio runtime that has I/O and time enabled.
+#[derive(Debug, Clone)]
+pub struct TokioHost {
+    identity: Identity,
+}
+
+impl TokioHost {
+    /// This machine, known by the address its default route leaves from (127.0.0.1 if it has
+    /// none), and this process.
+    pub fn new() -> Self {
+        Self::with_identity(Identity {
+            address: outward_address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            process: std::process::id(),
+        })
+    }
+
+    /// This machine under another identity: behind address translation, or where several nodes
+    /// share one process.
+    pub fn with_identity(identity: Identity) -> Self {
+        Self { identity }
+    }
+}
+
+impl Default for TokioHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Host for TokioHost {
+    fn connect(&self, to: &str) -> BoxFuture<'static, io::Result<Connection>> {
+        let to = to.to_owned();
+        Box::pin(async move { connection(TcpStream::connect(to).await?) })
+    }
+
+    fn listen(&self, at: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
+        Box::pin(async move { Ok(Box::new(TcpPort::open(at)?) as Box<dyn Listener>) })
+    }
+
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) -> Task {
+        let (handle, reporter) = Task::new(name);
+        let Ok(runtime) = Handle::try_current() else {
+            // Outside a runtime nothing can run: the task ends as cancelled, and its owner sees it.
+            return handle;
+        };
+        let watched = reporter.watch(task, move |message| {
+            tracing::error!(task = name, message, "a task panicked");
+        });
+        handle.controlled_by(Abort(runtime.spawn(watched).abort_handle()))
+    }
+
+    fn unix_millis(&self) -> i64 {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is what Host::unix_millis is in production"
+        )]
+        let now = std::time::SystemTime::now();
+        match now.duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+            Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    fn draw(&self, site: &'static str, position: u64) -> u64 {
+        // The standard library seeds its hasher's keys from the operating system and changes them
+        // with each call; the hash of a value under unknown keys is a number nobody can foresee.
+        RandomState::new().hash_one((site, position))
+    }
+
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+}
+
 #[derive(Debug)]
-pub struct TokioHost;
+struct Abort(AbortHandle);
+
+impl TaskControl for Abort {
+    fn cancel(&self) {
+        self.0.abort();
+    }
+}
+
+/// A listening socket of the kernel.
+#[derive(Debug)]
+struct TcpPort {
+    listener: TcpListener,
+    local: SocketAddr,
+}
+
+impl TcpPort {
+    fn open(at: SocketAddr) -> io::Result<Self> {
+        let socket = match at {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A restarted server takes its port back although old connections linger there.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(at)?;
+        let listener = socket.listen(BACKLOG)?;
+        let local = listener.local_addr()?;
+        Ok(Self { listener, local })
+    }
+}
+
+impl Listener for TcpPort {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Connection>> {
+        Box::pin(async move { connection(self.listener.accept().await?.0) })
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+fn connection(stream: TcpStream) -> io::Result<Connection> {
+    stream.set_nodelay(true)?;
+    Ok(Connection {
+        local: stream.local_addr()?,
+        peer: stream.peer_addr()?,
+        stream: Box::new(stream),
+    })
+}
+
+/// The address from which this machine would speak to the outside. "Connecting" a datagram socket
+/// asks the routing table and sends nothing; the target is an address reserved for documentation.
+fn outward_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_unspecified()).then_some(address)
+}
