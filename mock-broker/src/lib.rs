@@ -1,3 +1,21 @@
-//! A mock RocketMQ broker.
+//! A mock RocketMQ broker: it speaks the real wire protocol, keeps a ledger of what it accepted, and
+//! misbehaves on request.
+//!
+//! A reader begins at [`Broker`]. What survives its process is a [`Disk`]; what it does wrong is
+//! decided by a [`Control`](control::Control), usually a [`RuleBook`](control::RuleBook); what it saw
+//! and did is a stream of [`Event`](event::Event)s.
 
+pub mod config;
+pub mod control;
+pub mod disk;
 pub mod event;
+pub mod ledger;
+pub mod profile;
+pub mod topic;
+
+mod broker;
+
+pub use broker::Broker;
+pub use config::Config;
+pub use disk::Disk;
+pub use profile::Profile;

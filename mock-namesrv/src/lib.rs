@@ -1,3 +1,16 @@
-//! A mock RocketMQ name server.
+//! A mock RocketMQ name server: it speaks the real wire protocol, and misbehaves on request.
+//!
+//! A reader begins at [`NameServer`]. What it does wrong is decided by a
+//! [`Control`](control::Control), usually a [`RuleBook`](control::RuleBook); what it saw and did is a
+//! stream of [`Event`](event::Event)s.
 
+pub mod config;
+pub mod control;
 pub mod event;
+pub mod profile;
+
+mod server;
+
+pub use config::Config;
+pub use profile::Profile;
+pub use server::NameServer;

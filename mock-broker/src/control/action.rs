@@ -1,0 +1,102 @@
+//! What a rule can do to a request.
+
+use rmq_remoting::observe::Name;
+use serde::{Deserialize, Serialize};
+
+/// What happens to one request instead of ordinary service.
+///
+/// | action | stored? | the client sees | in the real world |
+/// |---|---|---|---|
+/// | `answer` | no | the given code | flow control, a full disk, a broker that shuts down |
+/// | `store-then-answer` | yes | the given code with a full send header | flush or replication timeout (10, 12) |
+/// | `delay` | after the delay | a late answer | a long queue in front of the store |
+/// | `delay-reply` | at once | a late answer | a slow flush, a slow way back |
+/// | `drop-request` | no | silence | lost before it was read |
+/// | `drop-reply` | yes | silence, though the message exists | the answer is lost |
+/// | `close-before` | no | end of stream | a shutdown before the append |
+/// | `close-after` | yes | end of stream | a shutdown between append and answer |
+/// | `reset-before`, `reset-after` | no, yes | connection reset | a process killed |
+/// | `reply-twice` | yes | the answer, twice | a broken proxy |
+/// | `unknown-opaque` | yes | an answer to another request | a broken proxy |
+/// | `half-frame` | yes | half an answer, then silence | a stalled path |
+/// | `garbage` | yes | bytes that are no frame | a wrong peer, a broken proxy |
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
+pub enum Action {
+    /// Ordinary service; useful to exempt requests from a later rule, or after a delay.
+    Normal,
+    /// The request is not handled; the answer is this.
+    Answer {
+        /// The response code.
+        code: i32,
+        /// The response's remark.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remark: Option<Name>,
+    },
+    /// The request is handled, then a successful answer carries this code and remark instead.
+    StoreThenAnswer {
+        /// The response code.
+        code: i32,
+        /// The response's remark.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remark: Option<Name>,
+    },
+    /// Nothing happens for so long, then the other action. The request is handled even if its
+    /// connection has gone by then, as in a real broker's queue.
+    Delay {
+        /// Milliseconds.
+        ms: u64,
+        /// What happens then.
+        #[serde(default)]
+        then: Box<Action>,
+    },
+    /// The request is handled at once; its answer comes so much later.
+    DelayReply {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// Neither handled nor answered.
+    DropRequest,
+    /// Handled, never answered.
+    DropReply,
+    /// Not handled; the connection is closed.
+    CloseBefore,
+    /// Handled; the connection is closed instead of an answer.
+    CloseAfter,
+    /// Not handled; the connection is reset.
+    ResetBefore,
+    /// Handled; the connection is reset instead of an answer.
+    ResetAfter,
+    /// Handled and answered twice.
+    ReplyTwice,
+    /// Handled; the answer carries a request id that the client never used.
+    UnknownOpaque,
+    /// Handled; the first half of the answer is written, then nothing.
+    HalfFrame,
+    /// Handled; the answer is bytes that are no frame.
+    Garbage,
+}
+
+impl Default for Box<Action> {
+    fn default() -> Self {
+        Self::new(Action::Normal)
+    }
+}
+
+impl Action {
+    /// Answers with `code` instead of handling the request.
+    pub fn answer(code: i32, remark: &str) -> Self {
+        Self::Answer {
+            code,
+            remark: Some(remark.into()),
+        }
+    }
+
+    /// Handles the request only after `ms` milliseconds.
+    pub fn delay(ms: u64) -> Self {
+        Self::Delay {
+            ms,
+            then: Box::default(),
+        }
+    }
+}

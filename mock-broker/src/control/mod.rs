@@ -1,0 +1,69 @@
+//! The script of a mock: which requests are answered differently, and how.
+//!
+//! The contract: for every request the broker reads, in the order of arrival, it asks its
+//! [`Control`] once, before anything is checked or stored. `None` is ordinary service. An action
+//! says what happens to this request only; the next one is asked for again. What was stored before
+//! an action took effect stays stored. Every decision is an event ([`Ruled`](crate::event::Event))
+//! with the rule's name, so that a trace says why.
+//!
+//! [`RuleBook`] is the ready implementation for rules written by hand.
+
+mod action;
+mod rule_book;
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use rmq_remoting::observe::Name;
+
+pub use action::Action;
+pub use rule_book::{Match, Rule, RuleBook, RuleId};
+
+/// What can be seen of a request when a decision about it is due.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The request code.
+    pub code: i32,
+    /// No answer wanted.
+    pub oneway: bool,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The topic, if the request names one.
+    pub topic: Option<&'a Name>,
+    /// The queue id of a send.
+    pub queue: Option<i32>,
+    /// The unique key of a send.
+    pub key: Option<&'a Name>,
+    /// The sender's own `KEYS` of a send.
+    pub keys: Option<&'a Name>,
+    /// How many requests with this code this broker process has read, this one included.
+    pub nth: u64,
+    /// How many sends with this unique key this broker process has read, this one included; 0
+    /// without a key.
+    pub nth_of_key: u32,
+}
+
+/// A decision to act, and the rule it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruled {
+    /// The rule's name, for the trace.
+    pub rule: Name,
+    /// What happens to the request.
+    pub action: Action,
+}
+
+/// Decides about requests. Called inline, so it must be quick and must not block.
+pub trait Control: fmt::Debug + Send + Sync + 'static {
+    /// What happens to this request; `None` for ordinary service.
+    fn decide(&self, seen: &Seen<'_>) -> Option<Ruled>;
+}
+
+/// Ordinary service for every request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoControl;
+
+impl Control for NoControl {
+    fn decide(&self, _seen: &Seen<'_>) -> Option<Ruled> {
+        None
+    }
+}

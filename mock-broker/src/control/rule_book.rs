@@ -1,0 +1,347 @@
+//! Rules written by hand: the ready implementation of [`Control`].
+
+use parking_lot::Mutex;
+use rmq_remoting::observe::Name;
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Control, Ruled, Seen};
+
+/// Which requests a rule is about. An absent field matches everything.
+///
+/// `nth`, `from`, `to` and `every` count the requests that fit the other fields, from 1, since the
+/// rule was added; requests that another rule took are counted too.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Match {
+    /// The request code.
+    pub code: Option<i32>,
+    /// The topic.
+    pub topic: Option<Name>,
+    /// The queue id of a send.
+    pub queue: Option<i32>,
+    /// The sender's own `KEYS`.
+    pub keys: Option<Name>,
+    /// The attempt, as this broker counts it: its n-th request with one unique key.
+    pub attempt: Option<u32>,
+    /// Only the n-th.
+    pub nth: Option<u64>,
+    /// From the n-th on.
+    pub from: Option<u64>,
+    /// Up to and including the n-th.
+    pub to: Option<u64>,
+    /// Every n-th: the n-th, the 2n-th and so on.
+    pub every: Option<u64>,
+}
+
+/// A rule: which requests, what happens to them, and how often at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Rule {
+    /// What traces call it.
+    pub name: Name,
+    /// Which requests.
+    #[serde(default)]
+    pub when: Match,
+    /// How often it applies at most; absent: without limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// What happens.
+    pub then: Action,
+}
+
+impl Rule {
+    /// A rule without a limit.
+    pub fn new(name: impl Into<Name>, when: Match, then: Action) -> Self {
+        Self {
+            name: name.into(),
+            when,
+            times: None,
+            then,
+        }
+    }
+
+    /// Limits how often the rule applies.
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = Some(times);
+        self
+    }
+}
+
+/// Names a rule of one [`RuleBook`], to remove it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleId(u64);
+
+/// A list of rules, tried in the order they were added; the first that fits decides.
+///
+/// Rules may be added and removed while the broker runs.
+#[derive(Debug, Default)]
+pub struct RuleBook {
+    rules: Mutex<Rules>,
+}
+
+#[derive(Debug, Default)]
+struct Rules {
+    next: u64,
+    list: Vec<Counted>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    id: RuleId,
+    rule: Rule,
+    matched: u64,
+    applied: u64,
+}
+
+impl RuleBook {
+    /// No rules.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// These rules, in this order.
+    pub fn with(rules: impl IntoIterator<Item = Rule>) -> Self {
+        let book = Self::new();
+        for rule in rules {
+            book.add(rule);
+        }
+        book
+    }
+
+    /// Adds a rule behind the others.
+    pub fn add(&self, rule: Rule) -> RuleId {
+        let mut rules = self.rules.lock();
+        let id = RuleId(rules.next);
+        rules.next += 1;
+        rules.list.push(Counted {
+            id,
+            rule,
+            matched: 0,
+            applied: 0,
+        });
+        id
+    }
+
+    /// Removes a rule; tells whether it was there.
+    pub fn remove(&self, id: RuleId) -> bool {
+        let mut rules = self.rules.lock();
+        let before = rules.list.len();
+        rules.list.retain(|counted| counted.id != id);
+        rules.list.len() < before
+    }
+
+    /// How often a rule has applied so far; `None` if it is not in the book.
+    pub fn applied(&self, id: RuleId) -> Option<u64> {
+        let rules = self.rules.lock();
+        rules
+            .list
+            .iter()
+            .find(|counted| counted.id == id)
+            .map(|counted| counted.applied)
+    }
+}
+
+impl Control for RuleBook {
+    fn decide(&self, seen: &Seen<'_>) -> Option<Ruled> {
+        let mut ruled = None;
+        for counted in &mut self.rules.lock().list {
+            if counted.fits(seen) && ruled.is_none() {
+                counted.applied += 1;
+                ruled = Some(Ruled {
+                    rule: Name::clone(&counted.rule.name),
+                    action: counted.rule.then.clone(),
+                });
+            }
+        }
+        ruled
+    }
+}
+
+impl Counted {
+    /// Counts the request if it is one of this rule's, and tells whether the rule applies to it.
+    fn fits(&mut self, seen: &Seen<'_>) -> bool {
+        if !self.rule.when.is_about(seen) {
+            return false;
+        }
+        self.matched += 1;
+        self.rule.when.counts(self.matched)
+            && self.rule.times.is_none_or(|times| self.applied < times)
+    }
+}
+
+impl Match {
+    fn is_about(&self, seen: &Seen<'_>) -> bool {
+        self.code.is_none_or(|code| code == seen.code)
+            && self
+                .topic
+                .as_ref()
+                .is_none_or(|topic| Some(topic) == seen.topic)
+            && self.queue.is_none_or(|queue| Some(queue) == seen.queue)
+            && self
+                .keys
+                .as_ref()
+                .is_none_or(|keys| Some(keys) == seen.keys)
+            && self
+                .attempt
+                .is_none_or(|attempt| attempt == seen.nth_of_key)
+    }
+
+    fn counts(&self, n: u64) -> bool {
+        self.nth.is_none_or(|nth| n == nth)
+            && self.from.is_none_or(|from| n >= from)
+            && self.to.is_none_or(|to| n <= to)
+            && self.every.is_none_or(|every| n.is_multiple_of(every))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send<'a>(topic: &'a Name, queue: i32, nth_of_key: u32) -> Seen<'a> {
+        Seen {
+            code: 310,
+            oneway: false,
+            peer: ([127, 0, 0, 1], 1).into(),
+            topic: Some(topic),
+            queue: Some(queue),
+            key: None,
+            keys: None,
+            nth: 1,
+            nth_of_key,
+        }
+    }
+
+    /// For each of `n` equal sends: does the rule apply?
+    fn pattern(rule: Rule, n: usize) -> String {
+        let book = RuleBook::with([rule]);
+        let topic = Name::from("t");
+        let apply = |_| {
+            if book.decide(&send(&topic, 0, 1)).is_some() {
+                'x'
+            } else {
+                '.'
+            }
+        };
+        (0..n).map(apply).collect()
+    }
+
+    fn when(when: Match) -> Rule {
+        Rule::new("rule", when, Action::DropReply)
+    }
+
+    #[test]
+    fn the_nth_match_is_counted_from_one() {
+        assert_eq!(
+            pattern(
+                when(Match {
+                    nth: Some(3),
+                    ..Match::default()
+                }),
+                5
+            ),
+            "..x.."
+        );
+    }
+
+    #[test]
+    fn a_range_includes_both_ends() {
+        let range = Match {
+            from: Some(2),
+            to: Some(4),
+            ..Match::default()
+        };
+        assert_eq!(pattern(when(range), 5), ".xxx.");
+    }
+
+    #[test]
+    fn every_second_starts_with_the_second() {
+        assert_eq!(
+            pattern(
+                when(Match {
+                    every: Some(2),
+                    ..Match::default()
+                }),
+                5
+            ),
+            ".x.x."
+        );
+    }
+
+    #[test]
+    fn every_zeroth_never_applies() {
+        assert_eq!(
+            pattern(
+                when(Match {
+                    every: Some(0),
+                    ..Match::default()
+                }),
+                3
+            ),
+            "..."
+        );
+    }
+
+    #[test]
+    fn a_rule_with_a_limit_stops_applying() {
+        assert_eq!(pattern(when(Match::default()).times(2), 4), "xx..");
+    }
+
+    #[test]
+    fn only_requests_that_fit_are_counted() {
+        let first_of_queue_1 = Match {
+            queue: Some(1),
+            nth: Some(1),
+            ..Match::default()
+        };
+        let book = RuleBook::with([when(first_of_queue_1)]);
+        let topic = Name::from("t");
+        assert_eq!(book.decide(&send(&topic, 0, 1)), None);
+        assert!(book.decide(&send(&topic, 1, 1)).is_some());
+        assert_eq!(book.decide(&send(&topic, 1, 1)), None);
+    }
+
+    #[test]
+    fn a_rule_may_be_about_the_second_attempt() {
+        let book = RuleBook::with([when(Match {
+            attempt: Some(2),
+            ..Match::default()
+        })]);
+        let topic = Name::from("t");
+        assert_eq!(book.decide(&send(&topic, 0, 1)), None);
+        assert!(book.decide(&send(&topic, 0, 2)).is_some());
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides_and_the_others_still_count() {
+        let book = RuleBook::new();
+        let first = book.add(Rule::new("a", Match::default(), Action::DropReply).times(1));
+        book.add(Rule::new(
+            "b",
+            Match {
+                nth: Some(2),
+                ..Match::default()
+            },
+            Action::Normal,
+        ));
+        let topic = Name::from("t");
+        assert_eq!(
+            book.decide(&send(&topic, 0, 1)).map(|ruled| ruled.rule),
+            Some("a".into())
+        );
+        assert_eq!(
+            book.decide(&send(&topic, 0, 1)).map(|ruled| ruled.rule),
+            Some("b".into())
+        );
+        assert_eq!(book.applied(first), Some(1));
+    }
+
+    #[test]
+    fn a_removed_rule_no_longer_applies() {
+        let book = RuleBook::new();
+        let id = book.add(when(Match::default()));
+        assert!(book.remove(id));
+        assert!(!book.remove(id));
+        assert_eq!(book.decide(&send(&Name::from("t"), 0, 1)), None);
+    }
+}
