@@ -305,4 +305,6 @@ pub struct Trace {
     pub records: Vec<Record>,
     /// How it ended.
     pub end: End,
+    /// When it ended, in virtual milliseconds.
+    pub end_ms: u64,
 }
