@@ -2,6 +2,7 @@
 //!
 //! Knows no producer and no broker policy.
 
+pub mod body;
 pub mod code;
 pub mod command;
 pub mod event;
@@ -9,3 +10,6 @@ pub mod frame;
 pub mod header;
 pub mod host;
 pub mod observe;
+pub mod request;
+pub mod route;
+pub mod topic;

@@ -1,0 +1,29 @@
+//! `UPDATE_AND_CREATE_TOPIC` (17): create a topic on a broker, or change it.
+
+use super::field::header;
+
+header! {
+    /// The topic as it is to be.
+    UpdateAndCreateTopic<'a> for UPDATE_AND_CREATE_TOPIC {
+        /// The topic.
+        topic: &'a str = "topic",
+        /// The template; brokers do not look at it here.
+        default_topic: Option<&'a str> = "defaultTopic",
+        /// Queues to read from.
+        read_queue_nums: i32 = "readQueueNums",
+        /// Queues to write to.
+        write_queue_nums: i32 = "writeQueueNums",
+        /// Permission bits, see [`topic::perm`](crate::topic::perm).
+        perm: i32 = "perm",
+        /// `SINGLE_TAG` or `MULTI_TAG`.
+        topic_filter_type: Option<&'a str> = "topicFilterType",
+        /// Bits of the topic.
+        topic_sys_flag: Option<i32> = "topicSysFlag",
+        /// Whether messages keep their order when a broker is down.
+        order: bool = "order",
+        /// Changes of attributes, `+name=value,-name`.
+        attributes: Option<&'a str> = "attributes",
+        /// Change even what should not be changed.
+        force: Option<bool> = "force",
+    }
+}

@@ -1,0 +1,15 @@
+//! `UNREGISTER_CLIENT` (35): a client takes its groups back from a broker.
+
+use super::field::header;
+
+header! {
+    /// Whose groups, and which.
+    UnregisterClient<'a> for UNREGISTER_CLIENT {
+        /// The producer group, if that is what ends.
+        producer_group: Option<&'a str> = "producerGroup",
+        /// The consumer group, if that is what ends.
+        consumer_group: Option<&'a str> = "consumerGroup",
+        /// The client.
+        client_id: &'a str = "clientID",
+    }
+}

@@ -1,0 +1,15 @@
+//! `PUT_KV_CONFIG` (100): store a value in a name server. It alone survives its restart.
+
+use super::field::header;
+
+header! {
+    /// The value and its place.
+    PutKvConfig<'a> for PUT_KV_CONFIG {
+        /// The namespace.
+        namespace: &'a str = "namespace",
+        /// The key.
+        key: &'a str = "key",
+        /// The value.
+        value: &'a str = "value",
+    }
+}

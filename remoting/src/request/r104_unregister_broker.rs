@@ -1,0 +1,17 @@
+//! `UNREGISTER_BROKER` (104): a broker takes its registration back.
+
+use super::field::header;
+
+header! {
+    /// Which broker. The address decides; the id is not compared.
+    UnregisterBroker<'a> for UNREGISTER_BROKER {
+        /// The broker's name.
+        broker_name: &'a str = "brokerName",
+        /// The address it serves.
+        broker_addr: &'a str = "brokerAddr",
+        /// Its cluster.
+        cluster_name: &'a str = "clusterName",
+        /// Its id among the brokers of its name, 0 for the master.
+        broker_id: i64 = "brokerId",
+    }
+}

@@ -1,0 +1,12 @@
+//! `REGISTER_TOPIC_IN_NAMESRV` (217): put a topic's queues into a name server's table. The body is a
+//! [`TopicRouteData`](crate::route::TopicRouteData) of which only the queues count.
+
+use super::field::header;
+
+header! {
+    /// Which topic.
+    RegisterTopicInNamesrv<'a> for REGISTER_TOPIC_IN_NAMESRV {
+        /// The topic.
+        topic: &'a str = "topic",
+    }
+}

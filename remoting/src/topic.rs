@@ -1,0 +1,133 @@
+//! A topic as a broker holds it, and the version of a broker's list of topics.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use crate::body::{self, BodyError, lenient};
+use crate::observe::Name;
+
+/// Permission bits of a topic.
+pub mod perm {
+    /// The topic may serve as a template for new ones.
+    pub const INHERIT: i32 = 1;
+    /// Producers may write.
+    pub const WRITE: i32 = 2;
+    /// Consumers may read.
+    pub const READ: i32 = 4;
+    /// Has priority; not used.
+    pub const PRIORITY: i32 = 8;
+}
+
+/// The filter type of nearly all topics.
+pub const SINGLE_TAG: &str = "SINGLE_TAG";
+
+/// A topic's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TopicConfig {
+    /// Attributes such as `queue.type`.
+    #[serde(deserialize_with = "lenient")]
+    pub attributes: BTreeMap<String, String>,
+    /// Whether messages keep their order when a broker is down.
+    pub order: bool,
+    /// Bits of [`perm`].
+    pub perm: i32,
+    /// Queues to read from.
+    pub read_queue_nums: i32,
+    /// `SINGLE_TAG` or `MULTI_TAG`.
+    #[serde(deserialize_with = "lenient")]
+    pub topic_filter_type: Name,
+    /// The name.
+    pub topic_name: Name,
+    /// Bits of the topic.
+    pub topic_sys_flag: i32,
+    /// Queues to write to.
+    pub write_queue_nums: i32,
+}
+
+impl TopicConfig {
+    /// A topic with the same number of queues to read and to write, everything else as usual.
+    #[must_use]
+    pub fn new(name: Name, queues: i32, perm: i32) -> Self {
+        Self {
+            attributes: BTreeMap::new(),
+            order: false,
+            perm,
+            read_queue_nums: queues,
+            topic_filter_type: SINGLE_TAG.into(),
+            topic_name: name,
+            topic_sys_flag: 0,
+            write_queue_nums: queues,
+        }
+    }
+
+    /// The topic as a line of the compressed registration body.
+    pub(crate) fn to_line(&self) -> String {
+        let mut line = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(
+            line,
+            "{} {} {} {} {} ",
+            self.topic_name,
+            self.read_queue_nums,
+            self.write_queue_nums,
+            self.perm,
+            self.topic_filter_type
+        );
+        line.push_str(&String::from_utf8_lossy(&body::to_json(&self.attributes)));
+        line
+    }
+
+    /// Reads such a line. Brokers before 5.0 write no attributes.
+    pub(crate) fn from_line(line: &[u8]) -> Result<Self, BodyError> {
+        let line = std::str::from_utf8(line).map_err(|_| BodyError::Topic)?;
+        let mut parts = line.splitn(6, ' ');
+        let mut next = || parts.next().ok_or(BodyError::Topic);
+        let number = |text: &str| text.parse().map_err(|_| BodyError::Topic);
+        let mut topic = Self::new(next()?.into(), 0, 0);
+        topic.read_queue_nums = number(next()?)?;
+        topic.write_queue_nums = number(next()?)?;
+        topic.perm = number(next()?)?;
+        topic.topic_filter_type = next()?.into();
+        if let Some(attributes) = parts.next() {
+            topic.attributes = body::from_json(attributes.as_bytes())?;
+        }
+        Ok(topic)
+    }
+}
+
+/// As Java's constructor without arguments: 16 queues, read and write.
+impl Default for TopicConfig {
+    fn default() -> Self {
+        Self::new("".into(), 16, perm::READ | perm::WRITE)
+    }
+}
+
+/// The version of a broker's list of topics. All three members are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DataVersion {
+    /// Counts the changes.
+    #[serde(deserialize_with = "lenient")]
+    pub counter: i64,
+    /// Moves with a change of role, and orders masters.
+    #[serde(deserialize_with = "lenient")]
+    pub state_version: i64,
+    /// When the last change was made, in milliseconds since the Unix epoch.
+    #[serde(deserialize_with = "lenient")]
+    pub timestamp: i64,
+}
+
+impl DataVersion {
+    /// The version after one more change.
+    #[must_use]
+    pub fn next(self, now: i64) -> Self {
+        Self {
+            counter: self.counter.wrapping_add(1),
+            timestamp: now,
+            ..self
+        }
+    }
+}
