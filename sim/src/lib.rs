@@ -1,6 +1,9 @@
 //! The laboratory.
 
+pub mod chance;
+pub mod engine;
 pub mod fault;
+pub mod host;
 pub mod scenario;
 pub mod trace;
 pub mod verdict;

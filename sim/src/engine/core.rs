@@ -1,0 +1,378 @@
+//! The state of the simulated world, kept in a thread-local while a run goes on.
+//!
+//! It is a thread-local so that a simulated stream can be a pair of numbers and everything that a
+//! program holds stays `Send`. Access is short and never overlaps a wake, a drop or an observer:
+//! wakers and events are collected inside [`enter`] and released after it.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+
+use rmq_remoting::observe::{Name, Observer};
+use smallvec::SmallVec;
+
+use super::config::{EngineConfig, NetworkConfig, RunStats};
+use super::event::EngineEvent;
+use super::link::Links;
+use super::ops::Op;
+use super::tcp::{Conn, ConnId, Listening};
+use super::world::NodeGauges;
+use crate::chance::Chance;
+use crate::trace::record::NodeId;
+
+#[expect(
+    clippy::disallowed_macros,
+    reason = "the world of the run that goes on: streams must be Send, so they hold numbers"
+)]
+mod local {
+    use super::{Cell, Core, RefCell, RunId};
+
+    thread_local! {
+        pub(super) static WORLD: RefCell<Option<Core>> = const { RefCell::new(None) };
+        pub(super) static CLOCK: Cell<(RunId, u64)> = const { Cell::new((RunId(0), 0)) };
+    }
+}
+
+/// Tells runs apart, so that what outlives one cannot touch the next. It decides nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RunId(u64);
+
+impl RunId {
+    fn next() -> Self {
+        static RUNS: AtomicU64 = AtomicU64::new(1);
+        Self(RUNS.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A process's place: tasks and sockets belong to a machine; a node is one process on it.
+pub(super) struct Node {
+    pub(super) name: Name,
+    pub(super) machine: usize,
+    /// The incarnation that runs; 0: none.
+    pub(super) incarnation: u32,
+    /// The last incarnation that was started.
+    pub(super) started: u32,
+    /// The last incarnation that was handed out.
+    pub(super) booted: u32,
+    pub(super) refuses: bool,
+    pub(super) wall_offset_ms: i64,
+    pub(super) chance: Chance,
+    pub(super) tasks: u32,
+}
+
+impl Node {
+    pub(super) fn is_running(&self) -> bool {
+        self.incarnation != 0
+    }
+}
+
+/// An address with a kernel.
+pub(super) struct Machine {
+    pub(super) ip: IpAddr,
+    pub(super) up: bool,
+    pub(super) next_port: u16,
+}
+
+/// What a delivery is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// A SYN reaches the machine that was dialled.
+    Syn,
+    /// The dialler's repetition timer.
+    SynAgain,
+    /// The SYN was answered with RST.
+    Refused,
+    /// The SYN was accepted.
+    SynAck,
+    /// The end of a handshake that the dialler had given up.
+    HandshakeReset,
+    /// Pieces of a pipe arrive.
+    Arrival,
+    /// The sender learns that there is room again.
+    Room,
+    /// A sender's retransmission timer.
+    Again,
+    /// RST arrives at the end that `dir` names.
+    Rst,
+    /// A slow node may poll again; the connection number is the node's.
+    Tick,
+}
+
+/// One entry of the heap. Field order is the order of deliveries within a millisecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Due {
+    pub(super) at: u64,
+    pub(super) conn: ConnId,
+    pub(super) dir: u8,
+    pub(super) seq: u64,
+    pub(super) what: What,
+}
+
+type Action = Box<dyn FnOnce() + Send>;
+
+/// What is released after the access that caused it.
+#[derive(Default)]
+pub(super) struct Effects {
+    pub(super) wake: SmallVec<[Waker; 4]>,
+    pub(super) events: Vec<EngineEvent>,
+}
+
+/// The world.
+pub(super) struct Core {
+    pub(super) run: RunId,
+    pub(super) now: u64,
+    pub(super) config: NetworkConfig,
+    pub(super) start_unix_millis: i64,
+    pub(super) chance: Chance,
+    pub(super) nodes: Vec<Node>,
+    pub(super) machines: Vec<Machine>,
+    pub(super) links: Links,
+    pub(super) conns: Vec<Option<Box<Conn>>>,
+    pub(super) listeners: BTreeMap<SocketAddr, Listening>,
+    pub(super) next_listener: u64,
+    pub(super) next_task: u64,
+    pub(super) ops: VecDeque<Op>,
+    pub(super) effects: Effects,
+    pub(super) ticks: Vec<NodeId>,
+    pub(super) stats: RunStats,
+    /// Teardown: nothing is observed any more.
+    pub(super) closing: bool,
+    observer: Arc<dyn Observer<EngineEvent>>,
+    heap: BinaryHeap<Reverse<Due>>,
+    next_seq: u64,
+    planned: BTreeMap<(u64, u64), Action>,
+    next_plan: u64,
+}
+
+/// Accesses the world of `run`; `None` if that run does not go on on this thread.
+pub(super) fn enter<R>(run: RunId, access: impl FnOnce(&mut Core) -> R) -> Option<R> {
+    let (result, effects, observer) = local::WORLD
+        .try_with(|world| {
+            let mut world = world.try_borrow_mut().ok()?;
+            let core = world.as_mut().filter(|core| core.run == run)?;
+            let result = access(core);
+            let effects = std::mem::take(&mut core.effects);
+            let observer = (!effects.events.is_empty()).then(|| Arc::clone(&core.observer));
+            Some((result, effects, observer))
+        })
+        .ok()??;
+    if let Some(observer) = observer {
+        for event in effects.events {
+            observer.on(event);
+        }
+    }
+    for waker in effects.wake {
+        waker.wake();
+    }
+    Some(result)
+}
+
+/// The virtual time of `run`; 0 if it does not go on on this thread.
+pub(super) fn now(run: RunId) -> u64 {
+    let (current, now) = local::CLOCK.try_with(Cell::get).unwrap_or((RunId(0), 0));
+    if current == run { now } else { 0 }
+}
+
+/// Puts a new world in place; `None` if this thread already has one.
+pub(super) fn install(
+    config: &EngineConfig,
+    observer: Arc<dyn Observer<EngineEvent>>,
+) -> Option<RunId> {
+    let run = RunId::next();
+    let core = Core::new(run, config, observer);
+    local::WORLD.with(|world| {
+        let mut world = world.try_borrow_mut().ok()?;
+        if world.is_some() {
+            return None;
+        }
+        *world = Some(core);
+        local::CLOCK.set((run, 0));
+        Some(run)
+    })
+}
+
+/// Takes the world of `run` away again.
+pub(super) fn remove(run: RunId) -> Option<Core> {
+    local::WORLD.with(|world| {
+        let mut world = world.try_borrow_mut().ok()?;
+        world.take_if(|core| core.run == run)
+    })
+}
+
+impl Core {
+    fn new(run: RunId, config: &EngineConfig, observer: Arc<dyn Observer<EngineEvent>>) -> Self {
+        let chance = Chance::new(config.seed);
+        Self {
+            run,
+            now: 0,
+            links: Links::new(&config.network, &chance),
+            config: config.network.clone(),
+            start_unix_millis: config.start_unix_millis,
+            chance,
+            nodes: Vec::new(),
+            machines: Vec::new(),
+            conns: Vec::new(),
+            listeners: BTreeMap::new(),
+            next_listener: 1,
+            next_task: 1,
+            ops: VecDeque::new(),
+            effects: Effects::default(),
+            ticks: Vec::new(),
+            stats: RunStats::default(),
+            closing: false,
+            observer,
+            heap: BinaryHeap::new(),
+            next_seq: 0,
+            planned: BTreeMap::new(),
+            next_plan: 0,
+        }
+    }
+
+    /// Starts an instant.
+    pub(super) fn set_now(&mut self, now: u64) {
+        self.now = now;
+        local::CLOCK.set((self.run, now));
+    }
+
+    /// Tells the observer, after this access.
+    pub(super) fn tell(&mut self, event: EngineEvent) {
+        if !self.closing {
+            self.effects.events.push(event);
+        }
+    }
+
+    /// Wakes after this access.
+    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+        self.effects.wake.extend(waker);
+    }
+
+    pub(super) fn schedule(&mut self, at: u64, conn: ConnId, dir: usize, what: What) {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        let dir = u8::from(dir != 0);
+        self.heap.push(Reverse(Due {
+            at,
+            conn,
+            dir,
+            seq,
+            what,
+        }));
+    }
+
+    /// The next delivery that is due now.
+    pub(super) fn next_due(&mut self) -> Option<Due> {
+        let due = self
+            .heap
+            .peek()
+            .filter(|Reverse(due)| due.at <= self.now)?
+            .0;
+        self.heap.pop();
+        self.stats.deliveries += 1;
+        Some(due)
+    }
+
+    /// The millisecond of the next delivery or planned action.
+    pub(super) fn next_ms(&self) -> Option<u64> {
+        let delivery = self.heap.peek().map(|Reverse(due)| due.at);
+        let planned = self.planned.first_key_value().map(|((ms, _), _)| *ms);
+        match (delivery, planned) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    pub(super) fn plan(&mut self, ms: u64, action: Action) {
+        self.planned.insert((ms, self.next_plan), action);
+        self.next_plan += 1;
+    }
+
+    /// The next planned action that is due now.
+    pub(super) fn next_action(&mut self) -> Option<Action> {
+        let entry = self.planned.first_entry()?;
+        (entry.key().0 <= self.now).then(|| entry.remove())
+    }
+
+    pub(super) fn node(&self, node: NodeId) -> Option<&Node> {
+        self.nodes.get(node.index())
+    }
+
+    pub(super) fn add_node(&mut self, name: &str, ip: IpAddr) -> NodeId {
+        let Ok(number) = u16::try_from(self.nodes.len()) else {
+            return NodeId::LAB;
+        };
+        let machine = self.machine_at(ip);
+        self.nodes.push(Node {
+            name: name.into(),
+            machine,
+            incarnation: 0,
+            started: 0,
+            booted: 0,
+            refuses: false,
+            wall_offset_ms: 0,
+            chance: self.chance.part(name, 0),
+            tasks: 0,
+        });
+        self.links.add_node(name);
+        NodeId(number)
+    }
+
+    /// The machine with this address, made if there is none. Machines start with power.
+    pub(super) fn machine_at(&mut self, ip: IpAddr) -> usize {
+        if let Some(at) = self.machines.iter().position(|machine| machine.ip == ip) {
+            return at;
+        }
+        self.machines.push(Machine {
+            ip,
+            up: true,
+            next_port: FIRST_PORT,
+        });
+        self.machines.len() - 1
+    }
+
+    pub(super) fn next_incarnation(&mut self, node: NodeId) -> u32 {
+        match self.nodes.get_mut(node.index()) {
+            Some(node) => {
+                node.booted += 1;
+                node.booted
+            }
+            None => 0,
+        }
+    }
+
+    /// Whether this incarnation of the node runs; `None`: it is still to start.
+    pub(super) fn lives(&self, node: NodeId, incarnation: u32) -> Option<bool> {
+        let Some(node) = self.node(node) else {
+            return Some(false);
+        };
+        if incarnation > node.started {
+            return None;
+        }
+        Some(incarnation != 0 && node.incarnation == incarnation)
+    }
+
+    pub(super) fn gauges(&self, node: NodeId) -> NodeGauges {
+        let connections = self
+            .conns
+            .iter()
+            .flatten()
+            .map(|conn| conn.held_by(node))
+            .sum();
+        let listeners = self
+            .listeners
+            .values()
+            .filter(|listening| listening.node == node)
+            .count();
+        NodeGauges {
+            tasks: self.node(node).map_or(0, |node| node.tasks),
+            connections,
+            listeners: u32::try_from(listeners).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// The first ephemeral port of a machine; they count up and are not used twice in a run.
+const FIRST_PORT: u16 = 32_768;

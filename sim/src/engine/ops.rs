@@ -1,0 +1,49 @@
+//! What the world is asked to do between two polls.
+
+use std::net::IpAddr;
+
+use rmq_remoting::host::{BoxFuture, TaskReporter};
+
+use crate::trace::record::NodeId;
+
+/// A change of one direction between two nodes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum LinkChange {
+    Cut(bool),
+    Loss(u32),
+    Latency(Option<(u64, u64)>),
+    Bandwidth(u64),
+    Corrupt(u64),
+    ResetAfter(u64),
+}
+
+/// One request, carried out in the order of the requests.
+pub(super) enum Op {
+    Boot {
+        node: NodeId,
+        incarnation: u32,
+        ip: Option<IpAddr>,
+    },
+    Crash(NodeId),
+    PowerOff(NodeId),
+    Freeze(NodeId),
+    Thaw(NodeId),
+    Slow(NodeId, u64),
+    WallClock(NodeId, i64),
+    Link(NodeId, NodeId, LinkChange),
+    Refuse(NodeId, bool),
+    BlackHole(NodeId, NodeId),
+    Reset(NodeId, NodeId),
+    Spawn(Spawned),
+    Cancel(u64),
+}
+
+/// A task that is to start.
+pub(super) struct Spawned {
+    pub(super) node: NodeId,
+    pub(super) incarnation: u32,
+    pub(super) number: u64,
+    pub(super) name: &'static str,
+    pub(super) future: BoxFuture<'static, ()>,
+    pub(super) reporter: TaskReporter,
+}
