@@ -5,10 +5,103 @@
 //! wrong, and what a person expects to happen. No knob is drawn at random and no fault is on by
 //! default: an empty scenario is a healthy cluster on a network with a latency of 1 ms.
 
+use std::path::Path;
+
 use rmq_remoting::observe::Name;
 use serde::Serialize;
 
 use crate::fault::Fault;
+
+mod check;
+mod check_fault;
+mod check_position;
+mod error;
+mod file;
+mod value;
+
+pub use error::ScenarioError;
+
+impl Scenario {
+    /// Reads a scenario file. A policy it names is looked for beside it.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| error::unreadable(path, &error))?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self::parse(&path.display().to_string(), &text, &|policy| {
+            std::fs::read_to_string(folder.join(policy))
+        })
+    }
+
+    /// Reads a scenario from the text of `file`; `load` gives the text of a policy file it names.
+    pub fn parse(
+        file: &str,
+        text: &str,
+        load: &dyn Fn(&str) -> std::io::Result<String>,
+    ) -> Result<Self, ScenarioError> {
+        let source = error::Source { file, text };
+        let raw: file::File = toml::from_str(text).map_err(|error| source.toml_error(&error))?;
+        let name = Path::new(file).file_name().map_or_else(
+            || file.to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        check::scenario(source, name, raw, load)
+    }
+
+    /// The `KEYS` of a send: `s21`, or `w2s21` where there are several workloads. Unique in a run.
+    pub fn keys_of(&self, workload: u32, send: u64) -> Name {
+        if self.workloads.len() > 1 {
+            Name::from(format!("w{workload}s{send}"))
+        } else {
+            Name::from(format!("s{send}"))
+        }
+    }
+}
+
+impl ClusterPlan {
+    /// `ns-1`, `ns-2` …
+    pub fn name_server_names(&self) -> Vec<Name> {
+        (1..=self.name_servers)
+            .map(|number| Name::from(format!("ns-{number}")))
+            .collect()
+    }
+}
+
+impl Default for NetworkPlan {
+    /// Healthy, and the same for every seed.
+    fn default() -> Self {
+        Self {
+            latency_ms: 1,
+            jitter_ms: 0,
+            ready_order: Order::Fifo,
+        }
+    }
+}
+
+impl Bound {
+    /// This figure and no other.
+    pub fn exactly(figure: u64) -> Self {
+        Self {
+            min: figure,
+            max: figure,
+        }
+    }
+
+    /// Whether a figure is within it.
+    pub fn holds(self, figure: u64) -> bool {
+        (self.min..=self.max).contains(&figure)
+    }
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.min, self.max) {
+            (min, max) if min == max => write!(f, "{min}"),
+            (0, max) => write!(f, "at most {max}"),
+            (min, u64::MAX) => write!(f, "at least {min}"),
+            (min, max) => write!(f, "{min} to {max}"),
+        }
+    }
+}
 
 /// A scenario, checked: every name in it exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,8 +154,10 @@ pub struct NetworkPlan {
 pub enum Order {
     /// First woken, first polled.
     Fifo,
-    /// Drawn from the seed.
+    /// Drawn from the seed, anew in every millisecond.
     Seeded,
+    /// One of the two for the whole run, drawn from the seed.
+    Drawn,
 }
 
 /// A producer of a run.

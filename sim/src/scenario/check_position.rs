@@ -1,0 +1,159 @@
+//! Checks when a fault starts.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::Workload;
+use super::check::Nodes;
+use super::check_fault::request_code;
+use super::error::ScenarioError;
+use super::value::{At, Logical};
+use crate::fault::{FaultKind, Place, Position};
+
+/// What a position is checked against.
+pub(super) struct Frame<'a> {
+    pub(super) nodes: &'a Nodes<'a>,
+    pub(super) seconds: u64,
+    pub(super) workloads: &'a [Workload],
+}
+
+impl Frame<'_> {
+    /// Checks a position; without one, the fault is there from the start.
+    pub(super) fn position(
+        &self,
+        kind: &FaultKind,
+        place: &Place,
+        raw: Option<Spanned<At>>,
+    ) -> Result<Position, ScenarioError> {
+        let Some(raw) = raw else {
+            return Ok(Position::Time { ms: 0 });
+        };
+        let at = raw.span();
+        match raw.into_inner() {
+            At::Time(ms) if ms.0 < self.seconds * 1_000 => Ok(Position::Time { ms: ms.0 }),
+            At::Time(ms) => Err(self.error(
+                at,
+                format!(
+                    "the fault would start at {} ms, and the run ends at {} s",
+                    ms.0, self.seconds
+                ),
+                "start it earlier, or raise seconds",
+            )),
+            At::Logical(logical) => self.logical(kind, place, logical, at),
+        }
+    }
+
+    fn error(&self, at: Range<usize>, what: impl Into<String>, remedy: &str) -> ScenarioError {
+        self.nodes.source.error(at, what, remedy)
+    }
+
+    fn logical(
+        &self,
+        kind: &FaultKind,
+        place: &Place,
+        raw: Logical,
+        at: Range<usize>,
+    ) -> Result<Position, ScenarioError> {
+        let server = match place {
+            Place::Node(node) if self.nodes.is_server(node) => Some(node),
+            _ => None,
+        };
+        let own_broker = server.is_some_and(|node| self.nodes.is_broker(node));
+        match raw {
+            Logical {
+                received: Some(code),
+                n,
+                stored: None,
+                send: None,
+                attempt: None,
+                workload: None,
+            } => {
+                if server.is_none() {
+                    return Err(self.error(
+                        at,
+                        "only a fault on a broker or name server can wait for a request there",
+                        "use a time, or { send = 1, attempt = 1 }",
+                    ));
+                }
+                let n = self.counted(n.unwrap_or(1), &at)?;
+                let code = request_code(self.nodes, Spanned::new(at, code))?;
+                Ok(Position::Received { code, n })
+            }
+            Logical {
+                stored: Some(n),
+                received: None,
+                n: None,
+                send: None,
+                attempt: None,
+                workload: None,
+            } => {
+                if !own_broker || matches!(kind, FaultKind::Rule(_)) {
+                    return Err(self.error(
+                        at,
+                        "only a fault of a whole broker can wait for what it stored",
+                        "use { received = \"SEND_MESSAGE_V2\", n = 1 }, or a time",
+                    ));
+                }
+                Ok(Position::Stored {
+                    n: self.counted(n, &at)?,
+                })
+            }
+            Logical {
+                send: Some(send),
+                attempt,
+                workload,
+                received: None,
+                n: None,
+                stored: None,
+            } => self.at_send(send, attempt, workload.unwrap_or(1), at),
+            _ => Err(self.error(
+                at,
+                "this position mixes forms that do not go together",
+                "write { received = \"SEND_MESSAGE_V2\", n = 5 }, { stored = 20 } or { send = 21, attempt = 1 }",
+            )),
+        }
+    }
+
+    fn counted(&self, n: u64, at: &Range<usize>) -> Result<u64, ScenarioError> {
+        if n > 0 {
+            return Ok(n);
+        }
+        Err(self.error(at.clone(), "counting starts at 1", "write 1 or more"))
+    }
+
+    fn at_send(
+        &self,
+        send: u64,
+        attempt: Option<u32>,
+        workload: u32,
+        at: Range<usize>,
+    ) -> Result<Position, ScenarioError> {
+        let planned = usize::try_from(workload)
+            .ok()
+            .and_then(|number| number.checked_sub(1))
+            .and_then(|index| self.workloads.get(index));
+        let Some(planned) = planned else {
+            return Err(self.error(
+                at,
+                format!("there is no workload {workload}"),
+                "workloads are numbered from 1 in the order of the file",
+            ));
+        };
+        if send == 0 || send > planned.sends || attempt == Some(0) {
+            return Err(self.error(
+                at,
+                format!(
+                    "workload {workload} never makes this attempt: it has {} sends",
+                    planned.sends
+                ),
+                "sends and attempts are numbered from 1",
+            ));
+        }
+        Ok(Position::Send {
+            workload,
+            send,
+            attempt,
+        })
+    }
+}

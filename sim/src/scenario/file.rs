@@ -1,0 +1,129 @@
+//! The scenario file as TOML has it, key by key, before anything is checked.
+//!
+//! `serde` refuses what is no scenario at all (an unknown key, a word where a number belongs).
+//! What only makes sense together is the business of [`check`](super::check); the values it may
+//! have to complain about keep their place in the text.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::Bound;
+use super::value::{At, Code, Ms, Places};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct File {
+    pub(super) format: Spanned<i64>,
+    pub(super) seconds: Spanned<u64>,
+    pub(super) cluster: Spanned<Cluster>,
+    #[serde(default)]
+    pub(super) network: Network,
+    #[serde(default)]
+    pub(super) producer: BTreeMap<String, Spanned<Producer>>,
+    #[serde(default)]
+    pub(super) workload: Vec<Spanned<Workload>>,
+    #[serde(default)]
+    pub(super) fault: Vec<Spanned<Fault>>,
+    #[serde(default)]
+    pub(super) expect: Expect,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Cluster {
+    pub(super) name_servers: Option<Spanned<u32>>,
+    pub(super) brokers: Spanned<Vec<Spanned<String>>>,
+    pub(super) profile: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) topics: BTreeMap<String, Spanned<i32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Network {
+    pub(super) latency: Option<Spanned<Latency>>,
+    pub(super) ready_order: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Latency {
+    pub(super) ms: u64,
+    #[serde(default)]
+    pub(super) jitter: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Producer {
+    pub(super) policy: Option<Spanned<String>>,
+    pub(super) group: Option<String>,
+    pub(super) timeout: Option<Spanned<Ms>>,
+    pub(super) retries: Option<Spanned<u32>>,
+    pub(super) first_queue: Option<u32>,
+    pub(super) first_name_server: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Workload {
+    pub(super) producer: Spanned<String>,
+    pub(super) topic: Spanned<String>,
+    pub(super) mode: Option<Spanned<String>>,
+    pub(super) sends: Spanned<u64>,
+    pub(super) every: Option<Spanned<Ms>>,
+    pub(super) start: Option<Spanned<Ms>>,
+    pub(super) body: Option<Spanned<usize>>,
+    pub(super) queue: Option<Spanned<Pinned>>,
+}
+
+/// `{ broker = "broker-a", id = 1 }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Pinned {
+    pub(super) broker: String,
+    pub(super) id: i32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Fault {
+    #[serde(rename = "do")]
+    pub(super) kind: Spanned<String>,
+    pub(super) on: Spanned<Places>,
+    pub(super) at: Option<Spanned<At>>,
+    #[serde(rename = "for")]
+    pub(super) lasts: Option<Spanned<Ms>>,
+    // Processes.
+    pub(super) data: Option<Spanned<String>>,
+    pub(super) address: Option<Spanned<String>>,
+    pub(super) step: Option<Spanned<Ms>>,
+    // Links.
+    pub(super) latency: Option<Spanned<Latency>>,
+    pub(super) byte: Option<Spanned<u64>>,
+    /// Of a link's loss, or the chance of a rule.
+    pub(super) per_mille: Option<Spanned<u32>>,
+    // Rules.
+    pub(super) request: Option<Spanned<Code>>,
+    pub(super) topic: Option<Spanned<String>>,
+    pub(super) queue: Option<Spanned<i32>>,
+    pub(super) times: Option<Spanned<u32>>,
+    pub(super) code: Option<Spanned<Code>>,
+    pub(super) remark: Option<Spanned<String>>,
+    pub(super) by: Option<Spanned<Ms>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Expect {
+    pub(super) ok: Option<Bound>,
+    pub(super) failed: Option<Bound>,
+    pub(super) attempts: Option<Bound>,
+    pub(super) max_attempts: Option<Bound>,
+    pub(super) max_send_ms: Option<Bound>,
+    pub(super) copies: Option<Bound>,
+    pub(super) stored: Option<Bound>,
+    pub(super) overtaken: Option<Bound>,
+}

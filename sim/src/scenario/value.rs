@@ -1,0 +1,218 @@
+//! The typed values of a scenario file: durations, places, positions, bounds.
+//!
+//! Each reads from the form a person writes, and its error has two lines: what is wrong, and what
+//! to write instead.
+
+use std::fmt;
+
+use rmq_remoting::observe::Name;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor, value};
+
+use super::Bound;
+use crate::fault::Place;
+
+/// A duration, written `"3s"`, `"200ms"` or `"2m"`; in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ms(pub(super) u64);
+
+impl Ms {
+    /// Reads the text form.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let scale = match unit.trim() {
+            "ms" => Some(1),
+            "s" => Some(1_000),
+            "m" => Some(60_000),
+            _ => None,
+        };
+        number
+            .parse::<u64>()
+            .ok()
+            .zip(scale)
+            .and_then(|(number, scale)| number.checked_mul(scale))
+            .map(Self)
+            .ok_or_else(|| {
+                format!(
+                    "\"{text}\" is no duration\nwrite a whole number and a unit: \"3s\", \"200ms\" or \"2m\""
+                )
+            })
+    }
+}
+
+impl<'de> Deserialize<'de> for Ms {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Ms;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration with its unit, like \"3s\" or \"200ms\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Ms, E> {
+                Ms::parse(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+/// Reads `"broker-a"`, `"p1 -> broker-b"` or `"p1 <-> broker-b"`.
+pub(super) fn parse_place(text: &str) -> Result<Place, String> {
+    let name = |text: &str| -> Result<Name, String> {
+        let text = text.trim();
+        if text.is_empty() || text.contains(char::is_whitespace) {
+            return Err(
+                "a node's name is missing\nwrite \"broker-a\", \"p1 -> broker-a\" or \"p1 <-> broker-a\""
+                    .to_owned(),
+            );
+        }
+        Ok(Name::from(text))
+    };
+    if let Some((a, b)) = text.split_once("<->") {
+        Ok(Place::Pair {
+            a: name(a)?,
+            b: name(b)?,
+        })
+    } else if let Some((from, to)) = text.split_once("->") {
+        Ok(Place::Link {
+            from: name(from)?,
+            to: name(to)?,
+        })
+    } else {
+        name(text).map(Place::Node)
+    }
+}
+
+/// One place or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Places(pub(super) Vec<Place>);
+
+impl<'de> Deserialize<'de> for Places {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Places;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a place like \"broker-a\" or \"p1 -> broker-b\", or a list of places")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Places, E> {
+                let place = parse_place(text).map_err(E::custom)?;
+                Ok(Places(vec![place]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Places, A::Error> {
+                let mut places = Vec::new();
+                while let Some(text) = list.next_element::<String>()? {
+                    places.push(parse_place(&text).map_err(de::Error::custom)?);
+                }
+                Ok(Places(places))
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+/// When a fault starts, as written: a time, or a logical position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum At {
+    Time(Ms),
+    Logical(Logical),
+}
+
+/// `{ received = "SEND_MESSAGE_V2", n = 5 }`, `{ stored = 20 }` or `{ send = 21, attempt = 1 }`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Logical {
+    pub(super) received: Option<Code>,
+    pub(super) n: Option<u64>,
+    pub(super) stored: Option<u64>,
+    pub(super) send: Option<u64>,
+    pub(super) attempt: Option<u32>,
+    pub(super) workload: Option<u32>,
+}
+
+impl<'de> Deserialize<'de> for At {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = At;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a time like \"35s\", or a position like { received = \"SEND_MESSAGE_V2\", n = 5 }",
+                )
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<At, E> {
+                Ms::parse(text).map(At::Time).map_err(E::custom)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<At, A::Error> {
+                Logical::deserialize(value::MapAccessDeserializer::new(map)).map(At::Logical)
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// A request or response code: its number or its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Code {
+    Number(i32),
+    Named(String),
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl Visitor<'_> for Form {
+            type Value = Code;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a code: its number or its name, like 310 or \"SEND_MESSAGE_V2\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Code, E> {
+                Ok(Code::Named(text.to_owned()))
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Code, E> {
+                i32::try_from(number)
+                    .map(Code::Number)
+                    .map_err(|_| E::custom("a code has 32 bits\nwrite a smaller number"))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// A bound, written `3` or `{ min = 1, max = 3 }`.
+impl<'de> Deserialize<'de> for Bound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Range {
+            min: Option<u64>,
+            max: Option<u64>,
+        }
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Bound;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number, or a range like { min = 1, max = 3 }")
+            }
+            fn visit_i64<E: de::Error>(self, figure: i64) -> Result<Bound, E> {
+                u64::try_from(figure)
+                    .map(Bound::exactly)
+                    .map_err(|_| E::custom("a figure is never negative\nwrite 0 or more"))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bound, A::Error> {
+                let range = Range::deserialize(value::MapAccessDeserializer::new(map))?;
+                let bound = Bound {
+                    min: range.min.unwrap_or(0),
+                    max: range.max.unwrap_or(u64::MAX),
+                };
+                if bound.min > bound.max {
+                    return Err(de::Error::custom(
+                        "min is greater than max\nexchange the two numbers",
+                    ));
+                }
+                Ok(bound)
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}

@@ -1,0 +1,265 @@
+//! The scenario files of the project read, and a broken one says where it is broken and how to
+//! mend it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rmq_sim::fault::{FaultKind, Place, Position, RuleAction};
+use rmq_sim::scenario::{Scenario, ScenarioError};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+}
+
+fn parse(text: &str) -> Result<Scenario, ScenarioError> {
+    Scenario::parse("test.toml", text, &|file| {
+        if file == "own.toml" {
+            Ok("name = \"own\"".to_owned())
+        } else {
+            Err(io::Error::from(io::ErrorKind::NotFound))
+        }
+    })
+}
+
+/// A scenario that is right, with more lines at its end.
+fn with(lines: &str) -> String {
+    format!(
+        "format = 1\nseconds = 60\n\
+         [cluster]\nbrokers = [\"broker-a\", \"broker-b\"]\n\
+         [producer.p1]\n\
+         [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 10\n{lines}"
+    )
+}
+
+/// `with` has nine lines before the ones of the test.
+const FIRST: usize = 10;
+
+/// Asserts the line and that the whole text has both parts.
+fn refused(text: &str, line: usize, what: &str, remedy: &str) {
+    let error = parse(text).expect_err("the scenario is broken");
+    assert_eq!(error.line, Some(line), "{error}");
+    assert!(error.what.contains(what), "{error}");
+    assert!(error.remedy.contains(remedy), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("test.toml:{line}: ")), "{text}");
+    assert!(text.contains("\n  remedy: "), "{text}");
+}
+
+#[test]
+fn every_scenario_of_the_project_reads_and_says_what_to_watch() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder()).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let scenario = Scenario::load(&path).unwrap_or_else(|error| panic!("{error}"));
+        let text = std::fs::read_to_string(&path).expect("the text");
+        assert!(text.contains("\n# Watch: "), "{}", scenario.name);
+        assert!(text.contains("[expect]"), "{}", scenario.name);
+        assert!(scenario.expect.failed.is_some(), "{}", scenario.name);
+        seen += 1;
+    }
+    assert!(seen >= 14, "{seen} scenarios");
+}
+
+#[test]
+fn what_a_file_leaves_out_is_healthy_and_fixed() {
+    let scenario = parse(&with("")).expect("a scenario");
+    assert_eq!(scenario.network.latency_ms, 1);
+    assert_eq!(scenario.network.jitter_ms, 0);
+    assert_eq!(scenario.cluster.name_servers, 1);
+    assert_eq!(scenario.workloads[0].every_ms, 1_000);
+    assert!(scenario.faults.is_empty());
+    assert_eq!(&*scenario.keys_of(1, 21), "s21");
+}
+
+#[test]
+fn a_fault_on_several_places_is_one_fault_for_each() {
+    let scenario = parse(&with(
+        "[[fault]]\ndo = \"answer\"\non = [\"broker-a\", \"broker-b\"]\ncode = \"SYSTEM_BUSY\"\n\
+         at = \"2s\"\nfor = \"3s\"\n",
+    ))
+    .expect("a scenario");
+    assert_eq!(scenario.faults.len(), 2);
+    assert_eq!(scenario.faults[1].place, Place::Node("broker-b".into()));
+    assert_eq!(scenario.faults[1].for_ms, Some(3_000));
+    let FaultKind::Rule(rule) = &scenario.faults[1].kind else {
+        panic!("{:?}", scenario.faults[1]);
+    };
+    assert_eq!(rule.codes, [10, 310]);
+    assert!(matches!(rule.then, RuleAction::Answer { code: 2, .. }));
+    assert_eq!(
+        scenario.faults[1].to_string(),
+        "answer broker-b code 2 for 3 s"
+    );
+}
+
+#[test]
+fn the_fifth_request_is_one_request() {
+    let scenario = parse(&with(
+        "[[fault]]\ndo = \"drop-reply\"\non = \"broker-a\"\n\
+         at = { received = \"SEND_MESSAGE_V2\", n = 5 }\n",
+    ))
+    .expect("a scenario");
+    let fault = &scenario.faults[0];
+    assert_eq!(fault.at, Position::Received { code: 310, n: 5 });
+    assert!(matches!(&fault.kind, FaultKind::Rule(rule) if rule.times == Some(1)));
+}
+
+#[test]
+fn a_link_reads_in_both_forms() {
+    let scenario = parse(&with(
+        "[[fault]]\ndo = \"loss\"\non = \"p1 -> broker-b\"\nper-mille = 100\n\
+         [[fault]]\ndo = \"partition\"\non = \"ns-1 <-> broker-b\"\n",
+    ))
+    .expect("a scenario");
+    assert_eq!(scenario.faults[0].place.to_string(), "p1 -> broker-b");
+    assert_eq!(scenario.faults[1].place.to_string(), "ns-1 <-> broker-b");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Scenario::load(Path::new("no/such.toml")).expect_err("there is none");
+    assert_eq!(
+        error.to_string(),
+        "no/such.toml: there is no such file\n  remedy: give the path of a scenario file, for \
+         example scenarios/healthy.toml"
+    );
+}
+
+#[test]
+fn unknown_and_missing_keys_are_named_with_their_line() {
+    refused(
+        &with("retries = 3\n"),
+        FIRST,
+        "no key \"retries\"",
+        "producer, topic",
+    );
+    refused(
+        &with("[[fault]]\non = \"broker-a\"\n"),
+        FIRST,
+        "\"do\" is missing",
+        "add a line",
+    );
+    refused(
+        &with("[[fault]]\ndo = \"crash\"\non = \"broker-a\"\nper-mille = 3\n"),
+        FIRST + 3,
+        "\"per-mille\" means nothing for the fault \"crash\"",
+        "loss",
+    );
+    refused(
+        &with("[[fault]]\ndo = \"answer\"\non = \"broker-a\"\n"),
+        FIRST,
+        "\"answer\" needs the key \"code\"",
+        "add code",
+    );
+}
+
+#[test]
+fn a_name_that_no_node_has_is_answered_with_the_names_there_are() {
+    refused(
+        &with("[[fault]]\ndo = \"crash\"\non = \"broker-z\"\n"),
+        FIRST + 2,
+        "no node is called \"broker-z\"",
+        "p1, ns-1, broker-a, broker-b",
+    );
+    refused(
+        &with("[[workload]]\nproducer = \"p2\"\ntopic = \"t\"\nsends = 1\n"),
+        FIRST + 1,
+        "no producer is called \"p2\"",
+        "p1",
+    );
+    refused(
+        &with("[[fault]]\ndo = \"explode\"\non = \"broker-a\"\n"),
+        FIRST + 1,
+        "no fault \"explode\"",
+        "crash, stop",
+    );
+}
+
+#[test]
+fn a_kind_on_the_wrong_sort_of_place_is_refused() {
+    for (fault, on, remedy) in [
+        ("crash", "p1", "broker or a name server"),
+        ("crash", "p1 -> broker-a", "broker or a name server"),
+        ("freeze", "p1 -> broker-a", "name a node"),
+        ("partition", "broker-a", "two nodes"),
+        ("black-hole", "p1 -> broker-a", "both ends"),
+        ("corrupt", "p1 <-> broker-a", "one direction"),
+        ("partition", "p1 -> p1", "two different nodes"),
+    ] {
+        let text = with(&format!("[[fault]]\ndo = \"{fault}\"\non = \"{on}\"\n"));
+        refused(&text, FIRST + 2, "cannot be on", remedy);
+    }
+}
+
+#[test]
+fn impossible_figures_are_refused() {
+    refused(
+        &with("").replace("seconds = 60", "seconds = 5"),
+        9,
+        "the last send would be at 10000 ms",
+        "raise seconds",
+    );
+    refused(
+        &with("[[fault]]\ndo = \"crash\"\non = \"broker-a\"\nat = \"61s\"\n"),
+        FIRST + 3,
+        "start at 61000 ms",
+        "earlier",
+    );
+    refused(
+        &with("[[fault]]\ndo = \"crash\"\non = \"broker-a\"\nfor = \"ten\"\n"),
+        FIRST + 3,
+        "\"ten\" is no duration",
+        "whole number and a unit",
+    );
+    refused(
+        &with("[[fault]]\ndo = \"loss\"\non = \"p1 -> broker-a\"\nper-mille = 1000\n"),
+        FIRST + 3,
+        "per-mille cannot be 1000",
+        "1 to 999",
+    );
+    refused(
+        &with("[network]\nlatency = { ms = 0 }\n"),
+        FIRST + 1,
+        "0 ms",
+        "whole milliseconds",
+    );
+    refused(
+        &with("[[fault]]\ndo = \"crash\"\non = \"broker-a\"\nat = { send = 11 }\n"),
+        FIRST + 3,
+        "it has 10 sends",
+        "from 1",
+    );
+    refused(
+        &with("").replace("format = 1", "format = 2"),
+        1,
+        "format 2",
+        "format = 1",
+    );
+}
+
+#[test]
+fn a_code_that_rocketmq_does_not_have_is_refused() {
+    refused(
+        &with("[[fault]]\ndo = \"answer\"\non = \"broker-a\"\ncode = \"SYSTEM_TIRED\"\n"),
+        FIRST + 3,
+        "\"SYSTEM_TIRED\"",
+        "SYSTEM_BUSY",
+    );
+}
+
+#[test]
+fn a_policy_is_a_preset_or_a_file() {
+    let own = with("").replace("[producer.p1]", "[producer.p1]\npolicy = \"own.toml\"");
+    assert!(parse(&own).is_ok());
+    refused(
+        &own.replace("own.toml", "gone.toml"),
+        6,
+        "\"gone.toml\" is no preset",
+        "strict",
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_refused_in_its_line() {
+    refused(&with("[[fault\n"), FIRST, "", "");
+}
