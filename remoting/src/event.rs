@@ -1,5 +1,6 @@
 //! What a connection of a client did, as events. The observer adds the time.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde::Serialize;
@@ -27,6 +28,20 @@ pub enum CloseCause {
     CallTimedOut,
     /// This client was stopped, or the peer's address left every route.
     Stopped,
+}
+
+impl fmt::Display for CloseCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PeerClosed => "the peer closed it",
+            Self::Broken => "it broke",
+            Self::BadFrame => "the peer sent bytes that are no frame",
+            Self::Idle => "it was idle for too long",
+            Self::Drained => "the peer announced its shutdown",
+            Self::CallTimedOut => "a call on it timed out",
+            Self::Stopped => "this client closed it",
+        })
+    }
 }
 
 /// Why a dial failed.

@@ -2,8 +2,10 @@
 //!
 //! Knows no producer and no broker policy.
 
+mod alarm;
 pub mod batch;
 pub mod body;
+pub mod client;
 pub mod code;
 pub mod command;
 pub mod event;
@@ -13,9 +15,14 @@ pub mod host;
 pub mod message;
 pub mod observe;
 pub mod offset_id;
+mod outbox;
+mod pipe;
 pub mod properties;
 pub mod record;
 pub mod request;
 pub mod route;
+pub mod server;
+pub mod service;
+mod serving;
 pub mod topic;
 pub mod unique_id;

@@ -1,0 +1,255 @@
+//! The task of one connection: it dials, then reads, writes and keeps the deadlines.
+//!
+//! It is the only one that touches the stream. Callers put bytes into the outbox and their request
+//! into the pending table, so a caller that goes away leaves the connection whole, and a peer that
+//! hangs holds up nobody but those who wait for it.
+//!
+//! Answers are read before deadlines are looked at: one that arrives in the millisecond of its
+//! deadline is in time.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::Environment;
+use super::link::{FailedDial, Link};
+use super::pending::Answered;
+use crate::alarm::Alarm;
+use crate::command::Command;
+use crate::event::{CloseCause, Event};
+use crate::host::Connection;
+use crate::pipe::Pipe;
+use crate::service::Peer;
+use crate::serving::{Next, Serving};
+
+/// How many reads a connection may do before other tasks get a turn.
+const READS_PER_TURN: usize = 16;
+
+/// The life of a connection, from the dial on.
+pub(super) async fn run(link: Arc<Link>, environment: Arc<Environment>) {
+    let ending = Ending {
+        link: &link,
+        environment: &environment,
+    };
+    environment.observe(Event::Dial {
+        connection: link.number,
+        to: Arc::clone(&link.to),
+    });
+    let Some(connection) = dial(&link, &environment).await else {
+        return;
+    };
+    if !link.open() {
+        // It was closed meanwhile, which is how its dial ended for everyone.
+        return;
+    }
+    environment.observe(Event::Opened {
+        connection: link.number,
+        to: Arc::clone(&link.to),
+        local: connection.local,
+        peer: connection.peer,
+    });
+    let mut conversation = Conversation::new(connection, &link, &environment);
+    let cause = poll_fn(|cx| conversation.poll(cx)).await;
+    // The stream goes first: who is woken by the end may dial anew at once.
+    let Conversation { pipe, serving, .. } = conversation;
+    drop(pipe);
+    environment.end(&link, cause);
+    serving.finish().await;
+    drop(ending);
+}
+
+async fn dial(link: &Link, environment: &Environment) -> Option<Connection> {
+    let connect = environment.host.connect(&link.to);
+    let failed = match timeout(environment.settings.dial_timeout, connect).await {
+        Ok(Ok(connection)) => return Some(connection),
+        Ok(Err(error)) => FailedDial::new(error),
+        Err(_) => FailedDial::timed_out(),
+    };
+    environment.fail(link, failed);
+    None
+}
+
+/// Sees to it that nobody waits for a connection whose task is gone.
+struct Ending<'a> {
+    link: &'a Arc<Link>,
+    environment: &'a Environment,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.environment.end(self.link, CloseCause::Broken);
+        } else {
+            // Cancelled with its client or its machine. A process that is gone says nothing.
+            self.link
+                .fail(FailedDial::new(std::io::ErrorKind::Interrupted.into()));
+            self.link.end(CloseCause::Stopped);
+        }
+    }
+}
+
+struct Conversation<'a> {
+    link: &'a Link,
+    environment: &'a Environment,
+    pipe: Pipe,
+    serving: Serving,
+    alarm: Alarm,
+    idle: Duration,
+    idle_at: Instant,
+    /// Why writing failed. What the peer said before is still read.
+    broken: bool,
+}
+
+/// How far reading got.
+enum Reading {
+    /// There is nothing to read now.
+    Waits,
+    /// There may be more.
+    More,
+    /// The connection has ended.
+    Over(CloseCause),
+}
+
+impl<'a> Conversation<'a> {
+    fn new(connection: Connection, link: &'a Link, environment: &'a Environment) -> Self {
+        let peer = Peer::new(
+            (connection.peer, connection.local),
+            link.number,
+            Arc::clone(&link.outbox),
+            environment.settings.speaker,
+            Arc::clone(&environment.opaque),
+        );
+        let idle = environment.settings.idle;
+        let idle_at = Instant::now() + idle;
+        Self {
+            link,
+            environment,
+            pipe: Pipe::new(connection.stream),
+            serving: Serving::new(Arc::clone(&environment.inbound), peer),
+            alarm: Alarm::new(idle_at),
+            idle,
+            idle_at,
+            broken: false,
+        }
+    }
+
+    /// Ready when the connection has ended, with the cause.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseCause> {
+        let outbox = &self.link.outbox;
+        loop {
+            let blocked = self.write(cx);
+            let reading = self.read(cx);
+            if let Reading::Over(cause) = reading {
+                return Poll::Ready(cause);
+            }
+            if self.broken {
+                return Poll::Ready(CloseCause::Broken);
+            }
+            if outbox.is_closing() {
+                // Closed from this side. What fits into the machine's buffers still leaves.
+                let _ = self.write(cx);
+                let _ = self.pipe.poll_shutdown(cx);
+                let cause = self.link.pending(|pending| pending.ended());
+                return Poll::Ready(cause.unwrap_or(CloseCause::Stopped));
+            }
+            if self.serving.poll(cx).is_ready() {
+                return Poll::Ready(CloseCause::Stopped);
+            }
+            if matches!(reading, Reading::More) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !outbox.sleep(cx.waker(), blocked, false) {
+                break;
+            }
+        }
+        self.keep_time(cx).map(|()| CloseCause::Idle)
+    }
+
+    /// Writes what it can, and tells whether the stream takes no more.
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        let (link, environment) = (self.link, self.environment);
+        let accepted = |opaque| {
+            environment.observe(Event::Written {
+                connection: link.number,
+                opaque,
+            });
+        };
+        match self.pipe.poll_write(cx, &link.outbox, accepted) {
+            Poll::Ready(result) => {
+                self.broken |= result.is_err();
+                false
+            }
+            Poll::Pending => true,
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Reading {
+        for _ in 0..READS_PER_TURN {
+            match self.pipe.poll_read(cx) {
+                Poll::Ready(Ok(0)) => return Reading::Over(CloseCause::PeerClosed),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => return Reading::Over(CloseCause::Broken),
+                Poll::Pending => return Reading::Waits,
+            }
+            loop {
+                match self.pipe.frame() {
+                    Ok(Some(answer)) if answer.is_response() => self.answered(answer),
+                    Ok(Some(request)) => {
+                        if self.serving.serve(request) == Next::Reset {
+                            return Reading::Over(CloseCause::Stopped);
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        let to = &*self.link.to;
+                        tracing::warn!(to, %error, "a connection is closed for what it sent");
+                        return Reading::Over(CloseCause::BadFrame);
+                    }
+                }
+            }
+        }
+        Reading::More
+    }
+
+    fn answered(&self, answer: Command) {
+        let (connection, opaque, code) = (self.link.number, answer.opaque, answer.code);
+        match self.link.pending(|pending| pending.answer(answer)) {
+            Answered::Open(caller) => {
+                self.environment.observe(Event::Reply {
+                    connection,
+                    opaque,
+                    code,
+                });
+                if let Some(caller) = caller {
+                    caller.wake();
+                }
+            }
+            Answered::Late => self.environment.observe(Event::Late { connection, opaque }),
+        }
+    }
+
+    /// Ends requests whose deadline has come. Ready when the idle limit has.
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.pipe.take_moved() {
+            self.idle_at = Instant::now() + self.idle;
+        }
+        loop {
+            let earliest = self.link.pending(|pending| pending.earliest());
+            let at = earliest.map_or(self.idle_at, |earliest| earliest.min(self.idle_at));
+            if self.alarm.poll(at, cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            for caller in self.link.pending(|pending| pending.expire(now)) {
+                caller.wake();
+            }
+            if self.idle_at <= now {
+                return Poll::Ready(());
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Why a call failed, made by the client itself. What a server refuses is a response, not an error.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::event::{CloseCause, DialFailure};
+use crate::frame::EncodeError;
+use crate::observe::Name;
+
+/// Why a call has no response.
+#[derive(Debug, Clone, Error)]
+pub enum CallError {
+    /// There is no connection, and none could be opened in time. Nothing was sent.
+    #[error("cannot connect to {to}: {source}")]
+    Dial {
+        /// The address.
+        to: Name,
+        /// Why, for decisions.
+        cause: DialFailure,
+        /// Why, in the machine's words.
+        source: Arc<io::Error>,
+    },
+    /// The request cannot be encoded. Nothing was sent.
+    #[error("the request to {to} cannot be encoded: {source}")]
+    Encode {
+        /// The address.
+        to: Name,
+        /// Why.
+        source: EncodeError,
+    },
+    /// The peer reads so slowly that the request found no room in the connection's buffer before
+    /// its deadline. Nothing was sent.
+    #[error("the request to {to} could not be written within {} ms: the peer does not read", after.as_millis())]
+    Write {
+        /// The address.
+        to: Name,
+        /// How long the call waited.
+        after: Duration,
+    },
+    /// The connection ended before the answer came. The request may have been executed.
+    #[error("the connection to {to} was lost: {cause}")]
+    Lost {
+        /// The address.
+        to: Name,
+        /// Why it ended.
+        cause: CloseCause,
+    },
+    /// No answer before the deadline. The request may have been executed.
+    #[error("no answer from {to} within {} ms", after.as_millis())]
+    TimedOut {
+        /// The address.
+        to: Name,
+        /// How long the call waited.
+        after: Duration,
+    },
+    /// This client was stopped. Nothing was sent.
+    #[error("the request to {to} was not sent: the client is stopped")]
+    Stopped {
+        /// The address.
+        to: Name,
+    },
+}
+
+/// How far a failed call got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallStage {
+    /// It had no connection.
+    Dial,
+    /// It was not sent.
+    Write,
+    /// It was sent, or may have been, and the connection ended.
+    Lost,
+    /// It was sent and not answered in time.
+    Silent,
+    /// The client was stopped before.
+    Stopped,
+}
+
+impl CallError {
+    /// How far the call got.
+    pub fn stage(&self) -> CallStage {
+        match self {
+            Self::Dial { .. } => CallStage::Dial,
+            Self::Encode { .. } | Self::Write { .. } => CallStage::Write,
+            Self::Lost { .. } => CallStage::Lost,
+            Self::TimedOut { .. } => CallStage::Silent,
+            Self::Stopped { .. } => CallStage::Stopped,
+        }
+    }
+
+    /// The address called.
+    pub fn to(&self) -> &Name {
+        match self {
+            Self::Dial { to, .. }
+            | Self::Encode { to, .. }
+            | Self::Write { to, .. }
+            | Self::Lost { to, .. }
+            | Self::TimedOut { to, .. }
+            | Self::Stopped { to } => to,
+        }
+    }
+}

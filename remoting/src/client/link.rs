@@ -1,0 +1,147 @@
+//! One connection of a client as everyone but its task sees it: from the dial to its end.
+
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::pending::Pending;
+use crate::event::{CloseCause, ConnectionNumber, DialFailure};
+use crate::observe::Name;
+use crate::outbox::Outbox;
+
+/// A connection to one address, shared by its task and the callers.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) number: ConnectionNumber,
+    pub(super) to: Name,
+    pub(super) outbox: Arc<Outbox>,
+    state: Mutex<State>,
+    /// Told when the dial has ended, either way.
+    dialled: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    pending: Pending,
+}
+
+/// Where a connection is in its life. Once open, its end is written in the pending table.
+#[derive(Debug, Clone)]
+enum Phase {
+    Dialling,
+    Open,
+    Failed(FailedDial),
+}
+
+/// Why a dial failed; all who wait for it get the same.
+#[derive(Debug, Clone)]
+pub(super) struct FailedDial {
+    pub(super) cause: DialFailure,
+    pub(super) source: Arc<io::Error>,
+}
+
+impl FailedDial {
+    pub(super) fn new(source: io::Error) -> Self {
+        let cause = match source.kind() {
+            io::ErrorKind::ConnectionRefused => DialFailure::Refused,
+            io::ErrorKind::TimedOut => DialFailure::TimedOut,
+            _ => DialFailure::Other,
+        };
+        Self {
+            cause,
+            source: Arc::new(source),
+        }
+    }
+
+    pub(super) fn timed_out() -> Self {
+        Self::new(io::ErrorKind::TimedOut.into())
+    }
+}
+
+impl Link {
+    pub(super) fn new(number: ConnectionNumber, to: Name, max_buffered: usize) -> Self {
+        Self {
+            number,
+            to,
+            outbox: Arc::new(Outbox::new(max_buffered)),
+            state: Mutex::new(State {
+                phase: Phase::Dialling,
+                pending: Pending::default(),
+            }),
+            dialled: Notify::new(),
+        }
+    }
+
+    /// Does something with the pending table. Nothing may be woken within.
+    pub(super) fn pending<T>(&self, with: impl FnOnce(&mut Pending) -> T) -> T {
+        with(&mut self.state.lock().pending)
+    }
+
+    /// The dial succeeded. False if the link was given up meanwhile.
+    pub(super) fn open(&self) -> bool {
+        let opened = {
+            let mut state = self.state.lock();
+            let dialling = matches!(state.phase, Phase::Dialling);
+            if dialling {
+                state.phase = Phase::Open;
+            }
+            dialling
+        };
+        self.dialled.notify_waiters();
+        opened
+    }
+
+    /// The dial failed, or is given up. False if it had ended before.
+    pub(super) fn fail(&self, failed: FailedDial) -> bool {
+        let first = {
+            let mut state = self.state.lock();
+            let dialling = matches!(state.phase, Phase::Dialling);
+            if dialling {
+                state.phase = Phase::Failed(failed);
+            }
+            dialling
+        };
+        self.outbox.close();
+        self.dialled.notify_waiters();
+        first
+    }
+
+    /// The open connection has ended: its waiting requests fail at once. Tells how many there
+    /// were, or nothing if it had ended before.
+    pub(super) fn end(&self, cause: CloseCause) -> Option<u32> {
+        let (lost, callers) = self.pending(|pending| {
+            let first = pending.ended().is_none();
+            first.then(|| pending.end(cause))
+        })?;
+        self.outbox.close();
+        for caller in callers {
+            caller.wake();
+        }
+        Some(lost)
+    }
+
+    /// Whether the dial has ended, and how.
+    pub(super) fn dial_result(&self) -> Option<Result<(), FailedDial>> {
+        match &self.state.lock().phase {
+            Phase::Dialling => None,
+            Phase::Open => Some(Ok(())),
+            Phase::Failed(failed) => Some(Err(failed.clone())),
+        }
+    }
+
+    /// Waits until the dial has ended.
+    pub(super) async fn dialled(&self) -> Result<(), FailedDial> {
+        loop {
+            let told = self.dialled.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            if let Some(result) = self.dial_result() {
+                return result;
+            }
+            told.await;
+        }
+    }
+}

@@ -1,0 +1,504 @@
+//! A remoting client: one connection per address, and requests multiplexed over it.
+//!
+//! A request goes this way: [`RemotingClient::request`] finds the address's connection or starts
+//! one, whose task dials; it enters the request into the connection's pending table under a fresh
+//! opaque and encodes it into the connection's outbox; the task writes it, reads the answer and
+//! completes the entry, which wakes the [`PendingReply`].
+//!
+//! * All first requests to an address share one dial. A caller that gives up does not end it.
+//! * One absolute deadline covers a call's dial, its wait for room in the outbox and its answer.
+//! * When a connection ends, every request waiting on it fails at once.
+//! * Connections share nothing: a peer that hangs delays no request to another one. No lock is
+//!   held across a wait.
+//! * There is no reconnecting in the background: the next request to an address dials anew.
+
+mod connection;
+mod error;
+mod link;
+mod pending;
+mod reply;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout_at};
+
+pub use self::error::{CallError, CallStage};
+pub use self::reply::PendingReply;
+
+use self::link::{FailedDial, Link};
+use self::pending::Refusal;
+use crate::command::{Command, FLAG_ONEWAY};
+use crate::event::{CloseCause, ConnectionNumber, Event};
+use crate::frame::{Outgoing, Speaker};
+use crate::header::Request;
+use crate::host::{SharedHost, Task};
+use crate::observe::{Name, Observer};
+use crate::outbox::{Append, Room};
+use crate::service::Service;
+
+/// How a client treats its connections.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// What it says of itself in each request.
+    pub speaker: Speaker,
+    /// How long a dial may take, whoever waits for it. RocketMQ: 3 s.
+    pub dial_timeout: Duration,
+    /// A connection on which nothing is read or written for so long is closed. RocketMQ: 120 s.
+    pub idle: Duration,
+    /// While more bytes than this wait on a connection, further requests on it wait for room.
+    /// 16 MiB unless set.
+    pub max_buffered: usize,
+    /// The first request's opaque; they count up and wrap to the negative. Tests start near the
+    /// edge.
+    pub first_opaque: i32,
+}
+
+impl ClientSettings {
+    /// RocketMQ's limits for a client that introduces itself so.
+    pub fn new(speaker: Speaker) -> Self {
+        Self {
+            speaker,
+            dial_timeout: Duration::from_secs(3),
+            idle: Duration::from_secs(120),
+            max_buffered: 16 * 1024 * 1024,
+            first_opaque: 0,
+        }
+    }
+}
+
+/// What a client holds at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gauges {
+    /// Requests that wait for their answer.
+    pub pending: usize,
+    /// Connections that are open.
+    pub connections: usize,
+}
+
+/// A client, shared by cloning it. Dropping the last clone drops its connections without a word;
+/// [`stop`](Self::stop) says goodbye.
+#[derive(Clone)]
+pub struct RemotingClient {
+    core: Arc<Core>,
+}
+
+impl fmt::Debug for RemotingClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let registry = self.core.environment.registry.lock();
+        f.debug_list().entries(registry.slots.keys()).finish()
+    }
+}
+
+/// Owns the connections' tasks. They know the environment, never the core.
+struct Core {
+    environment: Arc<Environment>,
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        // The tasks hold the environment, so they must be taken out of it to be cancelled.
+        let (slots, ended) = {
+            let mut registry = self.environment.registry.lock();
+            registry.stopped = true;
+            (
+                std::mem::take(&mut registry.slots),
+                std::mem::take(&mut registry.ended),
+            )
+        };
+        drop((slots, ended));
+    }
+}
+
+/// What the connections' tasks share.
+struct Environment {
+    host: SharedHost,
+    settings: ClientSettings,
+    observer: Arc<dyn Observer<Event>>,
+    inbound: Arc<dyn Service>,
+    opaque: Arc<AtomicI32>,
+    registry: Mutex<Registry>,
+}
+
+#[derive(Default)]
+struct Registry {
+    slots: BTreeMap<Name, Slot>,
+    /// Tasks of connections that have ended or are about to: a task must not drop itself.
+    ended: Vec<Task>,
+    dials: ConnectionNumber,
+    stopped: bool,
+}
+
+struct Slot {
+    link: Arc<Link>,
+    task: Task,
+}
+
+impl Environment {
+    fn observe(&self, event: Event) {
+        self.observer.on(event);
+    }
+
+    /// Takes a connection out of the table, unless another one has its place.
+    fn forget(&self, link: &Link) {
+        let mut registry = self.registry.lock();
+        let here = registry.slots.get(&link.to).map(|slot| slot.link.number);
+        if here == Some(link.number)
+            && let Some(slot) = registry.slots.remove(&link.to)
+        {
+            registry.ended.push(slot.task);
+        }
+    }
+
+    /// A connection has ended: forgets it, fails its requests and tells the observer.
+    fn end(&self, link: &Link, cause: CloseCause) {
+        self.forget(link);
+        if let Some(pending) = link.end(cause) {
+            self.observe(Event::Closed {
+                connection: link.number,
+                to: Arc::clone(&link.to),
+                cause,
+                pending,
+            });
+        }
+    }
+
+    /// A dial has failed: forgets it and tells those who wait, and the observer.
+    fn fail(&self, link: &Link, failed: FailedDial) {
+        self.forget(link);
+        let cause = failed.cause;
+        if link.fail(failed) {
+            self.observe(Event::DialFailed {
+                connection: link.number,
+                to: Arc::clone(&link.to),
+                cause,
+            });
+        }
+    }
+
+    /// Closes a connection from this side, open or not.
+    fn close(&self, link: &Link, cause: CloseCause) {
+        match link.dial_result() {
+            None => self.fail(link, FailedDial::new(io::ErrorKind::Interrupted.into())),
+            Some(Ok(())) => self.end(link, cause),
+            Some(Err(_)) => {}
+        }
+    }
+}
+
+/// One call, for its errors.
+struct Call<'a> {
+    to: &'a Name,
+    began: Instant,
+    deadline: Instant,
+}
+
+impl Call<'_> {
+    fn dial(&self, failed: FailedDial) -> CallError {
+        CallError::Dial {
+            to: Arc::clone(self.to),
+            cause: failed.cause,
+            source: failed.source,
+        }
+    }
+
+    fn timed_out(&self) -> CallError {
+        CallError::TimedOut {
+            to: Arc::clone(self.to),
+            after: self.deadline.saturating_duration_since(self.began),
+        }
+    }
+
+    fn lost(&self, cause: CloseCause) -> CallError {
+        CallError::Lost {
+            to: Arc::clone(self.to),
+            cause,
+        }
+    }
+
+    fn no_room(&self) -> CallError {
+        CallError::Write {
+            to: Arc::clone(self.to),
+            after: self.deadline.saturating_duration_since(self.began),
+        }
+    }
+
+    fn stopped(&self) -> CallError {
+        CallError::Stopped {
+            to: Arc::clone(self.to),
+        }
+    }
+}
+
+impl RemotingClient {
+    /// A client without connections. `inbound` answers what servers ask;
+    /// [`Unsupported`](crate::service::Unsupported) if nothing is expected.
+    pub fn new(
+        host: SharedHost,
+        settings: ClientSettings,
+        observer: Arc<dyn Observer<Event>>,
+        inbound: Arc<dyn Service>,
+    ) -> Self {
+        let environment = Environment {
+            host,
+            opaque: Arc::new(AtomicI32::new(settings.first_opaque)),
+            settings,
+            observer,
+            inbound,
+            registry: Mutex::default(),
+        };
+        Self {
+            core: Arc::new(Core {
+                environment: Arc::new(environment),
+            }),
+        }
+    }
+
+    /// Gives a request to the connection to `to` (`"host:port"`), which is dialled if needed. The
+    /// returned value awaits the answer, until the same deadline.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection in time, the request cannot be encoded, or it finds no room in the
+    /// connection's buffer in time.
+    pub async fn request(
+        &self,
+        to: &Name,
+        request: &dyn Request,
+        deadline: Instant,
+    ) -> Result<PendingReply, CallError> {
+        let began = Instant::now();
+        let call = Call {
+            to,
+            began,
+            deadline,
+        };
+        let link = self.connected(&call).await?;
+        let opaque = self.enter(&link, &call)?;
+        let reply = PendingReply::new(Arc::clone(&link), opaque, began, deadline);
+        self.writing(&link, &call, request, opaque, 0)
+            .done()
+            .await?;
+        Ok(reply)
+    }
+
+    /// Makes a request and awaits the answer.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer before the deadline. An answer that refuses is no error here.
+    pub async fn call(
+        &self,
+        to: &Name,
+        request: &dyn Request,
+        deadline: Instant,
+    ) -> Result<Command, CallError> {
+        self.request(to, request, deadline).await?.await
+    }
+
+    /// Makes a request that is not answered. Returns once it is in the connection's buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    pub async fn oneway(
+        &self,
+        to: &Name,
+        request: &dyn Request,
+        deadline: Instant,
+    ) -> Result<(), CallError> {
+        let call = Call {
+            to,
+            began: Instant::now(),
+            deadline,
+        };
+        let link = self.connected(&call).await?;
+        let opaque = self.core.environment.opaque.fetch_add(1, Ordering::Relaxed);
+        self.writing(&link, &call, request, opaque, FLAG_ONEWAY)
+            .done()
+            .await
+    }
+
+    fn writing<'a>(
+        &self,
+        link: &'a Link,
+        call: &'a Call<'a>,
+        request: &'a dyn Request,
+        opaque: i32,
+        flag: i32,
+    ) -> Writing<'a> {
+        Writing {
+            link,
+            call,
+            speaker: self.core.environment.settings.speaker,
+            request,
+            opaque,
+            flag,
+        }
+    }
+
+    /// Closes the connection to an address, if there is one. Its waiting requests fail at once.
+    pub fn close(&self, to: &Name, cause: CloseCause) {
+        let environment = &self.core.environment;
+        let link = {
+            let registry = environment.registry.lock();
+            registry.slots.get(to).map(|slot| Arc::clone(&slot.link))
+        };
+        if let Some(link) = link {
+            environment.close(&link, cause);
+        }
+    }
+
+    /// What it holds now.
+    pub fn gauges(&self) -> Gauges {
+        let registry = self.core.environment.registry.lock();
+        let links = || registry.slots.values().map(|slot| &slot.link);
+        Gauges {
+            pending: links()
+                .map(|link| link.pending(|pending| pending.waiting()))
+                .sum(),
+            connections: links()
+                .filter(|link| matches!(link.dial_result(), Some(Ok(()))))
+                .count(),
+        }
+    }
+
+    /// Closes every connection and waits until their tasks have ended. Later requests fail.
+    pub async fn stop(&self) {
+        let environment = &self.core.environment;
+        let links: Vec<Arc<Link>> = {
+            let mut registry = environment.registry.lock();
+            registry.stopped = true;
+            let slots = registry.slots.values();
+            slots.map(|slot| Arc::clone(&slot.link)).collect()
+        };
+        for link in links {
+            environment.close(&link, CloseCause::Stopped);
+        }
+        let tasks = std::mem::take(&mut environment.registry.lock().ended);
+        for task in tasks {
+            task.await;
+        }
+    }
+
+    /// The open connection to the call's address; dials if there is none.
+    async fn connected(&self, call: &Call<'_>) -> Result<Arc<Link>, CallError> {
+        if call.deadline <= call.began {
+            return Err(call.timed_out());
+        }
+        let link = self.link(call.to).ok_or_else(|| call.stopped())?;
+        if let Some(Ok(())) = link.dial_result() {
+            return Ok(link);
+        }
+        match timeout_at(call.deadline, link.dialled()).await {
+            // A request without any time left could only do harm: executed, and reported failed.
+            Ok(Ok(())) if Instant::now() < call.deadline => Ok(link),
+            Ok(Ok(())) => Err(call.timed_out()),
+            Ok(Err(_)) if self.core.environment.registry.lock().stopped => Err(call.stopped()),
+            Ok(Err(failed)) => Err(call.dial(failed)),
+            Err(_) => Err(call.dial(FailedDial::timed_out())),
+        }
+    }
+
+    /// The connection to an address, open or being dialled; none once this client is stopped.
+    fn link(&self, to: &Name) -> Option<Arc<Link>> {
+        let environment = &self.core.environment;
+        let mut registry = environment.registry.lock();
+        if registry.stopped {
+            return None;
+        }
+        if let Some(slot) = registry.slots.get(to) {
+            return Some(Arc::clone(&slot.link));
+        }
+        registry
+            .ended
+            .retain_mut(|task| task.now_or_never().is_none());
+        registry.dials += 1;
+        let max_buffered = environment.settings.max_buffered;
+        let link = Arc::new(Link::new(registry.dials, Arc::clone(to), max_buffered));
+        let life = connection::run(Arc::clone(&link), Arc::clone(environment));
+        let task = environment.host.spawn("connection", Box::pin(life));
+        let slot = Slot {
+            link: Arc::clone(&link),
+            task,
+        };
+        registry.slots.insert(Arc::clone(to), slot);
+        Some(link)
+    }
+
+    /// Enters a request into the table, under an opaque that no open request has.
+    fn enter(&self, link: &Link, call: &Call<'_>) -> Result<i32, CallError> {
+        loop {
+            let opaque = self.core.environment.opaque.fetch_add(1, Ordering::Relaxed);
+            match link.pending(|pending| pending.enter(opaque, call.deadline)) {
+                Ok(()) => return Ok(opaque),
+                Err(Refusal::Taken) => {}
+                Err(Refusal::Ended(cause)) => return Err(call.lost(cause)),
+            }
+        }
+    }
+}
+
+/// A request on its way into a connection's outbox.
+struct Writing<'a> {
+    link: &'a Link,
+    call: &'a Call<'a>,
+    speaker: Speaker,
+    request: &'a dyn Request,
+    opaque: i32,
+    flag: i32,
+}
+
+impl Writing<'_> {
+    /// Encodes it, once there is room.
+    async fn done(&self) -> Result<(), CallError> {
+        if self.attempt()? {
+            return Ok(());
+        }
+        let written = timeout_at(self.call.deadline, self.with_room()).await;
+        written.unwrap_or_else(|_| Err(self.call.no_room()))
+    }
+
+    async fn with_room(&self) -> Result<(), CallError> {
+        loop {
+            let told = self.link.outbox.room().notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            if self.attempt()? {
+                return Ok(());
+            }
+            told.await;
+        }
+    }
+
+    /// Encodes it if there is room, and tells whether there was.
+    fn attempt(&self) -> Result<bool, CallError> {
+        let outgoing = Outgoing {
+            code: self.request.code(),
+            opaque: self.opaque,
+            flag: self.flag,
+            remark: None,
+            header: self.request,
+            body: self.request.body(),
+        };
+        let outbox = &self.link.outbox;
+        match outbox.append(&self.speaker, &outgoing, Some(self.opaque), Room::Needed) {
+            Ok(Append::Done) => Ok(true),
+            Ok(Append::Full) => Ok(false),
+            Ok(Append::Closed) => {
+                let cause = self.link.pending(|pending| pending.ended());
+                Err(self.call.lost(cause.unwrap_or(CloseCause::Stopped)))
+            }
+            Err(source) => Err(CallError::Encode {
+                to: Arc::clone(self.call.to),
+                source,
+            }),
+        }
+    }
+}

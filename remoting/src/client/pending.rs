@@ -1,0 +1,205 @@
+//! The requests of one connection that wait for their answer, by opaque.
+//!
+//! A value without I/O: what happens at which time is told to it, and it says who must be woken.
+//! An answer stays here until its caller picks it up, so that the caller's entry is the only thing
+//! kept per request.
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::task::{Context, Poll, Waker};
+
+use indexmap::IndexMap;
+use tokio::time::Instant;
+
+use crate::command::Command;
+use crate::event::CloseCause;
+
+/// Why a request ended without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// Its deadline passed.
+    TimedOut,
+    /// Its connection ended.
+    Lost(CloseCause),
+}
+
+/// Why a request was not entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// An open request has this opaque.
+    Taken,
+    /// The connection has ended.
+    Ended(CloseCause),
+}
+
+/// What an answer matched.
+#[derive(Debug)]
+pub(super) enum Answered {
+    /// An open request, and who waits for it by now.
+    Open(Option<Waker>),
+    /// No open request: the answer is late, doubled or unknown.
+    Late,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Waiting {
+        deadline: Instant,
+        caller: Option<Waker>,
+    },
+    Answered(Command),
+    TimedOut,
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    entries: IndexMap<i32, Entry, BuildHasherDefault<OpaqueHasher>>,
+    waiting: usize,
+    /// No waiting entry has an earlier deadline; it may belong to one that has left.
+    earliest: Option<Instant>,
+    ended: Option<CloseCause>,
+}
+
+impl Pending {
+    /// A request is about to be written.
+    pub(super) fn enter(&mut self, opaque: i32, deadline: Instant) -> Result<(), Refusal> {
+        if let Some(cause) = self.ended {
+            return Err(Refusal::Ended(cause));
+        }
+        if self.entries.contains_key(&opaque) {
+            return Err(Refusal::Taken);
+        }
+        let entry = Entry::Waiting {
+            deadline,
+            caller: None,
+        };
+        self.entries.insert(opaque, entry);
+        self.waiting += 1;
+        self.earliest = Some(self.earliest.map_or(deadline, |known| known.min(deadline)));
+        Ok(())
+    }
+
+    /// An answer arrived.
+    pub(super) fn answer(&mut self, answer: Command) -> Answered {
+        match self.entries.get_mut(&answer.opaque) {
+            Some(entry @ Entry::Waiting { .. }) => {
+                self.waiting -= 1;
+                match std::mem::replace(entry, Entry::Answered(answer)) {
+                    Entry::Waiting { caller, .. } => Answered::Open(caller),
+                    Entry::Answered(_) | Entry::TimedOut => Answered::Open(None),
+                }
+            }
+            _ => Answered::Late,
+        }
+    }
+
+    /// When [`expire`](Self::expire) must be called next, at the latest.
+    pub(super) fn earliest(&self) -> Option<Instant> {
+        self.earliest
+    }
+
+    /// Ends the requests whose deadline has come, and returns who waits for them.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Waker> {
+        let mut callers = Vec::new();
+        self.earliest = None;
+        for entry in self.entries.values_mut() {
+            if let Entry::Waiting { deadline, caller } = entry {
+                if *deadline <= now {
+                    callers.extend(caller.take());
+                    *entry = Entry::TimedOut;
+                    self.waiting -= 1;
+                } else {
+                    let deadline = *deadline;
+                    self.earliest = Some(self.earliest.map_or(deadline, |at| at.min(deadline)));
+                }
+            }
+        }
+        callers
+    }
+
+    /// The connection has ended: every waiting request is lost. Returns how many, and who waits
+    /// for them. Answers that have arrived remain.
+    pub(super) fn end(&mut self, cause: CloseCause) -> (u32, Vec<Waker>) {
+        self.ended = Some(cause);
+        self.earliest = None;
+        let mut callers: Vec<(i32, Waker)> = Vec::new();
+        for (opaque, entry) in &mut self.entries {
+            if let Entry::Waiting { caller, .. } = entry {
+                callers.extend(caller.take().map(|caller| (*opaque, caller)));
+            }
+        }
+        callers.sort_by_key(|(opaque, _)| *opaque);
+        let lost = u32::try_from(self.waiting).unwrap_or(u32::MAX);
+        self.waiting = 0;
+        (
+            lost,
+            callers.into_iter().map(|(_, caller)| caller).collect(),
+        )
+    }
+
+    /// The caller asks. Once this is ready the entry has left the table.
+    pub(super) fn poll(
+        &mut self,
+        opaque: i32,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Command, Unanswered>> {
+        if let Some(Entry::Waiting { caller, .. }) = self.entries.get_mut(&opaque)
+            && self.ended.is_none()
+        {
+            match caller {
+                Some(known) if known.will_wake(cx.waker()) => {}
+                other => *other = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        }
+        let lost = Unanswered::Lost(self.ended.unwrap_or(CloseCause::Stopped));
+        Poll::Ready(match self.entries.swap_remove(&opaque) {
+            Some(Entry::Answered(answer)) => Ok(answer),
+            Some(Entry::TimedOut) => Err(Unanswered::TimedOut),
+            Some(Entry::Waiting { .. }) | None => Err(lost),
+        })
+    }
+
+    /// The caller no longer waits.
+    pub(super) fn leave(&mut self, opaque: i32) {
+        let left = self.entries.swap_remove(&opaque);
+        if matches!(left, Some(Entry::Waiting { .. })) && self.ended.is_none() {
+            self.waiting -= 1;
+        }
+    }
+
+    /// How many requests wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Why the connection ended, if it has.
+    pub(super) fn ended(&self) -> Option<CloseCause> {
+        self.ended
+    }
+}
+
+/// Opaques are counted up, so spreading their bits is all the hashing they need, and the same in
+/// every run.
+#[derive(Debug, Default)]
+struct OpaqueHasher(u64);
+
+impl Hasher for OpaqueHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_i32(&mut self, value: i32) {
+        self.write_u64(u64::from(value.cast_unsigned()));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}

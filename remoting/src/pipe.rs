@@ -1,0 +1,129 @@
+//! One end of a byte stream with its buffers: bytes out of an [`Outbox`], frames in.
+//!
+//! Polled by the one task that owns the connection, at a client as at a server.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+use crate::command::Command;
+use crate::frame::{FrameDecoder, FrameError};
+use crate::host::Stream;
+use crate::outbox::{Mark, Outbox};
+
+/// With less room than this, the input buffer grows by [`READ_ROOM`] before a read.
+const READ_LEAST: usize = 2 * 1024;
+const READ_ROOM: usize = 16 * 1024;
+
+/// A buffer that grew beyond this in a burst is given back once it is empty.
+const KEEP: usize = 256 * 1024;
+
+/// A byte stream with its buffers.
+pub(crate) struct Pipe {
+    stream: Box<dyn Stream>,
+    input: BytesMut,
+    decoder: FrameDecoder,
+    /// What was taken from the outbox, and how much of it is written.
+    front: BytesMut,
+    at: usize,
+    marks: VecDeque<Mark>,
+    written: u64,
+    unflushed: bool,
+    /// Whether bytes moved in either direction since this was last cleared.
+    moved: bool,
+}
+
+impl Pipe {
+    pub(crate) fn new(stream: Box<dyn Stream>) -> Self {
+        Self {
+            stream,
+            input: BytesMut::new(),
+            decoder: FrameDecoder::new(),
+            front: BytesMut::new(),
+            at: 0,
+            marks: VecDeque::new(),
+            written: 0,
+            unflushed: false,
+            moved: false,
+        }
+    }
+
+    /// Writes what waits in the outbox, and tells each marked frame whose last byte was accepted.
+    /// Ready once everything is out.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        outbox: &Outbox,
+        mut accepted: impl FnMut(i32),
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if self.at == self.front.len() {
+                self.reuse_front();
+                outbox.take(&mut self.front, &mut self.marks);
+                if self.front.is_empty() {
+                    return self.poll_flush(cx);
+                }
+            }
+            let rest = &self.front[self.at..];
+            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.at += count;
+            self.written += count as u64;
+            self.unflushed = true;
+            self.moved = true;
+            outbox.written(count);
+            while let Some((_, id)) = self.marks.pop_front_if(|(end, _)| *end <= self.written) {
+                accepted(id);
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn reuse_front(&mut self) {
+        self.at = 0;
+        if self.front.capacity() > KEEP {
+            self.front = BytesMut::new();
+        } else {
+            self.front.clear();
+        }
+    }
+
+    /// Reads once. Ready with the number of bytes, 0 at the end of the stream.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.capacity() - self.input.len() < READ_LEAST {
+            self.input.reserve(READ_ROOM);
+        }
+        let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
+        self.moved |= count > 0;
+        Poll::Ready(Ok(count))
+    }
+
+    /// The next whole frame among the bytes read.
+    pub(crate) fn frame(&mut self) -> Result<Option<Command>, FrameError> {
+        self.decoder.decode(&mut self.input)
+    }
+
+    /// Whether bytes moved since the last time this was asked.
+    pub(crate) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// Says goodbye: shuts the writing side down.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

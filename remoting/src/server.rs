@@ -1,0 +1,266 @@
+//! A remoting server: accepts connections and lets a [`Service`] answer what arrives on them.
+//!
+//! Requests of one connection are multiplexed: an answer that takes time holds up no other. Bytes
+//! that are no frame close their connection and nothing else; so does an idle limit passed.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep};
+
+use crate::alarm::Alarm;
+use crate::frame::Speaker;
+use crate::host::{Connection, Listener, SharedHost, Task};
+use crate::outbox::Outbox;
+use crate::pipe::Pipe;
+use crate::service::{Peer, Service};
+use crate::serving::{Next, Serving};
+
+/// How long accepting rests after it failed, as it does when the process has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How many reads a connection may do before other tasks get a turn.
+const READS_PER_TURN: usize = 16;
+
+/// How a server treats its connections.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// What it says of itself in each response.
+    pub speaker: Speaker,
+    /// A connection on which nothing is read or written for so long is closed. RocketMQ: 120 s.
+    pub idle: Duration,
+    /// While more bytes than this wait for a peer that does not read, nothing more is read from
+    /// it. 16 MiB unless set.
+    pub max_buffered: usize,
+}
+
+impl ServerSettings {
+    /// RocketMQ's limits for a server that introduces itself so.
+    pub fn new(speaker: Speaker) -> Self {
+        Self {
+            speaker,
+            idle: Duration::from_secs(120),
+            max_buffered: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// A running server. Dropping it closes its port and all its connections.
+#[derive(Debug)]
+pub struct Server {
+    local: SocketAddr,
+    _accepting: Task,
+}
+
+impl Server {
+    /// Listens at `at` (port 0 picks a free port) and serves until the returned value is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The host cannot listen there: the port is taken, or the address is not this machine's.
+    pub async fn start(
+        host: SharedHost,
+        at: SocketAddr,
+        settings: ServerSettings,
+        service: Arc<dyn Service>,
+    ) -> io::Result<Self> {
+        let listener = host.listen(at).await?;
+        let local = listener.local_addr();
+        let house = House {
+            host: Arc::clone(&host),
+            settings: Arc::new(settings),
+            service,
+            opaque: Arc::default(),
+        };
+        let accepting = host.spawn("accept", Box::pin(accept(listener, house)));
+        Ok(Self {
+            local,
+            _accepting: accepting,
+        })
+    }
+
+    /// The address it listens at, with the real port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+/// What all connections of a server share.
+struct House {
+    host: SharedHost,
+    settings: Arc<ServerSettings>,
+    service: Arc<dyn Service>,
+    /// The ids of requests that this server makes itself.
+    opaque: Arc<AtomicI32>,
+}
+
+/// Accepts, and owns the connections' tasks: they are cancelled with this one.
+async fn accept(mut listener: Box<dyn Listener>, house: House) {
+    let mut connections = FuturesUnordered::new();
+    let mut number = 0;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.next() => continue,
+        };
+        match accepted {
+            Ok(connection) => {
+                number += 1;
+                connections.push(house.welcome(connection, number));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl House {
+    fn welcome(&self, connection: Connection, number: u64) -> Task {
+        let peer = Peer::new(
+            (connection.peer, connection.local),
+            number,
+            Arc::new(Outbox::new(self.settings.max_buffered)),
+            self.settings.speaker,
+            Arc::clone(&self.opaque),
+        );
+        let serve = serve(
+            connection,
+            peer,
+            Arc::clone(&self.service),
+            self.settings.idle,
+        );
+        self.host.spawn("serve", Box::pin(serve))
+    }
+}
+
+/// The life of one connection.
+async fn serve(connection: Connection, peer: Peer, service: Arc<dyn Service>, idle: Duration) {
+    service.connected(&peer);
+    let mut conversation = Conversation {
+        pipe: Pipe::new(connection.stream),
+        serving: Serving::new(Arc::clone(&service), peer.clone()),
+        alarm: Alarm::new(Instant::now() + idle),
+        idle_at: Instant::now() + idle,
+        idle,
+        closing: false,
+    };
+    poll_fn(|cx| conversation.poll(&peer, cx)).await;
+    let Conversation { pipe, serving, .. } = conversation;
+    peer.close();
+    drop(pipe);
+    service.disconnected(&peer);
+    serving.finish().await;
+}
+
+struct Conversation {
+    pipe: Pipe,
+    serving: Serving,
+    alarm: Alarm,
+    idle_at: Instant,
+    idle: Duration,
+    /// Whether the service wants to close: what waits is written, nothing more is read.
+    closing: bool,
+}
+
+/// How far reading got.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// There is nothing to read now.
+    Waits,
+    /// The peer has to read its answers first.
+    Full,
+    /// There may be more.
+    More,
+    /// The connection has ended.
+    Over,
+}
+
+impl Conversation {
+    /// Ready when the connection has ended, whoever ended it.
+    fn poll(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Poll<()> {
+        let outbox = peer.outbox();
+        loop {
+            let reading = if self.closing {
+                Reading::Waits
+            } else {
+                self.read(outbox, cx)
+            };
+            if reading == Reading::Over || self.serving.poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            self.closing = self.closing || outbox.is_closing();
+            let blocked = match self.pipe.poll_write(cx, outbox, |_| {}) {
+                Poll::Ready(Ok(())) if self.closing => {
+                    // The FIN follows what was written; if it cannot, the drop says the same.
+                    let _ = self.pipe.poll_shutdown(cx);
+                    return Poll::Ready(());
+                }
+                Poll::Ready(Ok(())) => false,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => true,
+            };
+            if reading == Reading::More {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let can_read_again = reading == Reading::Full && !outbox.is_full();
+            if !can_read_again && !outbox.sleep(cx.waker(), blocked, self.closing) {
+                break;
+            }
+        }
+        if self.pipe.take_moved() {
+            self.idle_at = Instant::now() + self.idle;
+        }
+        self.alarm.poll(self.idle_at, cx)
+    }
+
+    fn read(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Reading {
+        for _ in 0..READS_PER_TURN {
+            if outbox.is_full() {
+                return Reading::Full;
+            }
+            match self.pipe.poll_read(cx) {
+                Poll::Ready(Ok(0)) => {
+                    // What it asked before may still be answered.
+                    outbox.close();
+                    return Reading::Waits;
+                }
+                Poll::Ready(Err(_)) => return Reading::Over,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => return Reading::Waits,
+            }
+            loop {
+                match self.pipe.frame() {
+                    Ok(Some(command)) if command.is_response() => {
+                        // Requests of our own are one-way: this answers nothing.
+                    }
+                    Ok(Some(request)) => {
+                        if self.serving.serve(request) == Next::Reset {
+                            return Reading::Over;
+                        }
+                        if outbox.is_closing() {
+                            return Reading::Waits;
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::debug!(%error, "a connection is closed for what it sent");
+                        outbox.close();
+                        return Reading::Waits;
+                    }
+                }
+            }
+        }
+        Reading::More
+    }
+}

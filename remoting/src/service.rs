@@ -1,0 +1,297 @@
+//! What answers requests: the seam between a connection and a server's (or client's) logic.
+//!
+//! Either side of a connection may be asked something: a broker calls back into its clients over
+//! the connection they opened. So the same [`Service`] serves a [`Server`](crate::server::Server)
+//! and the inbound requests of a [`RemotingClient`](crate::client::RemotingClient).
+//!
+//! A service returns what is to happen as a value. Besides a well-formed response that includes
+//! everything a mock server must be able to do to a client: silence, a closed or reset connection,
+//! garbage, an answer twice.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::code::response;
+use crate::command::{Command, FLAG_ONEWAY};
+use crate::frame::{EncodeError, Outgoing, Speaker};
+use crate::header::{EncodeHeader, Request};
+use crate::host::BoxFuture;
+use crate::outbox::{Append, Outbox, Room};
+
+/// Answers the requests that arrive on connections.
+pub trait Service: fmt::Debug + Send + Sync + 'static {
+    /// A request arrived. Called within the connection's task, so it must not block; what takes
+    /// time goes into [`Reply::Later`].
+    fn serve(&self, peer: &Peer, request: Command) -> Reply;
+
+    /// A server accepted a connection. Not called for connections that a client dialled.
+    fn connected(&self, peer: &Peer) {
+        let _ = peer;
+    }
+
+    /// A connection of a server ended, whoever closed it. Not called when the server itself is
+    /// dropped: its process is gone then.
+    fn disconnected(&self, peer: &Peer) {
+        let _ = peer;
+    }
+}
+
+/// When a request is answered.
+pub enum Reply {
+    /// At once; nothing is spawned or boxed for it.
+    Now(Answer),
+    /// When the future completes. It runs concurrently with later requests of the connection, and
+    /// answers leave in the order of completion. It also runs to its end if the connection ends
+    /// before, as the work of a real server does; the answer is lost then.
+    Later(BoxFuture<'static, Answer>),
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(answer) => f.debug_tuple("Now").field(answer).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
+    }
+}
+
+/// What a request leads to.
+#[derive(Debug)]
+pub enum Answer {
+    /// A response. A one-way request gets none all the same.
+    Respond(Response),
+    /// Silence.
+    Nothing,
+    /// The connection is closed (FIN) once everything written before is out.
+    Close,
+    /// The connection is dropped at once, with what was not yet written. Best effort: the peer
+    /// sees a reset only where unread input was left behind, else a FIN.
+    Reset,
+    /// These bytes, whatever they are: garbage, or half a frame.
+    Raw(Bytes),
+    /// All of these in order.
+    Many(Vec<Answer>),
+}
+
+/// A response before it is encoded.
+pub struct Response {
+    /// The response code.
+    pub code: i32,
+    /// Free text, mostly why the request was refused.
+    pub remark: Option<Cow<'static, str>>,
+    /// The custom fields.
+    pub header: Option<Box<dyn EncodeHeader + Send>>,
+    /// What follows the header.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// A response with this code and nothing else.
+    pub fn new(code: i32) -> Self {
+        Self {
+            code,
+            remark: None,
+            header: None,
+            body: Bytes::new(),
+        }
+    }
+
+    /// A response with a code and a remark, as refusals have.
+    pub fn refuse(code: i32, remark: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(code).remark(remark)
+    }
+
+    /// Adds free text.
+    #[must_use]
+    pub fn remark(mut self, remark: impl Into<Cow<'static, str>>) -> Self {
+        self.remark = Some(remark.into());
+        self
+    }
+
+    /// Adds the custom fields.
+    #[must_use]
+    pub fn header(mut self, header: impl EncodeHeader + Send + 'static) -> Self {
+        self.header = Some(Box::new(header));
+        self
+    }
+
+    /// Adds the body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("code", &self.code)
+            .field("remark", &self.remark)
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Respond(response)
+    }
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self::Now(Answer::Respond(response))
+    }
+}
+
+/// The other end of a connection. Cloning it is cheap; it may be kept after the connection ended.
+#[derive(Clone)]
+pub struct Peer {
+    address: SocketAddr,
+    local: SocketAddr,
+    number: u64,
+    line: Arc<Line>,
+}
+
+/// What speaking to a peer takes.
+#[derive(Debug)]
+struct Line {
+    outbox: Arc<Outbox>,
+    speaker: Speaker,
+    opaque: Arc<AtomicI32>,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        (address, local): (SocketAddr, SocketAddr),
+        number: u64,
+        outbox: Arc<Outbox>,
+        speaker: Speaker,
+        opaque: Arc<AtomicI32>,
+    ) -> Self {
+        let line = Line {
+            outbox,
+            speaker,
+            opaque,
+        };
+        Self {
+            address,
+            local,
+            number,
+            line: Arc::new(line),
+        }
+    }
+
+    /// A peer without a connection, for tests of a [`Service`]: what is pushed to it is lost.
+    pub fn detached(address: SocketAddr, local: SocketAddr, speaker: Speaker) -> Self {
+        Self::new(
+            (address, local),
+            0,
+            Arc::new(Outbox::new(usize::MAX)),
+            speaker,
+            Arc::default(),
+        )
+    }
+
+    /// The peer's address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of this end.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The connection's number: counted from 1 by a server in the order of accepting; at a client
+    /// the number its events use.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Sends the peer a one-way request of our own, as a broker does to its clients.
+    ///
+    /// # Errors
+    ///
+    /// The request cannot be encoded, the connection has ended, or its buffer is full.
+    pub fn push(&self, request: &dyn Request) -> Result<(), PushError> {
+        let outgoing = Outgoing {
+            code: request.code(),
+            opaque: self.line.opaque.fetch_add(1, Ordering::Relaxed),
+            flag: FLAG_ONEWAY,
+            remark: None,
+            header: request,
+            body: request.body(),
+        };
+        match self
+            .line
+            .outbox
+            .append(&self.line.speaker, &outgoing, None, Room::Needed)?
+        {
+            Append::Done => Ok(()),
+            Append::Full => Err(PushError::Full),
+            Append::Closed => Err(PushError::Closed),
+        }
+    }
+
+    /// Closes the connection once everything written before is out.
+    pub fn close(&self) {
+        self.line.outbox.close();
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.line.outbox
+    }
+
+    pub(crate) fn speaker(&self) -> &Speaker {
+        &self.line.speaker
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Peer({} {})", self.number, self.address)
+    }
+}
+
+/// A request of our own could not be sent to a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PushError {
+    /// It cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The peer does not read, and the connection's buffer is full.
+    #[error("the peer does not read and the connection's buffer is full")]
+    Full,
+    /// The connection has ended.
+    #[error("the connection has ended")]
+    Closed,
+}
+
+/// Knows no request: answers code 3, as RocketMQ does for codes without a processor.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unsupported;
+
+impl Unsupported {
+    /// The answer to a request code that nobody processes.
+    pub fn answer(code: i32) -> Response {
+        // The leading space is RocketMQ's.
+        Response::refuse(
+            response::REQUEST_CODE_NOT_SUPPORTED,
+            format!(" request type {code} not supported"),
+        )
+    }
+}
+
+impl Service for Unsupported {
+    fn serve(&self, _peer: &Peer, request: Command) -> Reply {
+        Self::answer(request.code).into()
+    }
+}
