@@ -1,0 +1,1 @@
+//! The independent network model of `turmoil`: a second opinion on a scenario.
