@@ -1,12 +1,12 @@
 //! What the runner asks of an engine.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use rmq_remoting::host::SharedHost;
 
-use crate::engine::{NodeGauges, World};
+use crate::engine::{LinkBytes, NodeGauges, World};
 use crate::fault::Engine;
 use crate::trace::record::NodeId;
 
@@ -31,6 +31,26 @@ pub struct NotModelled {
 /// What an operation returns that not every engine can do.
 pub type Modelled = Result<(), NotModelled>;
 
+/// One direction between two nodes, or both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From the first node to the second.
+    One(NodeId, NodeId),
+    /// Both ways between them.
+    Both(NodeId, NodeId),
+}
+
+impl Way {
+    /// The directions it stands for, as (from, to).
+    pub fn directions(self) -> impl Iterator<Item = (NodeId, NodeId)> {
+        let (there, back) = match self {
+            Self::One(from, to) => ((from, to), None),
+            Self::Both(a, b) => ((a, b), Some((b, a))),
+        };
+        std::iter::once(there).chain(back)
+    }
+}
+
 /// The nodes of a run and the network between them, on whichever engine.
 ///
 /// Can be called from anywhere within the run: from its main future, from a planned action, and
@@ -38,6 +58,10 @@ pub type Modelled = Result<(), NotModelled>;
 pub trait Fabric: fmt::Debug + Send + Sync + 'static {
     /// The engine behind it.
     fn engine(&self) -> Engine;
+
+    /// The address that a scenario's n-th machine should have, from 0: any on a simulated network,
+    /// one of its own on the loop-back interface.
+    fn address_for(&self, machine: u16) -> IpAddr;
 
     /// Adds a node that runs at `ip`. Numbers count up from 0 in the order of the calls.
     fn node(&self, name: &str, ip: IpAddr) -> NodeId;
@@ -66,6 +90,9 @@ pub trait Fabric: fmt::Debug + Send + Sync + 'static {
     /// What the node holds at this moment.
     fn gauges(&self, node: NodeId) -> NodeGauges;
 
+    /// Bytes delivered per link so far, of links that carried any.
+    fn link_bytes(&self) -> Vec<LinkBytes>;
+
     /// The node's machine vanishes without a word; booting the node brings it back.
     fn power_off(&self, node: NodeId) -> Modelled;
 
@@ -81,32 +108,20 @@ pub trait Fabric: fmt::Debug + Send + Sync + 'static {
     /// Moves the node's wall clock by so many milliseconds.
     fn jump_wall_clock(&self, node: NodeId, ms: i64) -> Modelled;
 
-    /// Stops every byte between the nodes, both ways.
-    fn cut_both(&self, a: NodeId, b: NodeId) -> Modelled;
+    /// Stops every byte on the way.
+    fn cut(&self, way: Way) -> Modelled;
 
-    /// Ends a cut of both ways.
-    fn heal_both(&self, a: NodeId, b: NodeId) -> Modelled;
-
-    /// Stops every byte from `from` to `to`.
-    fn cut(&self, from: NodeId, to: NodeId) -> Modelled;
-
-    /// Ends a cut of one way.
-    fn heal(&self, from: NodeId, to: NodeId) -> Modelled;
+    /// Ends a cut.
+    fn heal(&self, way: Way) -> Modelled;
 
     /// Loses so many of a thousand transmissions; 0 ends it.
-    fn loss(&self, from: NodeId, to: NodeId, per_mille: u32) -> Modelled;
+    fn loss(&self, way: Way, per_mille: u32) -> Modelled;
 
-    /// Sets the latency of one direction: `ms` (at least 1) and up to `jitter_ms` more.
-    fn latency(&self, from: NodeId, to: NodeId, ms: u64, jitter_ms: u64) -> Modelled;
+    /// Sets the latency: `ms` (at least 1) and up to `jitter_ms` more.
+    fn latency(&self, way: Way, ms: u64, jitter_ms: u64) -> Modelled;
 
-    /// Sets the latency of both directions.
-    fn latency_both(&self, a: NodeId, b: NodeId, ms: u64, jitter_ms: u64) -> Modelled;
-
-    /// Gives both directions the network's latency back.
-    fn default_latency_both(&self, a: NodeId, b: NodeId) -> Modelled;
-
-    /// Gives one direction the network's latency back.
-    fn default_latency(&self, from: NodeId, to: NodeId) -> Modelled;
+    /// Gives the way the network's latency back.
+    fn default_latency(&self, way: Way) -> Modelled;
 
     /// Answers dials to the node with a reset, or stops that.
     fn refuse(&self, node: NodeId, on: bool) -> Modelled;
@@ -118,9 +133,18 @@ pub trait Fabric: fmt::Debug + Send + Sync + 'static {
     fn corrupt(&self, from: NodeId, to: NodeId, after: u64) -> Modelled;
 }
 
+/// The n-th machine's address on a simulated network: 10.0.0.1, 10.0.0.2 …
+pub(super) fn simulated_address(machine: u16) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from_bits(0x0A00_0001 + u32::from(machine)))
+}
+
 impl Fabric for World {
     fn engine(&self) -> Engine {
         Engine::Event
+    }
+
+    fn address_for(&self, machine: u16) -> IpAddr {
+        simulated_address(machine)
     }
 
     fn node(&self, name: &str, ip: IpAddr) -> NodeId {
@@ -159,6 +183,10 @@ impl Fabric for World {
         World::gauges(*self, node)
     }
 
+    fn link_bytes(&self) -> Vec<LinkBytes> {
+        World::link_bytes(*self)
+    }
+
     fn power_off(&self, node: NodeId) -> Modelled {
         World::power_off(*self, node);
         Ok(())
@@ -184,52 +212,38 @@ impl Fabric for World {
         Ok(())
     }
 
-    fn cut_both(&self, a: NodeId, b: NodeId) -> Modelled {
-        World::cut(*self, a, b);
-        World::cut(*self, b, a);
+    fn cut(&self, way: Way) -> Modelled {
+        for (from, to) in way.directions() {
+            World::cut(*self, from, to);
+        }
         Ok(())
     }
 
-    fn heal_both(&self, a: NodeId, b: NodeId) -> Modelled {
-        World::heal(*self, a, b);
-        World::heal(*self, b, a);
+    fn heal(&self, way: Way) -> Modelled {
+        for (from, to) in way.directions() {
+            World::heal(*self, from, to);
+        }
         Ok(())
     }
 
-    fn cut(&self, from: NodeId, to: NodeId) -> Modelled {
-        World::cut(*self, from, to);
+    fn loss(&self, way: Way, per_mille: u32) -> Modelled {
+        for (from, to) in way.directions() {
+            World::loss(*self, from, to, per_mille);
+        }
         Ok(())
     }
 
-    fn heal(&self, from: NodeId, to: NodeId) -> Modelled {
-        World::heal(*self, from, to);
+    fn latency(&self, way: Way, ms: u64, jitter_ms: u64) -> Modelled {
+        for (from, to) in way.directions() {
+            World::latency(*self, from, to, ms, jitter_ms);
+        }
         Ok(())
     }
 
-    fn loss(&self, from: NodeId, to: NodeId, per_mille: u32) -> Modelled {
-        World::loss(*self, from, to, per_mille);
-        Ok(())
-    }
-
-    fn latency(&self, from: NodeId, to: NodeId, ms: u64, jitter_ms: u64) -> Modelled {
-        World::latency(*self, from, to, ms, jitter_ms);
-        Ok(())
-    }
-
-    fn latency_both(&self, a: NodeId, b: NodeId, ms: u64, jitter_ms: u64) -> Modelled {
-        World::latency(*self, a, b, ms, jitter_ms);
-        World::latency(*self, b, a, ms, jitter_ms);
-        Ok(())
-    }
-
-    fn default_latency_both(&self, a: NodeId, b: NodeId) -> Modelled {
-        World::default_latency(*self, a, b);
-        World::default_latency(*self, b, a);
-        Ok(())
-    }
-
-    fn default_latency(&self, from: NodeId, to: NodeId) -> Modelled {
-        World::default_latency(*self, from, to);
+    fn default_latency(&self, way: Way) -> Modelled {
+        for (from, to) in way.directions() {
+            World::default_latency(*self, from, to);
+        }
         Ok(())
     }
 

@@ -11,4 +11,4 @@ mod fabric;
 pub mod tcp;
 pub mod turmoil;
 
-pub use fabric::{Action, Fabric, Modelled, NotModelled, SharedFabric};
+pub use fabric::{Action, Fabric, Modelled, NotModelled, SharedFabric, Way};
