@@ -6,12 +6,22 @@
 //!
 //! - [`record`]: the list itself: who did what, when, and the header of facts about the run.
 //! - [`recorder`]: the observers that fill it while the run goes on.
+//! - [`digest`]: one number for a whole run.
+//! - [`story`]: the records joined into sends, attempts, requests, lookups and connections.
+//! - [`json`]: the trace for programs.
+//! - [`diverge`]: where two traces part.
 
+pub mod digest;
+pub mod diverge;
+pub mod json;
 pub mod record;
 pub mod recorder;
+pub mod story;
 
+pub use digest::{Digest, Digester};
 pub use record::{
     End, Form, Header, NodeId, NodeInfo, NodeKind, PolicyFacts, Record, Trace, Waiting, What,
     WorkEvent, WorkResult,
 };
 pub use recorder::Recorder;
+pub use story::Story;

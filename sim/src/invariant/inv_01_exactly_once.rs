@@ -1,0 +1,196 @@
+//! Each call ends exactly once.
+//!
+//! A send that never ends hangs its caller; one that ends twice runs a callback twice. So: one
+//! `Done` for each call, none after a cancellation, none after `stop` returned; the caller sees one
+//! return; an async send's callback returns once. A producer that was killed owes nothing.
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{Life, Moment, SendStory, WorkStory};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-01",
+    title: "Exactly once",
+    source: Source::Both,
+    rate_per_mille: 900,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for stray in &case.story.strays {
+        judged.wrong(
+            *stray,
+            "an event of a send or a connection that nothing began".to_owned(),
+        );
+    }
+    for send in &case.story.sends {
+        judged.case();
+        ends(case, send, judged);
+        callback(send, judged);
+    }
+    for work in &case.story.work {
+        returns(work, judged);
+    }
+}
+
+fn ends(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
+    let (who, number) = (case.name(send.node), send.number);
+    let stopped = stopped(case, send);
+    let Some((done, _)) = send.done.first() else {
+        let gone = case
+            .truth
+            .was_gone(send.node, send.called.ms, case.trace.end_ms);
+        let late = case.trace.end_ms > case.send_due(send) || stopped.is_some();
+        if send.cancelled.is_none() && !gone && late {
+            judged.wrong(send.called, format!("{who} s{number} never ended"));
+        }
+        return;
+    };
+    if let Some((again, _)) = send.done.get(1) {
+        judged.wrong(*again, format!("{who} s{number} ended a second time"));
+    }
+    if send.cancelled.is_some_and(|cancelled| cancelled < *done) {
+        judged.wrong(
+            *done,
+            format!("{who} s{number} ended although its caller had dropped it"),
+        );
+    }
+    if stopped.is_some_and(|stopped| stopped < *done) {
+        judged.wrong(
+            *done,
+            format!("{who} s{number} ended after stop had returned"),
+        );
+    }
+}
+
+/// When the producer's `stop` returned, after the call.
+fn stopped(case: &Case<'_>, send: &SendStory<'_>) -> Option<Moment> {
+    let mut turns = case.story.lives.iter();
+    turns
+        .find(|(node, life, moment)| {
+            *node == send.node && *life == Life::Stopped && *moment > send.called
+        })
+        .map(|(.., moment)| *moment)
+}
+
+fn callback(send: &SendStory<'_>, judged: &mut Judged) {
+    if let Some(again) = send.callbacks.get(1) {
+        judged.wrong(
+            *again,
+            format!("the callback of s{} ran a second time", send.number),
+        );
+    }
+    let done = send.done.first().map(|(moment, _)| *moment);
+    if let Some(callback) = send.callbacks.first()
+        && done.is_none_or(|done| done > *callback)
+    {
+        judged.wrong(
+            *callback,
+            format!("the callback of s{} ran before its end", send.number),
+        );
+    }
+}
+
+fn returns(work: &WorkStory<'_>, judged: &mut Judged) {
+    if let Some((again, _)) = work.returned.get(1) {
+        judged.wrong(
+            *again,
+            format!("{} returned to its caller a second time", work.keys),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::{Event, Failure, Mode};
+
+    use crate::fault::{FaultKind, Restart};
+    use crate::invariant::scene::{Example, Scene, TOPIC, accepts, rejects};
+    use crate::trace::{End, WorkEvent, WorkResult};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a send ends once", || Scene::new().at(100).whole(1, "a/0")),
+        accepts("a send that just began is open when the run ends", || {
+            Scene::new()
+                .at(100)
+                .call(1)
+                .attempt(1, 1, "a/0")
+                .end(End::Finished, 200)
+        }),
+        accepts("a dropped send never ends", || {
+            Scene::new()
+                .at(100)
+                .call(1)
+                .at(150)
+                .say(Event::Cancelled { send: 1 })
+        }),
+        accepts("a callback returns once", || {
+            async_send().say(Event::Callback { send: 1 })
+        }),
+        accepts("a killed producer's send never ends", || {
+            let crash = FaultKind::Crash(Restart::default());
+            Scene::new().at(100).call(1).at(200).fault(1, crash, "p1")
+        }),
+        rejects("a send ends twice", || {
+            Scene::new().at(100).whole(1, "a/0").sent(1, 1).wrong()
+        }),
+        rejects("a send never ends", || {
+            Scene::new()
+                .at(100)
+                .call(1)
+                .attempt(1, 1, "a/0")
+                .wrong_call(1)
+        }),
+        rejects("a dropped send ends", || {
+            let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0");
+            scene
+                .say(Event::Cancelled { send: 1 })
+                .succeeds(1, 1)
+                .wrong()
+        }),
+        rejects("a send ends after stop returned", || {
+            let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0");
+            scene.say(Event::Stopped).succeeds(1, 1).wrong()
+        }),
+        rejects("a send is open when stop returns", || {
+            let scene = Scene::new().at(100).call(1).at(200).say(Event::Stopped);
+            scene.wrong_call(1).end(End::Finished, 300)
+        }),
+        rejects("a callback runs twice", || {
+            async_send()
+                .say(Event::Callback { send: 1 })
+                .say(Event::Callback { send: 1 })
+                .wrong()
+        }),
+        rejects("nobody called what ends", || {
+            Scene::new().failed(9, Failure::Deadline).wrong()
+        }),
+        rejects("a call returns to its caller twice", || {
+            let failed = || WorkEvent::Returned {
+                keys: "s".into(),
+                result: WorkResult::Failed,
+            };
+            let (topic, mode) = (TOPIC.into(), Mode::Sync);
+            let called = WorkEvent::Called {
+                keys: "s".into(),
+                topic,
+                mode,
+                body_crc: 7,
+            };
+            Scene::new()
+                .work(called)
+                .work(failed())
+                .work(failed())
+                .wrong()
+        }),
+    ];
+
+    fn async_send() -> Scene {
+        Scene::new()
+            .at(100)
+            .call_in(1, Mode::Async)
+            .attempt(1, 1, "a/0")
+            .succeeds(1, 1)
+    }
+}

@@ -1,0 +1,96 @@
+//! A send is over within its timeout, whatever was in the way.
+//!
+//! Route lookup, dial, permits, encoding and every retry are paid from the one timeout the caller
+//! named. Only the slack, and for an imitated client its own lateness, comes on top.
+
+use super::{Case, Invariant, Judge, Judged, Source};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-02",
+    title: "Deadline",
+    source: Source::Testimony,
+    rate_per_mille: 900,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for send in &case.story.sends {
+        let Some((done, _)) = send.done.first() else {
+            continue;
+        };
+        judged.case();
+        if done.ms > case.send_due(send) {
+            let (who, number, timeout) = (case.name(send.node), send.number, send.timeout_ms);
+            let took = done.ms - send.called.ms;
+            judged.wrong(
+                *done,
+                format!("{who} s{number} took {took} ms of {timeout} ms"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::{Failure, Mode};
+
+    use crate::fault::FaultKind;
+    use crate::invariant::scene::{Example, Scene, TIMEOUT, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a send fails in the millisecond of its deadline", || {
+            Scene::new()
+                .at(100)
+                .call(1)
+                .at(100 + TIMEOUT)
+                .failed(1, Failure::Deadline)
+        }),
+        accepts("a frozen producer finds out when it runs again", || {
+            let scene = Scene::new()
+                .at(100)
+                .call(1)
+                .fault(1, FaultKind::Freeze, "p1");
+            scene
+                .at(9000)
+                .fault_ends(1, "p1")
+                .failed(1, Failure::Deadline)
+        }),
+        accepts(
+            "an imitated client finds an async timeout by its scan",
+            || {
+                let scene = Scene::new().facts(|header| header.policies[0].scan_ms = 2000);
+                scene
+                    .at(0)
+                    .call_in(1, Mode::Async)
+                    .at(4900)
+                    .failed(1, Failure::Deadline)
+            },
+        ),
+        rejects("a send fails after its deadline and the slack", || {
+            Scene::new()
+                .at(100)
+                .call(1)
+                .at(3151)
+                .failed(1, Failure::Deadline)
+                .wrong()
+        }),
+        rejects("a success comes too late", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0");
+            scene.at(5000).succeeds(1, 1).wrong()
+        }),
+        rejects("a send outlasts the freeze by more than the slack", || {
+            let scene = Scene::new()
+                .at(100)
+                .call(1)
+                .fault(1, FaultKind::Freeze, "p1");
+            scene
+                .at(9000)
+                .fault_ends(1, "p1")
+                .at(9051)
+                .failed(1, Failure::Deadline)
+                .wrong()
+        }),
+    ];
+}

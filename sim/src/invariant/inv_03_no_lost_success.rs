@@ -1,0 +1,135 @@
+//! A success that was read in time is a success.
+//!
+//! If a broker's acceptance of any open attempt reached the producer before the send's deadline and
+//! before its end, the send succeeds. The answers come from the connections; whether one was an
+//! acceptance is the broker's evidence where the answer found its request already gone.
+
+use rmq_mock_broker::event::Ending;
+use rmq_producer::event::Outcome;
+use rmq_remoting::code::response;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{AttemptStory, Moment, SendStory};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-03",
+    title: "No lost success",
+    source: Source::Both,
+    rate_per_mille: 900,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+/// Whether a response code means that the message is stored.
+pub(super) fn accepted(code: i32) -> bool {
+    matches!(
+        code,
+        response::SUCCESS
+            | response::FLUSH_DISK_TIMEOUT
+            | response::SLAVE_NOT_AVAILABLE
+            | response::FLUSH_SLAVE_TIMEOUT
+    )
+}
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for (send, attempt) in case.attempts() {
+        let Some(read) = success_read(case, attempt) else {
+            continue;
+        };
+        let Some(policy) = case.policy(send.node) else {
+            continue;
+        };
+        let current = attempt.overtaken.is_none_or(|overtaken| read < overtaken);
+        let in_time = read.ms <= send.deadline_ms();
+        let over = send.over();
+        if !in_time || over.is_some_and(|over| over < read) {
+            continue;
+        }
+        if !policy.overtaken_accepted && !current {
+            continue;
+        }
+        judged.case();
+        if let Some((done, outcome)) = send.done.first()
+            && !matches!(outcome, Outcome::Sent { .. })
+        {
+            let text = lost(case, send, attempt, read);
+            judged.wrong(*done, text);
+        }
+    }
+}
+
+/// When an acceptance of the attempt was read.
+fn success_read(case: &Case<'_>, attempt: &AttemptStory<'_>) -> Option<Moment> {
+    match (attempt.reply, attempt.late) {
+        (Some((moment, code)), _) => accepted(code).then_some(moment),
+        (None, Some(moment)) => {
+            let request = &case.story.requests[attempt.seen()?];
+            let ended = request.ended?;
+            matches!(ended.1, Ending::Answered { code } if accepted(code)).then_some(moment)
+        }
+        (None, None) => None,
+    }
+}
+
+fn lost(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>, read: Moment) -> String {
+    let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+    let left = send.deadline_ms() - read.ms;
+    format!("{who} s{number} failed, although #{k} was accepted with {left} ms left")
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::{Failure, Stage};
+
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("the overtaken attempt's success completes the send", || {
+            overtaken()
+                .reply(1, 1, 0)
+                .ended(1, 1, Stage::Accepted, 0)
+                .sent(1, 1)
+        }),
+        accepts("a success after the deadline is too late", || {
+            let scene = overtaken().at(3000).failed(1, Failure::Deadline);
+            scene.at(3100).late(1, 1)
+        }),
+        accepts("an imitated client ignores the overtaken attempt", || {
+            let scene = overtaken().facts(|header| header.policies[0].overtaken_accepted = false);
+            scene.late(1, 1).at(3000).failed(1, Failure::Deadline)
+        }),
+        rejects("a success that was read is followed by a failure", || {
+            let scene = Scene::new()
+                .at(0)
+                .call(1)
+                .attempt(1, 1, "a/0")
+                .at(2)
+                .seen(1, 1);
+            let scene = scene.stored(1, 1).answered(1, 1, 0).at(4).reply(1, 1, 0);
+            scene.failed(1, Failure::Deadline).wrong()
+        }),
+        rejects(
+            "the overtaken attempt's success finds its request gone",
+            || {
+                overtaken()
+                    .late(1, 1)
+                    .at(3000)
+                    .failed(1, Failure::Deadline)
+                    .wrong()
+            },
+        ),
+    ];
+
+    /// #1 to broker-a was overtaken after a second; its answer arrives after 1.2 s.
+    fn overtaken() -> Scene {
+        let scene = Scene::new()
+            .at(0)
+            .call(1)
+            .attempt(1, 1, "a/0")
+            .at(2)
+            .seen(1, 1);
+        let scene = scene.at(1000).overtaken(1, 1).attempt(1, 2, "b/0");
+        scene.at(1198).stored(1, 1).answered(1, 1, 0).at(1200)
+    }
+}

@@ -1,0 +1,72 @@
+//! Every attempt has time of its own.
+//!
+//! An attempt that starts with nothing left can only fail; one that is given more than is left will
+//! break the deadline. Under equal shares its budget is the time until it may be overtaken.
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::record::Form;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-07",
+    title: "Budget",
+    source: Source::Testimony,
+    rate_per_mille: 900,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for (send, attempt) in case.attempts() {
+        // Clients that give each attempt the whole timeout, or try with nothing left, are known.
+        if case
+            .policy(send.node)
+            .is_none_or(|policy| policy.form == Form::Parity)
+        {
+            continue;
+        }
+        judged.case();
+        let left = send.deadline_ms().saturating_sub(attempt.started.ms);
+        let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+        let budget = attempt.budget_ms;
+        let text = if left == 0 {
+            format!("{who} s{number} #{k} starts with no time left")
+        } else if budget == 0 {
+            format!("{who} s{number} #{k} starts without a budget")
+        } else if budget > left {
+            format!("{who} s{number} #{k} has a budget of {budget} ms with {left} ms left")
+        } else {
+            continue;
+        };
+        judged.wrong(attempt.started, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::Event;
+
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+    use crate::trace::What;
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("an attempt with its share", || attempt_at(0, 1000)),
+        accepts("the last millisecond", || attempt_at(2999, 1)),
+        rejects("an attempt at the deadline", || attempt_at(3000, 1).wrong()),
+        rejects("no budget", || attempt_at(100, 0).wrong()),
+        rejects("more than is left", || attempt_at(2500, 501).wrong()),
+    ];
+
+    fn attempt_at(ms: u64, budget: u64) -> Scene {
+        let scene = Scene::new()
+            .at(0)
+            .call(1)
+            .at(ms)
+            .attempt_by(1, 1, queue("a/0"), 1);
+        scene.change(|what| {
+            if let What::Producer(Event::Attempt { budget_ms, .. }) = what {
+                *budget_ms = budget;
+            }
+        })
+    }
+}

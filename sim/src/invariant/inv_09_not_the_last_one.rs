@@ -1,0 +1,123 @@
+//! A retry leaves the broker that just failed, while there is another.
+//!
+//! Judged by where the attempts go, and by which brokers read them one after the other. A pinned
+//! send has no choice; a policy with a health table may have marked every other broker.
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{AttemptStory, SendStory};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-09",
+    title: "Not the last one",
+    source: Source::Both,
+    rate_per_mille: 100,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for send in &case.story.sends {
+        let avoids = case
+            .policy(send.node)
+            .is_some_and(|policy| policy.avoids_last);
+        if send.pinned.is_some() || !avoids {
+            continue;
+        }
+        for pair in send.attempts.windows(2) {
+            if has_choice(case, send, &pair[0], &pair[1]) {
+                judged.case();
+                stays(case, send, pair, judged);
+            }
+        }
+    }
+}
+
+/// Whether the route that the second attempt was chosen from has a queue on another broker.
+fn has_choice(
+    case: &Case<'_>,
+    send: &SendStory<'_>,
+    last: &AttemptStory<'_>,
+    next: &AttemptStory<'_>,
+) -> bool {
+    let Some(snapshot) = next.snapshot.map(|index| &case.story.snapshots[index]) else {
+        return false;
+    };
+    let health = case
+        .policy(send.node)
+        .is_some_and(|policy| policy.health_table);
+    let mut queues = snapshot.queues.iter();
+    queues.any(|queue| {
+        let avoided = health && next.avoided.contains(&queue.broker);
+        queue.broker != last.to.broker && !avoided
+    })
+}
+
+fn stays(case: &Case<'_>, send: &SendStory<'_>, pair: &[AttemptStory<'_>], judged: &mut Judged) {
+    let (who, number, k) = (case.name(send.node), send.number, pair[1].number);
+    if pair[1].to.broker == pair[0].to.broker {
+        let broker = &pair[1].to.broker;
+        let text = format!("{who} s{number} #{k} goes to {broker} again, which just failed");
+        judged.wrong(pair[1].started, text);
+        return;
+    }
+    let seen = |attempt: &AttemptStory<'_>| Some(&case.story.requests[attempt.seen()?]);
+    if let (Some(last), Some(next)) = (seen(&pair[0]), seen(&pair[1]))
+        && last.broker == next.broker
+    {
+        let broker = case.name(next.broker);
+        let text = format!(
+            "{broker} reads {who} s{number} #{k} although it had #{}",
+            k - 1
+        );
+        judged.wrong(next.received, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::Mode;
+
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a retry goes to another broker", || {
+            refused_once().attempt(1, 2, "b/0").succeeds(1, 2)
+        }),
+        accepts("there is only one broker", || {
+            let scene = refused_once().found(1, 2, &["a/0", "a/1"]);
+            scene
+                .attempt_by(1, 2, queue("a/1"), 2)
+                .request(1, 2, 1)
+                .succeeds(1, 2)
+        }),
+        accepts("a pinned send stays", || {
+            let scene = Scene::new().at(0).call_to(1, Mode::Sync, Some("a/0"));
+            scene
+                .attempt(1, 1, "a/0")
+                .refused(1, 1, 2)
+                .attempt(1, 2, "a/0")
+                .succeeds(1, 2)
+        }),
+        rejects("a retry goes to the broker that failed", || {
+            refused_once().attempt_by(1, 2, queue("a/1"), 1).wrong()
+        }),
+        rejects(
+            "a retry is said to go elsewhere and arrives there again",
+            || {
+                let scene = refused_once()
+                    .attempt_by(1, 2, queue("b/0"), 1)
+                    .request(1, 2, 1);
+                scene.seen_at(1, 2, "broker-a").wrong()
+            },
+        ),
+    ];
+
+    fn refused_once() -> Scene {
+        Scene::new()
+            .at(0)
+            .call(1)
+            .attempt(1, 1, "a/0")
+            .refused(1, 1, 2)
+    }
+}

@@ -1,0 +1,188 @@
+//! Every message goes to a queue that exists, on the broker it was meant for.
+//!
+//! At the broker: the queue id is within the topic's write queues there, and the broker named in
+//! the header is the one that reads it. At the producer: the queue is in the route the attempt
+//! names, at that broker's master address. And both agree: what the attempt says is what arrives.
+
+use rmq_remoting::observe::Name;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{AttemptStory, RequestStory, SendStory};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-14",
+    title: "Legal target",
+    source: Source::Both,
+    rate_per_mille: 900,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for request in &case.story.requests {
+        judged.case();
+        at_broker(case, request, judged);
+    }
+    for (send, attempt) in case.attempts() {
+        in_route(case, send, attempt, judged);
+    }
+}
+
+fn at_broker(case: &Case<'_>, request: &RequestStory<'_>, judged: &mut Judged) {
+    let (broker, seen) = (case.name(request.broker), request.seen);
+    if seen.queue < 0 {
+        judged.wrong(
+            request.received,
+            format!("{broker} reads queue id {}", seen.queue),
+        );
+    } else if let Some(width) = widest(case, request)
+        && seen.queue >= width
+    {
+        let (topic, queue) = (&seen.topic, seen.queue);
+        let text = format!("{broker} reads queue id {queue}; {topic} has {width} queues there");
+        judged.wrong(request.received, text);
+    }
+    if let Some(named) = &seen.broker_name
+        && **named != *broker
+    {
+        judged.wrong(
+            request.received,
+            format!("{broker} reads a message meant for {named}"),
+        );
+    }
+    let Some((send, attempt)) = request.attempt else {
+        return;
+    };
+    let send = &case.story.sends[send];
+    let attempt = &send.attempts[attempt];
+    if (&*attempt.to.broker, attempt.to.queue) != (broker, seen.queue) {
+        let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+        let (to, queue) = (&attempt.to.broker, attempt.to.queue);
+        let other = seen.queue;
+        let text =
+            format!("{who} s{number} #{k} says {to}/{queue} and arrives at {broker}/{other}");
+        judged.wrong(request.received, text);
+    }
+}
+
+/// The most write queues the topic had at the broker since the producer may have heard of them.
+fn widest(case: &Case<'_>, request: &RequestStory<'_>) -> Option<i32> {
+    let policy = case.header().policies.first()?;
+    let servers = case
+        .header()
+        .of_kind(crate::trace::NodeKind::NameServer)
+        .count();
+    let pass = u64::try_from(servers)
+        .ok()?
+        .saturating_mul(policy.name_server_timeout_ms);
+    let grace = policy
+        .poll_ms
+        .saturating_add(pass)
+        .saturating_add(case.header().slack_ms);
+    let since = request.received.ms.saturating_sub(grace);
+    let mut widest = None;
+    let here = case
+        .story
+        .widths
+        .iter()
+        .filter(|width| width.broker == request.broker && *width.topic == request.seen.topic);
+    for width in here {
+        if width.moment > request.received && widest.is_some() {
+            break;
+        }
+        // What was in force when the time of grace began counts, what came before does not.
+        if width.moment.ms <= since {
+            widest = None;
+        }
+        widest = widest.max(Some(width.queues));
+    }
+    widest
+}
+
+fn in_route(
+    case: &Case<'_>,
+    send: &SendStory<'_>,
+    attempt: &AttemptStory<'_>,
+    judged: &mut Judged,
+) {
+    let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+    let Some(snapshot) = attempt.snapshot.map(|index| &case.story.snapshots[index]) else {
+        let text = format!("{who} s{number} #{k} names a route that was never published");
+        judged.wrong(attempt.started, text);
+        return;
+    };
+    let (broker, queue) = (&attempt.to.broker, attempt.to.queue);
+    if send.pinned.is_none() && !snapshot.queues.contains(attempt.to) {
+        let text = format!("{who} s{number} #{k} goes to {broker}/{queue}, not in its route");
+        judged.wrong(attempt.started, text);
+    }
+    if let Some(address) = attempt.address
+        && !snapshot.addresses.iter().any(|at| is(at, broker, address))
+    {
+        let text = format!("{who} s{number} #{k} goes to {address}, not {broker}'s in its route");
+        judged.wrong(attempt.started, text);
+    }
+}
+
+fn is((name, at): &(Name, Name), broker: &Name, address: &Name) -> bool {
+    name == broker && at == address
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::Event;
+
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+    use crate::trace::What;
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("the last queue of a broker", || {
+            Scene::new().at(0).whole(1, "a/3")
+        }),
+        rejects("a queue id beyond the broker's", || {
+            first().seen_with(1, 1, |seen| seen.queue = 4).wrong()
+        }),
+        rejects("a negative queue id", || {
+            first().seen_with(1, 1, |seen| seen.queue = -1).wrong()
+        }),
+        rejects("the header says another queue than the attempt", || {
+            first().seen_with(1, 1, |seen| seen.queue = 2).wrong()
+        }),
+        rejects("the header names another broker", || {
+            first()
+                .seen_with(1, 1, |seen| seen.broker_name = Some("broker-b".into()))
+                .wrong()
+        }),
+        rejects("the message arrives at another broker", || {
+            first().seen_at(1, 1, "broker-b").wrong()
+        }),
+        rejects("the queue is in no route", || {
+            Scene::new()
+                .at(0)
+                .call(1)
+                .attempt_by(1, 1, queue("a/7"), 1)
+                .wrong()
+        }),
+        rejects("the route was never published", || {
+            Scene::new()
+                .at(0)
+                .call(1)
+                .attempt_by(1, 1, queue("a/0"), 9)
+                .wrong()
+        }),
+        rejects("the address is another broker's", || {
+            let scene = Scene::new().at(0).call(1).attempt_by(1, 1, queue("a/0"), 1);
+            let scene = scene.change(|what| {
+                if let What::Producer(Event::Attempt { address, .. }) = what {
+                    *address = Some("10.0.2.2:10911".into());
+                }
+            });
+            scene.wrong()
+        }),
+    ];
+
+    fn first() -> Scene {
+        Scene::new().at(0).call(1).attempt(1, 1, "a/0")
+    }
+}

@@ -1,0 +1,180 @@
+//! A reply completes the request it answers, and no other.
+//!
+//! No connection carries one id twice; a reply completes only what is open under its id on its
+//! connection, with the code that the broker gave it; a late or unknown one changes nothing. An
+//! attempt is accepted or refused only by a reply.
+
+use std::collections::BTreeSet;
+
+use rmq_mock_broker::event::Ending;
+use rmq_producer::event::Stage;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{AttemptStory, ConnectionStory, SendStory};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-34",
+    title: "Ids",
+    source: Source::Both,
+    rate_per_mille: 900,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for connection in &case.story.connections {
+        given_once(case, connection, judged);
+        answers(case, connection, judged);
+    }
+    for (send, attempt) in case.attempts() {
+        judged.case();
+        by_reply(case, send, attempt, judged);
+    }
+}
+
+fn given_once(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judged) {
+    // Ids rise, so a repeated one is rare: only then the set is needed.
+    if connection.written.is_sorted_by(|a, b| a.0 < b.0) {
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for (opaque, moment) in &connection.written {
+        if !seen.insert(*opaque) {
+            let (who, to) = (case.name(connection.node), connection.to);
+            let text = format!("{who} writes a second request with one id to {to}");
+            judged.wrong(*moment, text);
+        }
+    }
+}
+
+fn answers(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judged) {
+    let mut completed = BTreeSet::new();
+    for (opaque, moment, code) in &connection.answers {
+        if code.is_none() {
+            continue;
+        }
+        let (who, to) = (case.name(connection.node), connection.to);
+        let known = connection
+            .written
+            .iter()
+            .rev()
+            .any(|(it, at)| it == opaque && at < moment);
+        if !known {
+            judged.wrong(
+                *moment,
+                format!("a reply of {to} completes what {who} never wrote"),
+            );
+        } else if !completed.insert(*opaque) {
+            judged.wrong(
+                *moment,
+                format!("a second reply of {to} completes one request again"),
+            );
+        }
+    }
+}
+
+fn by_reply(
+    case: &Case<'_>,
+    send: &SendStory<'_>,
+    attempt: &AttemptStory<'_>,
+    judged: &mut Judged,
+) {
+    let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+    if let Some(late) = attempt.late
+        && attempt.reply.is_none()
+        && attempt.open_at(late, send.over())
+    {
+        let text = format!("the reply to {who} s{number} #{k} matches nothing, but it is open");
+        judged.wrong(late, text);
+    }
+    if let Some((read, code)) = attempt.reply
+        && let Some(request) = attempt.seen().map(|index| &case.story.requests[index])
+    {
+        // Another answer than the broker's own, or one without an answer of the broker.
+        let same = request.ended.is_none_or(|(_, ending)| match ending {
+            Ending::Answered { code: given } => given == code,
+            Ending::NoAnswerDue | Ending::Silent | Ending::Closed => false,
+        });
+        if !same {
+            let text = format!("{who} s{number} #{k} gets another answer than its broker gave");
+            judged.wrong(read, text);
+        }
+    }
+    let Some(end) = attempt.ended else { return };
+    let answered = matches!(end.stage, Stage::Accepted | Stage::Refused);
+    let one_way = send.mode == rmq_producer::event::Mode::Oneway;
+    if answered && !one_way && attempt.reply.is_none_or(|(read, _)| read > end.moment) {
+        let text = format!("{who} s{number} #{k} is answered without a reply");
+        judged.wrong(end.moment, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::Event;
+    use rmq_remoting::event::Event as Transport;
+
+    use super::*;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::What;
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a reply completes its request", || {
+            Scene::new().at(0).whole(1, "a/0")
+        }),
+        accepts("a reply comes late when the send is over", || {
+            let scene = two_open()
+                .at(1010)
+                .succeeds(1, 2)
+                .ended(1, 1, Stage::Superseded, None);
+            scene.at(2000).stored(1, 1).answered(1, 1, 0).late(1, 1)
+        }),
+        rejects("two requests of a connection have one id", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").call(2);
+            let scene = scene.attempt(2, 1, "a/1").change(|what| {
+                if let What::Producer(Event::Transport(Transport::Written { opaque, .. })) = what {
+                    *opaque = 1;
+                }
+            });
+            scene.wrong()
+        }),
+        rejects("a reply completes a request twice", || {
+            Scene::new().at(0).whole(1, "a/0").reply(1, 1, 0).wrong()
+        }),
+        rejects("a reply completes a request that was never written", || {
+            Scene::new()
+                .at(0)
+                .whole(1, "a/0")
+                .reply(1, 1, 0)
+                .change(|what| {
+                    if let What::Producer(Event::Transport(Transport::Reply { opaque, .. })) = what
+                    {
+                        *opaque = 77;
+                    }
+                })
+                .wrong()
+        }),
+        rejects("a reply finds nothing although its attempt is open", || {
+            two_open().stored(1, 1).answered(1, 1, 0).late(1, 1).wrong()
+        }),
+        rejects("the answer is not the broker's", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").seen(1, 1);
+            scene.answered(1, 1, 2).reply(1, 1, 0).wrong()
+        }),
+        rejects("an attempt is accepted without a reply", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").seen(1, 1);
+            scene.stored(1, 1).ended(1, 1, Stage::Accepted, 0).wrong()
+        }),
+    ];
+
+    fn two_open() -> Scene {
+        let scene = Scene::new()
+            .at(0)
+            .call(1)
+            .attempt(1, 1, "a/0")
+            .at(2)
+            .seen(1, 1);
+        scene.at(1000).overtaken(1, 1).attempt(1, 2, "b/0")
+    }
+}

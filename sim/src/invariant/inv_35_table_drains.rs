@@ -1,0 +1,138 @@
+//! The table of pending requests holds what is open, and nothing else.
+//!
+//! Whenever the tables are measured there are no more entries than open attempts and other open
+//! requests; when a producer has been quiet for a while there is none. An entry that stays is a
+//! leak that grows until the process dies.
+
+use rmq_producer::event::Event;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::Moment;
+use crate::trace::{NodeId, What};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-35",
+    title: "Table drains",
+    source: Source::Both,
+    rate_per_mille: 500,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for (at, record) in case.trace.records.iter().enumerate() {
+        let What::Producer(Event::Gauges { pending, .. }) = &record.what else {
+            continue;
+        };
+        judged.case();
+        let moment = Moment { at, ms: record.ms };
+        let open = open_attempts(case, record.node, moment) + others(case, record.node, moment);
+        let pending = usize::try_from(*pending).unwrap_or(usize::MAX);
+        if pending > open {
+            let who = case.name(record.node);
+            let text = format!("{who} keeps {pending} pending requests, {open} are open");
+            judged.wrong(moment, text);
+        }
+    }
+}
+
+fn open_attempts(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
+    case.attempts()
+        .filter(|(send, attempt)| send.node == node && attempt.open_at(moment, send.over()))
+        .count()
+}
+
+/// Heartbeats, lookups and the like that may still wait for an answer: written on an open
+/// connection within the longest time limit there is, and not answered.
+fn others(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
+    let Some(policy) = case.policy(node) else {
+        return 0;
+    };
+    let limit = policy.name_server_timeout_ms.max(policy.timeout_ms);
+    let since = moment
+        .ms
+        .saturating_sub(limit)
+        .saturating_sub(case.header().slack_ms);
+    let connections = case
+        .story
+        .connections
+        .iter()
+        .filter(|it| it.node == node && it.closed.is_none_or(|(closed, _)| closed > moment));
+    connections
+        .map(|connection| {
+            let recent = connection
+                .written
+                .iter()
+                .rev()
+                .take_while(|(_, at)| at.ms >= since);
+            recent
+                .filter(|(opaque, at)| {
+                    let of_attempt = connection.given.iter().any(|given| given.0 == *opaque);
+                    let mut answers = connection.answers.iter();
+                    let answered = answers.any(|(it, read, _)| it == opaque && *read < moment);
+                    *at < moment && !of_attempt && !answered
+                })
+                .count()
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::Stage;
+    use rmq_remoting::event::Event as Transport;
+
+    use super::*;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("an overtaken attempt is open", || {
+            gauges(two_open().at(1500), 2)
+        }),
+        accepts("a heartbeat waits for its answer", || {
+            gauges(beat(Scene::new().at(100)), 1)
+        }),
+        accepts("nothing is pending when all is quiet", || {
+            gauges(Scene::new().at(0).whole(1, "a/0").at(20_000), 0)
+        }),
+        rejects("an answered request stays", || {
+            gauges(Scene::new().at(0).whole(1, "a/0").at(20_000), 1).wrong()
+        }),
+        rejects("a superseded attempt stays when its send is done", || {
+            let scene = two_open()
+                .succeeds(1, 2)
+                .ended(1, 1, Stage::Superseded, None);
+            gauges(scene, 1).wrong()
+        }),
+        rejects("a heartbeat is never given up", || {
+            gauges(beat(Scene::new().at(100)).at(3200), 1).wrong()
+        }),
+    ];
+
+    fn gauges(scene: Scene, pending: u32) -> Scene {
+        scene.say(Event::Gauges {
+            pending,
+            open_sends: 0,
+            topics: 1,
+            connections: 3,
+        })
+    }
+
+    fn beat(scene: Scene) -> Scene {
+        scene.say(Event::Transport(Transport::Written {
+            connection: 1,
+            opaque: 500,
+        }))
+    }
+
+    fn two_open() -> Scene {
+        let scene = Scene::new()
+            .at(0)
+            .call(1)
+            .attempt(1, 1, "a/0")
+            .at(2)
+            .seen(1, 1);
+        scene.at(1000).overtaken(1, 1).attempt(1, 2, "b/0")
+    }
+}

@@ -1,0 +1,115 @@
+//! When a connection is lost, what waits on it ends at once.
+//!
+//! Each attempt that is open on a closing connection ends within the slack as lost, instead of
+//! waiting for its timeout with nobody left to answer. What follows a drain notice may be repeated
+//! on a fresh connection instead.
+
+use rmq_producer::event::Stage;
+use rmq_remoting::event::CloseCause;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{AttemptStory, Moment, SendStory};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-37",
+    title: "Fail fast",
+    source: Source::Testimony,
+    rate_per_mille: 100,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for connection in &case.story.connections {
+        let Some((closed, cause)) = connection.closed else {
+            continue;
+        };
+        for (_, send, attempt, wire) in connection.given.iter().rev() {
+            let send = &case.story.sends[*send];
+            let attempt = &send.attempts[*attempt];
+            let moved = attempt.wires.len() > wire + 1;
+            let answered = attempt.reply.is_some_and(|(read, _)| read < closed);
+            let written = attempt.wires[*wire].moment < closed;
+            if written && !moved && !answered && attempt.open_at(closed, send.over()) {
+                judged.case();
+                ends(case, send, attempt, (closed, cause), judged);
+            }
+        }
+    }
+}
+
+fn ends(
+    case: &Case<'_>,
+    send: &SendStory<'_>,
+    attempt: &AttemptStory<'_>,
+    (closed, cause): (Moment, CloseCause),
+    judged: &mut Judged,
+) {
+    let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+    let due = case.due(send.node, closed.ms, 0);
+    let end = attempt.ended.map(|end| (end.moment, Some(end.stage)));
+    let over = send.over().map(|over| (over, None));
+    let Some((ended, stage)) = end
+        .into_iter()
+        .chain(over)
+        .min_by_key(|(moment, _)| *moment)
+    else {
+        let gone = case.truth.was_gone(send.node, closed.ms, case.trace.end_ms);
+        if case.trace.end_ms > due && !gone {
+            let text = format!("{who} s{number} #{k} stays open when its connection is lost");
+            judged.wrong(closed, text);
+        }
+        return;
+    };
+    if ended.ms > due {
+        let after = ended.ms - closed.ms;
+        let text = format!("{who} s{number} #{k} ends {after} ms after its connection was lost");
+        judged.wrong(ended, text);
+    } else if stage == Some(Stage::Silent) && cause != CloseCause::CallTimedOut {
+        let text = format!("{who} s{number} #{k} is called silent, its connection was lost");
+        judged.wrong(ended, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::Failure;
+
+    use super::*;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("the open attempt ends as lost", || {
+            lost()
+                .ended(1, 1, Stage::Lost, None)
+                .attempt(1, 2, "b/0")
+                .succeeds(1, 2)
+        }),
+        accepts("an answered attempt is not concerned", || {
+            let scene = Scene::new().at(0).whole(1, "a/0");
+            lost_on(scene.call(2).attempt(2, 1, "a/1")).ended(2, 1, Stage::Lost, None)
+        }),
+        rejects("the open attempt waits for its timeout", || {
+            lost().at(1000).ended(1, 1, Stage::Silent, None).wrong()
+        }),
+        rejects("the attempt never ends", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(50);
+            scene.close(1, "broker-a", CloseCause::Broken).wrong()
+        }),
+        rejects("the loss is called silence", || {
+            lost().ended(1, 1, Stage::Silent, None).wrong()
+        }),
+        rejects("the send fails late", || {
+            lost().at(3000).failed(1, Failure::Deadline).wrong()
+        }),
+    ];
+
+    fn lost() -> Scene {
+        lost_on(Scene::new().at(0).call(1).attempt(1, 1, "a/0"))
+    }
+
+    fn lost_on(scene: Scene) -> Scene {
+        scene.at(50).close(1, "broker-a", CloseCause::Broken)
+    }
+}

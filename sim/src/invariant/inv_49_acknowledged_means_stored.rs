@@ -1,0 +1,164 @@
+//! What is acknowledged is stored, where it is said to be, with the caller's body.
+//!
+//! The one promise nobody forgives breaking. Judged by what the brokers stored, from the producer's
+//! outcome and, where the caller's view was recorded, from what the caller got.
+
+use rmq_producer::event::Outcome;
+use rmq_remoting::observe::Name;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::WorkResult;
+use crate::trace::story::{Moment, StoredStory};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-49",
+    title: "Acknowledged means stored",
+    source: Source::Both,
+    rate_per_mille: 900,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for send in &case.story.sends {
+        let Some((done, Outcome::Sent { at, offset, .. })) = send.done.first() else {
+            continue;
+        };
+        judged.case();
+        let mut copies = send.requests.iter().filter_map(|index| {
+            let request = &case.story.requests[*index];
+            Some((case.name(request.broker), request.stored?))
+        });
+        let place = (&*at.broker, at.queue, *offset);
+        let Some(copy) = copies.find(|(broker, copy)| is_at(broker, copy, place, *done)) else {
+            let who = format!("{} s{}", case.name(send.node), send.number);
+            judged.wrong(*done, not_there(&who, place));
+            continue;
+        };
+        let body = send.built.map(|built| built.body_crc);
+        // A compressed body has no checksum.
+        if copy.1.body_crc != 0 && body.is_some_and(|body| body != copy.1.body_crc) {
+            let who = format!("{} s{}", case.name(send.node), send.number);
+            judged.wrong(*done, format!("{who} is stored with another body"));
+        }
+    }
+    for work in &case.story.work {
+        let Some((
+            returned,
+            WorkResult::Sent {
+                key,
+                broker,
+                queue,
+                offset,
+            },
+        )) = work.returned.first()
+        else {
+            continue;
+        };
+        let place = (&**broker, *queue, *offset);
+        match stored(case, key, place, *returned) {
+            None => judged.wrong(*returned, not_there(work.keys, place)),
+            Some(copy) if copy.body_crc != 0 && copy.body_crc != work.body_crc => {
+                let text = format!("{} is stored with another body", work.keys);
+                judged.wrong(*returned, text);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn is_at(name: &str, copy: &StoredStory<'_>, place: (&str, i32, i64), before: Moment) -> bool {
+    (name, copy.queue, copy.offset) == place && copy.moment < before
+}
+
+/// The copy with this key at this place, looked for from the newest request on.
+fn stored<'t>(
+    case: &Case<'t>,
+    key: &Name,
+    place: (&str, i32, i64),
+    before: Moment,
+) -> Option<StoredStory<'t>> {
+    let mut requests = case.story.requests.iter().rev();
+    let request = requests.find(|request| {
+        request.stored.is_some_and(|copy| {
+            copy.offset == place.2
+                && copy.key == key
+                && is_at(case.name(request.broker), &copy, place, before)
+        })
+    })?;
+    request.stored
+}
+
+fn not_there(who: &str, (broker, queue, offset): (&str, i32, i64)) -> String {
+    format!("{who} is acknowledged, but {broker}/{queue} has nothing of it at {offset}")
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_mock_broker::event::Event as BrokerEvent;
+
+    use crate::invariant::scene::{BODY_CRC, Example, Scene, accepts, key, rejects};
+    use crate::trace::{NodeId, What, WorkEvent, WorkResult};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a stored message is acknowledged", || {
+            Scene::new().at(0).whole(1, "a/0")
+        }),
+        accepts("the caller gets the place where it is", || {
+            returned(called(BODY_CRC).whole(1, "a/0"), 0)
+        }),
+        rejects("an answer without a copy", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").seen(1, 1);
+            scene.answered(1, 1, 0).reply(1, 1, 0).sent(1, 1).wrong()
+        }),
+        rejects("the copy is stored after the acknowledgement", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").seen(1, 1);
+            scene.sent(1, 1).wrong().stored(1, 1)
+        }),
+        rejects("another body is stored", || {
+            let scene = Scene::new()
+                .at(0)
+                .call(1)
+                .attempt(1, 1, "a/0")
+                .seen(1, 1)
+                .stored(1, 1);
+            let scene = scene.change(|what| {
+                if let What::Broker(BrokerEvent::Stored { body_crc, .. }) = what {
+                    *body_crc += 1;
+                }
+            });
+            scene.sent(1, 1).wrong()
+        }),
+        rejects("the caller is told another offset", || {
+            returned(called(BODY_CRC).whole(1, "a/0"), 1).wrong()
+        }),
+        rejects("the caller gave another body", || {
+            returned(called(BODY_CRC + 1).whole(1, "a/0"), 0).wrong()
+        }),
+    ];
+
+    fn called(body_crc: u32) -> Scene {
+        let (topic, mode) = ("orders".into(), rmq_producer::event::Mode::Sync);
+        Scene::new().work(WorkEvent::Called {
+            keys: "k".into(),
+            topic,
+            mode,
+            body_crc,
+        })
+    }
+
+    fn returned(scene: Scene, offset: i64) -> Scene {
+        let (key, broker) = (key(NodeId(0), 1), "broker-a".into());
+        let result = WorkResult::Sent {
+            key,
+            broker,
+            queue: 0,
+            offset,
+        };
+        scene.work(WorkEvent::Returned {
+            keys: "k".into(),
+            result,
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! Every stored copy belongs to an attempt.
+//!
+//! A retry may store a message twice, and then both copies have its unique key; nothing else may
+//! make copies. So a message has at most one copy more than it has retries, and no broker stores a
+//! key that nobody sent.
+
+use super::{Case, Invariant, Judge, Judged, Source};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-50",
+    title: "Copies are explained",
+    source: Source::Both,
+    rate_per_mille: 900,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for send in &case.story.sends {
+        let copies = send
+            .requests
+            .iter()
+            .filter_map(|index| case.story.requests[*index].stored);
+        let written: usize = send
+            .attempts
+            .iter()
+            .map(|attempt| attempt.wires.len())
+            .sum();
+        for (count, copy) in (1..).zip(copies) {
+            judged.case();
+            if count > written {
+                let (who, number) = (case.name(send.node), send.number);
+                let text = format!("{who} s{number} has {count} copies by {written} requests");
+                judged.wrong(copy.moment, text);
+            }
+        }
+    }
+    for request in &case.story.requests {
+        let Some(copy) = request.stored else { continue };
+        let broker = case.name(request.broker);
+        // Without any send in the trace the messages come from a client that tells nothing.
+        let unknown = !case.story.sends.is_empty() && request.send.is_none();
+        if unknown || request.seen.key.as_ref().is_some_and(|key| key != copy.key) {
+            let text = format!("{broker} stores a message under a key that nobody gave it");
+            judged.wrong(copy.moment, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_mock_broker::event::Event as BrokerEvent;
+    use rmq_producer::event::Stage;
+
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::What;
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a lost reply leaves two copies with one key", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(2);
+            let scene = scene.seen(1, 1).stored(1, 1).at(1000).overtaken(1, 1);
+            scene
+                .attempt(1, 2, "b/0")
+                .succeeds(1, 2)
+                .ended(1, 1, Stage::Superseded, None)
+        }),
+        rejects("one attempt leaves two copies", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(2);
+            scene
+                .seen(1, 1)
+                .stored(1, 1)
+                .seen(1, 1)
+                .stored(1, 1)
+                .wrong()
+        }),
+        rejects("a copy has another key", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(2);
+            let scene = scene.seen(1, 1).stored(1, 1).change(|what| {
+                if let What::Broker(BrokerEvent::Stored { key, .. }) = what {
+                    *key = "made-by-the-broker".into();
+                }
+            });
+            scene.wrong()
+        }),
+        rejects("a stored message was sent by nobody", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(2);
+            let scene = scene.seen_with(1, 1, |seen| seen.key = Some("stray".into()));
+            let scene = scene.stored(1, 1).change(|what| {
+                if let What::Broker(BrokerEvent::Stored { key, .. }) = what {
+                    *key = "stray".into();
+                }
+            });
+            scene.wrong()
+        }),
+    ];
+}

@@ -1,0 +1,104 @@
+//! Nothing panics, hangs or spins.
+//!
+//! No task panics (arithmetic overflow is a panic in every build), the run does not end with tasks
+//! that nothing can wake, no instant goes on for ever, and the limit of events is not reached.
+
+use rmq_producer::event::Event;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::Moment;
+use crate::trace::{End, What};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-57",
+    title: "No panic",
+    source: Source::End,
+    rate_per_mille: 1000,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    judged.case();
+    for (at, record) in case.trace.records.iter().enumerate() {
+        if let What::Producer(Event::TaskPanicked { task }) = &record.what {
+            let text = format!("{}: the task {task} panicked", case.name(record.node));
+            judged.wrong(Moment { at, ms: record.ms }, text);
+        }
+    }
+    let text = match &case.trace.end {
+        End::Finished | End::Horizon { .. } => return,
+        End::Panicked {
+            node,
+            task,
+            message,
+        } => {
+            format!("{}: the task {task} panicked: {message}", case.name(*node))
+        }
+        End::Deadlock { waiting } => {
+            let mut text = "nothing can run any more; waiting:".to_owned();
+            for wait in waiting {
+                text.push_str(&format!(" {}/{}", case.name(wait.node), wait.task));
+            }
+            text
+        }
+        End::Livelock { node, task } => {
+            format!(
+                "{}: the task {task} keeps one instant from ending",
+                case.name(*node)
+            )
+        }
+        End::EventLimit => "the run reached its limit of events".to_owned(),
+    };
+    judged.wrong(case.end(), text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::{NodeId, Waiting};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a run that ends", || Scene::new().at(0).whole(1, "a/0")),
+        accepts("a run that reaches its horizon", || {
+            Scene::new().end(End::Horizon { waiting: vec![] }, 60_000)
+        }),
+        rejects("a task panics and is started again", || {
+            Scene::new()
+                .say(Event::TaskPanicked {
+                    task: "poll".into(),
+                })
+                .wrong()
+        }),
+        rejects("a task panics", || {
+            let (node, task) = (NodeId(0), "send".into());
+            ends(End::Panicked {
+                node,
+                task,
+                message: "attempt to add with overflow".into(),
+            })
+        }),
+        rejects("nothing can run any more", || {
+            let waiting = vec![Waiting {
+                node: NodeId(0),
+                task: "send".into(),
+            }];
+            ends(End::Deadlock { waiting })
+        }),
+        rejects("an instant never ends", || {
+            ends(End::Livelock {
+                node: NodeId(0),
+                task: "poll".into(),
+            })
+        }),
+        rejects("the events run out", || ends(End::EventLimit)),
+    ];
+
+    fn ends(end: End) -> Scene {
+        let mut scene = Scene::new().end(end, 100);
+        scene.marked = Some(scene.trace.records.len());
+        scene
+    }
+}

@@ -1,0 +1,356 @@
+//! What must hold in every run, whatever goes wrong in it.
+//!
+//! One file per invariant of the catalogue, all of one form: the constant `INVARIANT` with id,
+//! title and judge, the judge itself, and hand-written traces that it accepts and rejects. A judge
+//! that rejects nothing judges nothing, so the registry's test demands both of each.
+//!
+//! Judges look at [`Case`]: the trace, the trace joined ([`Story`]) and the ground truth of its
+//! faults ([`Truth`]). What servers saw (evidence) is preferred to what the producer says of
+//! itself (testimony); where both exist they must agree.
+//!
+//! Each judge counts how often its *antecedent* was true: an invariant about retries says nothing
+//! about a run without one, and a sweep in which that count stays low has not tested it.
+
+use rmq_producer::event::Mode;
+
+use crate::trace::story::{AttemptStory, Moment, SendStory, Story};
+use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace};
+use crate::truth::Truth;
+use crate::verdict::{Class, Finding, Verdict};
+
+mod inv_01_exactly_once;
+mod inv_02_deadline;
+mod inv_03_no_lost_success;
+mod inv_06_count;
+mod inv_07_budget;
+mod inv_09_not_the_last_one;
+mod inv_12_same_message;
+mod inv_14_legal_target;
+mod inv_20_never_empty;
+mod inv_34_ids;
+mod inv_35_table_drains;
+mod inv_37_fail_fast;
+mod inv_49_acknowledged_means_stored;
+mod inv_50_copies_are_explained;
+mod inv_55_replay;
+mod inv_57_no_panic;
+
+#[cfg(test)]
+mod scene;
+
+/// Every invariant, in the order of the catalogue.
+pub fn all() -> &'static [Invariant] {
+    const {
+        &[
+            inv_01_exactly_once::INVARIANT,
+            inv_02_deadline::INVARIANT,
+            inv_03_no_lost_success::INVARIANT,
+            inv_06_count::INVARIANT,
+            inv_07_budget::INVARIANT,
+            inv_09_not_the_last_one::INVARIANT,
+            inv_12_same_message::INVARIANT,
+            inv_14_legal_target::INVARIANT,
+            inv_20_never_empty::INVARIANT,
+            inv_34_ids::INVARIANT,
+            inv_35_table_drains::INVARIANT,
+            inv_37_fail_fast::INVARIANT,
+            inv_49_acknowledged_means_stored::INVARIANT,
+            inv_50_copies_are_explained::INVARIANT,
+            inv_55_replay::INVARIANT,
+            inv_57_no_panic::INVARIANT,
+        ]
+    }
+}
+
+/// One invariant.
+#[derive(Debug)]
+pub struct Invariant {
+    /// Its number in the catalogue: `INV-09`.
+    pub id: &'static str,
+    /// Its name.
+    pub title: &'static str,
+    /// What it is judged from.
+    pub source: Source,
+    /// In how many of a thousand seeds of a sweep its antecedent must be true at least once.
+    pub rate_per_mille: u32,
+    /// How it is judged.
+    pub judge: Judge,
+    #[cfg(test)]
+    examples: &'static [scene::Example],
+}
+
+/// What an invariant is judged from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// What servers, callers and connections saw.
+    Evidence,
+    /// What the producer says of itself.
+    Testimony,
+    /// Evidence and testimony, which must agree.
+    Both,
+    /// The ground truth of the faults, and the two above.
+    Truth,
+    /// How the run ended.
+    End,
+    /// Two runs that differ in one thing, or in nothing.
+    Twins,
+}
+
+/// How an invariant is judged.
+#[derive(Debug, Clone, Copy)]
+pub enum Judge {
+    /// From one run.
+    Run(fn(&Case<'_>, &mut Judged)),
+    /// From two runs; the caller chooses what they differ in.
+    Twins(fn(&Trace, &Trace, &mut Judged)),
+}
+
+/// What a judge found.
+#[derive(Debug)]
+pub struct Judged {
+    /// Whose findings these are.
+    pub by: &'static str,
+    /// How often there was something to judge.
+    pub antecedent: u64,
+    /// What is wrong, in the order it was noticed.
+    pub findings: Vec<Finding>,
+}
+
+impl Judged {
+    fn new(by: &'static str) -> Self {
+        Judged {
+            by,
+            antecedent: 0,
+            findings: Vec::new(),
+        }
+    }
+
+    /// Counts one case in which the invariant has something to say.
+    fn case(&mut self) {
+        self.antecedent += 1;
+    }
+
+    /// Notes what is wrong at a record.
+    fn wrong(&mut self, at: Moment, text: String) {
+        self.findings.push(Finding {
+            by: self.by,
+            at: Some(at.at),
+            text,
+        });
+    }
+}
+
+/// A run as the judges see it.
+#[derive(Debug)]
+pub struct Case<'t> {
+    /// The records.
+    pub trace: &'t Trace,
+    /// The records, joined.
+    pub story: Story<'t>,
+    /// The faults.
+    pub truth: Truth,
+}
+
+impl<'t> Case<'t> {
+    /// Prepares a trace for its judges.
+    pub fn of(trace: &'t Trace) -> Self {
+        Case {
+            trace,
+            story: Story::of(trace),
+            truth: Truth::of(trace),
+        }
+    }
+
+    fn header(&self) -> &'t Header {
+        &self.trace.header
+    }
+
+    fn name(&self, node: NodeId) -> &'t str {
+        self.trace.header.name(node)
+    }
+
+    fn policy(&self, producer: NodeId) -> Option<&'t PolicyFacts> {
+        self.trace.header.policy(producer)
+    }
+
+    /// The last millisecond in which `node` may do what it has to do within `bound_ms` of
+    /// `from_ms`. The slack is added; a node that is frozen meanwhile has until it runs again.
+    fn due(&self, node: NodeId, from_ms: u64, bound_ms: u64) -> u64 {
+        let slack_ms = self.trace.header.slack_ms;
+        let mut due = from_ms.saturating_add(bound_ms).saturating_add(slack_ms);
+        while let Some(thaw) = self.truth.thaw(node, from_ms, due) {
+            let later = thaw.saturating_add(slack_ms);
+            if later <= due {
+                break;
+            }
+            due = later;
+        }
+        due
+    }
+
+    /// The last millisecond in which a send may end, by its producer's policy.
+    fn send_due(&self, send: &SendStory<'_>) -> u64 {
+        let Some(policy) = self.policy(send.node) else {
+            return u64::MAX;
+        };
+        let mut bound = send.timeout_ms;
+        if send.mode == Mode::Async {
+            bound = bound.saturating_add(policy.scan_ms);
+        }
+        if !policy.deadline_covers_all {
+            // The lookup, and one dial, are not charged to the send.
+            let servers = self.header().of_kind(NodeKind::NameServer).count();
+            let servers = u64::try_from(servers).unwrap_or(u64::MAX).saturating_add(1);
+            bound = bound.saturating_add(policy.name_server_timeout_ms.saturating_mul(servers));
+        }
+        self.due(send.node, send.called.ms, bound)
+    }
+
+    /// Every attempt with its send.
+    fn attempts(&self) -> impl Iterator<Item = (&SendStory<'t>, &AttemptStory<'t>)> {
+        self.story
+            .sends
+            .iter()
+            .flat_map(|send| send.attempts.iter().map(move |it| (send, it)))
+    }
+
+    /// The end of the run as a moment after all others.
+    fn end(&self) -> Moment {
+        Moment {
+            at: self.trace.records.len(),
+            ms: self.trace.end_ms,
+        }
+    }
+}
+
+/// The judgement of one run by every invariant that needs only one.
+#[derive(Debug)]
+pub struct Judgement {
+    /// How often each invariant had something to say, in the order of [`all`].
+    pub antecedents: Vec<(&'static str, u64)>,
+    /// Everything found, the earliest record first.
+    pub findings: Vec<Finding>,
+}
+
+/// Judges a run.
+pub fn judge(trace: &Trace) -> Judgement {
+    let case = Case::of(trace);
+    let mut judgement = Judgement {
+        antecedents: Vec::with_capacity(all().len()),
+        findings: vec![],
+    };
+    for invariant in all() {
+        if let Judge::Run(judge) = invariant.judge {
+            let mut judged = Judged::new(invariant.id);
+            judge(&case, &mut judged);
+            judgement
+                .antecedents
+                .push((invariant.id, judged.antecedent));
+            judgement.findings.append(&mut judged.findings);
+        }
+    }
+    judgement
+        .findings
+        .sort_by_key(|finding| finding.at.unwrap_or(usize::MAX));
+    judgement
+}
+
+impl Judgement {
+    /// The verdict of a run: its end decides the class where it did not end well.
+    pub fn verdict(&self, trace: &Trace) -> Verdict {
+        let class = match &trace.end {
+            End::Panicked { .. } => Class::Panic,
+            End::Deadlock { .. } => Class::NoProgress,
+            End::Livelock { .. } | End::EventLimit => Class::Limit,
+            End::Finished | End::Horizon { .. } if self.findings.is_empty() => Class::Pass,
+            End::Finished | End::Horizon { .. } => Class::Violation,
+        };
+        Verdict {
+            class,
+            findings: self.findings.clone(),
+            exercised: self.exercised(),
+        }
+    }
+
+    /// How many invariants had something to say.
+    pub fn exercised(&self) -> usize {
+        self.antecedents
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scene::Example;
+    use super::*;
+
+    fn findings(invariant: &Invariant, example: &Example) -> (Judged, Option<usize>) {
+        let scene = (example.scene)();
+        let mut judged = Judged::new(invariant.id);
+        match (invariant.judge, &scene.twin) {
+            (Judge::Run(judge), _) => judge(&Case::of(&scene.trace), &mut judged),
+            (Judge::Twins(judge), Some(twin)) => judge(&scene.trace, &twin.trace, &mut judged),
+            (Judge::Twins(_), None) => panic!("{}: {} has no twin", invariant.id, example.says),
+        }
+        (judged, scene.marked)
+    }
+
+    #[test]
+    fn every_invariant_accepts_what_it_must_and_has_something_to_say_about_it() {
+        for invariant in all() {
+            let accepted = invariant.examples.iter().filter(|example| example.accepted);
+            let mut antecedent = 0;
+            for example in accepted {
+                let (judged, _) = findings(invariant, example);
+                let says = (invariant.id, example.says);
+                assert_eq!(judged.findings, [], "{says:?}");
+                antecedent += judged.antecedent;
+            }
+            assert!(
+                antecedent > 0,
+                "{}: no accepted trace exercises it",
+                invariant.id
+            );
+        }
+    }
+
+    #[test]
+    fn every_invariant_rejects_what_it_must_and_names_the_record() {
+        for invariant in all() {
+            let mut rejected = 0;
+            for example in invariant
+                .examples
+                .iter()
+                .filter(|example| !example.accepted)
+            {
+                let (judged, marked) = findings(invariant, example);
+                let says = (invariant.id, example.says);
+                let first = judged
+                    .findings
+                    .first()
+                    .unwrap_or_else(|| panic!("{says:?}"));
+                assert_eq!(first.at, marked, "{says:?}: {first}");
+                assert_eq!(first.by, invariant.id);
+                rejected += 1;
+            }
+            assert!(rejected > 0, "{}: no rejected trace", invariant.id);
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_and_in_order() {
+        assert!(all().is_sorted_by(|a, b| a.id < b.id));
+    }
+
+    #[test]
+    fn a_healthy_run_is_accepted_by_every_invariant() {
+        let scene = (1..=12).fold(scene::Scene::new(), |scene, send| {
+            let to = ["a", "b", "c"][usize::try_from(send % 3).unwrap()];
+            let queue = (send - 1) / 3;
+            scene.at(1000 * send).whole(send, &format!("{to}/{queue}"))
+        });
+        assert_eq!(judge(&scene.trace).findings, []);
+    }
+}

@@ -1,0 +1,694 @@
+//! Hand-written traces for the judges' own tests.
+//!
+//! A [`Scene`] starts with a healthy cluster (`p1`, `p2`, two name servers, three brokers with four
+//! queues each for the topic `orders`), a published route and open connections, and goes on as its
+//! methods say, one line per thing that happens. `wrong()` marks the last record as the one that a
+//! rejecting judge must name.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use rmq_mock_broker::event::{Ending, Event as BrokerEvent, SendSeen};
+use rmq_mock_namesrv::event::Event as NameServerEvent;
+use rmq_producer::event::{
+    Event, Failure, LookupEnd, LookupReason, Mode, Outcome, QueueRef, Stage,
+};
+use rmq_remoting::code::request;
+use rmq_remoting::event::{CloseCause, Event as Transport};
+use rmq_remoting::observe::Name;
+
+use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
+use crate::trace::record::Form;
+use crate::trace::{
+    End, Header, NodeId, NodeInfo, NodeKind, PolicyFacts, Record, Trace, What, WorkEvent,
+};
+
+/// A trace and what a judge must say of it.
+#[derive(Debug)]
+pub(super) struct Example {
+    /// What happens in it.
+    pub(super) says: &'static str,
+    /// Whether the judge must find nothing wrong.
+    pub(super) accepted: bool,
+    /// Makes it.
+    pub(super) scene: fn() -> Scene,
+}
+
+pub(super) const fn accepts(says: &'static str, scene: fn() -> Scene) -> Example {
+    Example {
+        says,
+        accepted: true,
+        scene,
+    }
+}
+
+pub(super) const fn rejects(says: &'static str, scene: fn() -> Scene) -> Example {
+    Example {
+        says,
+        accepted: false,
+        scene,
+    }
+}
+
+/// The topic of every scene.
+pub(super) const TOPIC: &str = "orders";
+/// The timeout of every send, unless it says otherwise.
+pub(super) const TIMEOUT: u64 = 3000;
+
+/// What an attempt put on the wire.
+#[derive(Debug, Clone)]
+struct OnWire {
+    connection: u64,
+    opaque: i32,
+    to: QueueRef,
+    request: Option<u64>,
+    offset: Option<i64>,
+}
+
+/// A trace in the making.
+#[derive(Debug)]
+pub(super) struct Scene {
+    pub(super) trace: Trace,
+    /// The record a finding must name.
+    pub(super) marked: Option<usize>,
+    /// The other run, for judges of two.
+    pub(super) twin: Option<Box<Scene>>,
+    now: u64,
+    who: NodeId,
+    next_opaque: i32,
+    next_request: u64,
+    next_offset: BTreeMap<(Name, i32), i64>,
+    wires: BTreeMap<(NodeId, u64, u32), OnWire>,
+}
+
+/// `a/0` means queue 0 of `broker-a`.
+pub(super) fn queue(short: &str) -> QueueRef {
+    let (broker, queue) = short.split_once('/').expect("broker/queue");
+    QueueRef {
+        broker: format!("broker-{broker}").into(),
+        queue: queue.parse().expect("queue"),
+    }
+}
+
+/// The unique key of a send.
+pub(super) fn key(who: NodeId, send: u64) -> Name {
+    format!("KEY-{}-{send}", who.0).into()
+}
+
+/// What every body's checksum is.
+pub(super) const BODY_CRC: u32 = 0xB0D7;
+
+fn policy(node: NodeId) -> PolicyFacts {
+    PolicyFacts {
+        node,
+        form: Form::Strict,
+        attempts_sync: 3,
+        attempts_async: 3,
+        share_ms: 1000,
+        timeout_ms: TIMEOUT,
+        overtaken_accepted: true,
+        scan_ms: 0,
+        deadline_covers_all: true,
+        retry_codes_sync: vec![1, 2, 11, 14, 16, 17, 204],
+        retry_codes_async: vec![1, 2, 11, 14, 16, 17, 204],
+        avoids_last: true,
+        avoids_all_failed: true,
+        retargets_queue: true,
+        health_table: false,
+        poll_ms: 30_000,
+        heartbeat_ms: 30_000,
+        name_server_timeout_ms: 3000,
+        default_topic_queues: 4,
+        stop_ms: 5000,
+    }
+}
+
+fn header() -> Header {
+    let node = |name: &str, kind, address: Option<&str>| NodeInfo {
+        name: name.into(),
+        kind,
+        address: address.map(Into::into),
+    };
+    Header {
+        scenario: "scene".into(),
+        seed: 1,
+        engine: "event".into(),
+        policy: "strict".into(),
+        nodes: vec![
+            node("p1", NodeKind::Producer, None),
+            node("p2", NodeKind::Producer, None),
+            node("ns-1", NodeKind::NameServer, Some("10.0.1.1:9876")),
+            node("ns-2", NodeKind::NameServer, Some("10.0.1.2:9876")),
+            node("broker-a", NodeKind::Broker, Some("10.0.2.1:10911")),
+            node("broker-b", NodeKind::Broker, Some("10.0.2.2:10911")),
+            node("broker-c", NodeKind::Broker, Some("10.0.2.3:10911")),
+        ],
+        policies: vec![policy(NodeId(0)), policy(NodeId(1))],
+        slack_ms: 50,
+        round_trip_ms: 4,
+        horizon_ms: 60_000,
+    }
+}
+
+impl Scene {
+    /// A healthy cluster, a producer with a route and connections, and nothing sent yet.
+    pub(super) fn new() -> Self {
+        let mut scene = Self::bare();
+        for broker in ["broker-a", "broker-b", "broker-c"] {
+            let event = BrokerEvent::TopicCreated {
+                topic: TOPIC.into(),
+                write_queues: 4,
+                automatic: false,
+            };
+            scene.push(broker, What::Broker(event));
+        }
+        scene.start_producer()
+    }
+
+    /// Nothing has happened yet.
+    pub(super) fn bare() -> Self {
+        Scene {
+            trace: Trace {
+                header: header(),
+                records: Vec::new(),
+                end: End::Finished,
+                end_ms: 60_000,
+            },
+            marked: None,
+            twin: None,
+            now: 0,
+            who: NodeId(0),
+            next_opaque: 0,
+            next_request: 0,
+            next_offset: BTreeMap::new(),
+            wires: BTreeMap::new(),
+        }
+    }
+
+    fn start_producer(self) -> Self {
+        let queues = [0, 1, 2, 3];
+        let queues: Vec<String> = ["a", "b", "c"]
+            .iter()
+            .flat_map(|broker| queues.map(|queue| format!("{broker}/{queue}")))
+            .collect();
+        let mut scene = self
+            .say(Event::Started {
+                group: "group".into(),
+            })
+            .lookup(1, LookupReason::FirstSend)
+            .found(1, 1, &queues.iter().map(String::as_str).collect::<Vec<_>>());
+        for (connection, broker) in (1..).zip(["broker-a", "broker-b", "broker-c"]) {
+            scene = scene.open(connection, broker);
+        }
+        scene
+    }
+
+    /// From now on the other producer acts; it gets a route and connections of its own.
+    pub(super) fn second_producer(mut self) -> Self {
+        self.who = NodeId(1);
+        self.start_producer()
+    }
+
+    /// From now on this producer acts.
+    pub(super) fn who(mut self, name: &str) -> Self {
+        self.who = self.node(name);
+        self
+    }
+
+    /// Time goes on to this millisecond.
+    pub(super) fn at(mut self, ms: u64) -> Self {
+        self.now = ms;
+        self
+    }
+
+    /// Changes the header.
+    pub(super) fn facts(mut self, change: impl FnOnce(&mut Header)) -> Self {
+        change(&mut self.trace.header);
+        self
+    }
+
+    /// Marks the last record as the one that is wrong.
+    pub(super) fn wrong(mut self) -> Self {
+        self.marked = Some(self.trace.records.len() - 1);
+        self
+    }
+
+    /// Marks the call of a send as the record that is wrong.
+    pub(super) fn wrong_call(mut self, number: u64) -> Self {
+        let who = self.who;
+        self.marked = self.trace.records.iter().position(|record| {
+            let call =
+                matches!(&record.what, What::Producer(Event::Call { send, .. }) if *send == number);
+            call && record.node == who
+        });
+        self
+    }
+
+    /// How the run ends, and when.
+    pub(super) fn end(mut self, end: End, ms: u64) -> Self {
+        (self.trace.end, self.trace.end_ms) = (end, ms);
+        self
+    }
+
+    /// Changes the last record.
+    pub(super) fn change(mut self, change: impl FnOnce(&mut What)) -> Self {
+        change(&mut self.trace.records.last_mut().expect("a record").what);
+        self
+    }
+
+    /// The other run of a pair.
+    pub(super) fn twin(mut self, other: Scene) -> Self {
+        self.twin = Some(Box::new(other));
+        self
+    }
+
+    pub(super) fn node(&self, name: &str) -> NodeId {
+        self.trace.header.node(name).expect("a node of the scene")
+    }
+
+    fn push(&mut self, node: &str, what: What) {
+        let node = self.node(node);
+        self.trace.records.push(Record {
+            ms: self.now,
+            node,
+            what,
+        });
+    }
+
+    /// The producer says something.
+    pub(super) fn say(mut self, event: Event) -> Self {
+        let (ms, node) = (self.now, self.who);
+        self.trace.records.push(Record {
+            ms,
+            node,
+            what: What::Producer(event),
+        });
+        self
+    }
+
+    /// A broker shows something.
+    pub(super) fn broker(mut self, name: &str, event: BrokerEvent) -> Self {
+        self.push(name, What::Broker(event));
+        self
+    }
+
+    /// A name server shows something.
+    pub(super) fn name_server(mut self, name: &str, event: NameServerEvent) -> Self {
+        self.push(name, What::NameServer(event));
+        self
+    }
+
+    /// The caller does or gets something.
+    pub(super) fn work(mut self, event: WorkEvent) -> Self {
+        let (ms, node) = (self.now, self.who);
+        self.trace.records.push(Record {
+            ms,
+            node,
+            what: What::Work(event),
+        });
+        self
+    }
+
+    /// A fault of a node begins.
+    pub(super) fn fault(mut self, number: u32, kind: FaultKind, node: &str) -> Self {
+        let place = Place::Node(node.into());
+        let data = Fault {
+            kind,
+            place,
+            at: Position::Time { ms: self.now },
+            for_ms: None,
+        };
+        let event = FaultEvent::On {
+            fault: number,
+            data: data.into(),
+        };
+        self.push(node, What::Fault(event));
+        self
+    }
+
+    /// A fault ends.
+    pub(super) fn fault_ends(mut self, number: u32, node: &str) -> Self {
+        self.push(node, What::Fault(FaultEvent::Off { fault: number }));
+        self
+    }
+
+    /// A lookup of the topic starts at the first name server.
+    pub(super) fn lookup(self, lookup: u64, reason: LookupReason) -> Self {
+        self.say(Event::Lookup {
+            lookup,
+            topic: TOPIC.into(),
+            reason,
+        })
+        .say(Event::NameServerChosen {
+            lookup,
+            server: "10.0.1.1:9876".into(),
+        })
+    }
+
+    /// A lookup ends with a new route, which is published.
+    pub(super) fn found(self, lookup: u64, snapshot: u64, queues: &[&str]) -> Self {
+        let addresses: Vec<(Name, Name)> = self
+            .trace
+            .header
+            .of_kind(NodeKind::Broker)
+            .map(|node| &self.trace.header.nodes[node.index()])
+            .filter_map(|info| Some((Name::clone(&info.name), info.address.clone()?)))
+            .collect();
+        let queues: Vec<QueueRef> = queues.iter().map(|short| queue(short)).collect();
+        self.say(Event::LookupEnded {
+            lookup,
+            end: LookupEnd::Changed,
+        })
+        .say(Event::Snapshot {
+            snapshot,
+            topic: TOPIC.into(),
+            lookup,
+            queues: queues.into(),
+            addresses: addresses.into(),
+        })
+    }
+
+    fn local(&self, connection: u64) -> SocketAddr {
+        let port = 40_000 + u16::try_from(connection).expect("a small number");
+        SocketAddr::from((
+            [10, 0, 0, 1 + u8::try_from(self.who.0).expect("small")],
+            port,
+        ))
+    }
+
+    fn address_of(&self, broker: &str) -> Name {
+        let node = self.node(broker);
+        self.trace.header.nodes[node.index()]
+            .address
+            .clone()
+            .expect("a server")
+    }
+
+    /// A connection to a broker is dialled and opens.
+    pub(super) fn open(self, connection: u64, broker: &str) -> Self {
+        let to = self.address_of(broker);
+        let (local, peer) = (self.local(connection), to.parse().expect("an address"));
+        self.say(Event::Transport(Transport::Dial {
+            connection,
+            to: Name::clone(&to),
+        }))
+        .say(Event::Transport(Transport::Opened {
+            connection,
+            to,
+            local,
+            peer,
+        }))
+    }
+
+    /// A connection closes.
+    pub(super) fn close(self, connection: u64, broker: &str, cause: CloseCause) -> Self {
+        let to = self.address_of(broker);
+        self.say(Event::Transport(Transport::Closed {
+            connection,
+            to,
+            cause,
+            pending: 0,
+        }))
+    }
+
+    /// A sync send is called and its message built.
+    pub(super) fn call(self, send: u64) -> Self {
+        self.call_in(send, Mode::Sync)
+    }
+
+    /// A send of some mode is called and its message built.
+    pub(super) fn call_in(self, send: u64, mode: Mode) -> Self {
+        self.call_to(send, mode, None)
+    }
+
+    /// A send is called, perhaps with a queue of the caller's choice.
+    pub(super) fn call_to(self, send: u64, mode: Mode, pinned: Option<&str>) -> Self {
+        let (topic, key) = (TOPIC.into(), key(self.who, send));
+        let pinned = pinned.map(queue);
+        self.say(Event::Call {
+            send,
+            topic,
+            mode,
+            timeout_ms: TIMEOUT,
+            pinned,
+        })
+        .say(Event::Built {
+            send,
+            key,
+            body_len: 5,
+            body_crc: BODY_CRC,
+        })
+    }
+
+    /// An attempt starts by the route 1, gets an id on the broker's connection and is written.
+    pub(super) fn attempt(self, send: u64, number: u32, to: &str) -> Self {
+        let to = queue(to);
+        let connection = match &*to.broker {
+            "broker-a" => 1,
+            "broker-b" => 2,
+            _ => 3,
+        };
+        self.attempt_by(send, number, to, 1)
+            .request(send, number, connection)
+    }
+
+    /// An attempt starts by some route; nothing is written yet.
+    pub(super) fn attempt_by(
+        mut self,
+        send: u64,
+        number: u32,
+        to: QueueRef,
+        snapshot: u64,
+    ) -> Self {
+        let on_wire = OnWire {
+            connection: 0,
+            opaque: 0,
+            to: to.clone(),
+            request: None,
+            offset: None,
+        };
+        self.wires.insert((self.who, send, number), on_wire);
+        let address = Some(self.address_of(&to.broker));
+        self.say(Event::Attempt {
+            send,
+            number,
+            snapshot,
+            to,
+            address,
+            budget_ms: 1000,
+            avoided: vec![],
+        })
+    }
+
+    /// The attempt's request gets the next id on a connection and is written.
+    pub(super) fn request(mut self, send: u64, number: u32, connection: u64) -> Self {
+        self.next_opaque += 1;
+        let opaque = self.next_opaque;
+        let on_wire = self
+            .wires
+            .get_mut(&(self.who, send, number))
+            .expect("an attempt");
+        (on_wire.connection, on_wire.opaque) = (connection, opaque);
+        self.say(Event::Requested {
+            send,
+            number,
+            connection,
+            opaque,
+        })
+        .say(Event::Transport(Transport::Written { connection, opaque }))
+    }
+
+    fn wire(&self, send: u64, number: u32) -> OnWire {
+        self.wires[&(self.who, send, number)].clone()
+    }
+
+    /// The broker reads the attempt's request.
+    pub(super) fn seen(self, send: u64, number: u32) -> Self {
+        let broker = self.wire(send, number).to.broker;
+        self.seen_at(send, number, &broker)
+    }
+
+    /// A broker, perhaps another one, reads the attempt's request.
+    pub(super) fn seen_at(mut self, send: u64, number: u32, broker: &str) -> Self {
+        self.next_request += 1;
+        let request = self.next_request;
+        let on_wire = self
+            .wires
+            .get_mut(&(self.who, send, number))
+            .expect("an attempt");
+        on_wire.request = Some(request);
+        let on_wire = on_wire.clone();
+        let seen = SendSeen {
+            topic: TOPIC.into(),
+            queue: on_wire.to.queue,
+            broker_name: Some(Name::clone(&on_wire.to.broker)),
+            key: Some(key(self.who, send)),
+            keys: None,
+            nth_of_key: 1,
+            sys_flag: 0,
+            body_len: 5,
+            body_crc: BODY_CRC,
+            envelope_crc: 7,
+        };
+        let event = BrokerEvent::Received {
+            request,
+            peer: self.local(on_wire.connection),
+            code: request::SEND_MESSAGE_V2,
+            opaque: on_wire.opaque,
+            oneway: false,
+            send: Some(seen),
+        };
+        self.broker(broker, event)
+    }
+
+    /// The broker reads the attempt's request, and it carries something else.
+    pub(super) fn seen_with(
+        self,
+        send: u64,
+        number: u32,
+        change: impl FnOnce(&mut SendSeen),
+    ) -> Self {
+        self.seen(send, number).change(|what| {
+            if let What::Broker(BrokerEvent::Received {
+                send: Some(seen), ..
+            }) = what
+            {
+                change(seen);
+            }
+        })
+    }
+
+    /// The broker stores the attempt's message.
+    pub(super) fn stored(mut self, send: u64, number: u32) -> Self {
+        let to = self.wire(send, number).to;
+        let next = self
+            .next_offset
+            .entry((Name::clone(&to.broker), to.queue))
+            .or_default();
+        let offset = *next;
+        *next += 1;
+        let on_wire = self
+            .wires
+            .get_mut(&(self.who, send, number))
+            .expect("an attempt");
+        on_wire.offset = Some(offset);
+        let event = BrokerEvent::Stored {
+            request: on_wire.request.expect("a request the broker has seen"),
+            topic: TOPIC.into(),
+            queue: to.queue,
+            offset,
+            key: key(self.who, send),
+            body_crc: BODY_CRC,
+        };
+        self.broker(&to.broker, event)
+    }
+
+    /// The broker answers the attempt's request.
+    pub(super) fn answered(self, send: u64, number: u32, code: i32) -> Self {
+        let on_wire = self.wire(send, number);
+        let request = on_wire.request.expect("a request the broker has seen");
+        let ending = Ending::Answered { code };
+        self.broker(&on_wire.to.broker, BrokerEvent::Ended { request, ending })
+    }
+
+    /// The answer completes the attempt's request.
+    pub(super) fn reply(self, send: u64, number: u32, code: i32) -> Self {
+        let OnWire {
+            connection, opaque, ..
+        } = self.wire(send, number);
+        self.say(Event::Transport(Transport::Reply {
+            connection,
+            opaque,
+            code,
+        }))
+    }
+
+    /// The answer finds the attempt's request gone.
+    pub(super) fn late(self, send: u64, number: u32) -> Self {
+        let OnWire {
+            connection, opaque, ..
+        } = self.wire(send, number);
+        self.say(Event::Transport(Transport::Late { connection, opaque }))
+    }
+
+    /// The attempt is overtaken.
+    pub(super) fn overtaken(self, send: u64, number: u32) -> Self {
+        self.say(Event::Overtaken {
+            send,
+            number,
+            tokens_left: 190,
+        })
+    }
+
+    /// The attempt ends.
+    pub(super) fn ended(
+        self,
+        send: u64,
+        number: u32,
+        stage: Stage,
+        code: impl Into<Option<i32>>,
+    ) -> Self {
+        self.say(Event::AttemptEnded {
+            send,
+            number,
+            stage,
+            code: code.into(),
+            after_ms: 0,
+        })
+    }
+
+    /// The send succeeds by this attempt.
+    pub(super) fn sent(self, send: u64, number: u32) -> Self {
+        let OnWire { to: at, offset, .. } = self.wire(send, number);
+        let offset = offset.unwrap_or(0);
+        let outcome = Outcome::Sent {
+            attempt: number,
+            at,
+            offset,
+            code: 0,
+        };
+        self.say(Event::Done {
+            send,
+            outcome,
+            after_ms: 0,
+        })
+    }
+
+    /// The send fails.
+    pub(super) fn failed(self, send: u64, failure: Failure) -> Self {
+        self.say(Event::Done {
+            send,
+            outcome: Outcome::Failed(failure),
+            after_ms: 0,
+        })
+    }
+
+    /// The broker reads, stores and answers; the attempt and its send succeed, 4 ms later.
+    pub(super) fn succeeds(mut self, send: u64, number: u32) -> Self {
+        self.now += 2;
+        let mut scene = self
+            .seen(send, number)
+            .stored(send, number)
+            .answered(send, number, 0);
+        scene.now += 2;
+        scene
+            .reply(send, number, 0)
+            .ended(send, number, Stage::Accepted, 0)
+            .sent(send, number)
+    }
+
+    /// The broker refuses the attempt, which ends it 4 ms later.
+    pub(super) fn refused(mut self, send: u64, number: u32, code: i32) -> Self {
+        self.now += 2;
+        let mut scene = self.seen(send, number).answered(send, number, code);
+        scene.now += 2;
+        scene
+            .reply(send, number, code)
+            .ended(send, number, Stage::Refused, code)
+    }
+
+    /// A whole send that succeeds at once.
+    pub(super) fn whole(self, send: u64, to: &str) -> Self {
+        self.call(send).attempt(send, 1, to).succeeds(send, 1)
+    }
+}

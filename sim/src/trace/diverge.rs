@@ -1,0 +1,83 @@
+//! Where two traces part.
+//!
+//! When two runs that must be equal are not, the first record that differs and what led to it are
+//! the whole story; everything after it is consequence.
+
+use std::fmt::Write as _;
+
+use super::json;
+use super::record::{Header, Record, Trace};
+
+/// How many records before the first difference are kept.
+const BEFORE: usize = 20;
+
+/// The first difference of two traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The index of the first record that differs.
+    pub at: usize,
+    /// Up to twenty records before it and the record itself, of the first trace; without the
+    /// record if that trace ended before.
+    pub left: Vec<Record>,
+    /// The same of the second trace.
+    pub right: Vec<Record>,
+}
+
+/// Compares two traces, record by record. The headers may differ.
+pub fn first_difference(left: &Trace, right: &Trace) -> Option<Difference> {
+    let (a, b) = (&left.records, &right.records);
+    let at = a
+        .iter()
+        .zip(b)
+        .position(|(a, b)| a != b)
+        .unwrap_or(a.len().min(b.len()));
+    if at == a.len() && at == b.len() {
+        return None;
+    }
+    let cut =
+        |records: &[Record]| records[at.saturating_sub(BEFORE)..records.len().min(at + 1)].to_vec();
+    Some(Difference {
+        at,
+        left: cut(a),
+        right: cut(b),
+    })
+}
+
+impl Difference {
+    /// One line: where, and what each side did.
+    pub fn headline(&self, header: &Header) -> String {
+        let side = |records: &[Record]| {
+            let before = self.at.min(BEFORE);
+            records
+                .get(before)
+                .map_or_else(|| "nothing more".to_owned(), |it| line(header, it))
+        };
+        let (left, right) = (side(&self.left), side(&self.right));
+        format!("record {} differs: {left} against {right}", self.at)
+    }
+
+    /// The records before, once, then what each side did.
+    pub fn story(&self, header: &Header) -> String {
+        let before = self.at.min(BEFORE);
+        let mut text = String::new();
+        for record in &self.left[..before] {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {}", line(header, record));
+        }
+        for (sign, records) in [('-', &self.left), ('+', &self.right)] {
+            let line = records
+                .get(before)
+                .map_or_else(|| "(the end)".to_owned(), |it| line(header, it));
+            let _ = writeln!(text, "{sign} {line}");
+        }
+        text
+    }
+}
+
+fn line(header: &Header, record: &Record) -> String {
+    let mut bytes = Vec::new();
+    match json::write_record(header, record, &mut bytes) {
+        Ok(()) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
+        Err(error) => format!("({error})"),
+    }
+}

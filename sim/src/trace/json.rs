@@ -1,0 +1,66 @@
+//! A trace for programs: JSON lines.
+//!
+//! The first line is the header, then one record a line with its time, its node's name and its
+//! event, and the end as the last line. Nothing is lost, so any question that the short trace does
+//! not answer can be put to this file with ordinary tools.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::record::{End, Header, Record, Trace, What};
+
+#[derive(Serialize)]
+struct HeaderLine<'a> {
+    header: &'a Header,
+}
+
+#[derive(Serialize)]
+struct RecordLine<'a> {
+    ms: u64,
+    node: &'a str,
+    event: &'a What,
+}
+
+#[derive(Serialize)]
+struct EndLine<'a> {
+    ms: u64,
+    end: &'a End,
+}
+
+/// Writes a whole trace.
+pub fn write(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
+    line(
+        out,
+        &HeaderLine {
+            header: &trace.header,
+        },
+    )?;
+    for record in &trace.records {
+        write_record(&trace.header, record, out)?;
+    }
+    line(
+        out,
+        &EndLine {
+            ms: trace.end_ms,
+            end: &trace.end,
+        },
+    )
+}
+
+/// Writes one record as a line.
+pub fn write_record(header: &Header, record: &Record, out: &mut dyn Write) -> io::Result<()> {
+    line(
+        out,
+        &RecordLine {
+            ms: record.ms,
+            node: header.name(record.node),
+            event: &record.what,
+        },
+    )
+}
+
+fn line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,191 @@
+//! The pass that joins a trace: the servers' side, and the link from a request to its attempt.
+
+use rmq_mock_broker::event::{Event as BrokerEvent, SendSeen};
+use rmq_mock_namesrv::event::Event as NameServerEvent;
+use rmq_remoting::code::request;
+
+use super::build::Builder;
+use super::{Asked, Moment, RequestStory, StoredStory, Width};
+use crate::trace::NodeId;
+
+impl<'t> Builder<'t> {
+    pub(super) fn broker(&mut self, node: NodeId, moment: Moment, event: &'t BrokerEvent) {
+        match event {
+            BrokerEvent::Received {
+                send: Some(seen), ..
+            } => {
+                self.received(node, moment, event, seen);
+            }
+            BrokerEvent::Received {
+                code: request::HEART_BEAT,
+                peer,
+                ..
+            } => {
+                self.story.beats.push((node, *peer, moment));
+            }
+            BrokerEvent::Ruled { request, rule } => {
+                if let Some(it) = self.request(node, *request) {
+                    it.ruled = Some(rule);
+                }
+            }
+            BrokerEvent::Stored {
+                request,
+                queue,
+                offset,
+                key,
+                body_crc,
+                ..
+            } => {
+                let (queue, offset, body_crc) = (*queue, *offset, *body_crc);
+                if let Some(it) = self.request(node, *request) {
+                    it.stored = Some(StoredStory {
+                        moment,
+                        queue,
+                        offset,
+                        key,
+                        body_crc,
+                    });
+                }
+            }
+            BrokerEvent::Ended { request, ending } => {
+                if let Some(it) = self.request(node, *request) {
+                    it.ended = Some((moment, *ending));
+                }
+            }
+            BrokerEvent::TopicCreated {
+                topic,
+                write_queues,
+                ..
+            } => {
+                let queues = *write_queues;
+                self.story.widths.push(Width {
+                    broker: node,
+                    topic,
+                    moment,
+                    queues,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn received(
+        &mut self,
+        broker: NodeId,
+        moment: Moment,
+        event: &'t BrokerEvent,
+        seen: &'t SendSeen,
+    ) {
+        let BrokerEvent::Received {
+            request,
+            peer,
+            code,
+            opaque,
+            oneway,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let index = self.story.requests.len();
+        let attempt = self.attempt_of(*peer, *opaque, index);
+        let send = seen
+            .key
+            .as_deref()
+            .and_then(|key| self.send_of(key, attempt));
+        if let Some(send) = send {
+            self.story.sends[send].requests.push(index);
+        }
+        self.story.requests.push(RequestStory {
+            broker,
+            number: *request,
+            received: moment,
+            peer: *peer,
+            code: *code,
+            opaque: *opaque,
+            oneway: *oneway,
+            seen,
+            ruled: None,
+            stored: None,
+            ended: None,
+            attempt,
+            send,
+        });
+    }
+
+    /// The attempt whose id this is, by connection and opaque; it learns which request it made.
+    fn attempt_of(
+        &mut self,
+        peer: std::net::SocketAddr,
+        opaque: i32,
+        request: usize,
+    ) -> Option<(usize, usize)> {
+        let connection = self.story.connection_from(peer)?;
+        let given = &self.story.connections[connection].given;
+        let (_, send, attempt, wire) = *given.iter().rev().find(|it| it.0 == opaque)?;
+        let wires = &mut self.story.sends[send].attempts[attempt].wires;
+        wires[wire].seen = Some(request);
+        Some((send, attempt))
+    }
+
+    /// The send with a unique key: almost always that of the attempt.
+    fn send_of(&self, key: &str, attempt: Option<(usize, usize)>) -> Option<usize> {
+        let has_key = |index: &usize| {
+            self.story.sends[*index]
+                .built
+                .is_some_and(|built| **built.key == *key)
+        };
+        attempt
+            .map(|(send, _)| send)
+            .filter(has_key)
+            .or_else(|| (0..self.story.sends.len()).rev().find(has_key))
+    }
+
+    /// A send request of a broker's present incarnation.
+    fn request(&mut self, node: NodeId, number: u64) -> Option<&mut RequestStory<'t>> {
+        let first = self.incarnations.iter().find(|(broker, _)| *broker == node);
+        let first = first.map_or(0, |(_, first)| *first);
+        self.story.requests[first..]
+            .iter_mut()
+            .rev()
+            .filter(|it| it.broker == node)
+            // Numbers rise within an incarnation: a smaller one ends the search.
+            .take_while(|it| it.number >= number)
+            .find(|it| it.number == number)
+    }
+
+    pub(super) fn name_server(&mut self, node: NodeId, moment: Moment, event: &'t NameServerEvent) {
+        match event {
+            NameServerEvent::Received {
+                peer,
+                topic: Some(topic),
+                code,
+                ..
+            } if *code == request::GET_ROUTEINFO_BY_TOPIC => {
+                self.story.asked.push(Asked {
+                    server: node,
+                    peer: *peer,
+                    moment,
+                    topic,
+                });
+            }
+            NameServerEvent::RouteChanged {
+                topic,
+                write_queues,
+            } => {
+                for (broker, queues) in write_queues {
+                    if let Some(broker) = self.trace.header.node(broker) {
+                        let queues = *queues;
+                        self.story.widths.push(Width {
+                            broker,
+                            topic,
+                            moment,
+                            queues,
+                        });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
