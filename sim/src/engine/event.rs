@@ -140,3 +140,20 @@ pub enum EngineEvent {
         cause: EndCause,
     },
 }
+
+impl EngineEvent {
+    /// The node it happened at.
+    pub fn node(&self) -> NodeId {
+        match self {
+            Self::TaskOn { node, .. }
+            | Self::TaskOff { node, .. }
+            | Self::Listen { node, .. }
+            | Self::Unlisten { node, .. }
+            | Self::Dial { node, .. }
+            | Self::DialFailed { node, .. }
+            | Self::Opened { node, .. }
+            | Self::Accepted { node, .. }
+            | Self::Closed { node, .. } => *node,
+        }
+    }
+}

@@ -10,6 +10,7 @@ use rmq_producer::event::{Event as ProducerEvent, Mode};
 use rmq_remoting::observe::Name;
 use serde::Serialize;
 
+use crate::engine::{self, EngineEvent, RunEnd};
 use crate::fault::FaultEvent;
 
 /// A node of the run: an index into [`Header::nodes`].
@@ -238,6 +239,8 @@ pub enum What {
     Fault(FaultEvent),
     /// What the caller did and got.
     Work(WorkEvent),
+    /// Evidence of the engine: tasks and connections as the kernel sees them.
+    Engine(EngineEvent),
 }
 
 /// One thing that happened.
@@ -307,4 +310,39 @@ pub struct Trace {
     pub end: End,
     /// When it ended, in virtual milliseconds.
     pub end_ms: u64,
+}
+
+impl From<RunEnd> for End {
+    fn from(end: RunEnd) -> Self {
+        let task = |waiting: engine::Waiting| Waiting {
+            node: waiting.node.unwrap_or(NodeId::LAB),
+            task: waiting.task.into(),
+        };
+        let all = |waiting: Vec<engine::Waiting>| waiting.into_iter().map(task).collect();
+        match end {
+            RunEnd::Finished => End::Finished,
+            RunEnd::Horizon { waiting } => End::Horizon {
+                waiting: all(waiting),
+            },
+            RunEnd::Deadlock { waiting, .. } => End::Deadlock {
+                waiting: all(waiting),
+            },
+            RunEnd::Livelock { last, .. } => {
+                let Waiting { node, task } = task(last);
+                End::Livelock { node, task }
+            }
+            RunEnd::EventLimit { .. } => End::EventLimit,
+            RunEnd::Panicked {
+                task: panicked,
+                message,
+            } => {
+                let Waiting { node, task } = task(panicked);
+                End::Panicked {
+                    node,
+                    task,
+                    message,
+                }
+            }
+        }
+    }
 }

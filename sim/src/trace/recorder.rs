@@ -13,6 +13,8 @@ use rmq_producer::event::Event as ProducerEvent;
 use rmq_remoting::observe::Observer;
 use tokio::time::Instant;
 
+use crate::engine::EngineEvent;
+
 use super::record::{NodeId, Record, What};
 
 /// Collects the records of one run. Cloning it shares it.
@@ -107,6 +109,13 @@ impl Observer<BrokerEvent> for NodeObserver {
 impl Observer<NameServerEvent> for NodeObserver {
     fn on(&self, event: NameServerEvent) {
         self.recorder.push(self.node, What::NameServer(event));
+    }
+}
+
+/// The engine names the node in each event.
+impl Observer<EngineEvent> for Recorder {
+    fn on(&self, event: EngineEvent) {
+        self.push(event.node(), What::Engine(event));
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) fn build(trace: &Trace) -> Story<'_> {
             What::Broker(event) => builder.broker(record.node, moment, event),
             What::NameServer(event) => builder.name_server(record.node, moment, event),
             What::Work(event) => builder.work(record.node, moment, event),
+            What::Engine(event) => builder.engine(moment, event),
             What::Fault(_) => {}
         }
     }
@@ -335,6 +336,7 @@ fn dialled(node: NodeId, number: u64, moment: Moment, to: &Name) -> ConnectionSt
         opened: None,
         failed: None,
         closed: None,
+        torn: None,
         given: Vec::new(),
         answers: Vec::new(),
         written: Vec::new(),

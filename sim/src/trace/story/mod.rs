@@ -50,6 +50,8 @@ pub struct Story<'t> {
     pub widths: Vec<Width<'t>>,
     /// Sends ended that no call started, and attempts of such sends.
     pub strays: Vec<Moment>,
+    /// Tasks of nodes, as the engine runs them.
+    pub tasks: Vec<TaskStory>,
     /// `Started`, `Stopping` and `Stopped` of producers.
     pub lives: Vec<(NodeId, Life, Moment)>,
 }
@@ -302,12 +304,29 @@ pub struct ConnectionStory<'t> {
     pub failed: Option<Moment>,
     /// When it closed, and why.
     pub closed: Option<(Moment, CloseCause)>,
+    /// When the engine saw this end go.
+    pub torn: Option<Moment>,
     /// Ids given on it: opaque, send, attempt, wire (indexes).
     pub given: Vec<(i32, usize, usize, usize)>,
     /// Answers on it that completed a request or matched none: opaque, when, code if it completed.
     pub answers: Vec<(i32, Moment, Option<i32>)>,
     /// Requests written on it.
     pub written: Vec<(i32, Moment)>,
+}
+
+/// A task of a node.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskStory {
+    /// The node.
+    pub node: NodeId,
+    /// Its number in the run.
+    pub number: u64,
+    /// Its name.
+    pub name: &'static str,
+    /// When it started.
+    pub started: Moment,
+    /// When it ended.
+    pub ended: Option<Moment>,
 }
 
 /// A send as its caller saw it.

@@ -5,7 +5,8 @@ use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_remoting::code::request;
 
 use super::build::Builder;
-use super::{Asked, Moment, RequestStory, StoredStory, Width};
+use super::{Asked, Moment, RequestStory, StoredStory, TaskStory, Width};
+use crate::engine::EngineEvent;
 use crate::trace::NodeId;
 
 impl<'t> Builder<'t> {
@@ -152,6 +153,31 @@ impl<'t> Builder<'t> {
             // Numbers rise within an incarnation: a smaller one ends the search.
             .take_while(|it| it.number >= number)
             .find(|it| it.number == number)
+    }
+
+    /// Tasks that run, and how each side of a connection ended.
+    pub(super) fn engine(&mut self, moment: Moment, event: &EngineEvent) {
+        match event {
+            EngineEvent::TaskOn { node, number, name } => self.story.tasks.push(TaskStory {
+                node: *node,
+                number: *number,
+                name,
+                started: moment,
+                ended: None,
+            }),
+            EngineEvent::TaskOff { node, number, .. } => {
+                let mut tasks = self.story.tasks.iter_mut().rev();
+                if let Some(task) = tasks.find(|it| (it.node, it.number) == (*node, *number)) {
+                    task.ended = Some(moment);
+                }
+            }
+            EngineEvent::Closed { local, .. } => {
+                if let Some(index) = self.story.connection_from(*local) {
+                    self.story.connections[index].torn = Some(moment);
+                }
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn name_server(&mut self, node: NodeId, moment: Moment, event: &'t NameServerEvent) {
