@@ -37,6 +37,11 @@ impl Chance {
         Self { key }
     }
 
+    /// The field of one process, whose draws are equal on every engine: what `Host::draw` reads.
+    pub fn process(&self, node: &str, incarnation: u32) -> Self {
+        self.part(node, u64::from(incarnation))
+    }
+
     /// The eight numbers at one position of one site.
     pub fn block(&self, site: &str, position: u64) -> Block {
         self.block_at(site_number(site), position)

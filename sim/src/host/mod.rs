@@ -12,3 +12,11 @@ pub mod tcp;
 pub mod turmoil;
 
 pub use fabric::{Action, Fabric, Modelled, NotModelled, SharedFabric, Way};
+
+use crate::trace::record::NodeId;
+
+/// The process number of a node's incarnation (from 1), the same on every engine and unique in a
+/// run.
+pub(crate) fn process_number(node: NodeId, incarnation: u32) -> u32 {
+    1000 * (u32::from(node.0) + 1) + incarnation
+}
