@@ -9,6 +9,7 @@ pub mod client;
 pub mod code;
 pub mod command;
 pub mod event;
+mod ext;
 pub mod frame;
 pub mod header;
 pub mod host;

@@ -3,7 +3,8 @@
 use bytes::{Buf, BufMut, BytesMut};
 
 use super::{FieldWriter, Parsed};
-use crate::command::{HeaderForm, Language, Span};
+use crate::command::{HeaderForm, Language};
+use crate::ext::{Field, Span};
 use crate::frame::{EncodeError, HeaderFault, Outgoing, Speaker};
 
 /// Reads a header. Entries with an empty name or value count as absent, as in Java.
@@ -25,6 +26,7 @@ pub(crate) fn read(header: &[u8]) -> Result<Parsed, HeaderFault> {
     let ext = reader.i32()?;
     if ext > 0 {
         parsed.ext_present = true;
+        parsed.ext.reserve(16);
         let end = reader.at + usize::try_from(ext).map_err(|_| reader.fault())?;
         if end > header.len() {
             return Err(reader.fault());
@@ -35,7 +37,10 @@ pub(crate) fn read(header: &[u8]) -> Result<Parsed, HeaderFault> {
             let key = reader.text(key.into())?;
             let value = reader.i32()?;
             let value = reader.text(value)?;
-            parsed.ext.extend(key.zip(value));
+            let entry = key.zip(value);
+            parsed
+                .ext
+                .extend(entry.map(|(key, value)| Field::new(key, value, header)));
         }
     }
     if reader.at < header.len() {

@@ -9,7 +9,8 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{FieldWriter, Parsed};
-use crate::command::{HeaderForm, Language, Span};
+use crate::command::{HeaderForm, Language};
+use crate::ext::{Field, Span};
 use crate::frame::{HeaderFault, Outgoing, Speaker};
 
 /// Nesting of an unknown value that is skipped, at most.
@@ -110,7 +111,9 @@ impl Reader<'_> {
                 parsed.ext.reserve(16);
                 self.object(|reader, name| {
                     let value = reader.scalar()?;
-                    parsed.ext.extend(value.map(|value| (name, value)));
+                    parsed
+                        .ext
+                        .extend(value.map(|value| Field::new(name, value, reader.bytes)));
                     Ok(())
                 })?;
             }
@@ -211,19 +214,19 @@ impl Reader<'_> {
         let start = self.at;
         let mut end = start;
         loop {
-            match self.peek() {
-                None => return Err(self.fault()),
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Span::new(start, end));
-                }
-                Some(b'\\') => end = self.escape(end)?,
-                Some(byte) => {
-                    self.bytes[end] = byte;
-                    self.at += 1;
-                    end += 1;
-                }
+            let rest = &self.bytes[self.at..];
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\');
+            let run = rest.iter().position(special).ok_or_else(|| self.fault())?;
+            if end < self.at {
+                self.bytes.copy_within(self.at..self.at + run, end);
             }
+            end += run;
+            self.at += run;
+            if self.bytes[self.at] == b'"' {
+                self.at += 1;
+                return Ok(Span::new(start, end));
+            }
+            end = self.escape(end)?;
         }
     }
 

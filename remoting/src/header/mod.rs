@@ -9,7 +9,8 @@ pub(crate) mod json;
 
 use thiserror::Error;
 
-use crate::command::{ExtFields, HeaderForm, Language, Span};
+use crate::command::{HeaderForm, Language};
+use crate::ext::{ExtFields, Field, Span};
 
 /// Takes the custom fields of one header, in the order in which they are to be written.
 pub trait FieldWriter {
@@ -99,6 +100,17 @@ impl EncodeHeader for NoFields {
     fn write(&self, _fields: &mut dyn FieldWriter) {}
 }
 
+/// A typed header without any field. Servers answer some requests with it (unregistering a client,
+/// for one), and in the JSON form it differs from [`NoFields`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EmptyFields;
+
+impl EncodeHeader for EmptyFields {
+    fn write(&self, fields: &mut dyn FieldWriter) {
+        fields.open();
+    }
+}
+
 /// A typed header that cannot be read from the fields that came.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HeaderError {
@@ -127,6 +139,6 @@ pub(crate) struct Parsed {
     pub(crate) opaque: Option<i32>,
     pub(crate) flag: i32,
     pub(crate) remark: Option<Span>,
-    pub(crate) ext: Vec<(Span, Span)>,
+    pub(crate) ext: Vec<Field>,
     pub(crate) ext_present: bool,
 }
