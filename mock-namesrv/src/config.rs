@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rmq_remoting::command::HeaderForm;
+
 use crate::profile::Profile;
 
 /// The settings of a name server. [`Config::new`] gives those of a real one; change the fields you
@@ -13,10 +15,14 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The release it imitates.
     pub profile: Profile,
+    /// The form of the headers it writes. It reads both.
+    pub form: HeaderForm,
     /// How often the tables are searched for brokers that went silent.
     pub scan_every: Duration,
     /// How long a broker may be silent that states no limit of its own.
     pub broker_timeout: Duration,
+    /// A connection on which nothing is read or written for so long is closed.
+    pub idle: Duration,
 }
 
 impl Config {
@@ -27,7 +33,9 @@ impl Config {
             listen,
             profile,
             scan_every: profile.scan_every(),
+            form: HeaderForm::Json,
             broker_timeout: Duration::from_secs(120),
+            idle: Duration::from_secs(120),
         }
     }
 

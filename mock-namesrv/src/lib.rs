@@ -8,7 +8,9 @@ pub mod config;
 pub mod control;
 pub mod event;
 pub mod profile;
+pub mod tables;
 
+mod handle;
 mod server;
 
 pub use config::Config;

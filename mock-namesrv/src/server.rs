@@ -1,20 +1,33 @@
-//! One name-server process.
+//! One name-server process: its port, its tables, and the tasks that look after them.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rmq_remoting::host::SharedHost;
-use rmq_remoting::observe::Observer;
+use parking_lot::Mutex;
+use rmq_remoting::command::{Command, Language};
+use rmq_remoting::frame::Speaker;
+use rmq_remoting::host::{SharedHost, Task};
+use rmq_remoting::observe::{Name, Observer};
+use rmq_remoting::server::{Server, ServerSettings};
+use rmq_remoting::service::{Answer, Peer, Reply, Response, Service};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
-use crate::control::Control;
-use crate::event::Event;
+use crate::control::{Action, Control, Ruled, Seen};
+use crate::event::{Event, RemovalCause, RequestNumber};
+use crate::handle::{self, Ask, Leaving};
+use crate::profile::Profile;
+use crate::tables::{Changes, Tables};
 
 /// A running name server. Dropping it is a kill.
 #[derive(Debug)]
 pub struct NameServer {
-    address: SocketAddr,
+    server: Server,
+    _tasks: [Task; 2],
 }
 
 impl NameServer {
@@ -29,18 +42,209 @@ impl NameServer {
         control: Arc<dyn Control>,
         observer: Arc<dyn Observer<Event>>,
     ) -> io::Result<Self> {
-        let listener = host.listen(config.listen).await?;
-        drop((control, observer));
-        Ok(Self {
-            address: listener.local_addr(),
-        })
+        let state = Arc::new(State {
+            tables: Mutex::new(Tables::new(config.profile, config.broker_timeout)),
+            profile: config.profile,
+            control,
+            observer: Arc::clone(&observer),
+            counts: Mutex::default(),
+            peers: Mutex::default(),
+            leaving: Mutex::default(),
+            left: Notify::new(),
+        });
+        let speaker = Speaker {
+            form: config.form,
+            language: Language::Java,
+            version: config.profile.version(),
+        };
+        let settings = ServerSettings { idle: config.idle, ..ServerSettings::new(speaker) };
+        let front = Arc::new(Front(Arc::clone(&state)));
+        let server = Server::start(Arc::clone(&host), config.listen, settings, front).await?;
+        observer.on(Event::Listening { at: server.local_addr() });
+        let scan = scan(Arc::clone(&state), config.scan_every);
+        let tasks = [
+            host.spawn("scan", Box::pin(scan)),
+            host.spawn("unregister", Box::pin(unregister(state))),
+        ];
+        Ok(Self { server, _tasks: tasks })
     }
 
     /// The address it listens at, with the real port.
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.server.local_addr()
     }
 
-    /// Closes every connection and the port.
-    pub async fn stop(self) {}
+    /// Closes the port and every connection. A name server tells nobody that it stops.
+    #[expect(clippy::unused_async, reason = "as the broker's; a gentler stop would wait")]
+    pub async fn stop(self) {
+        drop(self);
+    }
+}
+
+/// What the service and the tasks share.
+#[derive(Debug)]
+struct State {
+    tables: Mutex<Tables>,
+    profile: Profile,
+    control: Arc<dyn Control>,
+    observer: Arc<dyn Observer<Event>>,
+    counts: Mutex<Counts>,
+    /// The open connections, to close that of a broker that went silent.
+    peers: Mutex<BTreeMap<u64, Peer>>,
+    /// Brokers that said they leave and are still in the tables.
+    leaving: Mutex<VecDeque<Leaving>>,
+    left: Notify,
+}
+
+/// How many requests came in.
+#[derive(Debug, Default)]
+struct Counts {
+    all: RequestNumber,
+    by_code: BTreeMap<i32, u64>,
+}
+
+impl Counts {
+    /// Counts a request: its number, and its number among those with its code.
+    fn count(&mut self, code: i32) -> (RequestNumber, u64) {
+        self.all += 1;
+        let nth = self.by_code.entry(code).or_default();
+        *nth += 1;
+        (self.all, *nth)
+    }
+}
+
+/// The service behind the port.
+#[derive(Debug)]
+struct Front(Arc<State>);
+
+impl Service for Front {
+    fn serve(&self, peer: &Peer, request: Command) -> Reply {
+        let state = &self.0;
+        let (number, nth) = state.counts.lock().count(request.code);
+        let topic = request.ext.get("topic").map(Name::from);
+        state.observer.on(Event::Received {
+            request: number,
+            peer: peer.address(),
+            code: request.code,
+            opaque: request.opaque,
+            topic: topic.clone(),
+        });
+        let seen =
+            Seen { code: request.code, peer: peer.address(), topic: topic.as_ref(), nth };
+        let Some(Ruled { rule, action }) = state.control.decide(&seen) else {
+            return state.answered(number, state.handle(peer, &request)).into();
+        };
+        state.observer.on(Event::Ruled { request: number, rule });
+        match action {
+            Action::Answer { code, remark } => {
+                let mut response = Response::new(code);
+                response.remark = remark.map(|text| text.to_string().into());
+                state.answered(number, response).into()
+            }
+            Action::Delay { ms } => {
+                let response = state.handle(peer, &request);
+                let state = Arc::clone(state);
+                Reply::Later(Box::pin(async move {
+                    sleep(Duration::from_millis(ms)).await;
+                    state.answered(number, response).into()
+                }))
+            }
+            Action::Silence => Reply::Now(Answer::Nothing),
+            Action::Close => Reply::Now(Answer::Close),
+        }
+    }
+
+    fn connected(&self, peer: &Peer) {
+        self.0.peers.lock().insert(peer.number(), peer.clone());
+        self.0.observer.on(Event::Accepted { peer: peer.address() });
+    }
+
+    fn disconnected(&self, peer: &Peer) {
+        self.0.peers.lock().remove(&peer.number());
+        self.0.observer.on(Event::Disconnected { peer: peer.address() });
+        let changes = self.0.tables.lock().channel_closed(peer.number());
+        self.0.report(&changes);
+    }
+}
+
+impl State {
+    /// Ordinary service.
+    fn handle(&self, peer: &Peer, request: &Command) -> Response {
+        let mut tables = self.tables.lock();
+        let mut ask = Ask {
+            tables: &mut tables,
+            request,
+            channel: peer.number(),
+            now: Instant::now(),
+            profile: self.profile,
+            changes: Changes::default(),
+            leaving: None,
+        };
+        let response = handle::handle(&mut ask);
+        let Ask { changes, leaving, .. } = ask;
+        drop(tables);
+        self.report(&changes);
+        if let Some(leaving) = leaving {
+            self.leaving.lock().push_back(leaving);
+            self.left.notify_one();
+        }
+        response
+    }
+
+    /// Notes that a response goes out.
+    fn answered(&self, request: RequestNumber, response: Response) -> Response {
+        self.observer.on(Event::Answered { request, code: response.code });
+        response
+    }
+
+    /// Tells the observer what changed.
+    fn report(&self, changes: &Changes) {
+        if let Some(added) = &changes.added {
+            self.observer.on(Event::BrokerAdded {
+                broker: Name::clone(&added.broker),
+                id: added.id,
+                address: Name::clone(&added.address),
+            });
+        }
+        for removed in &changes.removed {
+            self.observer.on(Event::BrokerRemoved {
+                broker: Name::clone(&removed.broker),
+                address: Name::clone(&removed.address),
+                cause: removed.cause,
+            });
+        }
+        for topic in &changes.topics {
+            let write_queues = self.tables.lock().write_queues(topic);
+            self.observer.on(Event::RouteChanged { topic: Name::clone(topic), write_queues });
+        }
+    }
+}
+
+/// Removes brokers that have been silent for too long, at once and then regularly.
+async fn scan(state: Arc<State>, every: Duration) {
+    loop {
+        let expired = state.tables.lock().scan(Instant::now());
+        state.report(&expired.changes);
+        for channel in expired.channels {
+            let peer = state.peers.lock().get(&channel).cloned();
+            if let Some(peer) = peer {
+                peer.close();
+            }
+        }
+        sleep(every).await;
+    }
+}
+
+/// Removes brokers that said they leave, a moment after they were answered.
+async fn unregister(state: Arc<State>) {
+    loop {
+        state.left.notified().await;
+        loop {
+            let next = state.leaving.lock().pop_front();
+            let Some(Leaving { cluster, broker, address }) = next else { break };
+            let cause = RemovalCause::Unregistered;
+            let changes = state.tables.lock().unregister(&cluster, &broker, &address, cause);
+            state.report(&changes);
+        }
+    }
 }

@@ -1,0 +1,32 @@
+//! 105: a client asks which brokers serve a topic.
+
+use rmq_remoting::code::response;
+use rmq_remoting::route::RouteForm;
+use rmq_remoting::service::Response;
+
+use super::{Ask, Fault, success};
+use crate::tables::Zone;
+
+/// Clients from this version on (4.9.4) are answered in legal JSON.
+const STANDARD_JSON_SINCE: i32 = 401;
+
+pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
+    let ext = &ask.request.ext;
+    // A request without a topic is no exception here: it asks for the topic "null".
+    let topic = ext.get("topic").unwrap_or("null");
+    let zoned = ext.flag("__ZONE_MODE") == Some(true);
+    let zone = ext.get("__ZONE_NAME").filter(|name| zoned && !name.trim().is_empty()).map(Zone);
+    let Some(route) = ask.tables.route(topic, zone) else {
+        let remark = format!(
+            "No topic route info in name server for the topic: {topic}\n\
+             See {} for further details.",
+            ask.profile.help_url()
+        );
+        return Ok(Response::refuse(response::TOPIC_NOT_EXIST, remark));
+    };
+    let standard = ask.request.version >= STANDARD_JSON_SINCE
+        || ext.flag("acceptStandardJsonOnly") == Some(true);
+    // A route that was filtered by zone is written anew, in the legacy form for every client.
+    let form = if standard && zone.is_none() { RouteForm::Standard } else { RouteForm::Legacy };
+    Ok(success().body(route.encode(form)))
+}

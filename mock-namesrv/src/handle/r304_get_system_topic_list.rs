@@ -1,0 +1,29 @@
+//! 304: a tool asks for the names that stand for clusters and brokers, and for one broker's address.
+
+use rmq_remoting::body;
+use rmq_remoting::observe::Name;
+use rmq_remoting::service::Response;
+use serde::Serialize;
+
+use super::{Ask, Fault, success};
+
+pub(super) const CODE: i32 = 304;
+
+/// The answer's body.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SystemTopics<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker_addr: Option<&'a Name>,
+    topic_list: Vec<&'a Name>,
+}
+
+pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
+    let clusters = ask.tables.clusters().iter();
+    let mut groups = ask.tables.groups().values();
+    let list = SystemTopics {
+        broker_addr: groups.find_map(|group| group.broker_addrs.values().next()),
+        topic_list: clusters.flat_map(|(name, brokers)| brokers.iter().chain([name])).collect(),
+    };
+    Ok(success().body(body::to_json(&list)))
+}

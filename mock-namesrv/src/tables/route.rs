@@ -1,0 +1,44 @@
+//! Which brokers serve a topic.
+
+use rmq_remoting::observe::Name;
+use rmq_remoting::route::{BrokerData, MASTER_ID, TopicRouteData};
+
+use super::Tables;
+
+/// A client that wants only the brokers of its own zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zone<'a>(pub &'a str);
+
+impl Zone<'_> {
+    /// Whether a broker stays in the route: it is in the zone, or has lost its master.
+    fn keeps(&self, broker: &BrokerData) -> bool {
+        let leaderless = !broker.broker_addrs.contains_key(&MASTER_ID);
+        let zone = broker.zone_name.as_deref().unwrap_or_default();
+        leaderless || zone.eq_ignore_ascii_case(self.0)
+    }
+}
+
+impl Tables {
+    /// The route of a topic; `None` unless it has queues and at least one known broker.
+    pub fn route(&self, topic: &str, zone: Option<Zone<'_>>) -> Option<TopicRouteData> {
+        let queues = self.topics.get(topic)?;
+        let known: Vec<_> = queues
+            .keys()
+            .filter_map(|broker| self.groups.get(broker))
+            .collect();
+        if known.is_empty() {
+            return None;
+        }
+        let stays = |broker: &Name| match (zone, self.groups.get(broker)) {
+            (Some(zone), Some(group)) => zone.keeps(group),
+            _ => true,
+        };
+        let brokers = known.into_iter().filter(|group| stays(&group.broker_name));
+        let queues = queues.values().filter(|queues| stays(&queues.broker_name));
+        Some(TopicRouteData {
+            broker_datas: brokers.cloned().collect(),
+            queue_datas: queues.cloned().collect(),
+            ..TopicRouteData::default()
+        })
+    }
+}
