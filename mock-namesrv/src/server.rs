@@ -57,16 +57,24 @@ impl NameServer {
             language: Language::Java,
             version: config.profile.version(),
         };
-        let settings = ServerSettings { idle: config.idle, ..ServerSettings::new(speaker) };
+        let settings = ServerSettings {
+            idle: config.idle,
+            ..ServerSettings::new(speaker)
+        };
         let front = Arc::new(Front(Arc::clone(&state)));
         let server = Server::start(Arc::clone(&host), config.listen, settings, front).await?;
-        observer.on(Event::Listening { at: server.local_addr() });
+        observer.on(Event::Listening {
+            at: server.local_addr(),
+        });
         let scan = scan(Arc::clone(&state), config.scan_every);
         let tasks = [
             host.spawn("scan", Box::pin(scan)),
             host.spawn("unregister", Box::pin(unregister(state))),
         ];
-        Ok(Self { server, _tasks: tasks })
+        Ok(Self {
+            server,
+            _tasks: tasks,
+        })
     }
 
     /// The address it listens at, with the real port.
@@ -75,7 +83,10 @@ impl NameServer {
     }
 
     /// Closes the port and every connection. A name server tells nobody that it stops.
-    #[expect(clippy::unused_async, reason = "as the broker's; a gentler stop would wait")]
+    #[expect(
+        clippy::unused_async,
+        reason = "as the broker's; a gentler stop would wait"
+    )]
     pub async fn stop(self) {
         drop(self);
     }
@@ -129,12 +140,19 @@ impl Service for Front {
             opaque: request.opaque,
             topic: topic.clone(),
         });
-        let seen =
-            Seen { code: request.code, peer: peer.address(), topic: topic.as_ref(), nth };
+        let seen = Seen {
+            code: request.code,
+            peer: peer.address(),
+            topic: topic.as_ref(),
+            nth,
+        };
         let Some(Ruled { rule, action }) = state.control.decide(&seen) else {
             return state.answered(number, state.handle(peer, &request)).into();
         };
-        state.observer.on(Event::Ruled { request: number, rule });
+        state.observer.on(Event::Ruled {
+            request: number,
+            rule,
+        });
         match action {
             Action::Answer { code, remark } => {
                 let mut response = Response::new(code);
@@ -156,12 +174,16 @@ impl Service for Front {
 
     fn connected(&self, peer: &Peer) {
         self.0.peers.lock().insert(peer.number(), peer.clone());
-        self.0.observer.on(Event::Accepted { peer: peer.address() });
+        self.0.observer.on(Event::Accepted {
+            peer: peer.address(),
+        });
     }
 
     fn disconnected(&self, peer: &Peer) {
         self.0.peers.lock().remove(&peer.number());
-        self.0.observer.on(Event::Disconnected { peer: peer.address() });
+        self.0.observer.on(Event::Disconnected {
+            peer: peer.address(),
+        });
         let changes = self.0.tables.lock().channel_closed(peer.number());
         self.0.report(&changes);
     }
@@ -181,7 +203,9 @@ impl State {
             leaving: None,
         };
         let response = handle::handle(&mut ask);
-        let Ask { changes, leaving, .. } = ask;
+        let Ask {
+            changes, leaving, ..
+        } = ask;
         drop(tables);
         self.report(&changes);
         if let Some(leaving) = leaving {
@@ -193,7 +217,10 @@ impl State {
 
     /// Notes that a response goes out.
     fn answered(&self, request: RequestNumber, response: Response) -> Response {
-        self.observer.on(Event::Answered { request, code: response.code });
+        self.observer.on(Event::Answered {
+            request,
+            code: response.code,
+        });
         response
     }
 
@@ -215,7 +242,10 @@ impl State {
         }
         for topic in &changes.topics {
             let write_queues = self.tables.lock().write_queues(topic);
-            self.observer.on(Event::RouteChanged { topic: Name::clone(topic), write_queues });
+            self.observer.on(Event::RouteChanged {
+                topic: Name::clone(topic),
+                write_queues,
+            });
         }
     }
 }
@@ -241,9 +271,19 @@ async fn unregister(state: Arc<State>) {
         state.left.notified().await;
         loop {
             let next = state.leaving.lock().pop_front();
-            let Some(Leaving { cluster, broker, address }) = next else { break };
+            let Some(Leaving {
+                cluster,
+                broker,
+                address,
+            }) = next
+            else {
+                break;
+            };
             let cause = RemovalCause::Unregistered;
-            let changes = state.tables.lock().unregister(&cluster, &broker, &address, cause);
+            let changes = state
+                .tables
+                .lock()
+                .unregister(&cluster, &broker, &address, cause);
             state.report(&changes);
         }
     }

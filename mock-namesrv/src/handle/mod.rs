@@ -63,7 +63,7 @@ pub(crate) struct Leaving {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// Its header lacks a field or has a wrong one.
-    #[error("{}: {0}", exception_of(.0))]
+    #[error("{}: {_0}", exception_of(_0))]
     Header(#[from] HeaderError),
     /// Its body cannot be read.
     #[error(

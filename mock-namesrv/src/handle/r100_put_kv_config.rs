@@ -8,6 +8,10 @@ use super::{Ask, Fault, success};
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let header: PutKvConfig<'_> = ask.request.header()?;
     let kv = &mut ask.tables.kv;
-    kv.put(header.namespace.into(), header.key.into(), header.value.into());
+    kv.put(
+        header.namespace.into(),
+        header.key.into(),
+        header.value.into(),
+    );
     Ok(success())
 }

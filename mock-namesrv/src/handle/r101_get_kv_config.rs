@@ -8,7 +8,11 @@ use super::{Ask, Fault, success};
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let GetKvConfig { namespace, key } = ask.request.header()?;
-    let value = ask.tables.kv.get(namespace, key).map(|value| value.to_owned().into());
+    let value = ask
+        .tables
+        .kv
+        .get(namespace, key)
+        .map(|value| value.to_owned().into());
     let answer = if value.is_some() {
         success()
     } else {

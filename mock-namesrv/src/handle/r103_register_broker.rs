@@ -23,7 +23,9 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
         RegisterBrokerBody::decode(&ask.request.body, header.compressed)?
             .topic_config_serialize_wrapper
     };
-    let timeout = header.heartbeat_timeout_millis.and_then(|millis| u64::try_from(millis).ok());
+    let timeout = header
+        .heartbeat_timeout_millis
+        .and_then(|millis| u64::try_from(millis).ok());
     let registration = Registration {
         cluster: header.cluster_name.into(),
         broker: header.broker_name.into(),
@@ -43,7 +45,10 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
         }
         Registered::Ignored => None,
         Registered::Refused => {
-            return Ok(Response::refuse(response::SYSTEM_ERROR, "register broker failed"));
+            return Ok(Response::refuse(
+                response::SYSTEM_ERROR,
+                "register broker failed",
+            ));
         }
     };
     let (master_addr, ha_server_addr) = master.unzip();

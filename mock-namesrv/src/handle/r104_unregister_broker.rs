@@ -17,7 +17,11 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
         // Answered at once, applied a moment later.
         ask.leaving = Some(leaving);
     } else {
-        let Leaving { cluster, broker, address } = &leaving;
+        let Leaving {
+            cluster,
+            broker,
+            address,
+        } = &leaving;
         let cause = RemovalCause::Unregistered;
         ask.changes = ask.tables.unregister(cluster, broker, address, cause);
     }

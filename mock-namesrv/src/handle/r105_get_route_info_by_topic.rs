@@ -15,7 +15,10 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     // A request without a topic is no exception here: it asks for the topic "null".
     let topic = ext.get("topic").unwrap_or("null");
     let zoned = ext.flag("__ZONE_MODE") == Some(true);
-    let zone = ext.get("__ZONE_NAME").filter(|name| zoned && !name.trim().is_empty()).map(Zone);
+    let zone = ext
+        .get("__ZONE_NAME")
+        .filter(|name| zoned && !name.trim().is_empty())
+        .map(Zone);
     let Some(route) = ask.tables.route(topic, zone) else {
         let remark = format!(
             "No topic route info in name server for the topic: {topic}\n\
@@ -27,6 +30,10 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let standard = ask.request.version >= STANDARD_JSON_SINCE
         || ext.flag("acceptStandardJsonOnly") == Some(true);
     // A route that was filtered by zone is written anew, in the legacy form for every client.
-    let form = if standard && zone.is_none() { RouteForm::Standard } else { RouteForm::Legacy };
+    let form = if standard && zone.is_none() {
+        RouteForm::Standard
+    } else {
+        RouteForm::Legacy
+    };
     Ok(success().body(route.encode(form)))
 }

@@ -13,5 +13,7 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
 
 /// Names of topics as an answer.
 pub(super) fn topic_list<'a>(topics: impl Iterator<Item = &'a Name>) -> Response {
-    success().body(body::to_json(&TopicList { topic_list: topics.cloned().collect() }))
+    success().body(body::to_json(&TopicList {
+        topic_list: topics.cloned().collect(),
+    }))
 }

@@ -10,7 +10,9 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let header: RegisterTopicInNamesrv<'_> = ask.request.header()?;
     if !ask.request.body.is_empty() {
         let route = TopicRouteData::decode(&ask.request.body)?;
-        ask.changes = ask.tables.register_topic(&header.topic.into(), &route.queue_datas);
+        ask.changes = ask
+            .tables
+            .register_topic(&header.topic.into(), &route.queue_datas);
     }
     Ok(success())
 }

@@ -23,7 +23,9 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let mut groups = ask.tables.groups().values();
     let list = SystemTopics {
         broker_addr: groups.find_map(|group| group.broker_addrs.values().next()),
-        topic_list: clusters.flat_map(|(name, brokers)| brokers.iter().chain([name])).collect(),
+        topic_list: clusters
+            .flat_map(|(name, brokers)| brokers.iter().chain([name]))
+            .collect(),
     };
     Ok(success().body(body::to_json(&list)))
 }

@@ -13,7 +13,9 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let (cluster, address) = (header.cluster_name.into(), header.broker_addr.into());
     let known = ask.tables.version(&cluster, &address);
     ask.tables.heartbeat(&cluster, &address, ask.now);
-    let answer = success().header(QueryDataVersionResponse { changed: known != Some(asked) });
+    let answer = success().header(QueryDataVersionResponse {
+        changed: known != Some(asked),
+    });
     Ok(match known {
         Some(version) => answer.body(body::to_json(&version)),
         None => answer,

@@ -16,7 +16,9 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
         ..BrokerData::default()
     });
     // A real server sets the code and forgets the remark.
-    Ok(success().remark("not set any response code").body(body(&group)))
+    Ok(success()
+        .remark("not set any response code")
+        .body(body(&group)))
 }
 
 /// Always with bare ids, and shorter than a route's broker, so no ready writer fits.

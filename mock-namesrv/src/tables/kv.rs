@@ -17,12 +17,20 @@ pub struct KeyValues {
 impl KeyValues {
     /// Sets a value.
     pub fn put(&mut self, namespace: Name, key: Name, value: String) {
-        self.namespaces.entry(namespace).or_default().table.insert(key, value);
+        self.namespaces
+            .entry(namespace)
+            .or_default()
+            .table
+            .insert(key, value);
     }
 
     /// A value, if it was set.
     pub fn get(&self, namespace: &str, key: &str) -> Option<&str> {
-        self.namespaces.get(namespace)?.table.get(key).map(String::as_str)
+        self.namespaces
+            .get(namespace)?
+            .table
+            .get(key)
+            .map(String::as_str)
     }
 
     /// Removes a value. Its namespace stays, empty or not.

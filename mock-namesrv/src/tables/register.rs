@@ -72,11 +72,13 @@ impl Tables {
             .broker_addrs
             .retain(|other, known| known != address || other == id);
         let holder = group.broker_addrs.get(id).cloned();
-        if let Some(holder) = holder.as_ref().filter(|holder| *holder != address) {
-            if self.profile.is_5() && self.is_newer(holder, registration) {
-                self.live.remove(&key);
-                return Registered::Ignored;
-            }
+        if let Some(holder) = holder.as_ref()
+            && holder != address
+            && self.profile.is_5()
+            && self.is_newer(holder, registration)
+        {
+            self.live.remove(&key);
+            return Registered::Ignored;
         }
         if self.profile.is_5()
             && holder.is_none()

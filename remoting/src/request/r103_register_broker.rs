@@ -24,8 +24,8 @@ header! {
         broker_addr: &'a str = "brokerAddr",
         /// Its cluster.
         cluster_name: &'a str = "clusterName",
-        /// The address its replicas read from.
-        ha_server_addr: &'a str = "haServerAddr",
+        /// The address its replicas read from. Servers do without it.
+        ha_server_addr: Option<&'a str> = "haServerAddr",
         /// Its id among the brokers of its name, 0 for the master.
         broker_id: i64 = "brokerId",
         /// After how long without a registration it counts as dead; absent means 120 s.
