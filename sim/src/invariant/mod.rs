@@ -36,7 +36,7 @@ mod inv_55_replay;
 mod inv_57_no_panic;
 
 #[cfg(test)]
-mod scene;
+pub(crate) mod scene;
 
 /// Every invariant, in the order of the catalogue.
 pub fn all() -> &'static [Invariant] {

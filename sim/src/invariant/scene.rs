@@ -1,6 +1,6 @@
 //! Hand-written traces for the judges' own tests.
 //!
-//! A [`Scene`] starts with a healthy cluster (`p1`, `p2`, two name servers, three brokers with four
+//! A [`Scene`] starts with a healthy cluster (`p1`, two name servers, three brokers with four
 //! queues each for the topic `orders`), a published route and open connections, and goes on as its
 //! methods say, one line per thing that happens. `wrong()` marks the last record as the one that a
 //! rejecting judge must name.
@@ -25,16 +25,16 @@ use crate::trace::{
 
 /// A trace and what a judge must say of it.
 #[derive(Debug)]
-pub(super) struct Example {
+pub(crate) struct Example {
     /// What happens in it.
-    pub(super) says: &'static str,
+    pub(crate) says: &'static str,
     /// Whether the judge must find nothing wrong.
-    pub(super) accepted: bool,
+    pub(crate) accepted: bool,
     /// Makes it.
-    pub(super) scene: fn() -> Scene,
+    pub(crate) scene: fn() -> Scene,
 }
 
-pub(super) const fn accepts(says: &'static str, scene: fn() -> Scene) -> Example {
+pub(crate) const fn accepts(says: &'static str, scene: fn() -> Scene) -> Example {
     Example {
         says,
         accepted: true,
@@ -42,7 +42,7 @@ pub(super) const fn accepts(says: &'static str, scene: fn() -> Scene) -> Example
     }
 }
 
-pub(super) const fn rejects(says: &'static str, scene: fn() -> Scene) -> Example {
+pub(crate) const fn rejects(says: &'static str, scene: fn() -> Scene) -> Example {
     Example {
         says,
         accepted: false,
@@ -51,9 +51,9 @@ pub(super) const fn rejects(says: &'static str, scene: fn() -> Scene) -> Example
 }
 
 /// The topic of every scene.
-pub(super) const TOPIC: &str = "orders";
+pub(crate) const TOPIC: &str = "orders";
 /// The timeout of every send, unless it says otherwise.
-pub(super) const TIMEOUT: u64 = 3000;
+pub(crate) const TIMEOUT: u64 = 3000;
 
 /// What an attempt put on the wire.
 #[derive(Debug, Clone)]
@@ -67,12 +67,12 @@ struct OnWire {
 
 /// A trace in the making.
 #[derive(Debug)]
-pub(super) struct Scene {
-    pub(super) trace: Trace,
+pub(crate) struct Scene {
+    pub(crate) trace: Trace,
     /// The record a finding must name.
-    pub(super) marked: Option<usize>,
+    pub(crate) marked: Option<usize>,
     /// The other run, for judges of two.
-    pub(super) twin: Option<Box<Scene>>,
+    pub(crate) twin: Option<Box<Scene>>,
     now: u64,
     who: NodeId,
     next_opaque: i32,
@@ -82,7 +82,7 @@ pub(super) struct Scene {
 }
 
 /// `a/0` means queue 0 of `broker-a`.
-pub(super) fn queue(short: &str) -> QueueRef {
+pub(crate) fn queue(short: &str) -> QueueRef {
     let (broker, queue) = short.split_once('/').expect("broker/queue");
     QueueRef {
         broker: format!("broker-{broker}").into(),
@@ -91,12 +91,12 @@ pub(super) fn queue(short: &str) -> QueueRef {
 }
 
 /// The unique key of a send.
-pub(super) fn key(who: NodeId, send: u64) -> Name {
+pub(crate) fn key(who: NodeId, send: u64) -> Name {
     format!("KEY-{}-{send}", who.0).into()
 }
 
 /// What every body's checksum is.
-pub(super) const BODY_CRC: u32 = 0xB0D7;
+pub(crate) const BODY_CRC: u32 = 0xB0D7;
 
 fn policy(node: NodeId) -> PolicyFacts {
     PolicyFacts {
@@ -136,14 +136,13 @@ fn header() -> Header {
         policy: "strict".into(),
         nodes: vec![
             node("p1", NodeKind::Producer, None),
-            node("p2", NodeKind::Producer, None),
             node("ns-1", NodeKind::NameServer, Some("10.0.1.1:9876")),
             node("ns-2", NodeKind::NameServer, Some("10.0.1.2:9876")),
             node("broker-a", NodeKind::Broker, Some("10.0.2.1:10911")),
             node("broker-b", NodeKind::Broker, Some("10.0.2.2:10911")),
             node("broker-c", NodeKind::Broker, Some("10.0.2.3:10911")),
         ],
-        policies: vec![policy(NodeId(0)), policy(NodeId(1))],
+        policies: vec![policy(NodeId(0))],
         slack_ms: 50,
         round_trip_ms: 4,
         horizon_ms: 60_000,
@@ -152,7 +151,7 @@ fn header() -> Header {
 
 impl Scene {
     /// A healthy cluster, a producer with a route and connections, and nothing sent yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut scene = Self::bare();
         for broker in ["broker-a", "broker-b", "broker-c"] {
             let event = BrokerEvent::TopicCreated {
@@ -166,7 +165,7 @@ impl Scene {
     }
 
     /// Nothing has happened yet.
-    pub(super) fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         Scene {
             trace: Trace {
                 header: header(),
@@ -204,37 +203,44 @@ impl Scene {
     }
 
     /// From now on the other producer acts; it gets a route and connections of its own.
-    pub(super) fn second_producer(mut self) -> Self {
-        self.who = NodeId(1);
+    pub(crate) fn second_producer(mut self) -> Self {
+        let nodes = &mut self.trace.header.nodes;
+        self.who = NodeId(u16::try_from(nodes.len()).expect("few nodes"));
+        nodes.push(NodeInfo {
+            name: "p2".into(),
+            kind: NodeKind::Producer,
+            address: None,
+        });
+        self.trace.header.policies.push(policy(self.who));
         self.start_producer()
     }
 
     /// From now on this producer acts.
-    pub(super) fn who(mut self, name: &str) -> Self {
+    pub(crate) fn who(mut self, name: &str) -> Self {
         self.who = self.node(name);
         self
     }
 
     /// Time goes on to this millisecond.
-    pub(super) fn at(mut self, ms: u64) -> Self {
+    pub(crate) fn at(mut self, ms: u64) -> Self {
         self.now = ms;
         self
     }
 
     /// Changes the header.
-    pub(super) fn facts(mut self, change: impl FnOnce(&mut Header)) -> Self {
+    pub(crate) fn facts(mut self, change: impl FnOnce(&mut Header)) -> Self {
         change(&mut self.trace.header);
         self
     }
 
     /// Marks the last record as the one that is wrong.
-    pub(super) fn wrong(mut self) -> Self {
+    pub(crate) fn wrong(mut self) -> Self {
         self.marked = Some(self.trace.records.len() - 1);
         self
     }
 
     /// Marks the call of a send as the record that is wrong.
-    pub(super) fn wrong_call(mut self, number: u64) -> Self {
+    pub(crate) fn wrong_call(mut self, number: u64) -> Self {
         let who = self.who;
         self.marked = self.trace.records.iter().position(|record| {
             let call =
@@ -245,24 +251,24 @@ impl Scene {
     }
 
     /// How the run ends, and when.
-    pub(super) fn end(mut self, end: End, ms: u64) -> Self {
+    pub(crate) fn end(mut self, end: End, ms: u64) -> Self {
         (self.trace.end, self.trace.end_ms) = (end, ms);
         self
     }
 
     /// Changes the last record.
-    pub(super) fn change(mut self, change: impl FnOnce(&mut What)) -> Self {
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut What)) -> Self {
         change(&mut self.trace.records.last_mut().expect("a record").what);
         self
     }
 
     /// The other run of a pair.
-    pub(super) fn twin(mut self, other: Scene) -> Self {
+    pub(crate) fn twin(mut self, other: Scene) -> Self {
         self.twin = Some(Box::new(other));
         self
     }
 
-    pub(super) fn node(&self, name: &str) -> NodeId {
+    pub(crate) fn node(&self, name: &str) -> NodeId {
         self.trace.header.node(name).expect("a node of the scene")
     }
 
@@ -276,7 +282,7 @@ impl Scene {
     }
 
     /// The producer says something.
-    pub(super) fn say(mut self, event: Event) -> Self {
+    pub(crate) fn say(mut self, event: Event) -> Self {
         let (ms, node) = (self.now, self.who);
         self.trace.records.push(Record {
             ms,
@@ -287,19 +293,19 @@ impl Scene {
     }
 
     /// A broker shows something.
-    pub(super) fn broker(mut self, name: &str, event: BrokerEvent) -> Self {
+    pub(crate) fn broker(mut self, name: &str, event: BrokerEvent) -> Self {
         self.push(name, What::Broker(event));
         self
     }
 
     /// A name server shows something.
-    pub(super) fn name_server(mut self, name: &str, event: NameServerEvent) -> Self {
+    pub(crate) fn name_server(mut self, name: &str, event: NameServerEvent) -> Self {
         self.push(name, What::NameServer(event));
         self
     }
 
     /// The caller does or gets something.
-    pub(super) fn work(mut self, event: WorkEvent) -> Self {
+    pub(crate) fn work(mut self, event: WorkEvent) -> Self {
         let (ms, node) = (self.now, self.who);
         self.trace.records.push(Record {
             ms,
@@ -310,7 +316,7 @@ impl Scene {
     }
 
     /// A fault of a node begins.
-    pub(super) fn fault(mut self, number: u32, kind: FaultKind, node: &str) -> Self {
+    pub(crate) fn fault(mut self, number: u32, kind: FaultKind, node: &str) -> Self {
         let place = Place::Node(node.into());
         let data = Fault {
             kind,
@@ -327,13 +333,13 @@ impl Scene {
     }
 
     /// A fault ends.
-    pub(super) fn fault_ends(mut self, number: u32, node: &str) -> Self {
+    pub(crate) fn fault_ends(mut self, number: u32, node: &str) -> Self {
         self.push(node, What::Fault(FaultEvent::Off { fault: number }));
         self
     }
 
     /// A lookup of the topic starts at the first name server.
-    pub(super) fn lookup(self, lookup: u64, reason: LookupReason) -> Self {
+    pub(crate) fn lookup(self, lookup: u64, reason: LookupReason) -> Self {
         self.say(Event::Lookup {
             lookup,
             topic: TOPIC.into(),
@@ -346,7 +352,7 @@ impl Scene {
     }
 
     /// A lookup ends with a new route, which is published.
-    pub(super) fn found(self, lookup: u64, snapshot: u64, queues: &[&str]) -> Self {
+    pub(crate) fn found(self, lookup: u64, snapshot: u64, queues: &[&str]) -> Self {
         let addresses: Vec<(Name, Name)> = self
             .trace
             .header
@@ -385,7 +391,7 @@ impl Scene {
     }
 
     /// A connection to a broker is dialled and opens.
-    pub(super) fn open(self, connection: u64, broker: &str) -> Self {
+    pub(crate) fn open(self, connection: u64, broker: &str) -> Self {
         let to = self.address_of(broker);
         let (local, peer) = (self.local(connection), to.parse().expect("an address"));
         self.say(Event::Transport(Transport::Dial {
@@ -401,7 +407,7 @@ impl Scene {
     }
 
     /// A connection closes.
-    pub(super) fn close(self, connection: u64, broker: &str, cause: CloseCause) -> Self {
+    pub(crate) fn close(self, connection: u64, broker: &str, cause: CloseCause) -> Self {
         let to = self.address_of(broker);
         self.say(Event::Transport(Transport::Closed {
             connection,
@@ -412,17 +418,17 @@ impl Scene {
     }
 
     /// A sync send is called and its message built.
-    pub(super) fn call(self, send: u64) -> Self {
+    pub(crate) fn call(self, send: u64) -> Self {
         self.call_in(send, Mode::Sync)
     }
 
     /// A send of some mode is called and its message built.
-    pub(super) fn call_in(self, send: u64, mode: Mode) -> Self {
+    pub(crate) fn call_in(self, send: u64, mode: Mode) -> Self {
         self.call_to(send, mode, None)
     }
 
     /// A send is called, perhaps with a queue of the caller's choice.
-    pub(super) fn call_to(self, send: u64, mode: Mode, pinned: Option<&str>) -> Self {
+    pub(crate) fn call_to(self, send: u64, mode: Mode, pinned: Option<&str>) -> Self {
         let (topic, key) = (TOPIC.into(), key(self.who, send));
         let pinned = pinned.map(queue);
         self.say(Event::Call {
@@ -441,7 +447,7 @@ impl Scene {
     }
 
     /// An attempt starts by the route 1, gets an id on the broker's connection and is written.
-    pub(super) fn attempt(self, send: u64, number: u32, to: &str) -> Self {
+    pub(crate) fn attempt(self, send: u64, number: u32, to: &str) -> Self {
         let to = queue(to);
         let connection = match &*to.broker {
             "broker-a" => 1,
@@ -453,7 +459,7 @@ impl Scene {
     }
 
     /// An attempt starts by some route; nothing is written yet.
-    pub(super) fn attempt_by(
+    pub(crate) fn attempt_by(
         mut self,
         send: u64,
         number: u32,
@@ -481,7 +487,7 @@ impl Scene {
     }
 
     /// The attempt's request gets the next id on a connection and is written.
-    pub(super) fn request(mut self, send: u64, number: u32, connection: u64) -> Self {
+    pub(crate) fn request(mut self, send: u64, number: u32, connection: u64) -> Self {
         self.next_opaque += 1;
         let opaque = self.next_opaque;
         let on_wire = self
@@ -503,13 +509,13 @@ impl Scene {
     }
 
     /// The broker reads the attempt's request.
-    pub(super) fn seen(self, send: u64, number: u32) -> Self {
+    pub(crate) fn seen(self, send: u64, number: u32) -> Self {
         let broker = self.wire(send, number).to.broker;
         self.seen_at(send, number, &broker)
     }
 
     /// A broker, perhaps another one, reads the attempt's request.
-    pub(super) fn seen_at(mut self, send: u64, number: u32, broker: &str) -> Self {
+    pub(crate) fn seen_at(mut self, send: u64, number: u32, broker: &str) -> Self {
         self.next_request += 1;
         let request = self.next_request;
         let on_wire = self
@@ -542,7 +548,7 @@ impl Scene {
     }
 
     /// The broker reads the attempt's request, and it carries something else.
-    pub(super) fn seen_with(
+    pub(crate) fn seen_with(
         self,
         send: u64,
         number: u32,
@@ -559,7 +565,7 @@ impl Scene {
     }
 
     /// The broker stores the attempt's message.
-    pub(super) fn stored(mut self, send: u64, number: u32) -> Self {
+    pub(crate) fn stored(mut self, send: u64, number: u32) -> Self {
         let to = self.wire(send, number).to;
         let next = self
             .next_offset
@@ -584,7 +590,7 @@ impl Scene {
     }
 
     /// The broker answers the attempt's request.
-    pub(super) fn answered(self, send: u64, number: u32, code: i32) -> Self {
+    pub(crate) fn answered(self, send: u64, number: u32, code: i32) -> Self {
         let on_wire = self.wire(send, number);
         let request = on_wire.request.expect("a request the broker has seen");
         let ending = Ending::Answered { code };
@@ -592,7 +598,7 @@ impl Scene {
     }
 
     /// The answer completes the attempt's request.
-    pub(super) fn reply(self, send: u64, number: u32, code: i32) -> Self {
+    pub(crate) fn reply(self, send: u64, number: u32, code: i32) -> Self {
         let OnWire {
             connection, opaque, ..
         } = self.wire(send, number);
@@ -604,7 +610,7 @@ impl Scene {
     }
 
     /// The answer finds the attempt's request gone.
-    pub(super) fn late(self, send: u64, number: u32) -> Self {
+    pub(crate) fn late(self, send: u64, number: u32) -> Self {
         let OnWire {
             connection, opaque, ..
         } = self.wire(send, number);
@@ -612,7 +618,7 @@ impl Scene {
     }
 
     /// The attempt is overtaken.
-    pub(super) fn overtaken(self, send: u64, number: u32) -> Self {
+    pub(crate) fn overtaken(self, send: u64, number: u32) -> Self {
         self.say(Event::Overtaken {
             send,
             number,
@@ -621,7 +627,7 @@ impl Scene {
     }
 
     /// The attempt ends.
-    pub(super) fn ended(
+    pub(crate) fn ended(
         self,
         send: u64,
         number: u32,
@@ -638,7 +644,7 @@ impl Scene {
     }
 
     /// The send succeeds by this attempt.
-    pub(super) fn sent(self, send: u64, number: u32) -> Self {
+    pub(crate) fn sent(self, send: u64, number: u32) -> Self {
         let OnWire { to: at, offset, .. } = self.wire(send, number);
         let offset = offset.unwrap_or(0);
         let outcome = Outcome::Sent {
@@ -655,7 +661,7 @@ impl Scene {
     }
 
     /// The send fails.
-    pub(super) fn failed(self, send: u64, failure: Failure) -> Self {
+    pub(crate) fn failed(self, send: u64, failure: Failure) -> Self {
         self.say(Event::Done {
             send,
             outcome: Outcome::Failed(failure),
@@ -664,7 +670,7 @@ impl Scene {
     }
 
     /// The broker reads, stores and answers; the attempt and its send succeed, 4 ms later.
-    pub(super) fn succeeds(mut self, send: u64, number: u32) -> Self {
+    pub(crate) fn succeeds(mut self, send: u64, number: u32) -> Self {
         self.now += 2;
         let mut scene = self
             .seen(send, number)
@@ -678,7 +684,7 @@ impl Scene {
     }
 
     /// The broker refuses the attempt, which ends it 4 ms later.
-    pub(super) fn refused(mut self, send: u64, number: u32, code: i32) -> Self {
+    pub(crate) fn refused(mut self, send: u64, number: u32, code: i32) -> Self {
         self.now += 2;
         let mut scene = self.seen(send, number).answered(send, number, code);
         scene.now += 2;
@@ -688,7 +694,7 @@ impl Scene {
     }
 
     /// A whole send that succeeds at once.
-    pub(super) fn whole(self, send: u64, to: &str) -> Self {
+    pub(crate) fn whole(self, send: u64, to: &str) -> Self {
         self.call(send).attempt(send, 1, to).succeeds(send, 1)
     }
 }

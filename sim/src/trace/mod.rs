@@ -8,6 +8,7 @@
 //! - [`recorder`]: the observers that fill it while the run goes on.
 //! - [`digest`]: one number for a whole run.
 //! - [`story`]: the records joined into sends, attempts, requests, lookups and connections.
+//! - [`short`]: the trace for people.
 //! - [`json`]: the trace for programs.
 //! - [`diverge`]: where two traces part.
 
@@ -16,6 +17,7 @@ pub mod diverge;
 pub mod json;
 pub mod record;
 pub mod recorder;
+pub mod short;
 pub mod story;
 
 pub use digest::{Digest, Digester};
