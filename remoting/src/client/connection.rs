@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::Environment;
 use super::link::{FailedDial, Link};
 use super::pending::Answered;
+use super::registry::Environment;
 use crate::alarm::Alarm;
 use crate::command::Command;
 use crate::event::{CloseCause, Event};
@@ -57,13 +57,21 @@ pub(super) async fn run(link: Arc<Link>, environment: Arc<Environment>) {
     let Conversation { pipe, serving, .. } = conversation;
     drop(pipe);
     environment.end(&link, cause);
-    serving.finish().await;
+    if cause != CloseCause::Stopped {
+        // What the peer asked for is done all the same; a client that stops must not wait for it.
+        serving.finish().await;
+    }
     drop(ending);
 }
 
 async fn dial(link: &Link, environment: &Environment) -> Option<Connection> {
     let connect = environment.host.connect(&link.to);
-    let failed = match timeout(environment.settings.dial_timeout, connect).await {
+    let dialled = tokio::select! {
+        biased;
+        dialled = timeout(environment.settings.dial_timeout, connect) => dialled,
+        _ = link.dialled() => return None, // given up meanwhile
+    };
+    let failed = match dialled {
         Ok(Ok(connection)) => return Some(connection),
         Ok(Err(error)) => FailedDial::new(error),
         Err(_) => FailedDial::timed_out(),

@@ -12,35 +12,35 @@
 //!   held across a wait.
 //! * There is no reconnecting in the background: the next request to an address dials anew.
 
+mod call;
 mod connection;
 mod error;
 mod link;
 mod pending;
+mod registry;
 mod reply;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{CallError, CallStage};
 pub use self::reply::PendingReply;
 
+use self::call::{Call, Writing};
 use self::link::{FailedDial, Link};
 use self::pending::Refusal;
+use self::registry::{Core, Environment};
 use crate::command::{Command, FLAG_ONEWAY};
-use crate::event::{CloseCause, ConnectionNumber, Event};
-use crate::frame::{Outgoing, Speaker};
+use crate::event::{CloseCause, Event};
+use crate::frame::Speaker;
 use crate::header::Request;
-use crate::host::{SharedHost, Task};
+use crate::host::SharedHost;
 use crate::observe::{Name, Observer};
-use crate::outbox::{Append, Room};
 use crate::service::Service;
 
 /// How a client treats its connections.
@@ -93,146 +93,6 @@ impl fmt::Debug for RemotingClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let registry = self.core.environment.registry.lock();
         f.debug_list().entries(registry.slots.keys()).finish()
-    }
-}
-
-/// Owns the connections' tasks. They know the environment, never the core.
-struct Core {
-    environment: Arc<Environment>,
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        // The tasks hold the environment, so they must be taken out of it to be cancelled.
-        let (slots, ended) = {
-            let mut registry = self.environment.registry.lock();
-            registry.stopped = true;
-            (
-                std::mem::take(&mut registry.slots),
-                std::mem::take(&mut registry.ended),
-            )
-        };
-        drop((slots, ended));
-    }
-}
-
-/// What the connections' tasks share.
-struct Environment {
-    host: SharedHost,
-    settings: ClientSettings,
-    observer: Arc<dyn Observer<Event>>,
-    inbound: Arc<dyn Service>,
-    opaque: Arc<AtomicI32>,
-    registry: Mutex<Registry>,
-}
-
-#[derive(Default)]
-struct Registry {
-    slots: BTreeMap<Name, Slot>,
-    /// Tasks of connections that have ended or are about to: a task must not drop itself.
-    ended: Vec<Task>,
-    dials: ConnectionNumber,
-    stopped: bool,
-}
-
-struct Slot {
-    link: Arc<Link>,
-    task: Task,
-}
-
-impl Environment {
-    fn observe(&self, event: Event) {
-        self.observer.on(event);
-    }
-
-    /// Takes a connection out of the table, unless another one has its place.
-    fn forget(&self, link: &Link) {
-        let mut registry = self.registry.lock();
-        let here = registry.slots.get(&link.to).map(|slot| slot.link.number);
-        if here == Some(link.number)
-            && let Some(slot) = registry.slots.remove(&link.to)
-        {
-            registry.ended.push(slot.task);
-        }
-    }
-
-    /// A connection has ended: forgets it, fails its requests and tells the observer.
-    fn end(&self, link: &Link, cause: CloseCause) {
-        self.forget(link);
-        if let Some(pending) = link.end(cause) {
-            self.observe(Event::Closed {
-                connection: link.number,
-                to: Arc::clone(&link.to),
-                cause,
-                pending,
-            });
-        }
-    }
-
-    /// A dial has failed: forgets it and tells those who wait, and the observer.
-    fn fail(&self, link: &Link, failed: FailedDial) {
-        self.forget(link);
-        let cause = failed.cause;
-        if link.fail(failed) {
-            self.observe(Event::DialFailed {
-                connection: link.number,
-                to: Arc::clone(&link.to),
-                cause,
-            });
-        }
-    }
-
-    /// Closes a connection from this side, open or not.
-    fn close(&self, link: &Link, cause: CloseCause) {
-        match link.dial_result() {
-            None => self.fail(link, FailedDial::new(io::ErrorKind::Interrupted.into())),
-            Some(Ok(())) => self.end(link, cause),
-            Some(Err(_)) => {}
-        }
-    }
-}
-
-/// One call, for its errors.
-struct Call<'a> {
-    to: &'a Name,
-    began: Instant,
-    deadline: Instant,
-}
-
-impl Call<'_> {
-    fn dial(&self, failed: FailedDial) -> CallError {
-        CallError::Dial {
-            to: Arc::clone(self.to),
-            cause: failed.cause,
-            source: failed.source,
-        }
-    }
-
-    fn timed_out(&self) -> CallError {
-        CallError::TimedOut {
-            to: Arc::clone(self.to),
-            after: self.deadline.saturating_duration_since(self.began),
-        }
-    }
-
-    fn lost(&self, cause: CloseCause) -> CallError {
-        CallError::Lost {
-            to: Arc::clone(self.to),
-            cause,
-        }
-    }
-
-    fn no_room(&self) -> CallError {
-        CallError::Write {
-            to: Arc::clone(self.to),
-            after: self.deadline.saturating_duration_since(self.began),
-        }
-    }
-
-    fn stopped(&self) -> CallError {
-        CallError::Stopped {
-            to: Arc::clone(self.to),
-        }
     }
 }
 
@@ -392,7 +252,11 @@ impl RemotingClient {
         if call.deadline <= call.began {
             return Err(call.timed_out());
         }
-        let link = self.link(call.to).ok_or_else(|| call.stopped())?;
+        let link = self
+            .core
+            .environment
+            .link(call.to)
+            .ok_or_else(|| call.stopped())?;
         if let Some(Ok(())) = link.dial_result() {
             return Ok(link);
         }
@@ -406,32 +270,6 @@ impl RemotingClient {
         }
     }
 
-    /// The connection to an address, open or being dialled; none once this client is stopped.
-    fn link(&self, to: &Name) -> Option<Arc<Link>> {
-        let environment = &self.core.environment;
-        let mut registry = environment.registry.lock();
-        if registry.stopped {
-            return None;
-        }
-        if let Some(slot) = registry.slots.get(to) {
-            return Some(Arc::clone(&slot.link));
-        }
-        registry
-            .ended
-            .retain_mut(|task| task.now_or_never().is_none());
-        registry.dials += 1;
-        let max_buffered = environment.settings.max_buffered;
-        let link = Arc::new(Link::new(registry.dials, Arc::clone(to), max_buffered));
-        let life = connection::run(Arc::clone(&link), Arc::clone(environment));
-        let task = environment.host.spawn("connection", Box::pin(life));
-        let slot = Slot {
-            link: Arc::clone(&link),
-            task,
-        };
-        registry.slots.insert(Arc::clone(to), slot);
-        Some(link)
-    }
-
     /// Enters a request into the table, under an opaque that no open request has.
     fn enter(&self, link: &Link, call: &Call<'_>) -> Result<i32, CallError> {
         loop {
@@ -441,64 +279,6 @@ impl RemotingClient {
                 Err(Refusal::Taken) => {}
                 Err(Refusal::Ended(cause)) => return Err(call.lost(cause)),
             }
-        }
-    }
-}
-
-/// A request on its way into a connection's outbox.
-struct Writing<'a> {
-    link: &'a Link,
-    call: &'a Call<'a>,
-    speaker: Speaker,
-    request: &'a dyn Request,
-    opaque: i32,
-    flag: i32,
-}
-
-impl Writing<'_> {
-    /// Encodes it, once there is room.
-    async fn done(&self) -> Result<(), CallError> {
-        if self.attempt()? {
-            return Ok(());
-        }
-        let written = timeout_at(self.call.deadline, self.with_room()).await;
-        written.unwrap_or_else(|_| Err(self.call.no_room()))
-    }
-
-    async fn with_room(&self) -> Result<(), CallError> {
-        loop {
-            let told = self.link.outbox.room().notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
-            if self.attempt()? {
-                return Ok(());
-            }
-            told.await;
-        }
-    }
-
-    /// Encodes it if there is room, and tells whether there was.
-    fn attempt(&self) -> Result<bool, CallError> {
-        let outgoing = Outgoing {
-            code: self.request.code(),
-            opaque: self.opaque,
-            flag: self.flag,
-            remark: None,
-            header: self.request,
-            body: self.request.body(),
-        };
-        let outbox = &self.link.outbox;
-        match outbox.append(&self.speaker, &outgoing, Some(self.opaque), Room::Needed) {
-            Ok(Append::Done) => Ok(true),
-            Ok(Append::Full) => Ok(false),
-            Ok(Append::Closed) => {
-                let cause = self.link.pending(|pending| pending.ended());
-                Err(self.call.lost(cause.unwrap_or(CloseCause::Stopped)))
-            }
-            Err(source) => Err(CallError::Encode {
-                to: Arc::clone(self.call.to),
-                source,
-            }),
         }
     }
 }
