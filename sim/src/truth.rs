@@ -197,3 +197,95 @@ fn state(kind: &FaultKind) -> State {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{Position, Restart};
+    use crate::invariant::scene::Scene;
+
+    fn nodes(scene: &Scene) -> (NodeId, NodeId, NodeId) {
+        (
+            scene.node("p1"),
+            scene.node("broker-a"),
+            scene.node("broker-b"),
+        )
+    }
+
+    #[test]
+    fn a_crashed_broker_is_gone_from_the_crash_to_its_return() {
+        let crash = FaultKind::Crash(Restart::default());
+        let scene = Scene::new().at(100).fault(1, crash, "broker-a");
+        let scene = scene.at(200).fault_ends(1, "broker-a");
+        let (p1, a, b) = nodes(&scene);
+        let truth = Truth::of(&scene.trace);
+        let states = [99, 100, 200, 201].map(|ms| truth.state(p1, a, ms));
+        assert_eq!(
+            states,
+            [State::Healthy, State::Gone, State::Gone, State::Healthy]
+        );
+        assert_eq!(truth.worst(p1, b, 0, 1000), State::Healthy);
+        assert_eq!(truth.worst(p1, a, 0, 1000), State::Gone);
+        assert!(truth.was_gone(a, 0, 100) && !truth.was_gone(a, 0, 99));
+        assert!(truth.calm(0, 99) && !truth.calm(0, 100));
+        assert!(truth.calm_at(b, 0, 1000) && !truth.calm_at(a, 0, 1000));
+    }
+
+    #[test]
+    fn a_fault_that_never_ends_lasts_and_the_worst_of_two_counts() {
+        let scene = Scene::new()
+            .at(100)
+            .fault(1, FaultKind::Slow { ms_per_step: 5 }, "broker-a");
+        let scene = scene.at(300).fault(2, FaultKind::Freeze, "broker-a");
+        let scene = scene.at(400).fault_ends(2, "broker-a");
+        let (p1, a, _) = nodes(&scene);
+        let truth = Truth::of(&scene.trace);
+        let states = [200, 350, 500, 9_000_000].map(|ms| truth.state(p1, a, ms));
+        assert_eq!(
+            states,
+            [State::Slow, State::Silent, State::Slow, State::Slow]
+        );
+    }
+
+    #[test]
+    fn a_partition_concerns_only_its_two_nodes() {
+        let place = Place::Pair {
+            a: "p1".into(),
+            b: "broker-b".into(),
+        };
+        let at = Position::Time { ms: 0 };
+        let data = Fault {
+            kind: FaultKind::Partition,
+            place,
+            at,
+            for_ms: None,
+        };
+        let mut scene = Scene::new();
+        let what = What::Fault(FaultEvent::On {
+            fault: 1,
+            data: data.into(),
+        });
+        let record = crate::trace::Record {
+            ms: 50,
+            node: NodeId::LAB,
+            what,
+        };
+        scene.trace.records.push(record);
+        let (p1, a, b) = nodes(&scene);
+        let truth = Truth::of(&scene.trace);
+        assert_eq!(truth.state(p1, b, 60), State::Silent);
+        assert_eq!(truth.state(p1, a, 60), State::Healthy);
+        assert_eq!(truth.state(a, b, 60), State::Healthy);
+    }
+
+    #[test]
+    fn a_frozen_producer_is_excused_until_it_runs_again() {
+        let scene = Scene::new().at(100).fault(1, FaultKind::Freeze, "p1");
+        let scene = scene.at(900).fault_ends(1, "p1");
+        let (p1, ..) = nodes(&scene);
+        let truth = Truth::of(&scene.trace);
+        assert_eq!(truth.thaw(p1, 0, 99), None);
+        assert_eq!(truth.thaw(p1, 0, 100), Some(900));
+        assert_eq!(truth.thaw(p1, 901, 1000), None);
+    }
+}

@@ -81,3 +81,37 @@ fn line(header: &Header, record: &Record) -> String {
         Err(error) => format!("({error})"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariant::scene::Scene;
+
+    #[test]
+    fn the_first_record_that_differs_is_named_with_the_twenty_before_it_from_both() {
+        let left = Scene::new().at(10).whole(1, "a/0").at(20).call(2);
+        let right = Scene::new().at(10).whole(1, "a/0").at(21).call(2);
+        let difference = first_difference(&left.trace, &right.trace).unwrap();
+        assert_eq!(left.trace.records[difference.at].ms, 20);
+        assert_eq!((difference.left.len(), difference.right.len()), (21, 21));
+        assert_eq!(difference.left[..20], difference.right[..20]);
+        let story = difference.story(&left.trace.header);
+        let ends: Vec<&str> = story.lines().skip(20).map(|line| &line[..10]).collect();
+        assert_eq!(ends, [r#"- {"ms":20"#, r#"+ {"ms":21"#]);
+    }
+
+    #[test]
+    fn a_trace_that_stops_early_differs_where_it_stops() {
+        let left = Scene::new().at(10).call(1);
+        let mut right = left.trace.clone();
+        right.records.pop();
+        let difference = first_difference(&left.trace, &right).unwrap();
+        assert_eq!(difference.at, right.records.len());
+        assert!(
+            difference
+                .story(&left.trace.header)
+                .ends_with("+ (the end)\n")
+        );
+        assert_eq!(first_difference(&right, &right), None);
+    }
+}

@@ -64,3 +64,29 @@ fn line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariant::scene::Scene;
+
+    #[test]
+    fn every_line_is_one_object_and_a_record_names_its_node_and_event() {
+        let scene = Scene::new().at(1000).whole(1, "a/0");
+        let mut out = Vec::new();
+        write(&scene.trace, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), scene.trace.records.len() + 2);
+        assert_eq!(lines[0]["header"]["scenario"], "scene");
+        let stored = lines
+            .iter()
+            .find(|line| line["event"]["broker"]["stored"].is_object());
+        assert_eq!(stored.unwrap()["node"], "broker-a");
+        assert_eq!(stored.unwrap()["ms"], 1002);
+        assert_eq!(lines.last().unwrap()["end"], "finished");
+    }
+}

@@ -9,6 +9,7 @@
 //! - [`digest`]: one number for a whole run.
 //! - [`story`]: the records joined into sends, attempts, requests, lookups and connections.
 //! - [`short`]: the trace for people.
+//! - [`wire`]: what brokers saw, for comparing clients and engines.
 //! - [`json`]: the trace for programs.
 //! - [`diverge`]: where two traces part.
 
@@ -19,6 +20,7 @@ pub mod record;
 pub mod recorder;
 pub mod short;
 pub mod story;
+pub mod wire;
 
 pub use digest::{Digest, Digester};
 pub use record::{
