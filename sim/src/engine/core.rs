@@ -96,8 +96,10 @@ pub(super) enum What {
     Room,
     /// A sender's retransmission timer.
     Again,
-    /// RST arrives at the end that `dir` names.
+    /// RST that end `dir` sent arrives at the other one.
     Rst,
+    /// RST arrives at end `dir`.
+    RstIn,
     /// A slow node may poll again; the connection number is the node's.
     Tick,
 }
@@ -117,27 +119,33 @@ type Action = Box<dyn FnOnce() + Send>;
 /// What is released after the access that caused it.
 #[derive(Default)]
 pub(super) struct Effects {
-    pub(super) wake: SmallVec<[Waker; 4]>,
+    pub(super) wake: SmallVec<[Waker; 2]>,
+    pub(super) drop: SmallVec<[Waker; 2]>,
     pub(super) events: Vec<EngineEvent>,
 }
 
+impl Effects {
+    fn is_empty(&self) -> bool {
+        self.wake.is_empty() && self.drop.is_empty() && self.events.is_empty()
+    }
+}
+
 /// The world.
-pub(super) struct Core {
+pub(crate) struct Core {
     pub(super) run: RunId,
     pub(super) now: u64,
     pub(super) config: NetworkConfig,
     pub(super) start_unix_millis: i64,
-    pub(super) chance: Chance,
+    chance: Chance,
     pub(super) nodes: Vec<Node>,
     pub(super) machines: Vec<Machine>,
     pub(super) links: Links,
     pub(super) conns: Vec<Option<Box<Conn>>>,
     pub(super) listeners: BTreeMap<SocketAddr, Listening>,
     pub(super) next_listener: u64,
-    pub(super) next_task: u64,
-    pub(super) ops: VecDeque<Op>,
+    pub(crate) next_task: u64,
+    pub(crate) ops: VecDeque<Op>,
     pub(super) effects: Effects,
-    pub(super) ticks: Vec<NodeId>,
     pub(super) stats: RunStats,
     /// Teardown: nothing is observed any more.
     pub(super) closing: bool,
@@ -149,24 +157,29 @@ pub(super) struct Core {
 }
 
 /// Accesses the world of `run`; `None` if that run does not go on on this thread.
-pub(super) fn enter<R>(run: RunId, access: impl FnOnce(&mut Core) -> R) -> Option<R> {
-    let (result, effects, observer) = local::WORLD
+pub(crate) fn enter<R>(run: RunId, access: impl FnOnce(&mut Core) -> R) -> Option<R> {
+    let (result, effects) = local::WORLD
         .try_with(|world| {
             let mut world = world.try_borrow_mut().ok()?;
             let core = world.as_mut().filter(|core| core.run == run)?;
             let result = access(core);
-            let effects = std::mem::take(&mut core.effects);
-            let observer = (!effects.events.is_empty()).then(|| Arc::clone(&core.observer));
-            Some((result, effects, observer))
+            let effects = (!core.effects.is_empty()).then(|| {
+                let effects = std::mem::take(&mut core.effects);
+                let told = !effects.events.is_empty();
+                (effects, told.then(|| Arc::clone(&core.observer)))
+            });
+            Some((result, effects))
         })
         .ok()??;
-    if let Some(observer) = observer {
-        for event in effects.events {
-            observer.on(event);
+    if let Some((effects, observer)) = effects {
+        if let Some(observer) = observer {
+            for event in effects.events {
+                observer.on(event);
+            }
         }
-    }
-    for waker in effects.wake {
-        waker.wake();
+        for waker in effects.wake {
+            waker.wake();
+        }
     }
     Some(result)
 }
@@ -221,7 +234,6 @@ impl Core {
             next_task: 1,
             ops: VecDeque::new(),
             effects: Effects::default(),
-            ticks: Vec::new(),
             stats: RunStats::default(),
             closing: false,
             observer,
@@ -296,6 +308,38 @@ impl Core {
         (entry.key().0 <= self.now).then(|| entry.remove())
     }
 
+    /// What the node's wall clock says.
+    pub(crate) fn unix_millis(&self, node: NodeId) -> i64 {
+        let offset = self.node(node).map_or(0, |node| node.wall_offset_ms);
+        let now = i64::try_from(self.now).unwrap_or(i64::MAX);
+        self.start_unix_millis
+            .saturating_add(now)
+            .saturating_add(offset)
+    }
+
+    /// A number of the node's own, addressed by incarnation, site and position.
+    pub(crate) fn draw(&self, node: NodeId, life: u32, site: &str, position: u64) -> Option<u64> {
+        let life = self.node(node)?.chance.part("incarnation", life.into());
+        Some(life.draw(site, position))
+    }
+
+    pub(crate) fn address(&self, node: NodeId) -> Option<IpAddr> {
+        let machine = self.node(node)?.machine;
+        self.machines.get(machine).map(|machine| machine.ip)
+    }
+
+    /// What the run cost, at its end.
+    pub(super) fn take_stats(&mut self, polls: u64, jumps: u64) -> RunStats {
+        let links = self.links.bytes();
+        RunStats {
+            virtual_ms: self.now,
+            polls,
+            jumps,
+            links,
+            ..std::mem::take(&mut self.stats)
+        }
+    }
+
     pub(super) fn node(&self, node: NodeId) -> Option<&Node> {
         self.nodes.get(node.index())
     }
@@ -305,8 +349,10 @@ impl Core {
             return NodeId::LAB;
         };
         let machine = self.machine_at(ip);
+        let shared = Name::from(name);
+        self.links.add_node(&shared);
         self.nodes.push(Node {
-            name: name.into(),
+            name: shared,
             machine,
             incarnation: 0,
             started: 0,
@@ -316,7 +362,6 @@ impl Core {
             chance: self.chance.part(name, 0),
             tasks: 0,
         });
-        self.links.add_node(name);
         NodeId(number)
     }
 

@@ -1,16 +1,253 @@
 //! The links between nodes and their weather.
+//!
+//! Weather is a field that is read and never consumed: latency, loss and the places where bytes are
+//! cut are functions of (seed, link, direction, millisecond). Taking one message away leaves the
+//! weather of all others alone. One random block covers a direction for a millisecond.
+
+use rmq_remoting::observe::Name;
 
 use super::config::{LinkBytes, NetworkConfig};
-use crate::chance::Chance;
+use super::ops::LinkChange;
+use crate::chance::{Block, Chance, below, happens, site_number};
+use crate::trace::record::NodeId;
 
-pub(super) struct Links;
+const WEATHER: u64 = site_number("weather");
+
+/// How the numbers of a block are used.
+mod use_of {
+    pub(super) const LATENCY: usize = 0;
+    pub(super) const LOSS: usize = 1;
+    pub(super) const CUT: usize = 2;
+    pub(super) const CUT_AT: usize = 3;
+    pub(super) const LATE: usize = 4;
+    pub(super) const LATE_BY: usize = 5;
+}
+
+/// One direction between two nodes.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    cut: bool,
+    loss: u32,
+    latency: Option<(u64, u64)>,
+    /// Bytes per millisecond; 0: no limit.
+    bandwidth: u64,
+    /// When the line is free again, in bytes of the limited bandwidth since the start.
+    busy: u64,
+    chance: Option<Chance>,
+    cached: Option<(u64, Block)>,
+    /// Bytes transmitted, the measure of the positions below.
+    carried: u64,
+    corrupt: Vec<u64>,
+    resets: Vec<u64>,
+    delivered: u64,
+}
+
+/// What the weather does to a transmission of this millisecond.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weather {
+    pub(super) latency: u64,
+    pub(super) lost: bool,
+    /// Where a stream of so many bytes is cut: a share of 2^64.
+    cut_at: Option<u64>,
+    /// How much later the bytes behind the cut arrive.
+    pub(super) late_by: u64,
+}
+
+impl Weather {
+    /// The weather of a machine's own loop.
+    pub(super) const LOOP: Self = Self {
+        latency: 1,
+        lost: false,
+        cut_at: None,
+        late_by: 0,
+    };
+
+    /// The place where `bytes` are cut: after at least one of them and before the last.
+    pub(super) fn cut(&self, bytes: u64) -> Option<u64> {
+        let share = self.cut_at.filter(|_| bytes > 1)?;
+        Some(1 + below(share, bytes - 1))
+    }
+}
+
+/// All links.
+#[derive(Debug)]
+pub(super) struct Links {
+    names: Vec<Name>,
+    rows: Vec<Vec<Link>>,
+    latency: (u64, u64),
+    cuts: bool,
+    chance: Chance,
+}
 
 impl Links {
-    pub(super) fn new(_config: &NetworkConfig, _chance: &Chance) -> Self {
-        Self
+    pub(super) fn new(config: &NetworkConfig, chance: &Chance) -> Self {
+        Self {
+            names: Vec::new(),
+            rows: Vec::new(),
+            latency: (config.latency_ms.max(1), config.jitter_ms),
+            cuts: config.cuts,
+            chance: chance.clone(),
+        }
     }
-    pub(super) fn add_node(&mut self, _name: &str) {}
+
+    pub(super) fn add_node(&mut self, name: &Name) {
+        self.names.push(Name::clone(name));
+        for row in &mut self.rows {
+            row.push(Link::default());
+        }
+        let row = std::iter::repeat_with(Link::default);
+        self.rows.push(row.take(self.names.len()).collect());
+    }
+
+    fn get(&self, from: NodeId, to: NodeId) -> Option<&Link> {
+        self.rows.get(from.index())?.get(to.index())
+    }
+
+    fn get_mut(&mut self, from: NodeId, to: NodeId) -> Option<&mut Link> {
+        self.rows.get_mut(from.index())?.get_mut(to.index())
+    }
+
+    pub(super) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.get(from, to).is_some_and(|link| link.cut)
+    }
+
+    pub(super) fn change(&mut self, from: NodeId, to: NodeId, change: LinkChange) {
+        let Some(link) = self.get_mut(from, to) else {
+            return;
+        };
+        match change {
+            LinkChange::Cut(on) => link.cut = on,
+            LinkChange::Loss(per_mille) => link.loss = per_mille,
+            LinkChange::Latency(latency) => {
+                link.latency = latency.map(|(ms, jitter)| (ms.max(1), jitter));
+            }
+            LinkChange::Bandwidth(bytes_per_ms) => {
+                link.bandwidth = bytes_per_ms;
+                link.busy = 0;
+            }
+            LinkChange::Corrupt(after) => link.corrupt.push(link.carried + after),
+            LinkChange::ResetAfter(after) => link.resets.push(link.carried + after),
+        }
+    }
+
+    /// The weather from `from` to `to` in the millisecond `now`.
+    pub(super) fn weather(&mut self, from: NodeId, to: NodeId, now: u64) -> Weather {
+        let (default, cuts) = (self.latency, self.cuts);
+        let Some(link) = self
+            .rows
+            .get_mut(from.index())
+            .and_then(|r| r.get_mut(to.index()))
+        else {
+            return Weather {
+                latency: default.0,
+                ..Weather::LOOP
+            };
+        };
+        let (latency, jitter) = link.latency.unwrap_or(default);
+        let mut weather = Weather {
+            latency,
+            ..Weather::LOOP
+        };
+        if jitter == 0 && link.loss == 0 && !cuts {
+            return weather;
+        }
+        let block = match link.cached {
+            Some((ms, block)) if ms == now => block,
+            _ => {
+                let names = (self.names.get(from.index()), self.names.get(to.index()));
+                let chance = link
+                    .chance
+                    .get_or_insert_with(|| link_chance(&self.chance, names));
+                let block = chance.block_at(WEATHER, now);
+                link.cached = Some((now, block));
+                block
+            }
+        };
+        weather.latency += below(block[use_of::LATENCY], jitter.saturating_add(1));
+        weather.lost = happens(block[use_of::LOSS], link.loss);
+        if cuts && happens(block[use_of::CUT], 250) {
+            weather.cut_at = Some(block[use_of::CUT_AT]);
+            if jitter > 0 && happens(block[use_of::LATE], 500) {
+                weather.late_by = 1 + below(block[use_of::LATE_BY], jitter);
+            }
+        }
+        weather
+    }
+
+    /// When the last of `bytes` that start now leave a line of limited bandwidth, as milliseconds
+    /// from now.
+    pub(super) fn serialise(&mut self, from: NodeId, to: NodeId, now: u64, bytes: u64) -> u64 {
+        match self.get_mut(from, to) {
+            Some(link) if link.bandwidth > 0 => {
+                link.busy = link.busy.max(now * link.bandwidth) + bytes;
+                link.busy.div_ceil(link.bandwidth) - now
+            }
+            _ => 0,
+        }
+    }
+
+    /// How many bytes a line carries in one piece; `None`: any number.
+    pub(super) fn piece(&self, from: NodeId, to: NodeId) -> Option<u64> {
+        let bandwidth = self.get(from, to)?.bandwidth;
+        (bandwidth > 0).then(|| bandwidth.max(1460))
+    }
+
+    /// Counts `bytes` as transmitted and says what strikes them: the positions to corrupt, and the
+    /// one at which the connection is reset.
+    pub(super) fn carry(&mut self, from: NodeId, to: NodeId, bytes: u64) -> Struck {
+        let mut struck = Struck::default();
+        if let Some(link) = self.get_mut(from, to) {
+            let start = link.carried;
+            link.carried += bytes;
+            let end = link.carried;
+            take_within(&mut link.corrupt, start, end, |at| struck.corrupt.push(at));
+            take_within(&mut link.resets, start, end, |at| {
+                struck.reset = Some(struck.reset.map_or(at, |reset: u64| reset.min(at)));
+            });
+        }
+        struck
+    }
+
+    pub(super) fn delivered(&mut self, from: NodeId, to: NodeId, bytes: u64) {
+        if let Some(link) = self.get_mut(from, to) {
+            link.delivered += bytes;
+        }
+    }
+
     pub(super) fn bytes(&self) -> Vec<LinkBytes> {
-        Vec::new()
+        let all = self.rows.iter().zip(0_u16..).flat_map(|(row, from)| {
+            row.iter().zip(0_u16..).map(move |(link, to)| LinkBytes {
+                from: NodeId(from),
+                to: NodeId(to),
+                bytes: link.delivered,
+            })
+        });
+        all.filter(|link| link.bytes > 0).collect()
     }
+}
+
+/// What strikes a transmission, as offsets from its first byte.
+#[derive(Debug, Default)]
+pub(super) struct Struck {
+    pub(super) corrupt: Vec<u64>,
+    pub(super) reset: Option<u64>,
+}
+
+fn take_within(positions: &mut Vec<u64>, start: u64, end: u64, mut take: impl FnMut(u64)) {
+    if positions.is_empty() {
+        return;
+    }
+    positions.retain(|&at| {
+        let struck = (start..end).contains(&at);
+        if struck {
+            take(at - start);
+        }
+        !struck
+    });
+}
+
+fn link_chance(chance: &Chance, names: (Option<&Name>, Option<&Name>)) -> Chance {
+    let from = names.0.map_or("", |name| &**name);
+    let to = names.1.map_or(0, |name| site_number(name));
+    chance.part(from, to)
 }

@@ -8,7 +8,7 @@ use crate::trace::record::NodeId;
 
 /// A change of one direction between two nodes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum LinkChange {
+pub(crate) enum LinkChange {
     Cut(bool),
     Loss(u32),
     Latency(Option<(u64, u64)>),
@@ -18,7 +18,7 @@ pub(super) enum LinkChange {
 }
 
 /// One request, carried out in the order of the requests.
-pub(super) enum Op {
+pub(crate) enum Op {
     Boot {
         node: NodeId,
         incarnation: u32,
@@ -34,16 +34,16 @@ pub(super) enum Op {
     Refuse(NodeId, bool),
     BlackHole(NodeId, NodeId),
     Reset(NodeId, NodeId),
-    Spawn(Spawned),
+    Spawn(Box<Spawned>),
     Cancel(u64),
 }
 
 /// A task that is to start.
-pub(super) struct Spawned {
-    pub(super) node: NodeId,
-    pub(super) incarnation: u32,
-    pub(super) number: u64,
-    pub(super) name: &'static str,
-    pub(super) future: BoxFuture<'static, ()>,
-    pub(super) reporter: TaskReporter,
+pub(crate) struct Spawned {
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: u32,
+    pub(crate) number: u64,
+    pub(crate) name: &'static str,
+    pub(crate) future: BoxFuture<'static, ()>,
+    pub(crate) reporter: TaskReporter,
 }

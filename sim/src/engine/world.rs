@@ -61,7 +61,7 @@ impl World {
 
     /// The address at which the node runs, or ran last.
     pub fn address(self, node: NodeId) -> Option<IpAddr> {
-        self.with(|core| core.node(node).map(|node| core.machines[node.machine].ip))?
+        self.with(|core| core.address(node))?
     }
 
     /// Whether a process of the node is running.

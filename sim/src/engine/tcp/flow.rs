@@ -1,0 +1,377 @@
+//! How bytes travel: transmission, arrival, windows, retransmission.
+
+use std::io::ErrorKind;
+
+use super::{ConnId, Fin, Flight, Holder, Phase};
+use crate::engine::core::{Core, What};
+use crate::engine::event::EndCause;
+
+/// The shortest retransmission timeout, in milliseconds (Linux's `TCP_RTO_MIN`).
+const RTO_MIN: u64 = 200;
+/// The longest (Linux's `TCP_RTO_MAX`).
+const RTO_MAX: u64 = 120_000;
+
+/// The timeout before retransmission number `backoff`, counted from 0.
+fn rto(backoff: u32) -> u64 {
+    RTO_MIN
+        .checked_shl(backoff.min(20))
+        .map_or(RTO_MAX, |ms| ms.min(RTO_MAX))
+}
+
+/// How long unacknowledged bytes may wait, given `tcp_retries2`.
+fn give_up(retries: u32) -> u64 {
+    // Linux doubles up to TCP_RTO_MAX and adds whole ones above (`retransmits_timed_out`).
+    let doubling = RTO_MAX.checked_div(RTO_MIN).map_or(0, u64::ilog2);
+    if retries <= doubling {
+        ((2_u64 << retries) - 1) * RTO_MIN
+    } else {
+        ((2_u64 << doubling) - 1) * RTO_MIN + u64::from(retries - doubling) * RTO_MAX
+    }
+}
+
+impl Core {
+    /// Sends what the window allows from end `dir`.
+    pub(super) fn transmit(&mut self, id: ConnId, dir: usize) {
+        let window = self.config.receive_window;
+        let Some(conn) = self.conn(id) else {
+            return;
+        };
+        let pipe = &conn.pipes[dir];
+        let limit = pipe.written.min(pipe.read + window);
+        let fin = pipe.fin == Fin::Queued && limit == pipe.written;
+        if pipe.waiting || !conn.ends[dir].is_there() || (limit == pipe.sent && !fin) {
+            return;
+        }
+        let weather = self.weather(id, dir);
+        if weather.lost || !self.gets_through(id, dir) {
+            self.hold(id, dir, self.now, true);
+            return;
+        }
+        let first = self.conn(id).map_or(0, |conn| conn.pipes[dir].sent);
+        let struck = self.strike(id, dir, limit - first);
+        let limit = struck.map_or(limit, |at| first + at);
+        self.launch(id, dir, limit, fin && struck.is_none(), weather);
+        if struck.is_some() {
+            self.cut_off(id, weather.latency);
+        }
+    }
+
+    /// Puts the bytes up to `limit` on their way, in flights as the line and the weather cut them.
+    fn launch(
+        &mut self,
+        id: ConnId,
+        dir: usize,
+        limit: u64,
+        fin: bool,
+        weather: crate::engine::link::Weather,
+    ) {
+        let now = self.now;
+        let Some(conn) = self.conn(id) else {
+            return;
+        };
+        let first = conn.pipes[dir].sent;
+        let (from, to) = (conn.ends[dir].node, conn.ends[1 - dir].node);
+        let piece = if conn.is_loop() {
+            None
+        } else {
+            self.links.piece(from, to)
+        };
+        let cut = weather.cut(limit - first).map(|at| first + at);
+        let mut start = first;
+        loop {
+            let mut end = piece.map_or(limit, |piece| limit.min(start + piece));
+            if let Some(cut) = cut.filter(|cut| weather.late_by > 0 && (start..end).contains(cut)) {
+                end = if cut > start { cut } else { end };
+            }
+            let late = cut
+                .filter(|cut| start >= *cut)
+                .map_or(0, |_| weather.late_by);
+            let line = match piece {
+                Some(_) => self.links.serialise(from, to, now, end - start),
+                None => 0,
+            };
+            let Some(conn) = self.conn_mut(id) else {
+                return;
+            };
+            let pipe = &mut conn.pipes[dir];
+            let at = (now + weather.latency + late + line).max(pipe.last_at);
+            let last = end == limit;
+            let flight = Flight {
+                from: start,
+                end,
+                fin: fin && last,
+                sent_at: now,
+                at,
+            };
+            pipe.flights.push_back(flight);
+            pipe.last_at = at;
+            self.schedule(at, id, dir, What::Arrival);
+            if last {
+                break;
+            }
+            start = end;
+        }
+        if let Some(conn) = self.conn_mut(id) {
+            let pipe = &mut conn.pipes[dir];
+            pipe.sent = limit;
+            pipe.cuts.extend(cut);
+            if fin {
+                pipe.fin = Fin::Sent;
+            }
+        }
+    }
+
+    /// Counts `bytes` on the link; corrupts those that are to be, and returns where the connection
+    /// is to be reset.
+    fn strike(&mut self, id: ConnId, dir: usize, bytes: u64) -> Option<u64> {
+        let conn = self.conn(id)?;
+        if bytes == 0 || conn.is_loop() {
+            return None;
+        }
+        let struck = self
+            .links
+            .carry(conn.ends[dir].node, conn.ends[1 - dir].node, bytes);
+        if !struck.corrupt.is_empty() {
+            let pipe = &mut self.conn_mut(id)?.pipes[dir];
+            for at in struck.corrupt {
+                let index = usize::try_from(pipe.sent - pipe.read + at).ok()?;
+                if let Some(byte) = pipe.bytes.get_mut(index) {
+                    *byte ^= 0x20;
+                }
+            }
+        }
+        struck.reset
+    }
+
+    /// What was sent, or should have been, at `sent_at` is lost, or its acknowledgement is: it waits
+    /// for a retransmission, and if `blocks`, so does everything behind it.
+    fn hold(&mut self, id: ConnId, dir: usize, sent_at: u64, blocks: bool) {
+        let now = self.now;
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
+        let pipe = &mut conn.pipes[dir];
+        pipe.waiting |= blocks;
+        if std::mem::replace(&mut pipe.timer, true) {
+            return;
+        }
+        if pipe.backoff == 0 {
+            pipe.since = sent_at;
+        }
+        let at = (sent_at + rto(pipe.backoff)).max(now + 1);
+        pipe.backoff += 1;
+        self.schedule(at, id, dir, What::Again);
+    }
+
+    /// A retransmission timer fires.
+    pub(in crate::engine) fn again(&mut self, id: ConnId, dir: usize) {
+        let limit = give_up(self.config.retries);
+        let now = self.now;
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
+        let handshake = dir == 0 && conn.phase == Phase::HalfOpen;
+        let there = conn.ends[dir].is_there();
+        let pipe = &mut conn.pipes[dir];
+        pipe.timer = false;
+        pipe.waiting = false;
+        if !there || !(pipe.has_unacked() || handshake) {
+            return;
+        }
+        if now - pipe.since >= limit && pipe.has_unacked() {
+            self.time_out(id, dir);
+            return;
+        }
+        let unknown_bytes = pipe.arrived == pipe.sent && pipe.acked < pipe.arrived;
+        let arrived_unknown = unknown_bytes || (pipe.fin == Fin::Arrived && !pipe.fin_acked);
+        let weather = self.weather(id, dir);
+        if weather.lost || !self.gets_through(id, dir) {
+            self.hold(id, dir, now, true);
+        } else if arrived_unknown || handshake {
+            // A repetition of what has arrived, or the end of a handshake.
+            if let Some(conn) = self.conn_mut(id) {
+                let pipe = &mut conn.pipes[dir];
+                let (from, fin) = (pipe.sent, false);
+                let at = (now + weather.latency).max(pipe.last_at);
+                pipe.waiting = true;
+                pipe.last_at = at;
+                pipe.flights.push_back(Flight {
+                    from,
+                    end: from,
+                    fin,
+                    sent_at: now,
+                    at,
+                });
+                self.schedule(at, id, dir, What::Arrival);
+            }
+        } else {
+            self.transmit(id, dir);
+        }
+    }
+
+    /// Flights of end `dir` arrive.
+    pub(in crate::engine) fn arrival(&mut self, id: ConnId, dir: usize) {
+        while let Some(flight) = self
+            .conn(id)
+            .and_then(|conn| conn.pipes[dir].flights.front())
+        {
+            let flight = *flight;
+            if flight.at > self.now {
+                break;
+            }
+            if !self.land(id, dir, flight) {
+                break;
+            }
+        }
+    }
+
+    /// One flight arrives. `false`: it was lost, and all behind it with it.
+    fn land(&mut self, id: ConnId, dir: usize, flight: Flight) -> bool {
+        if !self.gets_through(id, dir) {
+            self.lose(id, dir, flight);
+            return false;
+        }
+        let Some(conn) = self.conn(id) else {
+            return false;
+        };
+        if dir == 0 && conn.phase == Phase::HalfOpen && !self.enqueue(id) {
+            if let Some(conn) = self.conn_mut(id) {
+                conn.ends[1].holder = Holder::Gone;
+            }
+        }
+        let Some(conn) = self.conn_mut(id) else {
+            return false;
+        };
+        let to = &conn.ends[1 - dir];
+        let bytes = flight.end - flight.from;
+        if !to.is_there() || (to.holder == Holder::Orphan && bytes > 0) {
+            self.bounce(id, dir, flight);
+            return false;
+        }
+        let (from_node, to_node) = (conn.ends[dir].node, to.node);
+        let to = &mut conn.ends[1 - dir];
+        let pipe = &mut conn.pipes[dir];
+        pipe.flights.pop_front();
+        pipe.arrived = flight.end;
+        if flight.fin {
+            pipe.fin = Fin::Arrived;
+            to.got_fin = true;
+        }
+        let waker = if bytes > 0 || flight.fin {
+            to.reader.take()
+        } else {
+            None
+        };
+        self.wake(waker);
+        self.links.delivered(from_node, to_node, bytes);
+        self.acknowledge(id, dir, flight);
+        if flight.fin {
+            self.settle(id);
+        }
+        true
+    }
+
+    /// The sender of `dir` learns what has arrived, if the way back is open.
+    fn acknowledge(&mut self, id: ConnId, dir: usize, flight: Flight) {
+        if !self.gets_through(id, 1 - dir) {
+            self.hold(id, dir, flight.sent_at, false);
+            return;
+        }
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
+        let wanted = conn.ends[dir].writer.is_some();
+        let pipe = &mut conn.pipes[dir];
+        pipe.acked = pipe.arrived;
+        pipe.fin_acked = pipe.fin == Fin::Arrived;
+        pipe.backoff = 0;
+        pipe.waiting = false;
+        let wanted = wanted || pipe.written > pipe.sent || pipe.fin == Fin::Queued;
+        if wanted && !pipe.room_due {
+            pipe.room_due = true;
+            let back = self.weather(id, 1 - dir).latency;
+            self.schedule(self.now + back, id, dir, What::Room);
+        }
+    }
+
+    /// The program at the receiving end has read from `dir`: opens the window again if it was full.
+    pub(super) fn has_read(&mut self, id: ConnId, dir: usize) {
+        let window = self.config.receive_window;
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
+        let pipe = &mut conn.pipes[dir];
+        // As kernels do, not for every byte: a window that opens by a sliver is not worth telling.
+        let free = window - (pipe.arrived - pipe.read).min(window);
+        if pipe.written > pipe.sent && !pipe.room_due && free * 2 >= window {
+            pipe.room_due = true;
+            let back = self.weather(id, 1 - dir).latency;
+            self.schedule(self.now + back, id, dir, What::Room);
+        }
+    }
+
+    /// The sender of `dir` learns that there is room.
+    pub(in crate::engine) fn room(&mut self, id: ConnId, dir: usize) {
+        if !self.gets_through(id, 1 - dir) {
+            // The sender probes the closed window until an answer gets through.
+            self.schedule(self.now + RTO_MIN, id, dir, What::Room);
+            return;
+        }
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
+        conn.pipes[dir].room_due = false;
+        let waker = conn.ends[dir].writer.take();
+        self.wake(waker);
+        self.transmit(id, dir);
+    }
+
+    /// A flight did not arrive: it and everything behind it must be sent again.
+    fn lose(&mut self, id: ConnId, dir: usize, flight: Flight) {
+        if let Some(conn) = self.conn_mut(id) {
+            let pipe = &mut conn.pipes[dir];
+            pipe.flights.clear();
+            pipe.sent = pipe.arrived;
+            if pipe.fin == Fin::Sent {
+                pipe.fin = Fin::Queued;
+            }
+        }
+        self.hold(id, dir, flight.sent_at, true);
+    }
+
+    /// A flight arrives where no socket is: the machine answers with RST. Until that has arrived,
+    /// the sender goes on as if the flight were lost.
+    fn bounce(&mut self, id: ConnId, dir: usize, flight: Flight) {
+        let was_orphan = self
+            .conn(id)
+            .is_some_and(|c| c.ends[1 - dir].holder == Holder::Orphan);
+        if was_orphan {
+            self.drop_socket(id, 1 - dir);
+        }
+        self.lose(id, dir, flight);
+        self.send_bare(id, 1 - dir, What::Rst);
+    }
+
+    /// Nothing was acknowledged for too long.
+    fn time_out(&mut self, id: ConnId, dir: usize) {
+        self.break_end(id, dir, ErrorKind::TimedOut, EndCause::TimedOut);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_gives_up_when_linux_does() {
+        assert_eq!(give_up(15), 924_600);
+        assert_eq!(give_up(3), 3_000);
+    }
+
+    #[test]
+    fn retransmission_timeouts_double_up_to_two_minutes() {
+        let first: Vec<u64> = (0..4).map(rto).collect();
+        assert_eq!(first, [200, 400, 800, 1_600]);
+        assert_eq!(rto(30), RTO_MAX);
+    }
+}

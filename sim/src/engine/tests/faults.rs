@@ -1,0 +1,325 @@
+//! What links and machines do to connections when they fail.
+
+use std::io::ErrorKind;
+
+use tokio::time::{Instant, timeout};
+
+use super::*;
+use crate::engine::NetworkConfig;
+
+fn few_retries() -> EngineConfig {
+    let network = NetworkConfig {
+        retries: 3,
+        ..NetworkConfig::default()
+    };
+    EngineConfig {
+        network,
+        ..EngineConfig::default()
+    }
+}
+
+#[test]
+fn a_partition_holds_bytes_and_releases_them_after_a_back_off() {
+    let report = run(async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        world.cut(a_id, b_id);
+        world.cut(b_id, a_id);
+        sleep(1).await;
+        let start = Instant::now();
+        write(&mut dialled, b"one").await.unwrap();
+        sleep(500).await;
+        write(&mut dialled, b"two").await.unwrap();
+        sleep(2_400).await;
+        world.heal(a_id, b_id);
+        world.heal(b_id, a_id);
+        let got = read_exactly(&mut accepted, 6).await.unwrap();
+        (String::from_utf8(got).unwrap(), start.elapsed())
+    });
+    // Repetitions at 0.2, 0.6, 1.4 and 3.0 s; the link is back at 2.9 s.
+    assert_eq!(report.value, Some(("onetwo".to_owned(), ms(3_001))));
+}
+
+#[test]
+fn a_partition_past_the_limit_breaks_the_connection_with_a_timeout() {
+    let report = run_with(&few_retries(), async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let (mut dialled, _accepted, _listener) = connected(&a, &b).await;
+        world.cut(a_id, b_id);
+        sleep(1).await;
+        let start = Instant::now();
+        write(&mut dialled, b"lost").await.unwrap();
+        let error = read_exactly(&mut dialled, 1).await.unwrap_err().kind();
+        (error, start.elapsed())
+    });
+    assert_eq!(report.value, Some((ErrorKind::TimedOut, ms(3_000))));
+}
+
+#[test]
+fn a_cut_of_the_way_back_lets_bytes_through_and_loses_the_acknowledgement() {
+    let report = run_with(&few_retries(), async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        world.cut(b_id, a_id);
+        sleep(1).await;
+        let start = Instant::now();
+        write(&mut dialled, b"there").await.unwrap();
+        let got = read_exactly(&mut accepted, 5).await.unwrap();
+        let arrived = start.elapsed();
+        let error = read_exactly(&mut dialled, 1).await.unwrap_err().kind();
+        (got, arrived, error)
+    });
+    let value = (b"there".to_vec(), ms(1), ErrorKind::TimedOut);
+    assert_eq!(report.value, Some(value));
+}
+
+#[test]
+fn loss_is_a_delay_and_loses_no_byte() {
+    let report = run(async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        world.loss(a_id, b_id, 300);
+        sleep(1).await;
+        let writer = a.spawn(
+            "writer",
+            Box::pin(async move {
+                for n in 0..100_u8 {
+                    write(&mut dialled, &[n; 10]).await.unwrap();
+                    sleep(20).await;
+                }
+            }),
+        );
+        let start = Instant::now();
+        let got = read_exactly(&mut accepted, 1_000).await.unwrap();
+        drop(writer);
+        (got.is_sorted(), start.elapsed() > ms(1_990))
+    });
+    assert_eq!(report.value, Some((true, true)));
+}
+
+#[test]
+fn a_dial_to_a_host_that_is_gone_hangs_and_completes_at_a_repetition_of_the_syn() {
+    let report = run(async |world| {
+        let ((_, a), (b_id, b)) = pair(world);
+        drop(b);
+        world.power_off(b_id);
+        sleep(1).await;
+        let start = Instant::now();
+        world.at(2_500, move || {
+            let _ = echo_on(world, b_id);
+        });
+        let connection = a.connect("10.0.0.2:9000").await.is_ok();
+        (connection, start.elapsed())
+    });
+    assert_eq!(report.value, Some((true, ms(3_002))));
+}
+
+/// Boots a node and leaves an echo server running on it.
+fn echo_on(world: World, node: NodeId) -> SharedHost {
+    let host = world.boot(node);
+    std::mem::forget(echo(&host, 9000));
+    host
+}
+
+#[test]
+fn a_dial_without_any_answer_times_out_after_131_seconds() {
+    let report = run(async |world| {
+        let ((_, a), _) = pair(world);
+        let start = Instant::now();
+        let error = a.connect("10.9.9.9:1").await.unwrap_err().kind();
+        (error, start.elapsed())
+    });
+    assert_eq!(report.value, Some((ErrorKind::TimedOut, ms(131_000))));
+}
+
+#[test]
+fn a_power_loss_is_silent_and_the_restarted_machine_answers_with_a_reset() {
+    let report = run(async |world| {
+        let ((_, a), (b_id, b)) = pair(world);
+        let (mut dialled, _accepted, _listener) = connected(&a, &b).await;
+        world.power_off(b_id);
+        let quiet = timeout(ms(5_000), read_exactly(&mut dialled, 1))
+            .await
+            .is_err();
+        let _new = world.boot(b_id);
+        let still = timeout(ms(5_000), read_exactly(&mut dialled, 1))
+            .await
+            .is_err();
+        let start = Instant::now();
+        write(&mut dialled, b"hello?").await.unwrap();
+        let error = read_exactly(&mut dialled, 1).await.unwrap_err().kind();
+        (quiet, still, error, start.elapsed())
+    });
+    assert_eq!(
+        report.value,
+        Some((true, true, ErrorKind::ConnectionReset, ms(2)))
+    );
+}
+
+#[test]
+fn after_a_crash_written_bytes_still_arrive_and_then_fin() {
+    let report = run(async |world| {
+        let ((_, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        write(&mut accepted, b"last words").await.unwrap();
+        world.crash(b_id);
+        let got = read_exactly(&mut dialled, 10).await.unwrap();
+        let end = dialled.stream.read(&mut [0; 1]).await.unwrap();
+        let refused = a.connect("10.0.0.2:9000").await.unwrap_err().kind();
+        (got, end, refused)
+    });
+    let value = (b"last words".to_vec(), 0, ErrorKind::ConnectionRefused);
+    assert_eq!(report.value, Some(value));
+}
+
+#[test]
+fn after_a_crash_with_unread_input_the_peer_gets_a_reset() {
+    let report = run(async |world| {
+        let ((_, a), (b_id, b)) = pair(world);
+        let (mut dialled, _accepted, _listener) = connected(&a, &b).await;
+        write(&mut dialled, b"unread").await.unwrap();
+        sleep(5).await;
+        world.crash(b_id);
+        read_exactly(&mut dialled, 1).await.unwrap_err().kind()
+    });
+    assert_eq!(report.value, Some(ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn a_frozen_peer_accepts_dials_and_bytes_without_answering() {
+    let report = run(async |world| {
+        let ((_, a), (b_id, b)) = pair(world);
+        let _echo = echo(&b, 9000);
+        sleep(1).await;
+        world.freeze(b_id);
+        let mut connection = a.connect("10.0.0.2:9000").await.unwrap();
+        write(&mut connection, b"x").await.unwrap();
+        let silent = timeout(ms(1_000), read_exactly(&mut connection, 1))
+            .await
+            .is_err();
+        world.thaw(b_id);
+        (silent, read_exactly(&mut connection, 1).await.is_ok())
+    });
+    assert_eq!(report.value, Some((true, true)));
+}
+
+#[test]
+fn a_node_that_refuses_answers_dials_with_a_reset_and_keeps_its_connections() {
+    let report = run(async |world| {
+        let ((_, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        world.refuse(b_id, true);
+        let refused = a.connect("10.0.0.2:9000").await.unwrap_err().kind();
+        write(&mut dialled, b"x").await.unwrap();
+        let lives = read_exactly(&mut accepted, 1).await.is_ok();
+        world.refuse(b_id, false);
+        (refused, lives, a.connect("10.0.0.2:9000").await.is_ok())
+    });
+    assert_eq!(
+        report.value,
+        Some((ErrorKind::ConnectionRefused, true, true))
+    );
+}
+
+#[test]
+fn a_black_hole_swallows_open_connections_and_spares_new_ones() {
+    let report = run_with(&few_retries(), async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let _echo = echo(&b, 9000);
+        let mut old = a.connect("10.0.0.2:9000").await.unwrap();
+        sleep(5).await;
+        world.black_hole(a_id, b_id);
+        let mut new = a.connect("10.0.0.2:9000").await.unwrap();
+        write(&mut new, b"x").await.unwrap();
+        let new_lives = read_exactly(&mut new, 1).await.is_ok();
+        write(&mut old, b"x").await.unwrap();
+        (
+            new_lives,
+            read_exactly(&mut old, 1).await.unwrap_err().kind(),
+        )
+    });
+    assert_eq!(report.value, Some((true, ErrorKind::TimedOut)));
+}
+
+#[test]
+fn one_byte_can_be_corrupted_at_a_chosen_place() {
+    let report = run(async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        world.corrupt(a_id, b_id, 4);
+        sleep(1).await;
+        write(&mut dialled, b"aa").await.unwrap();
+        sleep(1).await;
+        write(&mut dialled, b"aaaa").await.unwrap();
+        read_exactly(&mut accepted, 6).await.unwrap()
+    });
+    assert_eq!(report.value, Some(b"aaaaAa".to_vec()));
+}
+
+#[test]
+fn a_reset_in_mid_stream_delivers_the_bytes_before_it() {
+    let report = run(async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        world.reset_after(a_id, b_id, 5);
+        sleep(1).await;
+        write(&mut dialled, b"0123456789").await.unwrap();
+        let before = read_exactly(&mut accepted, 5).await.unwrap();
+        let there = read_exactly(&mut accepted, 1).await.unwrap_err().kind();
+        let here = read_exactly(&mut dialled, 1).await.unwrap_err().kind();
+        (before, there, here)
+    });
+    let reset = ErrorKind::ConnectionReset;
+    assert_eq!(report.value, Some((b"01234".to_vec(), reset, reset)));
+}
+
+#[test]
+fn all_connections_between_two_nodes_can_be_reset_at_once() {
+    let report = run(async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        world.reset(a_id, b_id);
+        let here = read_exactly(&mut dialled, 1).await.unwrap_err().kind();
+        (
+            here,
+            read_exactly(&mut accepted, 1).await.unwrap_err().kind(),
+        )
+    });
+    let reset = ErrorKind::ConnectionReset;
+    assert_eq!(report.value, Some((reset, reset)));
+}
+
+#[test]
+fn a_bandwidth_limit_spreads_bytes_over_time() {
+    let report = run(async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        world.bandwidth(a_id, b_id, 1_000);
+        sleep(1).await;
+        let start = Instant::now();
+        write(&mut dialled, &[1; 100_000]).await.unwrap();
+        read_exactly(&mut accepted, 50_000).await.unwrap();
+        let half = start.elapsed();
+        read_exactly(&mut accepted, 50_000).await.unwrap();
+        (half, start.elapsed())
+    });
+    let (half, whole) = report.value.unwrap();
+    assert!((ms(45)..ms(60)).contains(&half), "{half:?}");
+    assert!((ms(100)..ms(105)).contains(&whole), "{whole:?}");
+}
+
+#[test]
+fn a_node_can_come_back_at_another_address() {
+    let report = run(async |world| {
+        let ((_, a), (b_id, _b)) = pair(world);
+        sleep(1).await;
+        world.crash(b_id);
+        let moved = world.boot_at(b_id, ip(9));
+        let _echo = echo(&moved, 9000);
+        sleep(1).await;
+        let old = timeout(ms(900), a.connect("10.0.0.2:9000")).await.is_err();
+        let new = a.connect("10.0.0.9:9000").await.is_ok();
+        (old, new, moved.identity().address)
+    });
+    assert_eq!(report.value, Some((true, true, ip(9))));
+}
