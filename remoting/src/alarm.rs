@@ -40,3 +40,22 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_at_the_time_asked_for_wherever_it_was_set_before() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut alarm = Alarm::new(at(100));
+        for ms in [10, 50, 120, 120, 300] {
+            poll_fn(|cx| alarm.poll(at(ms), cx)).await;
+            assert_eq!(Instant::now(), at(ms));
+        }
+    }
+}

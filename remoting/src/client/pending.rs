@@ -203,3 +203,95 @@ impl Hasher for OpaqueHasher {
         self.0 ^ (self.0 >> 32)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::command::{FLAG_RESPONSE, HeaderForm, Language};
+
+    fn answer(opaque: i32) -> Command {
+        Command {
+            code: 0,
+            language: Language::Java,
+            version: 0,
+            opaque,
+            flag: FLAG_RESPONSE,
+            remark: None,
+            ext: [("key", "value")].into_iter().collect(),
+            body: Bytes::new(),
+            form: HeaderForm::Json,
+        }
+    }
+
+    fn ask(table: &mut Pending, opaque: i32) -> Poll<Result<i32, Unanswered>> {
+        let polled = table.poll(opaque, &Context::from_waker(Waker::noop()));
+        polled.map(|result| result.map(|answer| answer.opaque))
+    }
+
+    #[test]
+    fn an_opaque_that_is_open_is_not_given_twice() {
+        let (mut table, now) = (Pending::default(), Instant::now());
+        table.enter(7, now).unwrap();
+        assert_eq!(table.enter(7, now), Err(Refusal::Taken));
+        table.answer(answer(7));
+        assert_eq!(
+            table.enter(7, now),
+            Err(Refusal::Taken),
+            "not yet picked up"
+        );
+        assert_eq!(ask(&mut table, 7), Poll::Ready(Ok(7)));
+        table.enter(7, now).unwrap();
+    }
+
+    #[test]
+    fn an_answer_completes_only_its_own_request_and_only_once() {
+        let (mut table, now) = (Pending::default(), Instant::now());
+        table.enter(1, now).unwrap();
+        table.enter(2, now).unwrap();
+        assert!(matches!(table.answer(answer(3)), Answered::Late));
+        assert!(matches!(table.answer(answer(2)), Answered::Open(None)));
+        assert!(matches!(table.answer(answer(2)), Answered::Late));
+        assert_eq!(table.waiting(), 1);
+        assert_eq!(ask(&mut table, 1), Poll::Pending);
+        assert_eq!(ask(&mut table, 2), Poll::Ready(Ok(2)));
+    }
+
+    #[test]
+    fn deadlines_end_the_requests_that_have_them_and_no_others() {
+        let (mut table, now) = (Pending::default(), Instant::now());
+        let at = |ms| now + Duration::from_millis(ms);
+        for (opaque, ms) in [(1, 30), (2, 10), (3, 20)] {
+            table.enter(opaque, at(ms)).unwrap();
+            assert_eq!(ask(&mut table, opaque), Poll::Pending);
+        }
+        assert_eq!(table.earliest(), Some(at(10)));
+        table.answer(answer(2));
+        assert_eq!(table.expire(at(20)).len(), 1);
+        assert_eq!(table.earliest(), Some(at(30)));
+        assert_eq!(ask(&mut table, 3), Poll::Ready(Err(Unanswered::TimedOut)));
+        assert_eq!(ask(&mut table, 2), Poll::Ready(Ok(2)), "answered before");
+        assert_eq!(table.waiting(), 1);
+        table.leave(1);
+        assert_eq!(table.waiting(), 0);
+    }
+
+    #[test]
+    fn the_end_of_the_connection_fails_what_waits_and_keeps_what_was_answered() {
+        let (mut table, now) = (Pending::default(), Instant::now());
+        for opaque in 1..=3 {
+            table.enter(opaque, now).unwrap();
+        }
+        table.answer(answer(2));
+        assert_eq!(table.end(CloseCause::Broken).0, 2);
+        let lost = Unanswered::Lost(CloseCause::Broken);
+        assert_eq!(ask(&mut table, 1), Poll::Ready(Err(lost)));
+        assert_eq!(ask(&mut table, 2), Poll::Ready(Ok(2)));
+        assert_eq!(table.enter(4, now), Err(Refusal::Ended(CloseCause::Broken)));
+        table.leave(3);
+        assert_eq!(table.waiting(), 0);
+    }
+}

@@ -12,3 +12,4 @@ mod flow;
 mod serve;
 mod support;
 mod tcp;
+mod timing;

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -88,7 +88,7 @@ pub(crate) async fn pause(ms: u64) {
 
 /// Keeps the events of a client.
 #[derive(Debug, Default)]
-pub(crate) struct Log(Mutex<Vec<Event>>);
+pub(crate) struct Log(Mutex<Vec<Event>>, AtomicBool);
 
 impl Log {
     pub(crate) fn events(&self) -> Vec<Event> {
@@ -100,9 +100,18 @@ impl Log {
     }
 }
 
+impl Log {
+    /// Keeps nothing from now on.
+    pub(crate) fn mute(&self) {
+        self.1.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Observer<Event> for Log {
     fn on(&self, event: Event) {
-        self.0.lock().push(event);
+        if !self.1.load(Ordering::Relaxed) {
+            self.0.lock().push(event);
+        }
     }
 }
 

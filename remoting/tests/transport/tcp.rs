@@ -12,6 +12,8 @@ use rmq_remoting::host::{Host, SharedHost, TaskEnd, TokioHost};
 use rmq_remoting::observe::{Name, Silent};
 use rmq_remoting::server::{Server, ServerSettings};
 use rmq_remoting::service::Unsupported;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 
 use crate::support::{ECHO, Obedient, RAW, SILENT, SLOW, SPEAKER, ask, within};
 
@@ -121,6 +123,31 @@ async fn garbage_over_tcp_closes_the_connection() {
             ..
         }
     ));
+}
+
+#[tokio::test]
+async fn a_reset_fails_what_waits_on_the_broken_connection() {
+    let (client, _server, _) = pair().await;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let to = Name::from(listener.local_addr().unwrap().to_string());
+    let request = ask(ECHO, "");
+    let (result, ()) = tokio::join!(client.call(&to, &request, within(10_000)), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 8]).await.unwrap();
+        // The rest of the request stays unread, which makes the close a reset.
+        drop(stream);
+    });
+    let lost = result.unwrap_err();
+    assert!(
+        matches!(
+            lost,
+            CallError::Lost {
+                cause: CloseCause::Broken,
+                ..
+            }
+        ),
+        "{lost}"
+    );
 }
 
 #[tokio::test]
