@@ -47,7 +47,7 @@ fn measure_form(form: HeaderForm, name: &str) {
         black_box(&buffer);
     };
     measure(&format!("{name} encode send"), || {
-        write(&send, b"Hello RocketMQ")
+        write(&send, b"Hello RocketMQ");
     });
     measure(&format!("{name} encode response"), || write(&stored, b""));
 
