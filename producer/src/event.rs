@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rmq_remoting::event::{ConnectionNumber, Event as TransportEvent};
 use rmq_remoting::observe::Name;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A send of one producer, numbered from 1 in the order of the calls.
 pub type SendNumber = u64;
@@ -75,7 +75,7 @@ pub enum LookupEnd {
 }
 
 /// The stage at which an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// The broker's address is in no route.

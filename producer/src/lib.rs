@@ -1,3 +1,82 @@
 //! A RocketMQ producer.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use rmq_producer::{Message, Producer};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let producer = Producer::builder("order-service")
+//!     .name_servers("10.0.0.1:9876;10.0.0.2:9876")
+//!     .send_timeout(Duration::from_secs(3)) // over everything: lookup, dial, all attempts
+//!     .retries(2)
+//!     .start()
+//!     .await?;
+//! match producer.send(Message::new("orders", "hello").tag("created").key("order-42")).await {
+//!     Ok(sent) => println!("{} on {} at offset {}", sent.message_id, sent.queue, sent.offset),
+//!     Err(error) => {
+//!         eprintln!("{error}"); // one line a person can act on
+//!         for attempt in error.attempts() {
+//!             eprintln!("  {attempt}");
+//!         }
+//!     }
+//! }
+//! producer.stop().await; // bounded; pending sends end as closed
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How a send goes
+//!
+//! A send has one deadline over everything it does. It is checked and built once ([`message`],
+//! [`decide::envelope`]), finds the topic's route (from the [`Client`]'s table, or by one lookup
+//! that all who need it share), and makes attempts: each picks a queue
+//! ([`decide::select`]), gets a share of the time ([`decide::budget`]), and when it has ended,
+//! [`decide::retry`] says what follows. An attempt that is not answered within its share is
+//! *overtaken*: the next one starts at another broker while the first stays open, and whichever
+//! is stored first completes the send.
+//!
+//! So a message may be stored more than once, always under one unique key
+//! ([`Sent::message_id`]): a consumer that must not act twice looks at that key. A send that
+//! failed may have left a copy, too; [`SendError::attempts`] tells which broker may have it.
+//!
+//! # Map of the modules
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`message`], [`sent`], [`error`] | what goes in and what comes out |
+//! | [`producer`], [`client`] | the handles a program holds; builders |
+//! | [`policy`] | every habit as data; presets |
+//! | [`decide`] | every decision as a function of values, one file each |
+//! | [`event`], [`observe`] | what the producer did and why, for metrics, logs and proofs |
+//! | `send`, `flight`, `attempt` | one send; its attempts; one request and its answer |
+//! | `routes`, `lookup`, `rotation` | topics' routes; asking name servers; whose turn it is |
+//! | `beat`, `stop`, `tasks` | heartbeats; the end; tasks that somebody owns |
+//!
+//! Only the second half of the table waits for anything, and only it knows the clock.
 
+mod attempt;
+mod beat;
+pub mod client;
+pub mod decide;
+pub mod error;
 pub mod event;
+mod flight;
+mod lookup;
+pub mod message;
+pub mod observe;
+pub mod policy;
+pub mod producer;
+mod rotation;
+mod routes;
+mod send;
+pub mod sent;
+mod stop;
+mod tasks;
+
+pub use client::{Client, ClientBuilder};
+pub use error::{Attempt, Cause, InvalidMessage, SendError, StartError};
+pub use lookup::LookupError;
+pub use message::{Message, PropertyError};
+pub use policy::{Policy, PolicyError};
+pub use producer::{Gauges, Producer, ProducerBuilder};
+pub use sent::{MessageQueue, SendStatus, Sent};

@@ -1,0 +1,272 @@
+//! One attempt: one request to one broker, and what its answer means.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use rmq_remoting::client::{CallError, CallStage};
+use rmq_remoting::command::Command;
+use rmq_remoting::header::HeaderError;
+use rmq_remoting::observe::Name;
+use rmq_remoting::request::SendMessageResponse;
+use tokio::time::{Duration, Instant, timeout_at};
+
+use crate::decide::Millis;
+use crate::decide::budget::{self, AtShareEnd};
+use crate::decide::envelope::{self, Envelope};
+use crate::decide::retry::Ended;
+use crate::error::{Attempt, Cause};
+use crate::event::{Event, QueueRef, SendNumber, Stage};
+use crate::producer::ProducerCore;
+use crate::send::{Send, millis};
+use crate::sent::{MessageQueue, SendStatus, Sent};
+
+/// The region of a broker that names none.
+const DEFAULT_REGION: &str = "DefaultRegion";
+
+/// An attempt that has not ended.
+pub(crate) struct Open {
+    pub(crate) number: u32,
+    pub(crate) to: QueueRef,
+    pub(crate) address: Option<Name>,
+    pub(crate) began: Instant,
+    pub(crate) share: Millis,
+    /// When it may be overtaken, if ever.
+    pub(crate) share_end: Option<Instant>,
+    pub(crate) overtaken: bool,
+    pub(crate) exchange: Pin<Box<dyn Future<Output = Report> + std::marker::Send>>,
+}
+
+impl Open {
+    /// The attempt as the send's error lists it.
+    pub(crate) fn end(self, ended: Ended, took: Duration, cause: Cause) -> Attempt {
+        Attempt {
+            number: self.number,
+            to: self.to,
+            address: self.address,
+            stage: ended.stage,
+            code: ended.code,
+            after: took,
+            cause,
+        }
+    }
+}
+
+/// When an attempt ends by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time {
+    /// When it may be overtaken, if it can be.
+    pub(crate) share_end: Option<Instant>,
+    /// Until when its connection may be opened.
+    dial: Instant,
+    /// Until when its answer counts.
+    answer: Instant,
+}
+
+impl Time {
+    /// When it has ended at the latest.
+    pub(crate) fn latest(&self) -> Instant {
+        self.answer.max(self.dial)
+    }
+}
+
+/// The times of an attempt that starts now with this share.
+pub(crate) fn time(send: &Send, share: Millis) -> Time {
+    let policy = &send.core.policy;
+    let mode = send.call.mode;
+    let now = Instant::now();
+    let share_end = now + Duration::from_millis(share);
+    let gives_up = budget::at_share_end(policy, 0, false) == AtShareEnd::GiveUp;
+    let due = if gives_up {
+        share_end.min(send.deadline)
+    } else {
+        send.deadline
+    };
+    let born = send.core.client.started;
+    let due_ms = millis(due.saturating_duration_since(born));
+    let late = budget::noticed(policy, mode, due_ms).saturating_sub(due_ms);
+    let answer = due + Duration::from_millis(late);
+    let longer = budget::dial_time(policy, mode, share).saturating_sub(share);
+    let dial = answer.max(now + Duration::from_millis(share + longer));
+    Time {
+        share_end: (!gives_up).then_some(share_end),
+        dial: if longer > 0 { dial } else { answer },
+        answer,
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) stage: Stage,
+    pub(crate) code: Option<i32>,
+    pub(crate) result: Result<Accepted, Cause>,
+}
+
+impl Report {
+    fn failed(stage: Stage, cause: Cause) -> Self {
+        Self {
+            stage,
+            code: None,
+            result: Err(cause),
+        }
+    }
+}
+
+/// A broker's confirmation.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    status: SendStatus,
+    code: i32,
+    queue: i32,
+    offset: i64,
+    offset_message_id: String,
+    transaction_id: Option<String>,
+    region: Cow<'static, str>,
+    trace: bool,
+}
+
+impl Accepted {
+    fn read(status: SendStatus, reply: &Command) -> Result<Self, HeaderError> {
+        let header: SendMessageResponse<'_> = reply.header()?;
+        let region = header.region.filter(|region| !region.is_empty());
+        Ok(Self {
+            status,
+            code: reply.code,
+            queue: header.queue_id,
+            offset: header.queue_offset,
+            offset_message_id: header.msg_id.into_owned(),
+            transaction_id: header.transaction_id.map(Cow::into_owned),
+            region: region.map_or(Cow::Borrowed(DEFAULT_REGION), |region| {
+                region.into_owned().into()
+            }),
+            trace: header.trace_on.unwrap_or(true),
+        })
+    }
+
+    /// What the caller gets, and the response code. The broker is the one that was asked, the
+    /// queue is the one that answered.
+    pub(crate) fn sent(self, envelope: &Envelope, to: &QueueRef, attempts: u32) -> (Sent, i32) {
+        let sent = Sent {
+            message_id: Name::clone(&envelope.key),
+            offset_message_id: self.offset_message_id,
+            queue: MessageQueue {
+                topic: Name::clone(&envelope.topic),
+                broker: Name::clone(&to.broker),
+                queue: self.queue,
+            },
+            offset: self.offset,
+            status: self.status,
+            transaction_id: self.transaction_id,
+            region: self.region,
+            trace: self.trace,
+            attempts,
+        };
+        (sent, self.code)
+    }
+}
+
+/// The request of one attempt and its answer.
+pub(crate) struct Exchange {
+    pub(crate) core: Arc<ProducerCore>,
+    pub(crate) send: SendNumber,
+    pub(crate) number: u32,
+    pub(crate) envelope: Arc<Envelope>,
+    /// The queue and broker that the request names.
+    pub(crate) named: QueueRef,
+    pub(crate) address: Option<Name>,
+    pub(crate) time: Time,
+}
+
+impl Exchange {
+    pub(crate) async fn run(self) -> Report {
+        let Some(address) = &self.address else {
+            return Report::failed(Stage::Address, Cause::NoAddress);
+        };
+        match self.answer(address).await {
+            Ok(reply) => understand(&reply),
+            Err(error) => {
+                let stage = stage(&error);
+                Report::failed(stage, Cause::Call(Arc::new(error)))
+            }
+        }
+    }
+
+    async fn answer(&self, address: &Name) -> Result<Command, CallError> {
+        let request = envelope::request(&self.core.sender, &self.envelope, &self.named);
+        let client = &self.core.client;
+        let began = Instant::now();
+        let pending = client
+            .remoting
+            .request(address, &request, self.time.dial)
+            .await?;
+        client.emit(Event::Requested {
+            send: self.send,
+            number: self.number,
+            connection: pending.connection(),
+            opaque: pending.opaque(),
+        });
+        if self.time.dial <= self.time.answer {
+            return pending.await;
+        }
+        // The dial was allowed to take longer than the answer is.
+        match timeout_at(self.time.answer, pending).await {
+            Ok(reply) => reply,
+            Err(_) => Err(CallError::TimedOut {
+                to: Name::clone(address),
+                after: began.elapsed(),
+            }),
+        }
+    }
+}
+
+fn stage(error: &CallError) -> Stage {
+    match error.stage() {
+        CallStage::Dial => Stage::Dial,
+        CallStage::Write | CallStage::Stopped => Stage::Write,
+        CallStage::Lost => Stage::Lost,
+        CallStage::Silent => Stage::Silent,
+    }
+}
+
+/// What a broker's answer says.
+fn understand(reply: &Command) -> Report {
+    let code = reply.code;
+    let (stage, result) = match SendStatus::of(code) {
+        None => {
+            let remark = reply.remark.as_deref().unwrap_or_default().to_owned();
+            (Stage::Refused, Err(Cause::Refused { code, remark }))
+        }
+        Some(status) => match Accepted::read(status, reply) {
+            Err(error) => (Stage::Decode, Err(Cause::Decode(error))),
+            Ok(accepted) => (Stage::Accepted, Ok(accepted)),
+        },
+    };
+    Report {
+        stage,
+        code: Some(code),
+        result,
+    }
+}
+
+/// Gives a one-way request to a connection.
+pub(crate) async fn write(
+    send: &Send,
+    envelope: &Envelope,
+    to: &QueueRef,
+    address: Option<&Name>,
+) -> Result<(), (Stage, Cause)> {
+    let Some(address) = address else {
+        return Err((Stage::Address, Cause::NoAddress));
+    };
+    let core = &send.core;
+    let request = envelope::request(&core.sender, envelope, to);
+    let written = core
+        .client
+        .remoting
+        .oneway(address, &request, send.deadline);
+    written
+        .await
+        .map_err(|error| (stage(&error), Cause::Call(Arc::new(error))))
+}

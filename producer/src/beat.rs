@@ -1,0 +1,111 @@
+//! Heartbeats: brokers close what is silent for two minutes, and tell consumers and operators
+//! which producer groups live.
+//!
+//! Each master in a route hears of us every 30 s and as soon as a connection to it opens. Beats to
+//! different brokers are independent: one that hangs delays no other.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex;
+use rmq_remoting::body;
+use rmq_remoting::header::WithBody;
+use rmq_remoting::observe::Name;
+use rmq_remoting::request::{HeartBeat, HeartbeatData, ProducerData, UnregisterClient};
+use tokio::sync::Notify;
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at, timeout_at};
+
+use crate::client::ClientCore;
+use crate::event::Event;
+
+/// Connections that opened and were not yet looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Openings {
+    addresses: Mutex<Vec<Name>>,
+    told: Notify,
+}
+
+impl Openings {
+    pub(crate) fn note(&self, address: Name) {
+        self.addresses.lock().push(address);
+        self.told.notify_one();
+    }
+
+    fn take(&self) -> Vec<Name> {
+        std::mem::take(&mut self.addresses.lock())
+    }
+}
+
+/// Sends heartbeats for ever.
+pub(crate) async fn run(core: Arc<ClientCore>) {
+    let periods = core.policy.periods;
+    let first = core.started + Duration::from_millis(periods.first_beat);
+    let mut ticks = interval_at(first, Duration::from_millis(periods.beat));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut beats = FuturesUnordered::new();
+    loop {
+        let due: Vec<Name> = tokio::select! {
+            biased;
+            Some(()) = beats.next(), if !beats.is_empty() => continue,
+            () = core.openings.told.notified() => {
+                let masters = core.routes.addresses(true);
+                let opened = core.openings.take().into_iter();
+                opened.filter(|address| masters.contains(address)).collect()
+            }
+            _ = ticks.tick() => core.routes.addresses(true).into_iter().collect(),
+        };
+        if let Some(body) = heartbeat(&core) {
+            for address in due {
+                beats.push(beat(&core, address, body.clone()));
+            }
+        }
+    }
+}
+
+/// The body of a heartbeat; nothing if no producer runs.
+fn heartbeat(core: &ClientCore) -> Option<Bytes> {
+    let groups = core.groups.lock();
+    let producer = |group: &Name| ProducerData {
+        group_name: Name::clone(group),
+    };
+    let data = HeartbeatData {
+        client_id: Name::clone(&core.id),
+        producer_data_set: groups.iter().map(producer).collect(),
+        ..HeartbeatData::default()
+    };
+    (!groups.is_empty()).then(|| body::to_json(&data))
+}
+
+fn beat(core: &ClientCore, broker: Name, body: Bytes) -> impl Future<Output = ()> + Send + '_ {
+    let deadline = Instant::now() + Duration::from_millis(core.policy.periods.beat_timeout);
+    async move {
+        let request = WithBody {
+            header: HeartBeat,
+            body: &body,
+        };
+        let reply = core.remoting.call(&broker, &request, deadline).await;
+        let code = reply.ok().map(|reply| reply.code);
+        core.emit(Event::Beat { broker, code });
+    }
+}
+
+/// Tells every broker in a route, masters and slaves, that a producer group is gone. Ends at the
+/// deadline whoever has not answered.
+pub(crate) async fn farewell(core: &ClientCore, group: &Name, deadline: Instant) {
+    let goodbye = |address: Name| async move {
+        let request = UnregisterClient {
+            producer_group: Some(group),
+            consumer_group: None,
+            client_id: &core.id,
+        };
+        // A broker that does not answer forgets the client by itself.
+        let _ = core.remoting.call(&address, &request, deadline).await;
+    };
+    let addresses = core.routes.addresses(false).into_iter();
+    let mut goodbyes: FuturesUnordered<_> = addresses.map(goodbye).collect();
+    let all = async { while goodbyes.next().await.is_some() {} };
+    let _ = timeout_at(deadline, all).await;
+}

@@ -1,0 +1,338 @@
+//! What producers of one program share: connections, routes, heartbeats and the counters that must
+//! not repeat.
+//!
+//! There is no registry behind the scenes: a program that wants two producers to share a client
+//! makes one and gives clones of it to both. Its background work starts with the first producer
+//! and ends with the last handle.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex;
+use rmq_remoting::client::{ClientSettings, RemotingClient};
+use rmq_remoting::command::{HeaderForm, Language};
+use rmq_remoting::event::Event as TransportEvent;
+use rmq_remoting::frame::Speaker;
+use rmq_remoting::host::tokio::TokioHost;
+use rmq_remoting::host::{BoxFuture, SharedHost, Task, TaskEnd};
+use rmq_remoting::observe::{Name, Observer};
+use rmq_remoting::service::Unsupported;
+use rmq_remoting::unique_id::UniqueIds;
+use tokio::time::{Duration, Instant};
+
+use crate::beat::{self, Openings};
+use crate::decide::name_server;
+use crate::error::StartError;
+use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
+use crate::lookup::NameServerList;
+use crate::observe::Tracing;
+use crate::policy::Policy;
+use crate::routes::{self, Routes};
+use crate::tasks::TaskSet;
+
+/// RocketMQ 5.3.3. Servers answer with plain JSON to versions from 4.9.4 on.
+const VERSION: i32 = 479;
+
+/// How long a background task rests before it is started again after a panic.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// A client of a RocketMQ cluster. Cloning it shares it.
+#[derive(Clone)]
+pub struct Client {
+    handle: Arc<Handle>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("id", &self.handle.core.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Owns the background work; the tasks know the core, never this.
+struct Handle {
+    core: Arc<ClientCore>,
+    background: Mutex<Option<Task>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.core.lookups.close();
+    }
+}
+
+/// What the client's tasks and producers work with.
+pub(crate) struct ClientCore {
+    pub(crate) host: SharedHost,
+    pub(crate) policy: Policy,
+    pub(crate) remoting: RemotingClient,
+    pub(crate) name_servers: NameServerList,
+    pub(crate) routes: Routes,
+    pub(crate) lookups: Arc<TaskSet>,
+    pub(crate) openings: Arc<Openings>,
+    /// The client's id, as brokers know it.
+    pub(crate) id: Name,
+    /// The groups of the running producers.
+    pub(crate) groups: Mutex<BTreeSet<Name>>,
+    pub(crate) started: Instant,
+    observer: Arc<dyn Observer<Event>>,
+    ids: UniqueIds,
+    messages: AtomicU16,
+    sends: AtomicU64,
+    lookup_numbers: AtomicU64,
+    snapshots: AtomicU64,
+}
+
+impl ClientCore {
+    pub(crate) fn emit(&self, event: Event) {
+        self.observer.on(event);
+    }
+
+    pub(crate) fn next_lookup(&self) -> LookupNumber {
+        self.lookup_numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn next_snapshot(&self) -> SnapshotNumber {
+        self.snapshots.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn next_send(&self) -> SendNumber {
+        self.sends.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A unique key for a message built at this time.
+    pub(crate) fn next_key(&self, unix_millis: i64) -> Name {
+        let counter = self.messages.fetch_add(1, Ordering::Relaxed);
+        self.ids.make(unix_millis, counter).into()
+    }
+}
+
+/// The transport's events are the producer's too; heartbeats want to know of new connections.
+#[derive(Debug)]
+struct Tap {
+    observer: Arc<dyn Observer<Event>>,
+    openings: Arc<Openings>,
+}
+
+impl Observer<TransportEvent> for Tap {
+    fn on(&self, event: TransportEvent) {
+        if let TransportEvent::Opened { to, .. } = &event {
+            self.openings.note(Name::clone(to));
+        }
+        self.observer.on(Event::Transport(event));
+    }
+}
+
+impl Client {
+    /// Starts the description of a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// The name servers it asks.
+    #[must_use]
+    pub fn name_servers(&self) -> &[Name] {
+        self.handle.core.name_servers.servers()
+    }
+
+    /// The policy of its routes and heartbeats, and of producers that set none.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.handle.core.policy
+    }
+
+    pub(crate) fn core(&self) -> &Arc<ClientCore> {
+        &self.handle.core
+    }
+
+    /// Starts the background work, unless it runs.
+    pub(crate) fn start(&self) {
+        let mut background = self.handle.background.lock();
+        if background.is_none() {
+            let core = &self.handle.core;
+            core.emit(Event::NameServers {
+                servers: Arc::clone(core.name_servers.servers()),
+            });
+            let work = supervise(Arc::clone(core));
+            *background = Some(core.host.spawn("client", Box::pin(work)));
+        }
+    }
+
+    /// Ends the background work and closes the connections. Sends through it fail from now on.
+    pub async fn stop(&self) {
+        let background = self.handle.background.lock().take();
+        drop(background);
+        self.handle.core.lookups.close();
+        self.handle.core.remoting.stop().await;
+    }
+}
+
+type Work = fn(Arc<ClientCore>) -> BoxFuture<'static, ()>;
+
+/// The background tasks, each restarted if it panics.
+const WORK: [(&str, Work); 2] = [
+    ("route-poll", |core| Box::pin(routes::poll(core))),
+    ("heartbeat", |core| Box::pin(beat::run(core))),
+];
+
+async fn supervise(core: Arc<ClientCore>) {
+    let mut running = FuturesUnordered::new();
+    for (name, work) in WORK {
+        running.push(watch(&core, name, work));
+    }
+    while running.next().await.is_some() {}
+}
+
+async fn watch(core: &Arc<ClientCore>, name: &'static str, work: Work) {
+    while let TaskEnd::Panicked(_) = core.host.spawn(name, work(Arc::clone(core))).await {
+        core.emit(Event::TaskPanicked {
+            task: name.to_owned(),
+        });
+        tokio::time::sleep(AFTER_PANIC).await;
+    }
+}
+
+/// Describes a client.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct ClientBuilder {
+    host: Option<SharedHost>,
+    name_servers: String,
+    observer: Option<Arc<dyn Observer<Event>>>,
+    policy: Option<Policy>,
+    instance: String,
+    first_name_server: Option<usize>,
+    first_opaque: i32,
+    first_message: u16,
+}
+
+impl ClientBuilder {
+    /// The machine it runs on; the real one unless set.
+    pub fn host(mut self, host: SharedHost) -> Self {
+        self.host = Some(host);
+        self
+    }
+
+    /// The name servers, as `host:port` separated by `;`.
+    pub fn name_servers(mut self, servers: impl Into<String>) -> Self {
+        self.name_servers = servers.into();
+        self
+    }
+
+    /// Who gets the events; `tracing` unless set.
+    pub fn observer(mut self, observer: Arc<dyn Observer<Event>>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// What it does when; [`Policy::strict`] unless set.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Tells two clients of one process apart, in their ids and in those of their messages. A
+    /// program that makes two clients by hand gives them different ones.
+    pub fn instance(mut self, instance: impl Into<String>) -> Self {
+        self.instance = instance.into();
+        self
+    }
+
+    /// Asks this name server of the list first, instead of a drawn one.
+    pub fn first_name_server(mut self, index: usize) -> Self {
+        self.first_name_server = Some(index);
+        self
+    }
+
+    /// The id of the first request. Tests start near the edge.
+    pub fn first_opaque(mut self, opaque: i32) -> Self {
+        self.first_opaque = opaque;
+        self
+    }
+
+    /// The counter in the first message's unique key. Tests start near the edge.
+    pub fn first_message(mut self, counter: u16) -> Self {
+        self.first_message = counter;
+        self
+    }
+
+    /// Makes the client. Nothing is contacted before a producer starts and sends.
+    ///
+    /// # Errors
+    /// The list of name servers is empty or malformed, or the policy makes no sense.
+    pub fn build(self) -> Result<Client, StartError> {
+        let policy = self.policy.unwrap_or_default();
+        policy
+            .check()
+            .map_err(|error| StartError::Policy(error.to_string()))?;
+        let listed = name_server::list(&self.name_servers).map_err(StartError::NameServer)?;
+        let servers: Arc<[Name]> = listed.into_iter().map(Name::from).collect();
+        if servers.is_empty() {
+            return Err(StartError::NoNameServer);
+        }
+        let host = self.host.unwrap_or_else(|| Arc::new(TokioHost::new()));
+        let observer = self.observer.unwrap_or_else(|| Arc::new(Tracing));
+        let openings = Arc::new(Openings::default());
+        let speaker = Speaker {
+            form: HeaderForm::Json,
+            language: Language::Rust,
+            version: VERSION,
+        };
+        let mut settings = ClientSettings::new(speaker);
+        settings.dial_timeout = Duration::from_millis(policy.dial_timeout);
+        settings.idle = Duration::from_millis(policy.periods.idle);
+        settings.first_opaque = self.first_opaque;
+        let tap = Tap {
+            observer: Arc::clone(&observer),
+            openings: Arc::clone(&openings),
+        };
+        let remoting = RemotingClient::new(
+            Arc::clone(&host),
+            settings,
+            Arc::new(tap),
+            Arc::new(Unsupported),
+        );
+        let position = identity_hash(&self.instance);
+        let first = self.first_name_server.unwrap_or_else(|| {
+            name_server::first(host.draw("client.name-server", position), servers.len())
+        });
+        let identity = host.identity();
+        let constant = host.draw("client.constant", position) as u32;
+        let core = ClientCore {
+            id: format!("{}@{}#{constant:08x}", identity.address, identity.process).into(),
+            ids: UniqueIds::new(identity.address, identity.process, constant),
+            name_servers: NameServerList::new(servers, first),
+            remoting,
+            policy,
+            routes: Routes::default(),
+            lookups: Arc::default(),
+            openings,
+            groups: Mutex::default(),
+            started: Instant::now(),
+            observer,
+            messages: AtomicU16::new(self.first_message),
+            sends: AtomicU64::new(0),
+            lookup_numbers: AtomicU64::new(0),
+            snapshots: AtomicU64::new(0),
+            host,
+        };
+        Ok(Client {
+            handle: Arc::new(Handle {
+                core: Arc::new(core),
+                background: Mutex::default(),
+            }),
+        })
+    }
+}
+
+/// A number that stands for a name in draws (FNV-1a).
+pub(crate) fn identity_hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

@@ -1,0 +1,319 @@
+//! What of a message travels, and which message is refused.
+//!
+//! A message is built once for all attempts of its send: body, compression, properties, unique key
+//! and time. A retry changes nothing but the target.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression as Level;
+use flate2::write::ZlibEncoder;
+use rmq_remoting::header::WithBody;
+use rmq_remoting::message::{COMPRESSED, Compression};
+use rmq_remoting::observe::Name;
+use rmq_remoting::properties;
+use rmq_remoting::request::{SendMessage, SendMessageV2};
+
+use crate::error::InvalidMessage;
+use crate::event::{Mode, QueueRef};
+use crate::message::Message;
+use crate::policy::{Policy, Retarget};
+
+/// The longest topic, in UTF-16 units as Java counts them.
+const TOPIC_MAX: usize = 127;
+
+/// The longest group.
+const GROUP_MAX: usize = 120;
+
+/// Topics that belong to brokers.
+const FORBIDDEN: [&str; 6] = [
+    "SCHEDULE_TOPIC_XXXX",
+    "RMQ_SYS_TRANS_HALF_TOPIC",
+    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
+    "TRANS_CHECK_MAX_TIME_TOPIC",
+    "SELF_TEST_TOPIC",
+    "OFFSET_MOVED_EVENT",
+];
+
+/// The level of compression that the Java client uses.
+const LEVEL: u32 = 5;
+
+/// A message as all its attempts send it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// The topic.
+    pub topic: Name,
+    /// The unique key.
+    pub key: Name,
+    /// What travels as the body, compressed if `sys_flag` says so.
+    pub body: Bytes,
+    /// Bits: see [`rmq_remoting::message`].
+    pub sys_flag: i32,
+    /// The application's flag.
+    pub flag: i32,
+    /// The properties as they travel.
+    pub properties: String,
+    /// When it was built.
+    pub born_ms: i64,
+}
+
+/// What all messages of one producer say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// The group.
+    pub group: Name,
+    /// The topic that a new topic is made after.
+    pub default_topic: Name,
+    /// How many queues a new topic gets at most.
+    pub default_queues: i32,
+}
+
+/// Whether a message may be sent. Codes, texts and their order are the Java client's.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn validate(policy: &Policy, message: &Message) -> Result<(), InvalidMessage> {
+    let topic = &**message.topic();
+    let max = policy.max_body;
+    let (code, text) = if topic.trim().is_empty() {
+        (-1, "The specified topic is blank".to_owned())
+    } else if topic.encode_utf16().count() > TOPIC_MAX {
+        let text = format!("The specified topic is longer than topic max length {TOPIC_MAX}.");
+        (-1, text)
+    } else if !topic.chars().all(is_legal) {
+        let text = format!(
+            "The specified topic[{topic}] contains illegal characters, allowing only {ALLOWED}"
+        );
+        (-1, text)
+    } else if FORBIDDEN.contains(&topic) {
+        (
+            -1,
+            format!("Sending message to topic[{topic}] is forbidden."),
+        )
+    } else if message.body().is_empty() {
+        (13, "the message body length is zero".to_owned())
+    } else if u32::try_from(message.body().len()).is_ok_and(|length| length <= max) {
+        return Ok(());
+    } else {
+        (
+            13,
+            format!("the message body size over max value, MAX: {max}"),
+        )
+    };
+    Err(InvalidMessage { code, text })
+}
+
+/// Whether a name may be a producer group. The texts are the Java client's.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn validate_group(group: &str) -> Result<(), String> {
+    if group.trim().is_empty() {
+        Err("the specified group is blank".to_owned())
+    } else if group.encode_utf16().count() > GROUP_MAX {
+        Err(format!(
+            "the specified group[{group}] is longer than group max length: {GROUP_MAX}."
+        ))
+    } else if !group.chars().all(is_legal) {
+        Err(format!(
+            "the specified group[{group}] contains illegal characters, allowing only {ALLOWED}"
+        ))
+    } else if group == "DEFAULT_PRODUCER" {
+        Err("producerGroup can not equal DEFAULT_PRODUCER, please specify another one.".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+const ALLOWED: &str = "^[%|a-zA-Z0-9_-]+$";
+
+fn is_legal(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '%' | '|' | '_' | '-')
+}
+
+/// Whether a body of this length is compressed.
+#[must_use]
+pub fn compresses(policy: &Policy, length: usize) -> bool {
+    let least = usize::try_from(policy.compress_over).unwrap_or(usize::MAX);
+    least > 0 && length >= least
+}
+
+/// Builds what all attempts of a send carry.
+#[must_use]
+pub fn build(policy: &Policy, message: &Message, key: Name, born_ms: i64) -> Envelope {
+    let mut text = String::with_capacity(64);
+    message.for_each_property(|name, value| properties::append(&mut text, name, value));
+    properties::append(&mut text, properties::name::UNIQ_KEY, &key);
+    let compressed = compresses(policy, message.body().len())
+        .then(|| compress(message.body()))
+        .flatten();
+    let sys_flag = match compressed {
+        Some(_) => COMPRESSED | Compression::Zlib.bits(),
+        None => 0,
+    };
+    Envelope {
+        topic: Name::clone(message.topic()),
+        key,
+        body: compressed.unwrap_or_else(|| message.body().clone()),
+        sys_flag,
+        flag: message.flag_value(),
+        properties: text,
+        born_ms,
+    }
+}
+
+/// The body as a zlib stream; nothing if that fails, then the plain body is sent.
+fn compress(body: &[u8]) -> Option<Bytes> {
+    let mut encoder = ZlibEncoder::new(Vec::with_capacity(body.len() / 2), Level::new(LEVEL));
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok().map(Bytes::from)
+}
+
+/// The queue and broker name that an attempt's request names, of the first attempt's target and
+/// its own.
+#[must_use]
+pub fn target<'a>(
+    policy: &Policy,
+    mode: Mode,
+    first: &'a QueueRef,
+    own: &'a QueueRef,
+) -> &'a QueueRef {
+    match policy.retarget {
+        Retarget::AsyncAddressOnly if mode == Mode::Async => first,
+        Retarget::AsyncAddressOnly | Retarget::QueueAndBroker => own,
+    }
+}
+
+/// The request that carries an envelope to a queue.
+#[must_use]
+pub fn request<'a>(
+    sender: &'a Sender,
+    envelope: &'a Envelope,
+    to: &'a QueueRef,
+) -> WithBody<'a, SendMessageV2<'a>> {
+    let header = SendMessageV2(SendMessage {
+        producer_group: Some(&sender.group),
+        topic: &envelope.topic,
+        default_topic: Some(&sender.default_topic),
+        default_topic_queue_nums: Some(sender.default_queues),
+        queue_id: to.queue,
+        sys_flag: envelope.sys_flag,
+        born_timestamp: envelope.born_ms,
+        flag: envelope.flag,
+        properties: Some(&envelope.properties),
+        reconsume_times: Some(0),
+        unit_mode: false,
+        max_reconsume_times: None,
+        batch: false,
+        broker_name: Some(&to.broker),
+    });
+    WithBody {
+        header,
+        body: &envelope.body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn refused(message: &Message) -> (i32, String) {
+        let invalid = validate(&Policy::strict(), message).unwrap_err();
+        (invalid.code, invalid.text)
+    }
+
+    fn built(message: &Message) -> Envelope {
+        build(&Policy::strict(), message, "KEY".into(), 7)
+    }
+
+    #[test]
+    fn a_body_of_exactly_the_limit_passes() {
+        let max = Policy::strict().max_body as usize;
+        assert!(validate(&Policy::strict(), &Message::new("t", vec![1; max])).is_ok());
+        let (code, text) = refused(&Message::new("t", vec![1; max + 1]));
+        assert_eq!(code, 13);
+        assert_eq!(text, "the message body size over max value, MAX: 4194304");
+    }
+
+    #[test]
+    fn a_topic_of_127_characters_passes_and_one_of_128_does_not() {
+        assert!(validate(&Policy::strict(), &Message::new("t".repeat(127), "b")).is_ok());
+        let (code, text) = refused(&Message::new("t".repeat(128), "b"));
+        assert_eq!(code, -1);
+        assert_eq!(
+            text,
+            "The specified topic is longer than topic max length 127."
+        );
+    }
+
+    #[test]
+    fn bad_topics_are_refused_before_a_bad_body() {
+        assert_eq!(
+            refused(&Message::new(" ", "")).1,
+            "The specified topic is blank"
+        );
+        let text = "The specified topic[a.b] contains illegal characters, allowing only \
+                    ^[%|a-zA-Z0-9_-]+$";
+        assert_eq!(refused(&Message::new("a.b", "")).1, text);
+        let text = "Sending message to topic[SCHEDULE_TOPIC_XXXX] is forbidden.";
+        assert_eq!(refused(&Message::new("SCHEDULE_TOPIC_XXXX", "b")).1, text);
+        let (code, text) = refused(&Message::new("TBW102", ""));
+        assert_eq!((code, &*text), (13, "the message body length is zero"));
+    }
+
+    #[test]
+    fn a_group_of_120_characters_is_the_longest() {
+        assert_eq!(validate_group(&"g".repeat(120)), Ok(()));
+        assert!(
+            validate_group(&"g".repeat(121))
+                .unwrap_err()
+                .ends_with("max length: 120.")
+        );
+        let text = validate_group("a b").unwrap_err();
+        assert!(text.starts_with("the specified group[a b] contains illegal characters"));
+        assert!(
+            validate_group("DEFAULT_PRODUCER")
+                .unwrap_err()
+                .contains("please specify")
+        );
+        assert_eq!(
+            validate_group("").unwrap_err(),
+            "the specified group is blank"
+        );
+    }
+
+    #[test]
+    fn a_body_of_4096_bytes_is_compressed_and_one_of_4095_is_not() {
+        let plain = built(&Message::new("t", vec![7; 4095]));
+        assert_eq!((plain.sys_flag, plain.body.len()), (0, 4095));
+        let message = Message::new("t", vec![7; 4096]);
+        let packed = built(&message);
+        assert_eq!(packed.sys_flag, 769);
+        let mut unpacked = Vec::new();
+        let mut reader = flate2::read::ZlibDecoder::new(&*packed.body);
+        reader.read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, *message.body());
+    }
+
+    #[test]
+    fn the_properties_end_with_the_unique_key() {
+        let envelope = built(&Message::new("t", "b").tag("A").key("K"));
+        let expected = "KEYS\u{1}K\u{2}TAGS\u{1}A\u{2}WAIT\u{1}true\u{2}UNIQ_KEY\u{1}KEY\u{2}";
+        assert_eq!(envelope.properties, expected);
+    }
+
+    #[test]
+    fn only_javas_async_retry_keeps_the_first_queue_in_its_request() {
+        let queue = |broker: &str, queue| QueueRef {
+            broker: broker.into(),
+            queue,
+        };
+        let (first, own) = (queue("a", 3), queue("b", 0));
+        let java = Policy::java_5_3();
+        assert_eq!(target(&java, Mode::Async, &first, &own), &first);
+        assert_eq!(target(&java, Mode::Sync, &first, &own), &own);
+        assert_eq!(target(&Policy::strict(), Mode::Async, &first, &own), &own);
+    }
+}

@@ -1,0 +1,17 @@
+//! The producer's decisions: values in, value out.
+//!
+//! Nothing here waits, draws or talks to anybody, and time is a number that comes in. So each
+//! decision can be read, tested and changed alone, and what the producer does is a consequence of
+//! these functions and of the order in which the network answers. All times are whole
+//! milliseconds ([`Millis`]), the grain of the clock that the laboratory simulates.
+
+pub mod budget;
+pub mod envelope;
+pub mod health;
+pub mod name_server;
+pub mod retry;
+pub mod route;
+pub mod select;
+
+/// A time or a duration in whole milliseconds.
+pub type Millis = u64;

@@ -1,0 +1,125 @@
+//! Which name servers a lookup asks, in which order, and how its time is divided.
+//!
+//! Name servers know nothing of each other: one may lack a topic, another may hang. A lookup has
+//! one absolute deadline, divided so that the last server of the list is reached.
+
+use crate::policy::{NameServers, Policy};
+
+use super::Millis;
+
+/// How many name servers of a list of `count` one lookup asks.
+#[must_use]
+pub fn pass(policy: &Policy, count: usize) -> usize {
+    match policy.name_servers {
+        NameServers::WholeList => count,
+        NameServers::OneAttempt => count.min(1),
+    }
+}
+
+/// How long a lookup may take for a caller that has `left`; a poll has all the time there is.
+#[must_use]
+pub fn lookup_time(policy: &Policy, left: Option<Millis>) -> Millis {
+    let most = policy.name_server_timeout;
+    left.map_or(most, |left| left.min(most)).max(1)
+}
+
+/// How long the next server of a pass may take: an equal part of what is left.
+#[must_use]
+pub fn slice(left: Millis, servers_left: usize) -> Millis {
+    let servers = Millis::try_from(servers_left.max(1)).unwrap_or(Millis::MAX);
+    (left / servers).max(1)
+}
+
+/// The server that a drawn number makes the first choice, so that clients spread over the list.
+#[must_use]
+pub fn first(drawn: u64, count: usize) -> usize {
+    let count = u64::try_from(count.max(1)).unwrap_or(1);
+    usize::try_from(drawn % count).unwrap_or(0)
+}
+
+/// The server asked after `now`.
+#[must_use]
+pub fn next(now: usize, count: usize) -> usize {
+    now.wrapping_add(1) % count.max(1)
+}
+
+/// Reads a list as users write it: `host:port` separated by `;` or `,`, blanks ignored.
+///
+/// # Errors
+/// The first entry that is no `host:port`.
+pub fn list(text: &str) -> Result<Vec<&str>, String> {
+    let entries = text.split([';', ',']).map(str::trim);
+    let mut servers: Vec<&str> = Vec::new();
+    for entry in entries.filter(|entry| !entry.is_empty()) {
+        let port = entry.rsplit_once(':').map(|(host, port)| {
+            let named = !host.is_empty() && !host.contains(char::is_whitespace);
+            named && port.parse::<u16>().is_ok_and(|port| port > 0)
+        });
+        if port != Some(true) {
+            return Err(entry.to_owned());
+        }
+        if !servers.contains(&entry) {
+            servers.push(entry);
+        }
+    }
+    Ok(servers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_first_server_leaves_time_for_the_last_of_three() {
+        let mut left = 3000;
+        for servers_left in (1..=3).rev() {
+            let time = slice(left, servers_left);
+            assert_eq!(time, 1000);
+            left -= time;
+        }
+    }
+
+    #[test]
+    fn what_a_quick_refusal_saved_goes_to_the_others() {
+        assert_eq!(slice(2999, 2), 1499);
+    }
+
+    #[test]
+    fn a_lookup_never_takes_longer_than_its_caller_has() {
+        let strict = Policy::strict();
+        assert_eq!(lookup_time(&strict, Some(500)), 500);
+        assert_eq!(lookup_time(&strict, Some(9000)), 3000);
+        assert_eq!(lookup_time(&strict, None), 3000);
+        assert_eq!(lookup_time(&strict, Some(0)), 1);
+    }
+
+    #[test]
+    fn java_asks_one_server_and_strict_the_whole_list() {
+        assert_eq!(pass(&Policy::strict(), 3), 3);
+        assert_eq!(pass(&Policy::java_5_3(), 3), 1);
+        assert_eq!(pass(&Policy::java_5_3(), 0), 0);
+    }
+
+    #[test]
+    fn the_walk_over_the_list_goes_around_and_survives_a_shorter_list() {
+        assert_eq!(next(2, 3), 0);
+        assert_eq!(next(7, 2), 0);
+        assert_eq!(next(usize::MAX, 0), 0);
+        assert_eq!(first(u64::MAX, 0), 0);
+        assert_eq!(first(7, 3), 1);
+    }
+
+    #[test]
+    fn a_list_is_split_trimmed_and_freed_of_doubles() {
+        let servers = list(" a:9876; b:9876 ,a:9876;").unwrap();
+        assert_eq!(servers, ["a:9876", "b:9876"]);
+        assert_eq!(list("").unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn an_entry_without_a_port_is_named() {
+        assert_eq!(list("a:9876;b"), Err("b".to_owned()));
+        assert_eq!(list("a:port"), Err("a:port".to_owned()));
+        assert_eq!(list(":9876"), Err(":9876".to_owned()));
+    }
+}

@@ -1,0 +1,267 @@
+//! Whether a send goes on after an attempt ended.
+//!
+//! One table for every mode: (stage, response code) decides, and the modes differ only in numbers
+//! and lists that the [`Policy`] holds.
+
+use crate::event::{Mode, Stage};
+use crate::policy::{Drain, OnTimeout, Policy};
+
+use super::Millis;
+
+/// The response code by which a broker announces its shutdown.
+pub const GO_AWAY: i32 = 1500;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// At which stage.
+    pub stage: Stage,
+    /// The response code, where a broker answered.
+    pub code: Option<i32>,
+}
+
+/// Where the send stands when an attempt ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Attempts not started.
+    pub attempts_left: u32,
+    /// Time until the send's deadline.
+    pub left: Millis,
+    /// Whether the attempt that ended is the one started last.
+    pub newest: bool,
+    /// Attempts still open beside it.
+    pub open: usize,
+}
+
+/// What the send does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The message is stored: the send is done.
+    Succeed,
+    /// The message is stored but not safe: keep this result and try for a better one.
+    KeepAndRetry,
+    /// Start the next attempt.
+    Retry,
+    /// Wait for the attempts that are still open.
+    Wait,
+    /// The send has failed.
+    Fail,
+}
+
+/// Decides what a send does after one of its attempts ended.
+#[must_use]
+pub fn after(policy: &Policy, mode: Mode, ended: Ended, standing: Standing) -> Next {
+    let can_start = standing.attempts_left > 0 && standing.left >= super::budget::LEAST;
+    if ended.stage == Stage::Accepted {
+        let unsafe_yet = ended.code.is_some_and(|code| code != 0);
+        return if policy.retry_not_safe && unsafe_yet && can_start {
+            Next::KeepAndRetry
+        } else {
+            Next::Succeed
+        };
+    }
+    if !retryable(policy, mode, ended) {
+        return Next::Fail;
+    }
+    // A successor of an overtaken attempt runs already: its end starts none.
+    if standing.newest && can_start {
+        Next::Retry
+    } else if standing.open > 0 {
+        Next::Wait
+    } else {
+        Next::Fail
+    }
+}
+
+/// Whether an attempt that ended so may be followed by another one.
+#[must_use]
+pub fn retryable(policy: &Policy, mode: Mode, ended: Ended) -> bool {
+    let table = &policy.retry;
+    match (ended.stage, ended.code) {
+        (Stage::Refused, Some(GO_AWAY)) if drained(policy) => true,
+        (Stage::Refused, Some(code)) => match mode {
+            Mode::Sync => table.sync_codes.contains(&code),
+            Mode::Async => table.async_codes.contains(&code),
+            Mode::Oneway => false,
+        },
+        (stage, _) => table.stages.contains(&stage),
+    }
+}
+
+/// Whether the announcement of a shutdown is retried whatever the table of codes says.
+#[must_use]
+pub fn drained(policy: &Policy) -> bool {
+    match policy.drain {
+        Drain::Retry => true,
+        Drain::ByCode => false,
+    }
+}
+
+/// Whether the connection of an unanswered attempt is closed.
+///
+/// `had` is the time the attempt had once it was connected.
+#[must_use]
+pub fn closes_connection(policy: &Policy, mode: Mode, had: Millis, timeout: Millis) -> bool {
+    match policy.on_timeout {
+        OnTimeout::Keep => false,
+        OnTimeout::Close => mode == Mode::Sync && (had > 100 || had > timeout / 4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEWEST: Standing = Standing {
+        attempts_left: 2,
+        left: 1000,
+        newest: true,
+        open: 0,
+    };
+
+    fn refused(code: i32) -> Ended {
+        Ended {
+            stage: Stage::Refused,
+            code: Some(code),
+        }
+    }
+
+    fn at(stage: Stage) -> Ended {
+        Ended { stage, code: None }
+    }
+
+    #[test]
+    fn a_busy_broker_is_left_in_both_modes() {
+        let strict = Policy::strict();
+        for mode in [Mode::Sync, Mode::Async] {
+            assert_eq!(after(&strict, mode, refused(2), NEWEST), Next::Retry);
+        }
+    }
+
+    #[test]
+    fn javas_async_send_ends_at_any_refusal() {
+        let java = Policy::java_5_3();
+        assert_eq!(after(&java, Mode::Async, refused(2), NEWEST), Next::Fail);
+        assert_eq!(after(&java, Mode::Sync, refused(2), NEWEST), Next::Retry);
+    }
+
+    #[test]
+    fn a_code_outside_the_table_ends_the_send_even_with_attempts_open() {
+        let strict = Policy::strict();
+        let standing = Standing { open: 2, ..NEWEST };
+        for code in [3, 13, 26, 29, 215, 604, -1, i32::MIN, i32::MAX] {
+            assert_eq!(
+                after(&strict, Mode::Sync, refused(code), standing),
+                Next::Fail
+            );
+        }
+    }
+
+    #[test]
+    fn every_stage_before_an_answer_is_retried_and_an_unreadable_answer_is_not() {
+        let strict = Policy::strict();
+        let before = [
+            Stage::Address,
+            Stage::Dial,
+            Stage::Write,
+            Stage::Lost,
+            Stage::Silent,
+        ];
+        for stage in before {
+            assert_eq!(after(&strict, Mode::Sync, at(stage), NEWEST), Next::Retry);
+        }
+        assert_eq!(
+            after(&strict, Mode::Sync, at(Stage::Decode), NEWEST),
+            Next::Fail
+        );
+    }
+
+    #[test]
+    fn the_last_attempts_failure_waits_for_those_still_open() {
+        let strict = Policy::strict();
+        let none_left = Standing {
+            attempts_left: 0,
+            ..NEWEST
+        };
+        let one_open = Standing {
+            open: 1,
+            ..none_left
+        };
+        let lost = at(Stage::Lost);
+        assert_eq!(after(&strict, Mode::Sync, lost, none_left), Next::Fail);
+        assert_eq!(after(&strict, Mode::Sync, lost, one_open), Next::Wait);
+    }
+
+    #[test]
+    fn an_overtaken_attempts_failure_starts_no_second_successor() {
+        let strict = Policy::strict();
+        let overtaken = Standing {
+            newest: false,
+            open: 1,
+            ..NEWEST
+        };
+        assert_eq!(
+            after(&strict, Mode::Sync, at(Stage::Lost), overtaken),
+            Next::Wait
+        );
+    }
+
+    #[test]
+    fn no_attempt_starts_with_nothing_left() {
+        let strict = Policy::strict();
+        let late = Standing { left: 0, ..NEWEST };
+        assert_eq!(
+            after(&strict, Mode::Sync, at(Stage::Lost), late),
+            Next::Fail
+        );
+    }
+
+    #[test]
+    fn a_stored_message_is_a_success_unless_the_policy_wants_it_safe() {
+        let mut policy = Policy::strict();
+        let not_flushed = Ended {
+            stage: Stage::Accepted,
+            code: Some(10),
+        };
+        assert_eq!(
+            after(&policy, Mode::Sync, not_flushed, NEWEST),
+            Next::Succeed
+        );
+        policy.retry_not_safe = true;
+        assert_eq!(
+            after(&policy, Mode::Sync, not_flushed, NEWEST),
+            Next::KeepAndRetry
+        );
+        let none_left = Standing {
+            attempts_left: 0,
+            ..NEWEST
+        };
+        assert_eq!(
+            after(&policy, Mode::Sync, not_flushed, none_left),
+            Next::Succeed
+        );
+    }
+
+    #[test]
+    fn a_drain_notice_is_retried_though_javas_async_table_is_empty() {
+        let mut policy = Policy::java_5_3();
+        assert!(!retryable(&policy, Mode::Async, refused(GO_AWAY)));
+        policy.drain = Drain::Retry;
+        assert!(retryable(&policy, Mode::Async, refused(GO_AWAY)));
+    }
+
+    #[test]
+    fn java_closes_the_connection_of_a_silent_sync_attempt_with_time_enough() {
+        let java = Policy::java_5_3();
+        assert!(closes_connection(&java, Mode::Sync, 101, 3000));
+        assert!(!closes_connection(&java, Mode::Sync, 100, 3000));
+        assert!(closes_connection(&java, Mode::Sync, 60, 200));
+        assert!(!closes_connection(&java, Mode::Async, 3000, 3000));
+        assert!(!closes_connection(
+            &Policy::strict(),
+            Mode::Sync,
+            3000,
+            3000
+        ));
+    }
+}

@@ -1,0 +1,291 @@
+//! Why a send failed, for a person and for a program.
+//!
+//! A failed send is a small story: which brokers were tried, how each attempt ended and how long
+//! it took. [`SendError`] tells it in one line and keeps each [`Attempt`] with its cause.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmq_remoting::client::CallError;
+use rmq_remoting::code::response_name;
+use rmq_remoting::header::HeaderError;
+use rmq_remoting::observe::Name;
+
+use crate::event::{Failure, QueueRef, Stage};
+use crate::lookup::LookupError;
+
+/// What ended an attempt.
+#[derive(Debug, Clone)]
+pub enum Cause {
+    /// The connection or the request failed.
+    Call(Arc<CallError>),
+    /// The broker answered with an error code and a remark.
+    Refused {
+        /// The response code.
+        code: i32,
+        /// The broker's words.
+        remark: String,
+    },
+    /// The broker's answer cannot be understood.
+    Decode(HeaderError),
+    /// No route names an address for the broker's master.
+    NoAddress,
+    /// The time of the attempt, or of the send, passed without an answer.
+    Silent,
+    /// The send was over before the attempt was.
+    Superseded,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(error) => error.fmt(f),
+            Self::Refused { code, remark } => {
+                write!(f, "code {code}")?;
+                if let Some(name) = response_name(*code) {
+                    write!(f, " {name}")?;
+                }
+                match remark.lines().next() {
+                    Some(line) if !line.is_empty() => write!(f, ": {line}"),
+                    _ => Ok(()),
+                }
+            }
+            Self::Decode(error) => error.fmt(f),
+            Self::NoAddress => f.write_str("no route names the address of its master"),
+            Self::Silent => f.write_str("no answer in time"),
+            Self::Superseded => f.write_str("the send ended before"),
+        }
+    }
+}
+
+/// One attempt of a send that ended without success.
+///
+/// Written as `#2 broker-b/q1: refused after 2 ms (code 2 SYSTEM_BUSY: too many requests)`.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Where it went.
+    pub to: QueueRef,
+    /// The broker's address, if known.
+    pub address: Option<Name>,
+    /// At which stage it ended.
+    pub stage: Stage,
+    /// The response code, where the broker answered.
+    pub code: Option<i32>,
+    /// How long it took.
+    pub after: Duration,
+    /// What ended it.
+    pub cause: Cause,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let QueueRef { broker, queue } = &self.to;
+        let stage = match self.stage {
+            Stage::Address => "no address",
+            Stage::Dial => "connection refused or not established",
+            Stage::Write => "not written",
+            Stage::Lost => "connection lost",
+            Stage::Silent => "no answer",
+            Stage::Refused => "refused",
+            Stage::Decode => "answer not understood",
+            Stage::Accepted => "stored",
+            Stage::Superseded => "superseded",
+        };
+        let after = self.after.as_millis();
+        write!(
+            f,
+            "#{} {broker}/q{queue}: {stage} after {after} ms",
+            self.number
+        )?;
+        match &self.cause {
+            Cause::Silent | Cause::NoAddress | Cause::Superseded => Ok(()),
+            cause => write!(f, " ({cause})"),
+        }
+    }
+}
+
+/// A send that failed.
+///
+/// Its text is one line a person can act on; [`attempts`](Self::attempts) lists what was tried,
+/// [`failure`](Self::failure) is its class for programs.
+#[derive(Debug, Clone)]
+pub struct SendError {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug, Clone)]
+struct Inner {
+    failure: Failure,
+    topic: Name,
+    /// The unique key, once the message was built.
+    message_id: Option<Name>,
+    /// What is wrong with the message or the route.
+    reason: Option<Reason>,
+    attempts: Vec<Attempt>,
+    after: Duration,
+}
+
+/// Why a send ended before its first attempt.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Reason {
+    #[error(transparent)]
+    Invalid(#[from] InvalidMessage),
+    #[error(transparent)]
+    Lookup(#[from] Arc<LookupError>),
+}
+
+/// A message that is not sent because it cannot be accepted. Code and text are the Java client's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct InvalidMessage {
+    /// 13 for the message's content, -1 for its topic.
+    pub code: i32,
+    /// What is wrong.
+    pub text: String,
+}
+
+impl SendError {
+    pub(crate) fn new(failure: Failure, topic: &Name, after: Duration) -> Self {
+        let inner = Inner {
+            failure,
+            topic: Name::clone(topic),
+            message_id: None,
+            reason: None,
+            attempts: Vec::new(),
+            after,
+        };
+        Self {
+            inner: Box::new(inner),
+        }
+    }
+
+    pub(crate) fn because(mut self, reason: impl Into<Reason>) -> Self {
+        self.inner.reason = Some(reason.into());
+        self
+    }
+
+    pub(crate) fn of_message(mut self, key: &Name, attempts: Vec<Attempt>) -> Self {
+        self.inner.message_id = Some(Name::clone(key));
+        self.inner.attempts = attempts;
+        self
+    }
+
+    /// Its class.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        self.inner.failure
+    }
+
+    /// The topic of the message.
+    #[must_use]
+    pub fn topic(&self) -> &Name {
+        &self.inner.topic
+    }
+
+    /// The message's unique key. Copies of it may be stored although the send failed.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&Name> {
+        self.inner.message_id.as_ref()
+    }
+
+    /// Every attempt, in the order of their numbers.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.inner.attempts
+    }
+
+    /// How long the send took.
+    #[must_use]
+    pub fn after(&self) -> Duration {
+        self.inner.after
+    }
+
+    /// The response code of the last attempt that a broker refused, or of a refused message.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        let refused = self
+            .inner
+            .attempts
+            .iter()
+            .rev()
+            .find_map(|attempt| attempt.code);
+        refused.or(match &self.inner.reason {
+            Some(Reason::Invalid(invalid)) => Some(invalid.code),
+            _ => None,
+        })
+    }
+
+    fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tried = self.inner.attempts.len();
+        let times = if tried == 1 { "attempt" } else { "attempts" };
+        let after = self.inner.after.as_millis();
+        match (self.inner.failure, &self.inner.reason) {
+            (Failure::Attempts(_), _) => write!(f, "{tried} {times} failed within {after} ms"),
+            (Failure::Deadline, _) => {
+                write!(f, "no success within {after} ms and {tried} {times}")
+            }
+            (Failure::NotRunning, _) => {
+                f.write_str("the producer is stopped; start a new one to send again")
+            }
+            (Failure::Closed, _) => write!(f, "the producer was stopped {after} ms after the call"),
+            (Failure::BackPressure, _) => write!(f, "no permit became free within {after} ms"),
+            (_, Some(reason)) => write!(f, "{reason}"),
+            (Failure::Invalid, None) => f.write_str("the message is not acceptable"),
+            (Failure::NoRoute, None) => f.write_str("no route"),
+            (Failure::RouteUnreachable, None) => f.write_str("no name server answered in time"),
+            (Failure::NoNameServer, None) => f.write_str("no name server is configured"),
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not sent to topic {}: ", self.inner.topic)?;
+        self.summary(f)?;
+        for (index, attempt) in self.inner.attempts.iter().enumerate() {
+            let separator = if index == 0 { ": " } else { "; " };
+            write!(f, "{separator}{attempt}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for SendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        if let Some(reason) = &self.inner.reason {
+            return Some(reason);
+        }
+        match &self.inner.attempts.last()?.cause {
+            Cause::Call(error) => Some(&**error),
+            Cause::Decode(error) => Some(error),
+            Cause::Refused { .. } | Cause::NoAddress | Cause::Silent | Cause::Superseded => None,
+        }
+    }
+}
+
+/// A client or producer that cannot be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The group's name is not acceptable; the text is the Java client's.
+    #[error("{0}")]
+    Group(String),
+    /// No name server was given.
+    #[error("No name server address, please set it.")]
+    NoNameServer,
+    /// An entry of the name-server list is no `host:port`.
+    #[error("name server `{0}` is no host:port; write for example 10.0.0.1:9876;10.0.0.2:9876")]
+    NameServer(String),
+    /// The policy makes no sense.
+    #[error("{0}")]
+    Policy(String),
+    /// Another producer of the same client has this group.
+    #[error("The producer group[{0}] has been created before, specify another name please.")]
+    GroupTaken(Name),
+    /// The client was stopped.
+    #[error("the client is stopped; build a new one")]
+    ClientStopped,
+}

@@ -1,0 +1,237 @@
+//! A message as a program gives it to the producer.
+//!
+//! The reserved property names of the protocol are refused here, at the place where the mistake is
+//! made, and the names that the protocol uses have methods of their own.
+
+use bytes::Bytes;
+use rmq_remoting::observe::Name;
+use rmq_remoting::properties::{NAME_END, VALUE_END, is_reserved, name};
+
+/// A property that cannot be set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PropertyError {
+    /// The protocol uses this name itself.
+    #[error("The Property<{0}> is used by system, input another please")]
+    Reserved(String),
+    /// An empty or blank name or value would vanish on the way.
+    #[error("The name or value of property can not be null or blank string!")]
+    Blank,
+    /// The protocol separates names and values by the bytes 1 and 2 and knows no escape.
+    #[error("property {0} contains a byte 0x01 or 0x02, which separates properties on the wire")]
+    Separator(String),
+}
+
+/// A message to send.
+///
+/// ```
+/// use rmq_producer::Message;
+///
+/// let message = Message::new("orders", "hello")
+///     .tag("created")
+///     .key("order-42")
+///     .property("region", "north")?;
+/// assert!(Message::new("orders", "hello").property("KEYS", "x").is_err());
+/// # Ok::<(), rmq_producer::PropertyError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    topic: Name,
+    body: Bytes,
+    tag: Option<String>,
+    keys: String,
+    properties: Vec<(String, String)>,
+    flag: i32,
+    delay_level: Option<u32>,
+    wait_stored: bool,
+}
+
+impl Message {
+    /// A message for a topic. A topic given as `Arc<str>` is not copied.
+    pub fn new(topic: impl Into<Name>, body: impl Into<Bytes>) -> Self {
+        Self {
+            topic: topic.into(),
+            body: body.into(),
+            tag: None,
+            keys: String::new(),
+            properties: Vec::new(),
+            flag: 0,
+            delay_level: None,
+            wait_stored: true,
+        }
+    }
+
+    /// Consumers can subscribe to a tag. A message has one; an empty one is none.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tag = Some(tag.into()).filter(|tag| !tag.is_empty());
+        self
+    }
+
+    /// Adds a key, by which the message can be found at the broker. Keys are separated by a blank.
+    #[must_use]
+    pub fn key(mut self, key: impl AsRef<str>) -> Self {
+        let key = key.as_ref();
+        if !self.keys.is_empty() && !key.is_empty() {
+            self.keys.push(' ');
+        }
+        self.keys.push_str(key);
+        self
+    }
+
+    /// Adds several keys.
+    #[must_use]
+    pub fn keys<K: AsRef<str>>(self, keys: impl IntoIterator<Item = K>) -> Self {
+        keys.into_iter().fold(self, Self::key)
+    }
+
+    /// Sets a property of the program's own. The same name again replaces the value.
+    ///
+    /// # Errors
+    /// The name is reserved, or name or value cannot be carried.
+    pub fn property(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Result<Self, PropertyError> {
+        let (name, value) = (name.into(), value.into());
+        if is_reserved(&name) {
+            return Err(PropertyError::Reserved(name));
+        }
+        if name.trim().is_empty() || value.trim().is_empty() {
+            return Err(PropertyError::Blank);
+        }
+        if name.contains(is_separator) || value.contains(is_separator) {
+            return Err(PropertyError::Separator(name));
+        }
+        match self.properties.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.properties.push((name, value)),
+        }
+        Ok(self)
+    }
+
+    /// A number of the program's own that travels with the message; the broker does not read it.
+    #[must_use]
+    pub fn flag(mut self, flag: i32) -> Self {
+        self.flag = flag;
+        self
+    }
+
+    /// Lets the broker deliver the message later, by one of its delay levels (1 is 1 s, 3 is 10 s,
+    /// 18 is 2 h by default; 0 is at once).
+    #[must_use]
+    pub fn delay_level(mut self, level: u32) -> Self {
+        self.delay_level = Some(level).filter(|level| *level > 0);
+        self
+    }
+
+    /// Whether the broker answers only when the message is as safe as the broker is configured to
+    /// make it (flushed, replicated). True unless set otherwise.
+    #[must_use]
+    pub fn wait_stored(mut self, wait: bool) -> Self {
+        self.wait_stored = wait;
+        self
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn topic(&self) -> &Name {
+        &self.topic
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The application's flag.
+    #[must_use]
+    pub fn flag_value(&self) -> i32 {
+        self.flag
+    }
+
+    /// The properties in the order in which they are written, without the unique key.
+    pub(crate) fn for_each_property(&self, mut each: impl FnMut(&str, &str)) {
+        if !self.keys.is_empty() {
+            each(name::KEYS, &self.keys);
+        }
+        if let Some(tag) = &self.tag {
+            each(name::TAGS, tag);
+        }
+        each(name::WAIT, if self.wait_stored { "true" } else { "false" });
+        if let Some(level) = self.delay_level {
+            each(name::DELAY, &level.to_string());
+        }
+        for (name, value) in &self.properties {
+            each(name, value);
+        }
+    }
+}
+
+fn is_separator(c: char) -> bool {
+    c == NAME_END || c == VALUE_END
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn properties(message: &Message) -> String {
+        let mut text = String::new();
+        message.for_each_property(|name, value| text.push_str(&format!("{name}={value};")));
+        text
+    }
+
+    #[test]
+    fn a_plain_message_waits_until_it_is_stored() {
+        assert_eq!(properties(&Message::new("t", "b")), "WAIT=true;");
+    }
+
+    #[test]
+    fn keys_are_joined_by_one_blank_and_an_empty_tag_is_none() {
+        let message = Message::new("t", "b").keys(["k1", "k2"]).key("k3").tag("");
+        assert_eq!(properties(&message), "KEYS=k1 k2 k3;WAIT=true;");
+    }
+
+    #[test]
+    fn a_property_set_twice_has_its_last_value_in_its_first_place() {
+        let message = Message::new("t", "b")
+            .property("x", "1")
+            .and_then(|message| message.property("y", "2"))
+            .and_then(|message| message.property("x", "3"))
+            .unwrap()
+            .delay_level(3)
+            .wait_stored(false);
+        assert_eq!(properties(&message), "WAIT=false;DELAY=3;x=3;y=2;");
+    }
+
+    #[test]
+    fn a_reserved_name_is_refused_and_its_neighbours_are_not() {
+        for name in [
+            "KEYS",
+            "UNIQ_KEY",
+            "__BORNHOST",
+            "TIMER_DELIVER_MS",
+            "__CRC32#",
+        ] {
+            let error = Message::new("t", "b").property(name, "v").unwrap_err();
+            assert_eq!(error, PropertyError::Reserved(name.to_owned()));
+        }
+        for name in ["__SHARDINGKEY", "keys", "CHECK_IMMUNITY_TIME_IN_SECONDS"] {
+            assert!(Message::new("t", "b").property(name, "v").is_ok());
+        }
+    }
+
+    #[test]
+    fn what_would_be_lost_on_the_wire_is_refused() {
+        let message = Message::new("t", "b");
+        let set = |name: &str, value: &str| message.clone().property(name, value).unwrap_err();
+        assert_eq!(set(" ", "v"), PropertyError::Blank);
+        assert_eq!(set("n", ""), PropertyError::Blank);
+        assert_eq!(
+            set("n", "a\u{2}b"),
+            PropertyError::Separator("n".to_owned())
+        );
+    }
+}

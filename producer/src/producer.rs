@@ -1,0 +1,372 @@
+//! The producer: what a program holds to send messages.
+//!
+//! Its handle is cheap to clone and may be used from many tasks. All its background work belongs
+//! to it: dropping the last handle ends what is pending as closed, [`Producer::stop`] does the
+//! same in an orderly way.
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rmq_remoting::host::SharedHost;
+use rmq_remoting::observe::{Name, Observer};
+use tokio::time::Duration;
+
+use crate::client::{Client, ClientBuilder, ClientCore, identity_hash};
+use crate::decide::budget::Bucket;
+use crate::decide::envelope::{Sender, validate_group};
+use crate::decide::health::Table;
+use crate::decide::{route, select};
+use crate::error::{SendError, StartError};
+use crate::event::{Event, Mode};
+use crate::message::Message;
+use crate::policy::Policy;
+use crate::rotation::Rotations;
+use crate::send::{self, Call};
+use crate::sent::{MessageQueue, Sent};
+use crate::stop::{self, Life};
+use crate::tasks::TaskSet;
+
+/// Sends messages to the brokers of a cluster. Cloning it shares it.
+pub struct Producer {
+    handle: Arc<Handle>,
+    rotations: Arc<Rotations>,
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("group", &self.handle.core.sender.group)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Clone for Producer {
+    fn clone(&self) -> Self {
+        let rotations = if select::shared(&self.handle.core.policy) {
+            Arc::clone(&self.rotations)
+        } else {
+            Arc::new(self.rotations.of_another_caller())
+        };
+        Self {
+            handle: Arc::clone(&self.handle),
+            rotations,
+        }
+    }
+}
+
+/// Ends what is pending when the last producer is dropped.
+struct Handle {
+    core: Arc<ProducerCore>,
+    /// Keeps the client's background work alive.
+    client: Client,
+    owns_client: bool,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.core.life.close();
+        self.core.async_sends.close();
+        self.core
+            .client
+            .groups
+            .lock()
+            .remove(&self.core.sender.group);
+    }
+}
+
+/// What the sends of one producer work with.
+pub(crate) struct ProducerCore {
+    pub(crate) client: Arc<ClientCore>,
+    pub(crate) policy: Policy,
+    pub(crate) sender: Sender,
+    pub(crate) bucket: Mutex<Bucket>,
+    pub(crate) health: Mutex<Table>,
+    pub(crate) life: Life,
+    pub(crate) async_sends: Arc<TaskSet>,
+}
+
+/// Sizes of a producer's tables, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gauges {
+    /// Requests of its client that wait for an answer.
+    pub pending: u32,
+    /// Sends not completed.
+    pub open_sends: u32,
+    /// Topics known to its client.
+    pub topics: u32,
+    /// Open connections of its client.
+    pub connections: u32,
+}
+
+impl Producer {
+    /// Starts the description of a producer of this group. Brokers and operators know producers
+    /// by their group; all instances of one service share one.
+    pub fn builder(group: impl Into<Name>) -> ProducerBuilder {
+        ProducerBuilder::new(group.into())
+    }
+
+    /// Sends a message and waits until a broker has stored it, no longer than the policy's send
+    /// timeout. Dropping the future cancels the send; a copy may still be stored.
+    ///
+    /// # Errors
+    /// No broker has confirmed the message in time; the error lists every attempt.
+    pub async fn send(&self, message: Message) -> Result<Sent, SendError> {
+        self.sync(message, None, None).await
+    }
+
+    /// [`send`](Self::send) with another timeout than the policy's.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_with_timeout(
+        &self,
+        message: Message,
+        timeout: Duration,
+    ) -> Result<Sent, SendError> {
+        self.sync(message, Some(timeout), None).await
+    }
+
+    /// Sends a message to one queue and nowhere else: for orders that consumers must keep.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); and if the queue is one of another topic.
+    pub async fn send_to(&self, message: Message, queue: MessageQueue) -> Result<Sent, SendError> {
+        self.sync(message, None, Some(queue)).await
+    }
+
+    /// Sends a message in the background and calls back, exactly once. The callback runs in the
+    /// send's own task; if it takes long or panics, no other send notices.
+    pub fn send_async<F>(&self, message: Message, callback: F)
+    where
+        F: FnOnce(Result<Sent, SendError>) + Send + 'static,
+    {
+        let call = self.call(message, Mode::Async, None, None);
+        send::in_background(&self.handle.core, call, Box::new(callback));
+    }
+
+    /// Gives a message to a broker's connection without waiting for an answer: it may be lost
+    /// without a word.
+    ///
+    /// # Errors
+    /// There was no route or no connection in time.
+    pub async fn send_oneway(&self, message: Message) -> Result<(), SendError> {
+        let call = self.call(message, Mode::Oneway, None, None);
+        send::oneway(send::Send::open(&self.handle.core, call)).await
+    }
+
+    /// Ends the producer: pending sends end as closed, brokers are told, tasks have ended when it
+    /// returns. Takes no longer than the policy's `periods.stop` and may be called twice. A client
+    /// that the producer made for itself is stopped too.
+    pub async fn stop(&self) {
+        let client = self.handle.owns_client.then_some(&self.handle.client);
+        stop::stop(&self.handle.core, client).await;
+    }
+
+    /// The sizes of its tables now.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        let core = &self.handle.core;
+        let transport = core.client.remoting.gauges();
+        let count = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        Gauges {
+            pending: count(transport.pending),
+            open_sends: count(core.life.open_sends()),
+            topics: count(core.client.routes.len()),
+            connections: count(transport.connections),
+        }
+    }
+
+    /// Emits the sizes of its tables as an event.
+    pub fn report_gauges(&self) {
+        let Gauges {
+            pending,
+            open_sends,
+            topics,
+            connections,
+        } = self.gauges();
+        self.handle.core.client.emit(Event::Gauges {
+            pending,
+            open_sends,
+            topics,
+            connections,
+        });
+    }
+
+    /// What it does when.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.handle.core.policy
+    }
+
+    /// The client it sends through, to be shared with other producers.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.handle.client
+    }
+
+    fn call(
+        &self,
+        message: Message,
+        mode: Mode,
+        timeout: Option<Duration>,
+        pinned: Option<MessageQueue>,
+    ) -> Call {
+        Call {
+            message,
+            mode,
+            timeout,
+            pinned,
+            rotations: Arc::clone(&self.rotations),
+        }
+    }
+
+    async fn sync(
+        &self,
+        message: Message,
+        timeout: Option<Duration>,
+        pinned: Option<MessageQueue>,
+    ) -> Result<Sent, SendError> {
+        let call = self.call(message, Mode::Sync, timeout, pinned);
+        send::stored(send::Send::open(&self.handle.core, call)).await
+    }
+}
+
+/// Describes a producer.
+#[derive(Debug)]
+#[must_use]
+pub struct ProducerBuilder {
+    group: Name,
+    client: Option<Client>,
+    own: ClientBuilder,
+    policy: Option<Policy>,
+    send_timeout: Option<Duration>,
+    retries: Option<u32>,
+    rotation_start: Option<i32>,
+}
+
+impl ProducerBuilder {
+    fn new(group: Name) -> Self {
+        Self {
+            own: Client::builder().instance(&*group),
+            group,
+            client: None,
+            policy: None,
+            send_timeout: None,
+            retries: None,
+            rotation_start: None,
+        }
+    }
+
+    /// Shares this client. Name servers, host and observer are the client's then.
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// The name servers, as `host:port` separated by `;`.
+    pub fn name_servers(mut self, servers: impl Into<String>) -> Self {
+        self.own = self.own.name_servers(servers);
+        self
+    }
+
+    /// The machine it runs on; the real one unless set.
+    pub fn host(mut self, host: SharedHost) -> Self {
+        self.own = self.own.host(host);
+        self
+    }
+
+    /// Who gets the events; `tracing` unless set.
+    pub fn observer(mut self, observer: Arc<dyn Observer<Event>>) -> Self {
+        self.own = self.own.observer(observer);
+        self
+    }
+
+    /// Asks this name server of the list first, instead of a drawn one.
+    pub fn first_name_server(mut self, index: usize) -> Self {
+        self.own = self.own.first_name_server(index);
+        self
+    }
+
+    /// What it does when; the client's policy unless set, and [`Policy::strict`] without a client.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// The whole time of a send: over lookup, dial and all attempts. 3 s unless set. At least a
+    /// millisecond.
+    pub fn send_timeout(mut self, timeout: Duration) -> Self {
+        self.send_timeout = Some(timeout);
+        self
+    }
+
+    /// How often a failed attempt is repeated, in every mode but one-way. 2 unless set.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = Some(retries);
+        self
+    }
+
+    /// Starts the rotation over each topic's queues at this queue, instead of a drawn one.
+    pub fn rotation_start(mut self, queue: i32) -> Self {
+        self.rotation_start = Some(queue);
+        self
+    }
+
+    /// Starts the producer. No server is contacted before the first send, so it succeeds while
+    /// all of them are down.
+    ///
+    /// # Errors
+    /// The group, the policy or the list of name servers is not acceptable.
+    pub async fn start(self) -> Result<Producer, StartError> {
+        validate_group(&self.group).map_err(StartError::Group)?;
+        let known = self.client.as_ref().map(|client| client.policy().clone());
+        let mut policy = self.policy.or(known).unwrap_or_default();
+        if let Some(timeout) = self.send_timeout {
+            policy.send_timeout = u64::try_from(timeout.as_millis())
+                .unwrap_or(u64::MAX)
+                .max(1);
+        }
+        if let Some(retries) = self.retries {
+            policy.attempts = policy.attempts.with_retries(retries);
+        }
+        policy
+            .check()
+            .map_err(|error| StartError::Policy(error.to_string()))?;
+        let owns_client = self.client.is_none();
+        let client = match self.client {
+            Some(client) => client,
+            None => self.own.policy(policy.clone()).build()?,
+        };
+        let core = Arc::clone(client.core());
+        if !core.groups.lock().insert(Name::clone(&self.group)) {
+            return Err(StartError::GroupTaken(self.group));
+        }
+        client.start();
+        let sender = Sender {
+            group: Name::clone(&self.group),
+            default_topic: route::default_topic(&policy).into(),
+            default_queues: route::default_queues(&policy, i32::MAX),
+        };
+        let seed = identity_hash(&self.group);
+        let rotations = Rotations::new(Arc::clone(&core.host), seed, self.rotation_start);
+        core.emit(Event::Started { group: self.group });
+        let core = ProducerCore {
+            bucket: Mutex::new(Bucket::full(&policy)),
+            health: Mutex::default(),
+            life: Life::default(),
+            async_sends: Arc::default(),
+            client: core,
+            policy,
+            sender,
+        };
+        Ok(Producer {
+            handle: Arc::new(Handle {
+                core: Arc::new(core),
+                client,
+                owns_client,
+            }),
+            rotations: Arc::new(rotations),
+        })
+    }
+}

@@ -1,0 +1,385 @@
+//! The routes a client knows, and how they are found and kept fresh.
+//!
+//! * A topic's route is looked up by at most one task at a time; all who need it share the result.
+//!   The task belongs to the client, so a caller that gives up abandons nobody.
+//! * A route that worked stays in force until another usable one comes.
+//! * What is published is a [`Snapshot`], a value that never changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rmq_remoting::observe::Name;
+use rmq_remoting::route::TopicRouteData;
+use tokio::sync::Notify;
+use tokio::time::{Duration, Instant, timeout_at};
+
+use crate::client::ClientCore;
+use crate::decide::{name_server, route};
+use crate::event::{Event, LookupEnd, LookupNumber, LookupReason, QueueRef, SnapshotNumber};
+use crate::lookup::{self, Answer, LookupError};
+
+/// Where a topic's messages can go, as one route answer said it.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) number: SnapshotNumber,
+    pub(crate) queues: Arc<[QueueRef]>,
+    masters: Arc<[(Name, Name)]>,
+    addresses: Vec<Name>,
+}
+
+impl Snapshot {
+    /// The address of a broker's master.
+    pub(crate) fn master(&self, broker: &Name) -> Option<&Name> {
+        let at = self.masters.binary_search_by(|(name, _)| name.cmp(broker));
+        at.ok().map(|at| &self.masters[at].1)
+    }
+}
+
+/// What a lookup came to.
+pub(crate) type Found = Result<Arc<Snapshot>, Arc<LookupError>>;
+
+/// A lookup under way, shared by all who wait for it.
+#[derive(Debug)]
+struct Flight {
+    reason: LookupReason,
+    found: Mutex<Option<Found>>,
+    landed: Notify,
+}
+
+impl Flight {
+    fn new(reason: LookupReason) -> Arc<Self> {
+        Arc::new(Self {
+            reason,
+            found: Mutex::new(None),
+            landed: Notify::new(),
+        })
+    }
+
+    async fn wait(&self) -> Found {
+        loop {
+            let landed = self.landed.notified();
+            tokio::pin!(landed);
+            landed.as_mut().enable();
+            if let Some(found) = self.found.lock().clone() {
+                return found;
+            }
+            landed.await;
+        }
+    }
+}
+
+/// What is known of a topic.
+#[derive(Debug, Default)]
+struct Topic {
+    snapshot: Option<Arc<Snapshot>>,
+    /// The answer behind the snapshot, and whether it was the default topic's.
+    answer: Option<(Bytes, bool)>,
+    flight: Option<Arc<Flight>>,
+    /// When the last lookup started.
+    asked: Option<Instant>,
+}
+
+/// The topics of a client.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    topics: Mutex<BTreeMap<Name, Topic>>,
+}
+
+impl Routes {
+    /// The route in force.
+    pub(crate) fn snapshot(&self, topic: &str) -> Option<Arc<Snapshot>> {
+        let topics = self.topics.lock();
+        topics.get(topic)?.snapshot.clone()
+    }
+
+    /// How many topics are known.
+    pub(crate) fn len(&self) -> usize {
+        self.topics.lock().len()
+    }
+
+    /// The addresses of all masters, or of all brokers, in all routes.
+    pub(crate) fn addresses(&self, masters_only: bool) -> BTreeSet<Name> {
+        let topics = self.topics.lock();
+        let snapshots = topics.values().filter_map(|topic| topic.snapshot.as_ref());
+        let mut addresses = BTreeSet::new();
+        for snapshot in snapshots {
+            if masters_only {
+                addresses.extend(
+                    snapshot
+                        .masters
+                        .iter()
+                        .map(|(_, master)| Name::clone(master)),
+                );
+            } else {
+                addresses.extend(snapshot.addresses.iter().cloned());
+            }
+        }
+        addresses
+    }
+
+    /// The flight to join, and whether it is new and must be started.
+    fn board(&self, topic: &Name, reason: LookupReason) -> (Arc<Flight>, bool) {
+        let mut topics = self.topics.lock();
+        let entry = topics.entry(Name::clone(topic)).or_default();
+        if let Some(flight) = &entry.flight {
+            return (Arc::clone(flight), false);
+        }
+        let flight = Flight::new(reason);
+        entry.flight = Some(Arc::clone(&flight));
+        entry.asked = Some(Instant::now());
+        (flight, true)
+    }
+
+    /// The lookup is over: the topic is free for the next one, and all who wait are told.
+    fn land(&self, topic: &Name, flight: &Arc<Flight>, found: Found) {
+        if let Some(entry) = self.topics.lock().get_mut(topic)
+            && entry
+                .flight
+                .as_ref()
+                .is_some_and(|known| Arc::ptr_eq(known, flight))
+        {
+            entry.flight = None;
+        }
+        flight.found.lock().get_or_insert(found);
+        flight.landed.notify_waiters();
+    }
+
+    /// Topics that may be looked up again, none of them asked for within `spacing`.
+    fn due(&self, spacing: Duration) -> Vec<Name> {
+        let topics = self.topics.lock();
+        let due = topics.iter().filter(|(_, topic)| is_due(topic, spacing));
+        due.map(|(name, _)| Name::clone(name)).collect()
+    }
+}
+
+fn is_due(topic: &Topic, spacing: Duration) -> bool {
+    topic.flight.is_none() && topic.asked.is_none_or(|asked| asked.elapsed() >= spacing)
+}
+
+/// Tells those who wait, even if the lookup's task panics or is cancelled.
+struct Landing {
+    core: Arc<ClientCore>,
+    topic: Name,
+    flight: Arc<Flight>,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let broken = Err(Arc::new(LookupError::BrokenOff(Name::clone(&self.topic))));
+        self.core.routes.land(&self.topic, &self.flight, broken);
+    }
+}
+
+/// The route of a topic for a send: the one in force, or the result of a lookup.
+pub(crate) async fn find(core: &Arc<ClientCore>, topic: &Name, deadline: Instant) -> Found {
+    let too_late = || {
+        Arc::new(LookupError::TooLate {
+            topic: Name::clone(topic),
+            servers: core.name_servers.servers().join(", "),
+        })
+    };
+    loop {
+        if let Some(snapshot) = core.routes.snapshot(topic) {
+            return Ok(snapshot);
+        }
+        let reason = LookupReason::FirstSend;
+        let (flight, fresh) = core.routes.board(topic, reason);
+        if fresh {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            start(core, topic, &flight, Some(left));
+        }
+        let Ok(found) = timeout_at(deadline, flight.wait()).await else {
+            return Err(too_late());
+        };
+        // A poll does not ask for the default topic: what it did not find says little.
+        if found.is_ok() || flight.reason == reason {
+            return found;
+        }
+    }
+}
+
+/// Looks a topic up again because an attempt failed, unless that was done a moment ago.
+pub(crate) fn refresh(core: &Arc<ClientCore>, topic: &Name) {
+    let spacing = Duration::from_millis(core.policy.periods.refresh_spacing);
+    let due = {
+        let topics = core.routes.topics.lock();
+        topics
+            .get(topic)
+            .is_some_and(|entry| is_due(entry, spacing))
+    };
+    if due {
+        begin(core, topic, LookupReason::FailedAttempt);
+    }
+}
+
+/// Keeps every known route fresh, for ever. All topics are asked for at once, so that a slow
+/// answer delays no other topic.
+pub(crate) async fn poll(core: Arc<ClientCore>) {
+    let periods = core.policy.periods;
+    let spacing = Duration::from_millis(periods.refresh_spacing.min(periods.poll));
+    let first = core.started + Duration::from_millis(periods.first_poll);
+    let mut ticks = tokio::time::interval_at(first, Duration::from_millis(periods.poll));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        for topic in core.routes.due(spacing) {
+            begin(&core, &topic, LookupReason::Poll);
+        }
+    }
+}
+
+fn begin(core: &Arc<ClientCore>, topic: &Name, reason: LookupReason) {
+    let (flight, fresh) = core.routes.board(topic, reason);
+    if fresh {
+        start(core, topic, &flight, None);
+    }
+}
+
+fn start(core: &Arc<ClientCore>, topic: &Name, flight: &Arc<Flight>, left: Option<u64>) {
+    let landing = Landing {
+        core: Arc::clone(core),
+        topic: Name::clone(topic),
+        flight: Arc::clone(flight),
+    };
+    let left = left.map(Duration::from_millis);
+    let until = left.map(|left| Instant::now() + left);
+    let run = async move {
+        let Landing {
+            core,
+            topic,
+            flight,
+        } = &landing;
+        let found = run(core, topic, flight.reason, until).await;
+        core.routes.land(topic, flight, found);
+    };
+    core.lookups.spawn(&core.host, "lookup", Box::pin(run));
+}
+
+/// The lookup's deadline for a caller whose own one is `until`.
+fn deadline(core: &ClientCore, until: Option<Instant>) -> Instant {
+    let now = Instant::now();
+    let left = until.map(|until| until.saturating_duration_since(now));
+    let left = left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+    now + Duration::from_millis(name_server::lookup_time(&core.policy, left))
+}
+
+/// Asks for the topic, and on the way of a send also for the default topic.
+async fn run(
+    core: &Arc<ClientCore>,
+    topic: &Name,
+    reason: LookupReason,
+    until: Option<Instant>,
+) -> Found {
+    let (lookup, answer) = lookup::ask(core, topic, reason, deadline(core, until)).await;
+    let not_exist = matches!(answer, Answer::NotExist);
+    let found = conclude(core, topic, lookup, answer, false);
+    if !not_exist || reason != LookupReason::FirstSend || found.is_ok() {
+        return found;
+    }
+    let default: Name = route::default_topic(&core.policy).into();
+    let until = deadline(core, until);
+    let (lookup, answer) = lookup::ask(core, &default, LookupReason::DefaultTopic, until).await;
+    conclude(core, topic, lookup, answer, true)
+}
+
+/// Applies an answer and emits how the lookup ended.
+fn conclude(
+    core: &ClientCore,
+    topic: &Name,
+    lookup: LookupNumber,
+    answer: Answer,
+    default: bool,
+) -> Found {
+    let (end, found) = match answer.end() {
+        Some(end) => (end, Err(Arc::new(explain(core, topic, answer)))),
+        None => match answer {
+            Answer::Route(body) => apply(core, topic, &body, default),
+            _ => return Err(Arc::new(LookupError::BrokenOff(Name::clone(topic)))),
+        },
+    };
+    let changed = end == LookupEnd::Changed;
+    core.emit(Event::LookupEnded { lookup, end });
+    if let (true, Ok(snapshot)) = (changed, &found) {
+        core.emit(Event::Snapshot {
+            snapshot: snapshot.number,
+            topic: Name::clone(topic),
+            lookup,
+            queues: Arc::clone(&snapshot.queues),
+            addresses: Arc::clone(&snapshot.masters),
+        });
+    }
+    // Whatever this lookup came to, a route that works is still a route.
+    found.or_else(|error| core.routes.snapshot(topic).ok_or(error))
+}
+
+fn explain(core: &ClientCore, topic: &Name, answer: Answer) -> LookupError {
+    let topic = Name::clone(topic);
+    match answer {
+        Answer::Route(_) => LookupError::BrokenOff(topic),
+        Answer::NotExist => LookupError::NotExist {
+            topic,
+            default_topic: route::default_topic(&core.policy).into(),
+        },
+        Answer::Refused {
+            server,
+            code,
+            remark,
+        } => LookupError::Refused {
+            topic,
+            server,
+            code,
+            remark,
+        },
+        Answer::Unreachable(failures) => LookupError::Unreachable { failures },
+    }
+}
+
+/// Puts a route in force, if it is usable and differs from the one that is.
+fn apply(core: &ClientCore, topic: &Name, body: &Bytes, default: bool) -> (LookupEnd, Found) {
+    let mut topics = core.routes.topics.lock();
+    let entry = topics.entry(Name::clone(topic)).or_default();
+    if let (Some(snapshot), Some((known, of_default))) = (&entry.snapshot, &entry.answer)
+        && *of_default == default
+        && known == body
+    {
+        return (LookupEnd::Unchanged, Ok(Arc::clone(snapshot)));
+    }
+    let unusable = |reason: String| {
+        let error = LookupError::Unusable {
+            topic: Name::clone(topic),
+            reason: reason.clone(),
+        };
+        (LookupEnd::Unusable(reason), Err(Arc::new(error)))
+    };
+    let published = match TopicRouteData::decode(body) {
+        Ok(data) if default => route::apply_default(&core.policy, &data),
+        Ok(data) => route::apply(&data),
+        Err(error) => Err(format!("the route cannot be read: {error}")),
+    };
+    let published = match published {
+        Ok(published) if published.queues.is_empty() => {
+            return unusable("no broker has a writable queue and a master".to_owned());
+        }
+        Ok(published) => published,
+        Err(reason) => return unusable(reason),
+    };
+    entry.answer = Some((body.clone(), default));
+    if let Some(snapshot) = &entry.snapshot
+        && *snapshot.queues == *published.queues
+        && *snapshot.masters == *published.masters
+        && snapshot.addresses == published.addresses
+    {
+        return (LookupEnd::Unchanged, Ok(Arc::clone(snapshot)));
+    }
+    let snapshot = Arc::new(Snapshot {
+        number: core.next_snapshot(),
+        queues: published.queues.into(),
+        masters: published.masters.into(),
+        addresses: published.addresses,
+    });
+    entry.snapshot = Some(Arc::clone(&snapshot));
+    (LookupEnd::Changed, Ok(snapshot))
+}

@@ -1,0 +1,96 @@
+//! The outcome of a send that succeeded.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use rmq_remoting::observe::Name;
+
+use crate::event::QueueRef;
+
+/// A queue of a topic on a broker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageQueue {
+    /// The topic.
+    pub topic: Name,
+    /// The broker's name.
+    pub broker: Name,
+    /// The queue id, from 0.
+    pub queue: i32,
+}
+
+impl MessageQueue {
+    /// A queue by its names.
+    pub fn new(topic: impl Into<Name>, broker: impl Into<Name>, queue: i32) -> Self {
+        Self {
+            topic: topic.into(),
+            broker: broker.into(),
+            queue,
+        }
+    }
+
+    /// The queue without its topic, as events name it.
+    #[must_use]
+    pub fn to_ref(&self) -> QueueRef {
+        QueueRef {
+            broker: Name::clone(&self.broker),
+            queue: self.queue,
+        }
+    }
+}
+
+/// Written as `orders@broker-a/q3`.
+impl fmt::Display for MessageQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}/q{}", self.topic, self.broker, self.queue)
+    }
+}
+
+/// How safely a broker has stored a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SendStatus {
+    /// As safely as the broker is configured to.
+    Ok,
+    /// Stored, but not flushed to disk in time (code 10).
+    FlushDiskTimeout,
+    /// Stored, but no replica was there to take it (code 11).
+    SlaveNotAvailable,
+    /// Stored, but not replicated in time (code 12).
+    FlushSlaveTimeout,
+}
+
+impl SendStatus {
+    /// The status of a response code, if the code says that the message is stored.
+    #[must_use]
+    pub fn of(code: i32) -> Option<Self> {
+        match code {
+            0 => Some(Self::Ok),
+            10 => Some(Self::FlushDiskTimeout),
+            11 => Some(Self::SlaveNotAvailable),
+            12 => Some(Self::FlushSlaveTimeout),
+            _ => None,
+        }
+    }
+}
+
+/// A message that a broker has stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The message's unique key, made by this client: the same over all its attempts.
+    pub message_id: Name,
+    /// The broker's id of the stored copy: its address and place in the commit log.
+    pub offset_message_id: String,
+    /// Where it is stored.
+    pub queue: MessageQueue,
+    /// Its position in the queue.
+    pub offset: i64,
+    /// How safely it is stored.
+    pub status: SendStatus,
+    /// The broker's id of a transaction, if it gave one.
+    pub transaction_id: Option<String>,
+    /// The broker's region; `DefaultRegion` unless it says otherwise.
+    pub region: Cow<'static, str>,
+    /// Whether the broker wants this message traced.
+    pub trace: bool,
+    /// How many attempts it took.
+    pub attempts: u32,
+}
