@@ -1,25 +1,41 @@
-//! One broker process.
+//! One broker process: its port, its disk, and the tasks that keep it registered.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rmq_remoting::host::SharedHost;
-use rmq_remoting::observe::Observer;
+use parking_lot::Mutex;
+use rmq_remoting::client::{ClientSettings, RemotingClient};
+use rmq_remoting::command::Language;
+use rmq_remoting::frame::Speaker;
+use rmq_remoting::host::{Host, SharedHost, Task};
+use rmq_remoting::observe::{Name, Observer, Silent};
+use rmq_remoting::server::{Server, ServerSettings};
+use rmq_remoting::service::Unsupported;
+use rmq_remoting::topic::{TopicConfig, perm};
+use rmq_remoting::unique_id::UniqueIds;
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::control::Control;
 use crate::disk::Disk;
 use crate::event::Event;
+use crate::registrar::Registrar;
+use crate::service::Front;
+use crate::state::Shared;
+use crate::topic::Topics;
 
 /// A running broker. Dropping it is a kill: no goodbye to anyone. [`Broker::stop`] is graceful.
 #[derive(Debug)]
 pub struct Broker {
-    address: SocketAddr,
+    server: Server,
+    shared: Arc<Shared>,
+    registering: Vec<Task>,
 }
 
 impl Broker {
-    /// Starts a broker on `disk`: listens, then registers with its name servers.
+    /// Starts a broker on `disk`: listens, then registers with its name servers. Returns as soon as
+    /// it listens; [`Broker::registered`] waits for the rest.
     ///
     /// # Errors
     ///
@@ -32,18 +48,127 @@ impl Broker {
         control: Arc<dyn Control>,
         observer: Arc<dyn Observer<Event>>,
     ) -> io::Result<Self> {
-        let listener = host.listen(config.listen).await?;
-        drop((disk, control, observer));
+        prepare(&disk, &config, host.unix_millis());
+        let shared = Arc::new(share(&host, config, disk, control, observer));
+        let config = &shared.config;
+        let settings = ServerSettings {
+            idle: config.idle,
+            ..ServerSettings::new(shared.speaker)
+        };
+        let front = Arc::new(Front(Arc::clone(&shared)));
+        let server = Server::start(Arc::clone(&host), config.listen, settings, front).await?;
+        shared.emit(Event::Listening {
+            at: server.local_addr(),
+        });
+        shared
+            .registrar
+            .serve_at(advertised(config, server.local_addr(), host.as_ref()));
+        let keep = |index| {
+            let registrar = Arc::clone(&shared.registrar);
+            host.spawn("register", Box::pin(registrar.keep_registered(index)))
+        };
+        let registering = (0..config.name_servers.len()).map(keep).collect();
         Ok(Self {
-            address: listener.local_addr(),
+            server,
+            shared,
+            registering,
         })
     }
 
     /// The address it listens at, with the real port.
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.server.local_addr()
     }
 
-    /// Leaves the name servers and closes, in the order of the profile.
-    pub async fn stop(self) {}
+    /// Waits until the first registration with each name server has ended, with success or not.
+    pub async fn registered(&self) {
+        self.shared.registrar.first_registrations().await;
+    }
+
+    /// Leaves the name servers and closes, in the order of the profile: 5.x leaves first, 4.9 closes
+    /// first, so that its route outlives its port.
+    pub async fn stop(self) {
+        let Self {
+            server,
+            shared,
+            registering,
+        } = self;
+        drop(registering);
+        if shared.config.profile.unregisters_first() {
+            shared.registrar.unregister().await;
+            drop(server);
+        } else {
+            drop(server);
+            shared.registrar.unregister().await;
+        }
+        shared.registrar.close().await;
+    }
+}
+
+/// What the parts of the process share.
+fn share(
+    host: &SharedHost,
+    config: Config,
+    disk: Arc<Disk>,
+    control: Arc<dyn Control>,
+    observer: Arc<dyn Observer<Event>>,
+) -> Shared {
+    let config = Arc::new(config);
+    let speaker = Speaker {
+        form: config.form,
+        language: Language::Java,
+        version: config.profile.version(),
+    };
+    let client = RemotingClient::new(
+        Arc::clone(host),
+        ClientSettings::new(speaker),
+        Arc::new(Silent),
+        Arc::new(Unsupported),
+    );
+    let registrar = Registrar::new(
+        client,
+        Arc::clone(&config),
+        Arc::clone(&disk),
+        Arc::clone(&observer),
+    );
+    let identity = host.identity();
+    Shared {
+        config,
+        speaker,
+        disk,
+        control,
+        observer,
+        registrar: Arc::new(registrar),
+        unique_ids: UniqueIds::new(identity.address, identity.process, 0),
+        counts: Mutex::default(),
+        started_ms: host.unix_millis(),
+        arrivals: Notify::new(),
+        host: Arc::clone(host),
+    }
+}
+
+/// Puts the topics on the disk that the broker has from its start. A disk with data keeps its own.
+fn prepare(disk: &Disk, config: &Config, now_ms: i64) {
+    let mut contents = disk.contents();
+    let topics = contents.topics.get_or_insert_with(|| {
+        Topics::of_a_new_broker(&config.name, &config.cluster, config.auto_create, now_ms)
+    });
+    for (topic, queues) in &config.topics {
+        if topics.get(topic).is_none() {
+            let config = TopicConfig::new(Name::clone(topic), *queues, perm::READ | perm::WRITE);
+            topics.put(config, now_ms);
+        }
+    }
+}
+
+/// The address that clients are told: a listener on every interface has none of its own.
+fn advertised(config: &Config, local: SocketAddr, host: &dyn Host) -> SocketAddr {
+    let own = if local.ip().is_unspecified() {
+        host.identity().address
+    } else {
+        local.ip()
+    };
+    config
+        .advertise
+        .unwrap_or_else(|| SocketAddr::new(own, local.port()))
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rmq_remoting::command::HeaderForm;
 use rmq_remoting::observe::Name;
 
 use crate::profile::Profile;
@@ -25,6 +26,8 @@ pub struct Config {
     pub name_servers: Vec<Name>,
     /// The release it imitates.
     pub profile: Profile,
+    /// The form of the headers it writes. It reads both.
+    pub form: HeaderForm,
     /// Topics that exist from the start, each with its number of queues (read = write).
     pub topics: Vec<(Name, i32)>,
     /// Whether a send may create its topic from the template `TBW102`.
@@ -35,6 +38,8 @@ pub struct Config {
     pub register_every: Duration,
     /// How long one registration may take.
     pub register_timeout: Duration,
+    /// A connection on which nothing is read or written for so long is closed.
+    pub idle: Duration,
 }
 
 impl Config {
@@ -49,11 +54,13 @@ impl Config {
             advertise: None,
             name_servers: Vec::new(),
             profile: Profile::default(),
+            form: HeaderForm::Json,
             topics: Vec::new(),
             auto_create: true,
             first_repeat_after: Duration::from_secs(10),
             register_every: Duration::from_secs(30),
             register_timeout: Duration::from_secs(24),
+            idle: Duration::from_secs(120),
         }
     }
 }

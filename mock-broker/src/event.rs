@@ -49,6 +49,8 @@ pub enum Ending {
     Silent,
     /// A rule closed the connection instead of answering.
     Closed,
+    /// A rule wrote bytes that are no answer to the request.
+    Mangled,
 }
 
 /// One thing that happened at a broker.

@@ -1,10 +1,12 @@
 //! What a broker has accepted: the oracle for every question about lost or doubled messages.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
 use rmq_remoting::observe::Name;
+use rmq_remoting::record::Record;
 
 /// One stored message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,37 +43,70 @@ pub struct Entry {
     pub properties: Bytes,
 }
 
+impl Entry {
+    /// The bytes it takes in the commit log.
+    pub fn record_size(&self) -> usize {
+        let host = |host: SocketAddr| if host.is_ipv6() { 20 } else { 8 };
+        let topic_length = if self.topic.len() > 127 { 2 } else { 1 };
+        74 + host(self.born_host)
+            + host(self.store_host)
+            + topic_length
+            + self.body.len()
+            + self.topic.len()
+            + self.properties.len()
+    }
+
+    /// As the commit log and consumers have it.
+    pub fn record(&self) -> Record {
+        Record {
+            queue_id: self.queue,
+            flag: self.flag,
+            queue_offset: self.offset,
+            physical_offset: self.log_offset,
+            sys_flag: self.sys_flag,
+            born_timestamp: self.born_ms,
+            born_host: self.born_host,
+            store_timestamp: self.at_ms,
+            store_host: self.store_host,
+            reconsume_times: self.reconsume_times,
+            prepared_transaction_offset: 0,
+            body: self.body.clone(),
+            topic: self.topic.to_string(),
+            properties: String::from_utf8_lossy(&self.properties).into_owned(),
+        }
+    }
+}
+
 /// All stored messages of a broker, in the order they were stored.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     entries: Vec<Entry>,
-    queues: IndexMap<(Name, i32), Vec<u32>>,
+    queues: IndexMap<(Name, i32), Vec<usize>>,
     log_end: i64,
 }
 
-/// Names an entry of one ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EntryId(u32);
-
 impl Ledger {
-    /// Stores a message of `size` bytes: sets its place in the queue and in the log.
-    pub fn append(&mut self, mut entry: Entry, size: i64) -> (EntryId, &Entry) {
-        let id = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+    /// Stores a message of `size` bytes: sets its place in the queue and in the log. Returns its
+    /// number among all entries.
+    pub fn append(&mut self, mut entry: Entry, size: usize) -> usize {
+        let number = self.entries.len();
         let queue = self
             .queues
             .entry((Name::clone(&entry.topic), entry.queue))
             .or_default();
-        entry.offset = i64::try_from(queue.len()).unwrap_or(i64::MAX);
+        entry.offset = length(queue);
         entry.log_offset = self.log_end;
-        self.log_end += size;
-        queue.push(id);
+        self.log_end = self
+            .log_end
+            .saturating_add(i64::try_from(size).unwrap_or(i64::MAX));
+        queue.push(number);
         self.entries.push(entry);
-        (EntryId(id), &self.entries[self.entries.len() - 1])
+        number
     }
 
-    /// Notes that the sender was told.
-    pub fn answered(&mut self, id: EntryId) {
-        if let Some(entry) = self.entries.get_mut(id.0 as usize) {
+    /// Notes that the sender was told of these entries.
+    pub fn answered(&mut self, entries: Range<usize>) {
+        for entry in self.entries.get_mut(entries).into_iter().flatten() {
             entry.answered = true;
         }
     }
@@ -92,9 +127,7 @@ impl Ledger {
             .queues
             .get(&(Name::clone(topic), queue))
             .map_or(&[][..], Vec::as_slice);
-        ids.iter()
-            .skip(from)
-            .filter_map(|id| self.entries.get(*id as usize))
+        ids.iter().skip(from).filter_map(|id| self.entries.get(*id))
     }
 
     /// The entry that begins at this place of the commit log.
@@ -108,13 +141,17 @@ impl Ledger {
     /// The offset the next message of a queue will get.
     pub fn next_offset(&self, topic: &Name, queue: i32) -> i64 {
         let queue = self.queues.get(&(Name::clone(topic), queue));
-        queue.map_or(0, |ids| i64::try_from(ids.len()).unwrap_or(i64::MAX))
+        queue.map_or(0, length)
     }
 
     /// Forgets a deleted topic's queues, so that its offsets begin at 0 again. The entries stay.
     pub fn forget_queues(&mut self, topic: &str) {
         self.queues.retain(|(name, _), _| &**name != topic);
     }
+}
+
+fn length(queue: &Vec<usize>) -> i64 {
+    i64::try_from(queue.len()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -145,10 +182,16 @@ mod tests {
     #[test]
     fn offsets_count_per_queue_and_log_offsets_over_all() {
         let mut ledger = Ledger::default();
-        let place = |entry: &Entry| (entry.offset, entry.log_offset);
-        assert_eq!(place(ledger.append(entry("t", 0, "a"), 100).1), (0, 0));
-        assert_eq!(place(ledger.append(entry("t", 1, "b"), 100).1), (0, 100));
-        assert_eq!(place(ledger.append(entry("t", 0, "c"), 100).1), (1, 200));
+        let mut place = |topic, queue, key| {
+            let number = ledger.append(entry(topic, queue, key), 100);
+            (
+                ledger.entries()[number].offset,
+                ledger.entries()[number].log_offset,
+            )
+        };
+        assert_eq!(place("t", 0, "a"), (0, 0));
+        assert_eq!(place("t", 1, "b"), (0, 100));
+        assert_eq!(place("t", 0, "c"), (1, 200));
         assert_eq!(ledger.next_offset(&"t".into(), 0), 2);
         assert_eq!(
             ledger.at_log_offset(200).map(|entry| &*entry.key),
@@ -158,11 +201,26 @@ mod tests {
     }
 
     #[test]
+    fn the_size_of_an_entry_is_that_of_its_record() {
+        for host in ["127.0.0.1:1", "[::1]:1"] {
+            for topic in ["t", &"t".repeat(128)] {
+                let entry = Entry {
+                    born_host: host.parse().unwrap(),
+                    ..entry(topic, 0, "a")
+                };
+                let mut record = bytes::BytesMut::new();
+                entry.record().encode(&mut record).unwrap();
+                assert_eq!(record.len(), entry.record_size());
+            }
+        }
+    }
+
+    #[test]
     fn an_entry_is_unanswered_until_the_sender_was_told() {
         let mut ledger = Ledger::default();
-        let (id, _) = ledger.append(entry("t", 0, "a"), 1);
+        let number = ledger.append(entry("t", 0, "a"), 1);
         assert!(!ledger.entries()[0].answered);
-        ledger.answered(id);
+        ledger.answered(number..number + 1);
         assert!(ledger.of_key("a").all(|entry| entry.answered));
     }
 
@@ -187,7 +245,8 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.append(entry("t", 0, "a"), 1);
         ledger.forget_queues("t");
-        assert_eq!(ledger.append(entry("t", 0, "b"), 1).1.offset, 0);
-        assert_eq!(ledger.entries().len(), 2);
+        ledger.append(entry("t", 0, "b"), 1);
+        let offsets: Vec<i64> = ledger.entries().iter().map(|entry| entry.offset).collect();
+        assert_eq!(offsets, [0, 0]);
     }
 }

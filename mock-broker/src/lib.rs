@@ -13,7 +13,13 @@ pub mod ledger;
 pub mod profile;
 pub mod topic;
 
+mod admit;
 mod broker;
+mod envelope;
+mod handle;
+mod registrar;
+mod service;
+mod state;
 
 pub use broker::Broker;
 pub use config::Config;

@@ -108,6 +108,21 @@ impl RuleBook {
         book
     }
 
+    /// The rules of a TOML file: `[[rule]]` tables with the fields of [`Rule`].
+    ///
+    /// # Errors
+    ///
+    /// It is no TOML, or has an unknown field or action; the message says where.
+    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct File {
+            #[serde(default)]
+            rule: Vec<Rule>,
+        }
+        Ok(Self::with(toml::from_str::<File>(text)?.rule))
+    }
+
     /// Adds a rule behind the others.
     pub fn add(&self, rule: Rule) -> RuleId {
         let mut rules = self.rules.lock();
@@ -334,6 +349,37 @@ mod tests {
             Some("b".into())
         );
         assert_eq!(book.applied(first), Some(1));
+    }
+
+    #[test]
+    fn rules_are_read_from_a_file() {
+        let text = r#"
+            [[rule]]
+            name = "busy"
+            when = { code = 310, topic = "t", nth = 1 }
+            then = { do = "answer", code = 2, remark = "busy" }
+            [[rule]]
+            name = "slow"
+            times = 1
+            then = { do = "delay", ms = 1200 }
+        "#;
+        let book = RuleBook::from_toml(text).unwrap();
+        let topic = Name::from("t");
+        let first = book.decide(&send(&topic, 0, 1)).map(|ruled| ruled.action);
+        assert_eq!(first, Some(Action::answer(2, "busy")));
+        let second = book.decide(&send(&topic, 0, 1)).map(|ruled| ruled.action);
+        assert_eq!(second, Some(Action::delay(1200)));
+        assert_eq!(book.decide(&send(&topic, 0, 1)), None);
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_is_located() {
+        let text = "[[rule]]\nname = \"x\"\nthen = { do = \"explode\" }\n";
+        let error = RuleBook::from_toml(text).unwrap_err().to_string();
+        assert!(
+            error.contains("line 3") && error.contains("explode"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn by_reply(
         // Another answer than the broker's own, or one without an answer of the broker.
         let same = request.ended.is_none_or(|(_, ending)| match ending {
             Ending::Answered { code: given } => given == code,
-            Ending::NoAnswerDue | Ending::Silent | Ending::Closed => false,
+            Ending::NoAnswerDue | Ending::Silent | Ending::Closed | Ending::Mangled => false,
         });
         if !same {
             let text = format!("{who} s{number} #{k} gets another answer than its broker gave");

@@ -1,0 +1,315 @@
+//! How a broker makes itself known: one connection to each name server, a full registration
+//! regularly, a small one for each new topic, and a goodbye.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use rmq_remoting::body;
+use rmq_remoting::client::{CallError, RemotingClient};
+use rmq_remoting::code::response;
+use rmq_remoting::command::Command;
+use rmq_remoting::header::WithBody;
+use rmq_remoting::observe::{Name, Observer};
+use rmq_remoting::request::r103_register_broker::TopicConfigWrapper;
+use rmq_remoting::request::{RegisterBroker, RegisterBrokerBody, UnregisterBroker};
+use rmq_remoting::topic::{DataVersion, TopicConfig};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::config::Config;
+use crate::disk::Disk;
+use crate::event::Event;
+
+/// How long one name server may take to answer the goodbye.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The broker's side of its name servers.
+#[derive(Debug)]
+pub(crate) struct Registrar {
+    servers: Vec<NameServer>,
+    client: RemotingClient,
+    config: Arc<Config>,
+    disk: Arc<Disk>,
+    observer: Arc<dyn Observer<Event>>,
+    /// Known once the broker listens.
+    address: OnceLock<Address>,
+    /// The last full registration's body.
+    full: Mutex<Option<(DataVersion, Body)>>,
+    first_done: Notify,
+}
+
+/// The address the broker registers under, also as the texts that requests carry.
+#[derive(Debug)]
+struct Address {
+    socket: SocketAddr,
+    text: String,
+    replication: String,
+}
+
+impl Address {
+    fn of(socket: SocketAddr) -> Self {
+        let replication = SocketAddr::new(socket.ip(), socket.port().wrapping_add(1));
+        Self {
+            socket,
+            text: socket.to_string(),
+            replication: replication.to_string(),
+        }
+    }
+}
+
+/// What is known of one name server.
+#[derive(Debug)]
+struct NameServer {
+    name: Name,
+    /// Whether the last registration reached it.
+    reached: AtomicBool,
+    /// Whether the first registration has ended, however.
+    tried: AtomicBool,
+    /// Whether its absence has been complained about.
+    missed: AtomicBool,
+}
+
+/// A registration's body, encoded.
+#[derive(Debug, Clone)]
+struct Body {
+    bytes: Bytes,
+    checksum: i32,
+}
+
+impl Body {
+    fn of<'a>(topics: impl Iterator<Item = &'a TopicConfig>, version: DataVersion) -> Self {
+        let table = topics.map(|topic| (Name::clone(&topic.topic_name), topic.clone()));
+        let body = RegisterBrokerBody {
+            topic_config_serialize_wrapper: TopicConfigWrapper {
+                data_version: version,
+                mapping_data_version: Some(DataVersion {
+                    timestamp: version.timestamp,
+                    ..DataVersion::default()
+                }),
+                topic_config_table: table.collect(),
+                ..TopicConfigWrapper::default()
+            },
+            ..RegisterBrokerBody::default()
+        };
+        let bytes = body.encode();
+        Self {
+            checksum: body::checksum(&bytes),
+            bytes,
+        }
+    }
+}
+
+impl Registrar {
+    pub(crate) fn new(
+        client: RemotingClient,
+        config: Arc<Config>,
+        disk: Arc<Disk>,
+        observer: Arc<dyn Observer<Event>>,
+    ) -> Self {
+        let server = |name: &Name| NameServer {
+            name: Name::clone(name),
+            reached: AtomicBool::new(false),
+            tried: AtomicBool::new(false),
+            missed: AtomicBool::new(false),
+        };
+        Self {
+            servers: config.name_servers.iter().map(server).collect(),
+            client,
+            config,
+            disk,
+            observer,
+            address: OnceLock::new(),
+            full: Mutex::new(None),
+            first_done: Notify::new(),
+        }
+    }
+
+    /// Sets the address to register under, once the broker listens there.
+    pub(crate) fn serve_at(&self, socket: SocketAddr) {
+        self.address.get_or_init(|| Address::of(socket));
+    }
+
+    /// The address to register under.
+    pub(crate) fn socket(&self) -> SocketAddr {
+        self.address().socket
+    }
+
+    fn address(&self) -> &Address {
+        self.address.get_or_init(|| Address::of(self.config.listen))
+    }
+
+    /// Registers with one name server for as long as the broker lives.
+    pub(crate) async fn keep_registered(self: Arc<Self>, index: usize) {
+        let Some(server) = self.servers.get(index) else {
+            return;
+        };
+        let mut next = Instant::now() + self.config.first_repeat_after;
+        loop {
+            let body = self.full_body();
+            self.register(server, &body).await;
+            server.tried.store(true, Ordering::Relaxed);
+            self.first_done.notify_waiters();
+            sleep_until(next).await;
+            next = (next + self.config.register_every).max(Instant::now());
+        }
+    }
+
+    /// Waits until the first registration with every name server has ended, however.
+    pub(crate) async fn first_registrations(&self) {
+        loop {
+            let done = self.first_done.notified();
+            if self
+                .servers
+                .iter()
+                .all(|server| server.tried.load(Ordering::Relaxed))
+            {
+                return;
+            }
+            done.await;
+        }
+    }
+
+    /// Makes one new or changed topic known to every name server that can be reached, and waits
+    /// for their answers.
+    pub(crate) async fn announce(&self, topic: &TopicConfig) {
+        let version = self.disk.with_topics(|topics| topics.version());
+        let body = Body::of(std::iter::once(topic), version);
+        join_all(self.reached().map(|server| self.register(server, &body))).await;
+    }
+
+    /// Registers everything again, one-way: the way of 4.9.
+    pub(crate) async fn announce_all(&self) {
+        let body = self.full_body();
+        let deadline = Instant::now() + self.config.register_timeout;
+        for server in self.reached() {
+            let request = self.request(&body);
+            // Nobody waits for it, so nobody learns of its failure either.
+            let _ = self.client.oneway(&server.name, &request, deadline).await;
+        }
+    }
+
+    /// Says goodbye to each name server in turn.
+    pub(crate) async fn unregister(&self) {
+        for server in self.reached() {
+            let request = UnregisterBroker {
+                broker_name: &self.config.name,
+                broker_addr: &self.address().text,
+                cluster_name: &self.config.cluster,
+                broker_id: self.config.id,
+            };
+            let deadline = Instant::now() + GOODBYE_TIMEOUT;
+            if self
+                .client
+                .call(&server.name, &request, deadline)
+                .await
+                .is_ok()
+            {
+                let name_server = Name::clone(&server.name);
+                self.observer.on(Event::Unregistered { name_server });
+            }
+        }
+    }
+
+    /// Ends the connections to the name servers.
+    pub(crate) async fn close(&self) {
+        self.client.stop().await;
+    }
+
+    fn reached(&self) -> impl Iterator<Item = &NameServer> {
+        self.servers
+            .iter()
+            .filter(|server| server.reached.load(Ordering::Relaxed))
+    }
+
+    async fn register(&self, server: &NameServer, body: &Body) {
+        let deadline = Instant::now() + self.config.register_timeout;
+        let request = self.request(body);
+        let answer = self.client.call(&server.name, &request, deadline).await;
+        let accepted = answer
+            .as_ref()
+            .is_ok_and(|answer| answer.code == response::SUCCESS);
+        server.note(&answer);
+        let name_server = Name::clone(&server.name);
+        self.observer.on(Event::Registered {
+            name_server,
+            accepted,
+        });
+    }
+
+    fn request<'a>(&'a self, body: &'a Body) -> WithBody<'a, RegisterBroker<'a>> {
+        let header = RegisterBroker {
+            broker_name: &self.config.name,
+            broker_addr: &self.address().text,
+            cluster_name: &self.config.cluster,
+            ha_server_addr: Some(&self.address().replication),
+            broker_id: self.config.id,
+            heartbeat_timeout_millis: None,
+            enable_acting_master: self
+                .config
+                .profile
+                .registers_incrementally()
+                .then_some(false),
+            compressed: false,
+            body_crc32: Some(body.checksum),
+            zone_name: None,
+        };
+        WithBody {
+            header,
+            body: &body.bytes,
+        }
+    }
+
+    /// The body with all topics, encoded once per data version.
+    fn full_body(&self) -> Body {
+        let mut full = self.full.lock();
+        self.disk.with_topics(|topics| match &*full {
+            Some((version, body)) if *version == topics.version() => body.clone(),
+            _ => {
+                let body = Body::of(topics.iter(), topics.version());
+                *full = Some((topics.version(), body.clone()));
+                body
+            }
+        })
+    }
+}
+
+impl NameServer {
+    /// Notes how a registration ended, and complains once about each absence.
+    fn note(&self, answer: &Result<Command, CallError>) {
+        let reached = match answer {
+            // Connected but silent is still connected: the next topic waits for it.
+            Ok(_) | Err(CallError::TimedOut { .. }) => true,
+            Err(_) => false,
+        };
+        self.reached.store(reached, Ordering::Relaxed);
+        match answer {
+            Ok(answer) if answer.code == response::SUCCESS => {
+                if self.missed.swap(false, Ordering::Relaxed) {
+                    tracing::info!("name server {} is back", self.name);
+                }
+            }
+            Ok(answer) => {
+                let remark = answer.remark.as_deref().unwrap_or_default();
+                tracing::warn!(
+                    "name server {} refuses: {} {remark}",
+                    self.name,
+                    answer.code
+                );
+            }
+            Err(error) => {
+                if !self.missed.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "not registered with name server {}: {error}; is it running there? \
+                         The broker keeps trying",
+                        self.name
+                    );
+                }
+            }
+        }
+    }
+}
