@@ -302,7 +302,7 @@ fn end(request: &RequestStory<'_>) -> WireEnd {
     match request.ended {
         Some((_, Ending::Answered { code })) => WireEnd::Answered(code),
         Some((_, Ending::NoAnswerDue)) => WireEnd::OneWay,
-        Some((_, Ending::Silent)) => WireEnd::Silence,
+        Some((_, Ending::Silent | Ending::Mangled)) => WireEnd::Silence,
         Some((_, Ending::Closed)) => WireEnd::Reset,
         None => WireEnd::Open,
     }
