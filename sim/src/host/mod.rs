@@ -8,12 +8,49 @@
 
 pub mod event;
 mod fabric;
+mod home;
+mod plan;
+mod process;
+mod roster;
+mod sockets;
 pub mod tcp;
 pub mod turmoil;
+mod witness;
 
 pub use fabric::{Action, Fabric, Modelled, NotModelled, SharedFabric, Way};
 
+use std::io;
+use std::sync::Arc;
+
+use rmq_remoting::observe::Observer;
+
+use crate::engine::{EngineConfig, EngineEvent, EventEngine, RunReport};
+use crate::fault::Engine;
 use crate::trace::record::NodeId;
+
+/// Runs `main` on an engine, and every task that it starts on the engine's nodes.
+///
+/// A node's code must run in its node's tasks ([`Host::spawn`](rmq_remoting::host::Host::spawn)):
+/// on `turmoil` each machine has a clock and a network context of its own. `main` directs and waits.
+/// The error is the operating system's, which gave no runtime.
+pub fn run<T>(
+    engine: Engine,
+    config: &EngineConfig,
+    observer: Arc<dyn Observer<EngineEvent>>,
+    main: impl AsyncFnOnce(SharedFabric) -> T,
+) -> io::Result<RunReport<T>> {
+    match engine {
+        Engine::Event => Ok(EventEngine::run(config, observer, async move |world| {
+            main(Arc::new(world)).await
+        })),
+        Engine::Turmoil => turmoil::TurmoilWorld::run(config, observer, async move |world| {
+            main(Arc::new(world)).await
+        }),
+        Engine::Tcp => tcp::TcpWorld::run(config, observer, async move |world| {
+            main(Arc::new(world)).await
+        }),
+    }
+}
 
 /// The process number of a node's incarnation (from 1), the same on every engine and unique in a
 /// run.
