@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-const ENGINES: [Engine; 2] = [Engine::Turmoil, Engine::Tcp];
+const ENGINES: [Engine; 3] = [Engine::Event, Engine::Turmoil, Engine::Tcp];
 const PORT: u16 = 9876;
 
 /// A run on one engine that must not last longer than 20 s of its own time.

@@ -40,9 +40,9 @@ pub fn run<T>(
     main: impl AsyncFnOnce(SharedFabric) -> T,
 ) -> io::Result<RunReport<T>> {
     match engine {
-        Engine::Event => Ok(EventEngine::run(config, observer, async move |world| {
+        Engine::Event => EventEngine::run(config, observer, async move |world| {
             main(Arc::new(world)).await
-        })),
+        }),
         Engine::Turmoil => turmoil::TurmoilWorld::run(config, observer, async move |world| {
             main(Arc::new(world)).await
         }),
