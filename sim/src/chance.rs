@@ -39,7 +39,7 @@ impl Chance {
 
     /// The field of one process, whose draws are equal on every engine: what `Host::draw` reads.
     pub fn process(&self, node: &str, incarnation: u32) -> Self {
-        self.part(node, u64::from(incarnation))
+        self.part(node, 0).part("incarnation", incarnation.into())
     }
 
     /// The eight numbers at one position of one site.
