@@ -1,7 +1,7 @@
 //! What a node gets from the machine it runs on, and nothing else.
 //!
 //! The producer, the name server and the brokers reach the outside world through one object-safe
-//! trait, [`Host`]. In production it is [`TokioHost`](tokio::TokioHost); in the laboratory it is a
+//! trait, [`Host`]. In production it is [`TokioHost`]; in the laboratory it is a
 //! simulated machine. The same code runs on both, byte for byte, because nothing else is asked of
 //! the machine: waits use `tokio::time` (which a paused runtime makes virtual), and there are no
 //! files, threads or DNS names behind this seam.
