@@ -49,7 +49,7 @@ struct Arguments {
     /// The producer group.
     #[arg(long, default_value = "send-example")]
     group: String,
-    /// The policy: strict or java_5_3.
+    /// The policy's preset: `strict` or `java_5_3`.
     #[arg(long, default_value = "strict")]
     policy: String,
 }

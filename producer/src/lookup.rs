@@ -181,7 +181,9 @@ async fn pass(core: &ClientCore, asked: &Name, lookup: LookupNumber, deadline: I
             topic: asked,
             accept_standard_json_only: None,
         };
-        let until = Instant::now() + Duration::from_millis(slice);
+        let last = asked_before + 1 == count && !not_exist;
+        let sliced = Instant::now() + Duration::from_millis(slice);
+        let until = if last { deadline } else { sliced.min(deadline) };
         let reply = core.remoting.call(server, &request, until).await;
         let next = name_server::next(at, servers.len());
         match reply {

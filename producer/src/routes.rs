@@ -187,18 +187,26 @@ pub(crate) async fn find(core: &Arc<ClientCore>, topic: &Name, deadline: Instant
         let reason = LookupReason::FirstSend;
         let (flight, fresh) = core.routes.board(topic, reason);
         if fresh {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            start(core, topic, &flight, Some(left));
+            start(core, topic, &flight, Some(deadline));
         }
         let Ok(found) = timeout_at(deadline, flight.wait()).await else {
             return Err(too_late());
         };
-        // A poll does not ask for the default topic: what it did not find says little.
-        if found.is_ok() || flight.reason == reason {
-            return found;
+        match &found {
+            Err(error) if !fresh && !is_last_word(&flight, error) => {}
+            _ => return found,
         }
     }
+}
+
+/// Whether a lookup that somebody else started says all there is to say. A poll does not ask for
+/// the default topic, and another caller may have had less time.
+fn is_last_word(flight: &Flight, error: &LookupError) -> bool {
+    let answered = matches!(
+        error,
+        LookupError::NotExist { .. } | LookupError::Unusable { .. } | LookupError::Refused { .. }
+    );
+    answered && flight.reason == LookupReason::FirstSend
 }
 
 /// Looks a topic up again because an attempt failed, unless that was done a moment ago.
@@ -238,14 +246,12 @@ fn begin(core: &Arc<ClientCore>, topic: &Name, reason: LookupReason) {
     }
 }
 
-fn start(core: &Arc<ClientCore>, topic: &Name, flight: &Arc<Flight>, left: Option<u64>) {
+fn start(core: &Arc<ClientCore>, topic: &Name, flight: &Arc<Flight>, until: Option<Instant>) {
     let landing = Landing {
         core: Arc::clone(core),
         topic: Name::clone(topic),
         flight: Arc::clone(flight),
     };
-    let left = left.map(Duration::from_millis);
-    let until = left.map(|left| Instant::now() + left);
     let run = async move {
         let Landing {
             core,
@@ -260,10 +266,8 @@ fn start(core: &Arc<ClientCore>, topic: &Name, flight: &Arc<Flight>, left: Optio
 
 /// The lookup's deadline for a caller whose own one is `until`.
 fn deadline(core: &ClientCore, until: Option<Instant>) -> Instant {
-    let now = Instant::now();
-    let left = until.map(|until| until.saturating_duration_since(now));
-    let left = left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-    now + Duration::from_millis(name_server::lookup_time(&core.policy, left))
+    let most = Instant::now() + Duration::from_millis(name_server::lookup_time(&core.policy));
+    until.map_or(most, |until| until.min(most))
 }
 
 /// Asks for the topic, and on the way of a send also for the default topic.

@@ -1,0 +1,264 @@
+//! A cluster on the loopback interface that does what a test's script says.
+//!
+//! The laboratory proves the producer against full mocks in virtual time. These few servers let
+//! the crate's own tests see it work over real TCP, without depending on the laboratory.
+
+#![expect(clippy::unwrap_used, reason = "a test whose servers fail has failed")]
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rmq_producer::event::Event;
+use rmq_producer::{Producer, ProducerBuilder};
+use rmq_remoting::code::{request, response};
+use rmq_remoting::command::{Command, HeaderForm, Language};
+use rmq_remoting::frame::Speaker;
+use rmq_remoting::host::BoxFuture;
+use rmq_remoting::host::tokio::TokioHost;
+use rmq_remoting::observe::{Name, Observer};
+use rmq_remoting::request::{GetRouteInfoByTopic, SendMessageResponse, SendMessageV2};
+use rmq_remoting::route::{BrokerData, QueueData, RouteForm, TopicRouteData};
+use rmq_remoting::server::{Server, ServerSettings};
+use rmq_remoting::service::{Answer, Peer, Reply, Response, Service};
+
+const SPEAKER: Speaker = Speaker {
+    form: HeaderForm::Json,
+    language: Language::Java,
+    version: 479,
+};
+
+/// Remembers everything.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder {
+    events: Mutex<Vec<Event>>,
+}
+
+impl Observer<Event> for Recorder {
+    fn on(&self, event: Event) {
+        self.events.lock().push(event);
+    }
+}
+
+impl Recorder {
+    pub(crate) fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.events
+            .lock()
+            .iter()
+            .filter(|event| wanted(event))
+            .count()
+    }
+}
+
+/// A send as a broker saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) topic: String,
+    pub(crate) queue: i32,
+    pub(crate) broker: String,
+    pub(crate) default_topic: String,
+    pub(crate) properties: String,
+    pub(crate) oneway: bool,
+}
+
+/// What a broker does with each send.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Script {
+    Store,
+    StoreAfter(Duration),
+    Refuse(i32),
+    Silent,
+    Close,
+    /// Code 0 without the fields that say where the message is.
+    Unreadable,
+}
+
+#[derive(Debug)]
+struct Node {
+    script: Mutex<Script>,
+    seen: Mutex<Vec<Seen>>,
+    /// How many requests of each code arrived.
+    codes: Mutex<BTreeMap<i32, usize>>,
+    routes: Mutex<BTreeMap<String, TopicRouteData>>,
+    route_delay: Mutex<Option<Duration>>,
+}
+
+impl Service for Node {
+    fn serve(&self, _peer: &Peer, request: Command) -> Reply {
+        *self.codes.lock().entry(request.code).or_default() += 1;
+        match request.code {
+            request::SEND_MESSAGE_V2 => self.send(&request),
+            request::GET_ROUTEINFO_BY_TOPIC => self.route(&request),
+            _ => Response::new(response::SUCCESS).into(),
+        }
+    }
+}
+
+fn later(delay: Duration, response: Response) -> Reply {
+    let answer: BoxFuture<'static, Answer> = Box::pin(async move {
+        tokio::time::sleep(delay).await;
+        response.into()
+    });
+    Reply::Later(answer)
+}
+
+impl Node {
+    fn send(&self, request: &Command) -> Reply {
+        let SendMessageV2(header) = request.header().unwrap();
+        let offset = i64::try_from(self.seen.lock().len()).unwrap();
+        let stored = Response::new(response::SUCCESS).header(SendMessageResponse {
+            msg_id: "OFFSET-ID".into(),
+            queue_id: header.queue_id,
+            queue_offset: offset,
+            ..SendMessageResponse::default()
+        });
+        self.seen.lock().push(Seen {
+            topic: header.topic.to_owned(),
+            queue: header.queue_id,
+            broker: header.broker_name.unwrap_or_default().to_owned(),
+            default_topic: header.default_topic.unwrap_or_default().to_owned(),
+            properties: header.properties.unwrap_or_default().to_owned(),
+            oneway: request.is_oneway(),
+        });
+        let script = *self.script.lock();
+        match script {
+            Script::Store => stored.into(),
+            Script::StoreAfter(delay) => later(delay, stored),
+            Script::Refuse(code) => Response::refuse(code, "as the test wants").into(),
+            Script::Silent => Reply::Now(Answer::Nothing),
+            Script::Close => Reply::Now(Answer::Close),
+            Script::Unreadable => Response::new(response::SUCCESS).into(),
+        }
+    }
+
+    fn route(&self, request: &Command) -> Reply {
+        let header: GetRouteInfoByTopic<'_> = request.header().unwrap();
+        let response = match self.routes.lock().get(header.topic) {
+            Some(route) => Response::new(response::SUCCESS).body(route.encode(RouteForm::Standard)),
+            None => Response::refuse(response::TOPIC_NOT_EXIST, "No topic route info"),
+        };
+        match *self.route_delay.lock() {
+            Some(delay) => later(delay, response),
+            None => response.into(),
+        }
+    }
+}
+
+/// A server of the test.
+pub(crate) struct Running {
+    node: Arc<Node>,
+    server: Option<Server>,
+    pub(crate) address: String,
+}
+
+impl Running {
+    async fn start() -> Self {
+        let node = Arc::new(Node {
+            script: Mutex::new(Script::Store),
+            seen: Mutex::default(),
+            codes: Mutex::default(),
+            routes: Mutex::default(),
+            route_delay: Mutex::default(),
+        });
+        let host = Arc::new(TokioHost::new());
+        let at = (Ipv4Addr::LOCALHOST, 0).into();
+        let settings = ServerSettings::new(SPEAKER);
+        let service = Arc::clone(&node) as Arc<dyn Service>;
+        let server = Server::start(host, at, settings, service).await.unwrap();
+        Self {
+            address: server.local_addr().to_string(),
+            server: Some(server),
+            node,
+        }
+    }
+
+    pub(crate) fn does(&self, script: Script) {
+        *self.node.script.lock() = script;
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.server = None;
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.node.seen.lock().clone()
+    }
+
+    pub(crate) fn requests(&self, code: i32) -> usize {
+        self.node.codes.lock().get(&code).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn answers_routes_after(&self, delay: Duration) {
+        *self.node.route_delay.lock() = Some(delay);
+    }
+
+    pub(crate) fn forgets(&self, topic: &str) {
+        self.node.routes.lock().remove(topic);
+    }
+}
+
+/// One name server, and brokers `broker-a`, `broker-b`, … that it knows.
+pub(crate) struct Cluster {
+    pub(crate) name_server: Running,
+    pub(crate) brokers: Vec<Running>,
+    pub(crate) events: Arc<Recorder>,
+}
+
+impl Cluster {
+    /// A cluster in which `topic` has `queues` queues on each broker.
+    pub(crate) async fn start(brokers: usize, topic: &str, queues: i32) -> Self {
+        let mut running = Vec::new();
+        for _ in 0..brokers {
+            running.push(Running::start().await);
+        }
+        let cluster = Self {
+            name_server: Running::start().await,
+            brokers: running,
+            events: Arc::default(),
+        };
+        cluster.publish(&cluster.name_server, topic, queues);
+        cluster
+    }
+
+    /// Makes a name server know a topic.
+    pub(crate) fn publish(&self, name_server: &Running, topic: &str, queues: i32) {
+        let mut route = TopicRouteData::default();
+        for (name, broker) in ["broker-a", "broker-b", "broker-c"]
+            .iter()
+            .zip(&self.brokers)
+        {
+            let name = Name::from(*name);
+            route.queue_datas.push(QueueData {
+                broker_name: Arc::clone(&name),
+                read_queue_nums: queues,
+                write_queue_nums: queues,
+                perm: 6,
+                topic_sys_flag: 0,
+            });
+            route.broker_datas.push(BrokerData {
+                broker_addrs: [(0, broker.address.as_str().into())].into(),
+                broker_name: name,
+                ..BrokerData::default()
+            });
+        }
+        name_server
+            .node
+            .routes
+            .lock()
+            .insert(topic.to_owned(), route);
+    }
+
+    /// A second name server that knows nothing.
+    pub(crate) async fn another_name_server() -> Running {
+        Running::start().await
+    }
+
+    pub(crate) fn producer(&self) -> ProducerBuilder {
+        Producer::builder("test-group")
+            .name_servers(self.name_server.address.as_str())
+            .observer(Arc::clone(&self.events) as Arc<dyn Observer<Event>>)
+            .rotation_start(0)
+    }
+}
