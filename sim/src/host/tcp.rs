@@ -70,9 +70,11 @@ impl TcpWorld {
             let (value, end) = {
                 let main = pin!(main(world.clone()));
                 let ended = world.drive(config.limits.horizon_ms, main).await;
-                world.0.close();
+                // What is dropped from here on is no part of the run.
+                world.0.roster.witness.close();
                 ended
             };
+            world.0.close();
             let stats = RunStats {
                 virtual_ms: world.now_ms(),
                 dials: world.0.roster.witness.dials(),

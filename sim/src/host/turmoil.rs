@@ -90,9 +90,11 @@ impl TurmoilWorld {
         let (value, end) = {
             let main = pin!(main(world.clone()));
             let ended = world.drive(&mut sim, &clock, config.limits.horizon_ms, main);
-            world.0.close();
+            // What is dropped from here on is no part of the run.
+            world.0.roster.witness.close();
             ended
         };
+        world.0.close();
         let virtual_ms = world.now_ms();
         let stats = RunStats {
             virtual_ms,

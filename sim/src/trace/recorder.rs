@@ -4,6 +4,7 @@
 //! virtual time and the node's number. Once sealed it takes nothing more, so that what teardown
 //! does (futures dropped in an order of its own) can never reach a trace or a digest.
 
+use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -18,9 +19,9 @@ use crate::engine::EngineEvent;
 use super::record::{NodeId, Record, What};
 
 /// Collects the records of one run. Cloning it shares it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Recorder {
-    start: Instant,
+    clock: Arc<dyn Fn() -> u64 + Send + Sync>,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -33,19 +34,26 @@ struct Kept {
 impl Recorder {
     /// A recorder for a run that starts now, on Tokio's clock (paused or not).
     pub fn start() -> Self {
+        let start = Instant::now();
+        Self::on_clock(move || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// A recorder on the engine's clock, in milliseconds since the start of the run. On an engine
+    /// whose machines have clocks of their own, Tokio's would mix them.
+    pub fn on_clock(clock: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         let kept = Kept {
             records: Vec::with_capacity(2048),
             sealed: false,
         };
         Recorder {
-            start: Instant::now(),
+            clock: Arc::new(clock),
             kept: Arc::new(Mutex::new(kept)),
         }
     }
 
     /// Milliseconds since the start of the run.
     pub fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        (self.clock)()
     }
 
     /// Adds a record of `node`, now. After [`seal`](Self::seal) it does nothing.
@@ -109,6 +117,12 @@ impl Observer<BrokerEvent> for NodeObserver {
 impl Observer<NameServerEvent> for NodeObserver {
     fn on(&self, event: NameServerEvent) {
         self.recorder.push(self.node, What::NameServer(event));
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recorder({} records)", self.len())
     }
 }
 
