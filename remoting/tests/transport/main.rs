@@ -13,3 +13,4 @@ mod serve;
 mod support;
 mod tcp;
 mod timing;
+mod wire;
