@@ -119,35 +119,6 @@ impl ExtFields {
         self.get(name).ok_or(HeaderError::Missing { field: name })
     }
 
-    /// A number that must be there.
-    ///
-    /// # Errors
-    /// The field is missing or no number of this type.
-    pub fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<T, HeaderError> {
-        self.optional_number(name)?
-            .ok_or(HeaderError::Missing { field: name })
-    }
-
-    /// A number that may be absent.
-    ///
-    /// # Errors
-    /// The field is there and no number of this type.
-    pub fn optional_number<T: std::str::FromStr>(
-        &self,
-        name: &'static str,
-    ) -> Result<Option<T>, HeaderError> {
-        let Some(value) = self.get(name) else {
-            return Ok(None);
-        };
-        match value.parse() {
-            Ok(number) => Ok(Some(number)),
-            Err(_) => Err(HeaderError::NotANumber {
-                field: name,
-                value: value.into(),
-            }),
-        }
-    }
-
     /// A flag that may be absent. As in Java, everything but `true` (in any case) is false.
     #[must_use]
     pub fn flag(&self, name: &str) -> Option<bool> {

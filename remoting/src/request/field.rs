@@ -1,24 +1,33 @@
 //! How one field of a typed header is written and read, and the macro that lists a header's fields.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use crate::command::ExtFields;
 use crate::header::{FieldWriter, HeaderError};
 
 /// A type that a header field can have.
 pub trait FieldValue<'a>: Sized {
-    /// Reads the field of this name.
+    /// Reads a field from its text, if it is there.
     ///
     /// # Errors
     /// It is missing and must not be, or it is no number of this type.
-    fn read(ext: &'a ExtFields, name: &'static str) -> Result<Self, HeaderError>;
+    fn parse(value: Option<&'a str>, name: &'static str) -> Result<Self, HeaderError>;
     /// Writes the field under this name.
     fn write(&self, name: &'static str, fields: &mut dyn FieldWriter);
+
+    /// Reads the field of this name.
+    ///
+    /// # Errors
+    /// As for [`FieldValue::parse`].
+    fn read(ext: &'a ExtFields, name: &'static str) -> Result<Self, HeaderError> {
+        Self::parse(ext.get(name), name)
+    }
 }
 
 impl<'a> FieldValue<'a> for &'a str {
-    fn read(ext: &'a ExtFields, name: &'static str) -> Result<Self, HeaderError> {
-        ext.text(name)
+    fn parse(value: Option<&'a str>, name: &'static str) -> Result<Self, HeaderError> {
+        value.ok_or(HeaderError::Missing { field: name })
     }
 
     fn write(&self, name: &'static str, fields: &mut dyn FieldWriter) {
@@ -27,8 +36,8 @@ impl<'a> FieldValue<'a> for &'a str {
 }
 
 impl<'a> FieldValue<'a> for Cow<'a, str> {
-    fn read(ext: &'a ExtFields, name: &'static str) -> Result<Self, HeaderError> {
-        ext.text(name).map(Cow::Borrowed)
+    fn parse(value: Option<&'a str>, name: &'static str) -> Result<Self, HeaderError> {
+        <&str>::parse(value, name).map(Cow::Borrowed)
     }
 
     fn write(&self, name: &'static str, fields: &mut dyn FieldWriter) {
@@ -36,10 +45,10 @@ impl<'a> FieldValue<'a> for Cow<'a, str> {
     }
 }
 
-/// A flag that is absent is false, as in Java.
+/// As in Java a flag that is absent is false, and so is everything but `true` (in any case).
 impl<'a> FieldValue<'a> for bool {
-    fn read(ext: &'a ExtFields, name: &'static str) -> Result<Self, HeaderError> {
-        Ok(ext.flag(name).unwrap_or_default())
+    fn parse(value: Option<&'a str>, _name: &'static str) -> Result<Self, HeaderError> {
+        Ok(value.is_some_and(|value| value.eq_ignore_ascii_case("true")))
     }
 
     fn write(&self, name: &'static str, fields: &mut dyn FieldWriter) {
@@ -48,8 +57,8 @@ impl<'a> FieldValue<'a> for bool {
 }
 
 impl<'a> FieldValue<'a> for i32 {
-    fn read(ext: &'a ExtFields, name: &'static str) -> Result<Self, HeaderError> {
-        ext.number(name)
+    fn parse(value: Option<&'a str>, name: &'static str) -> Result<Self, HeaderError> {
+        number(value, name)
     }
 
     fn write(&self, name: &'static str, fields: &mut dyn FieldWriter) {
@@ -58,8 +67,8 @@ impl<'a> FieldValue<'a> for i32 {
 }
 
 impl<'a> FieldValue<'a> for i64 {
-    fn read(ext: &'a ExtFields, name: &'static str) -> Result<Self, HeaderError> {
-        ext.number(name)
+    fn parse(value: Option<&'a str>, name: &'static str) -> Result<Self, HeaderError> {
+        number(value, name)
     }
 
     fn write(&self, name: &'static str, fields: &mut dyn FieldWriter) {
@@ -67,12 +76,17 @@ impl<'a> FieldValue<'a> for i64 {
     }
 }
 
+fn number<T: FromStr>(value: Option<&str>, name: &'static str) -> Result<T, HeaderError> {
+    let value = <&str>::parse(value, name)?;
+    value.parse().map_err(|_| HeaderError::NotANumber {
+        field: name,
+        value: value.into(),
+    })
+}
+
 impl<'a, T: FieldValue<'a>> FieldValue<'a> for Option<T> {
-    fn read(ext: &'a ExtFields, name: &'static str) -> Result<Self, HeaderError> {
-        ext.get(name)
-            .is_some()
-            .then(|| T::read(ext, name))
-            .transpose()
+    fn parse(value: Option<&'a str>, name: &'static str) -> Result<Self, HeaderError> {
+        value.map(|value| T::parse(Some(value), name)).transpose()
     }
 
     fn write(&self, name: &'static str, fields: &mut dyn FieldWriter) {
