@@ -21,17 +21,37 @@ use crate::verdict::{Class, Finding, Verdict};
 mod inv_01_exactly_once;
 mod inv_02_deadline;
 mod inv_03_no_lost_success;
+mod inv_04_no_early_timeout;
+mod inv_05_true_errors;
 mod inv_06_count;
 mod inv_07_budget;
+mod inv_08_liveness;
 mod inv_09_not_the_last_one;
+mod inv_10_coverage;
+mod inv_11_one_policy;
 mod inv_12_same_message;
+mod inv_13_pinned_stays_pinned;
 mod inv_14_legal_target;
+mod inv_15_snapshots_are_values;
+mod inv_16_even_spread;
 mod inv_20_never_empty;
+mod inv_24_poller_lives;
+mod inv_25_no_going_back;
+mod inv_26_keep_what_works;
+mod inv_27_single_flight;
+mod inv_29_auto_create_bounds;
+mod inv_33_name_server_load;
 mod inv_34_ids;
 mod inv_35_table_drains;
+mod inv_36_permits_add_up;
 mod inv_37_fail_fast;
+mod inv_38_one_good_connection;
+mod inv_44_cadence;
+mod inv_45_stop_is_bounded;
+mod inv_48_no_residue;
 mod inv_49_acknowledged_means_stored;
 mod inv_50_copies_are_explained;
+mod inv_54_ids_of_messages;
 mod inv_55_replay;
 mod inv_57_no_panic;
 
@@ -45,17 +65,37 @@ pub fn all() -> &'static [Invariant] {
             inv_01_exactly_once::INVARIANT,
             inv_02_deadline::INVARIANT,
             inv_03_no_lost_success::INVARIANT,
+            inv_04_no_early_timeout::INVARIANT,
+            inv_05_true_errors::INVARIANT,
             inv_06_count::INVARIANT,
             inv_07_budget::INVARIANT,
+            inv_08_liveness::INVARIANT,
             inv_09_not_the_last_one::INVARIANT,
+            inv_10_coverage::INVARIANT,
+            inv_11_one_policy::INVARIANT,
             inv_12_same_message::INVARIANT,
+            inv_13_pinned_stays_pinned::INVARIANT,
             inv_14_legal_target::INVARIANT,
+            inv_15_snapshots_are_values::INVARIANT,
+            inv_16_even_spread::INVARIANT,
             inv_20_never_empty::INVARIANT,
+            inv_24_poller_lives::INVARIANT,
+            inv_25_no_going_back::INVARIANT,
+            inv_26_keep_what_works::INVARIANT,
+            inv_27_single_flight::INVARIANT,
+            inv_29_auto_create_bounds::INVARIANT,
+            inv_33_name_server_load::INVARIANT,
             inv_34_ids::INVARIANT,
             inv_35_table_drains::INVARIANT,
+            inv_36_permits_add_up::INVARIANT,
             inv_37_fail_fast::INVARIANT,
+            inv_38_one_good_connection::INVARIANT,
+            inv_44_cadence::INVARIANT,
+            inv_45_stop_is_bounded::INVARIANT,
+            inv_48_no_residue::INVARIANT,
             inv_49_acknowledged_means_stored::INVARIANT,
             inv_50_copies_are_explained::INVARIANT,
+            inv_54_ids_of_messages::INVARIANT,
             inv_55_replay::INVARIANT,
             inv_57_no_panic::INVARIANT,
         ]
@@ -351,6 +391,7 @@ mod tests {
             let queue = (send - 1) / 3;
             scene.at(1000 * send).whole(send, &format!("{to}/{queue}"))
         });
+        let scene = scene.end(End::Finished, 15_000);
         assert_eq!(judge(&scene.trace).findings, []);
     }
 }

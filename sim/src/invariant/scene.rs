@@ -90,6 +90,15 @@ pub(crate) fn queue(short: &str) -> QueueRef {
     }
 }
 
+/// The connection of every scene to a queue's broker.
+fn connection_to(to: &QueueRef) -> u64 {
+    match &*to.broker {
+        "broker-a" => 1,
+        "broker-b" => 2,
+        _ => 3,
+    }
+}
+
 /// The unique key of a send.
 pub(crate) fn key(who: NodeId, send: u64) -> Name {
     format!("KEY-{}-{send}", who.0).into()
@@ -374,7 +383,8 @@ impl Scene {
         })
     }
 
-    fn local(&self, connection: u64) -> SocketAddr {
+    /// The own end of a connection.
+    pub(crate) fn local(&self, connection: u64) -> SocketAddr {
         let port = 40_000 + u16::try_from(connection).expect("a small number");
         SocketAddr::from((
             [10, 0, 0, 1 + u8::try_from(self.who.0).expect("small")],
@@ -449,11 +459,7 @@ impl Scene {
     /// An attempt starts by the route 1, gets an id on the broker's connection and is written.
     pub(crate) fn attempt(self, send: u64, number: u32, to: &str) -> Self {
         let to = queue(to);
-        let connection = match &*to.broker {
-            "broker-a" => 1,
-            "broker-b" => 2,
-            _ => 3,
-        };
+        let connection = connection_to(&to);
         self.attempt_by(send, number, to, 1)
             .request(send, number, connection)
     }
@@ -484,6 +490,15 @@ impl Scene {
             budget_ms: 1000,
             avoided: vec![],
         })
+    }
+
+    /// An attempt that is wrong starts and is written.
+    pub(crate) fn attempt_marked(self, send: u64, number: u32, to: &str) -> Self {
+        let to = queue(to);
+        let connection = connection_to(&to);
+        self.attempt_by(send, number, to, 1)
+            .wrong()
+            .request(send, number, connection)
     }
 
     /// The attempt's request gets the next id on a connection and is written.

@@ -1,0 +1,261 @@
+//! A retry that is due happens, and a cluster with a healthy broker takes the message.
+//!
+//! When the newest attempt ended in a way that the policy retries, or was overtaken, and attempts
+//! and time are left, the next one starts at once. And, for a producer of the strict form: while
+//! some broker of the route was healthy all the time and the attempts suffice to reach it past all
+//! others, the send succeeds.
+
+use rmq_producer::event::{Failure, Mode, Outcome, Stage};
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::PolicyFacts;
+use crate::trace::record::Form;
+use crate::trace::story::{AttemptStory, Moment, SendStory};
+use crate::truth::State;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-08",
+    title: "Liveness",
+    source: Source::Truth,
+    rate_per_mille: 100,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+/// How long a broker must have been healthy before it counts as healthy: what a fault held back
+/// may arrive this much later.
+const RECOVERY_MS: u64 = 10_000;
+
+/// A healthy broker answers within this time.
+const ANSWER_MS: u64 = 100;
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for send in &case.story.sends {
+        let Some(policy) = case.policy(send.node) else {
+            continue;
+        };
+        if let Some(attempt) = send.attempts.last() {
+            next_starts(case, send, attempt, policy, judged);
+        }
+        if policy.form == Form::Strict && policy.avoids_all_failed {
+            reaches_the_healthy(case, send, policy, judged);
+        }
+    }
+    for (send, attempt) in case.attempts() {
+        if let Some(next) = send
+            .attempts
+            .iter()
+            .find(|it| it.number == attempt.number + 1)
+            && let Some(ready) = ready(case, send, attempt)
+        {
+            judged.case();
+            if next.started.ms > case.due(send.node, ready.ms, 0) {
+                let (who, number, k) = (case.name(send.node), send.number, next.number);
+                let late = next.started.ms - ready.ms;
+                judged.wrong(
+                    next.started,
+                    format!("{who} s{number} #{k} starts {late} ms late"),
+                );
+            }
+        }
+    }
+}
+
+/// When the next attempt was due.
+fn ready(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> Option<Moment> {
+    let policy = case.policy(send.node)?;
+    let ended = attempt
+        .ended
+        .filter(|end| retryable(policy, send.mode, end.stage, end.code));
+    match (attempt.overtaken, ended) {
+        (Some(overtaken), _) => Some(overtaken),
+        (None, ended) => ended.map(|end| end.moment),
+    }
+}
+
+/// Whether the policy tries again after an attempt that ended so.
+pub(super) fn retryable(policy: &PolicyFacts, mode: Mode, stage: Stage, code: Option<i32>) -> bool {
+    let codes = match mode {
+        Mode::Sync => &policy.retry_codes_sync,
+        Mode::Async => &policy.retry_codes_async,
+        Mode::Oneway => return false,
+    };
+    match stage {
+        Stage::Dial | Stage::Write | Stage::Lost => true,
+        Stage::Refused => code.is_some_and(|code| codes.contains(&code)),
+        Stage::Address | Stage::Silent | Stage::Decode | Stage::Accepted | Stage::Superseded => {
+            false
+        }
+    }
+}
+
+fn next_starts(
+    case: &Case<'_>,
+    send: &SendStory<'_>,
+    attempt: &AttemptStory<'_>,
+    policy: &PolicyFacts,
+    judged: &mut Judged,
+) {
+    let Some(ready) = ready(case, send, attempt) else {
+        return;
+    };
+    let due = case.due(send.node, ready.ms, 0);
+    let left = send.deadline_ms() > due;
+    let over = send
+        .over()
+        .is_some_and(|over| over.ms <= due && !gave_up(send));
+    let ended = case.trace.end_ms <= due;
+    let gone = case.truth.was_gone(send.node, ready.ms, due);
+    if attempt.number >= policy.attempts(send.mode) || !left || over || ended || gone {
+        return;
+    }
+    judged.case();
+    let (who, number, k) = (case.name(send.node), send.number, attempt.number + 1);
+    judged.wrong(
+        ready,
+        format!("{who} s{number} #{k} is due and never starts"),
+    );
+}
+
+/// Whether the send ended as if its attempts were used up.
+fn gave_up(send: &SendStory<'_>) -> bool {
+    matches!(send.outcome(), Some(Outcome::Failed(Failure::Attempts(_) | Failure::Deadline)))
+        && send.cancelled.is_none()
+        // Another attempt's final refusal ends the send, too.
+        && !send.attempts.iter().rev().skip(1).any(|it| {
+            it.ended.is_some_and(|end| end.stage == Stage::Refused)
+        })
+}
+
+fn reaches_the_healthy(
+    case: &Case<'_>,
+    send: &SendStory<'_>,
+    policy: &PolicyFacts,
+    judged: &mut Judged,
+) {
+    let route = case.story.in_force(send.node, send.topic, send.called);
+    let (Some(route), None) = (route, send.pinned) else {
+        return;
+    };
+    if case.header().round_trip_ms > ANSWER_MS {
+        return;
+    }
+    let Some((done, outcome)) = send.done.first() else {
+        return;
+    };
+    let mut brokers: Vec<&str> = case.story.snapshots[route]
+        .queues
+        .iter()
+        .map(|queue| &*queue.broker)
+        .collect();
+    brokers.sort_unstable();
+    brokers.dedup();
+    // A broker that was restarted since the route was published may be at another address.
+    let published = case.story.snapshots[route].moment.ms;
+    let since = send.called.ms.saturating_sub(RECOVERY_MS).min(published);
+    let healthy = |broker: &&&str| {
+        let node = case.header().node(broker);
+        node.is_some_and(|node| {
+            case.truth.worst(send.node, node, since, send.deadline_ms()) == State::Healthy
+        })
+    };
+    let well = brokers.iter().filter(healthy).count();
+    let ill = brokers.len() - well;
+    let attempts = usize::try_from(policy.attempts(send.mode)).unwrap_or(0);
+    let stuck = matches!(
+        outcome,
+        Outcome::Failed(Failure::Attempts(_) | Failure::Deadline)
+    );
+    if well == 0 || ill >= attempts || (ill == 0 && !stuck) {
+        return;
+    }
+    judged.case();
+    // One attempt that had no token to be overtaken with used all the time; a refusal that the
+    // policy does not retry is final.
+    let excused = send.attempts.iter().any(|attempt| {
+        let left = send.deadline_ms().saturating_sub(attempt.started.ms);
+        let alone = attempt.overtaken.is_none() && attempt.budget_ms >= left;
+        let refused = attempt.ended.is_some_and(|end| {
+            end.stage == Stage::Refused && !retryable(policy, send.mode, end.stage, end.code)
+        });
+        let waited = alone && usize::try_from(attempt.number).is_ok_and(|k| k <= ill);
+        refused || waited
+    });
+    if stuck && !excused {
+        let (who, number) = (case.name(send.node), send.number);
+        let text = format!("{who} s{number} fails, although {well} of its brokers were healthy");
+        judged.wrong(*done, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FaultKind;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a retry follows at once", || {
+            lost().attempt(1, 2, "b/0").succeeds(1, 2)
+        }),
+        accepts("all brokers refuse", || {
+            let scene = refused_twice(Scene::new().at(0).call(1));
+            let scene = scene.attempt(1, 3, "c/0").refused(1, 3, 2);
+            let freeze = || FaultKind::Freeze;
+            let scene = scene
+                .fault(1, freeze(), "broker-a")
+                .fault(2, freeze(), "broker-b");
+            scene
+                .fault(3, freeze(), "broker-c")
+                .failed(1, Failure::Attempts(Stage::Refused))
+        }),
+        accepts("a refusal that is final ends the send", || {
+            let scene = Scene::new()
+                .at(0)
+                .fault(1, FaultKind::Freeze, "broker-a")
+                .call(1);
+            let scene = scene.attempt(1, 1, "a/0").refused(1, 1, 13);
+            scene.failed(1, Failure::Attempts(Stage::Refused))
+        }),
+        rejects("the retry never starts", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(5);
+            let scene = scene.ended(1, 1, Stage::Lost, None).wrong();
+            scene.failed(1, Failure::Attempts(Stage::Lost))
+        }),
+        rejects("the retry starts late", || {
+            lost().at(500).attempt_marked(1, 2, "b/0")
+        }),
+        rejects("the overtaking attempt never starts", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(1000);
+            scene
+                .overtaken(1, 1)
+                .wrong()
+                .at(3000)
+                .failed(1, Failure::Deadline)
+        }),
+        rejects(
+            "the send fails although one broker was healthy all the time",
+            || {
+                let scene = Scene::new().at(0).fault(1, FaultKind::Freeze, "broker-a");
+                let scene = refused_twice(scene.fault(2, FaultKind::Freeze, "broker-b").call(1));
+                let scene = scene.attempt(1, 3, "a/1").refused(1, 3, 2);
+                scene.failed(1, Failure::Attempts(Stage::Refused)).wrong()
+            },
+        ),
+    ];
+
+    fn lost() -> Scene {
+        Scene::new()
+            .at(0)
+            .call(1)
+            .attempt(1, 1, "a/0")
+            .at(5)
+            .ended(1, 1, Stage::Lost, None)
+    }
+
+    fn refused_twice(scene: Scene) -> Scene {
+        let scene = scene.attempt(1, 1, "a/0").refused(1, 1, 2);
+        scene.attempt(1, 2, "b/0").refused(1, 2, 2)
+    }
+}

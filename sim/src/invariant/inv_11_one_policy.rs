@@ -1,0 +1,91 @@
+//! What happens after an attempt follows from the table, in every mode.
+//!
+//! Whether a refusal is retried depends on its code and the policy's table of the mode, and on
+//! nothing else; what is final ends the send whichever attempt got it; after a success nobody tries
+//! again. (That a retry which the table demands does start is INV-08.)
+
+use rmq_producer::event::Stage;
+
+use super::inv_08_liveness::retryable;
+use super::{Case, Invariant, Judge, Judged, Source};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-11",
+    title: "One policy",
+    source: Source::Testimony,
+    rate_per_mille: 50,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for (send, attempt) in case.attempts() {
+        let Some(policy) = case.policy(send.node) else {
+            continue;
+        };
+        let Some(end) = attempt.ended else { continue };
+        let last = match end.stage {
+            Stage::Accepted => true,
+            Stage::Refused => !retryable(policy, send.mode, end.stage, end.code),
+            _ => false,
+        };
+        if !last {
+            continue;
+        }
+        judged.case();
+        if let Some(next) = send.attempts.iter().find(|next| next.started > end.moment) {
+            let (who, number, k) = (case.name(send.node), send.number, next.number);
+            let (past, stage) = (attempt.number, end.stage);
+            let code = end.code.unwrap_or(0);
+            let text = format!("{who} s{number} #{k} starts after #{past} was {stage:?} ({code})");
+            judged.wrong(next.started, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::{Failure, Mode, Stage};
+
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts(
+            "a busy broker is left, a wrong message is not sent again",
+            || {
+                let scene = Scene::new()
+                    .at(0)
+                    .call(1)
+                    .attempt(1, 1, "a/0")
+                    .refused(1, 1, 2);
+                let scene = scene.attempt(1, 2, "b/0").refused(1, 2, 13);
+                scene.failed(1, Failure::Attempts(Stage::Refused))
+            },
+        ),
+        rejects("a refusal that is final is retried", || {
+            let scene = Scene::new()
+                .at(0)
+                .call(1)
+                .attempt(1, 1, "a/0")
+                .refused(1, 1, 13);
+            scene.attempt_by(1, 2, queue("b/0"), 1).wrong()
+        }),
+        rejects("an async send retries what its table does not name", || {
+            let scene = Scene::new().facts(|it| it.policies[0].retry_codes_async.clear());
+            let scene = scene
+                .at(0)
+                .call_in(1, Mode::Async)
+                .attempt(1, 1, "a/0")
+                .refused(1, 1, 2);
+            scene.attempt_by(1, 2, queue("b/0"), 1).wrong()
+        }),
+        rejects("an attempt starts after a success", || {
+            Scene::new()
+                .at(0)
+                .whole(1, "a/0")
+                .attempt_by(1, 2, queue("b/0"), 1)
+                .wrong()
+        }),
+    ];
+}

@@ -1,0 +1,69 @@
+//! A send to a queue of the caller's choice is attempted only there.
+//!
+//! Callers pin a queue because order depends on it; a "helpful" retry elsewhere breaks it silently.
+//! Judged by what the attempts say and by which broker reads which queue id.
+
+use super::{Case, Invariant, Judge, Judged, Source};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-13",
+    title: "Pinned stays pinned",
+    source: Source::Both,
+    rate_per_mille: 10,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for send in &case.story.sends {
+        let Some(pinned) = send.pinned else { continue };
+        judged.case();
+        let (who, number) = (case.name(send.node), send.number);
+        let (broker, queue) = (&pinned.broker, pinned.queue);
+        if let Some(attempt) = send.attempts.iter().find(|attempt| attempt.to != pinned) {
+            let (k, to, other) = (attempt.number, &attempt.to.broker, attempt.to.queue);
+            let text = format!("{who} s{number} #{k} goes to {to}/{other}, not {broker}/{queue}");
+            judged.wrong(attempt.started, text);
+        }
+        let mut requests = send
+            .requests
+            .iter()
+            .map(|index| &case.story.requests[*index]);
+        let stray = requests
+            .find(|request| (case.name(request.broker), request.seen.queue) != (&**broker, queue));
+        if let Some(request) = stray {
+            let (at, other) = (case.name(request.broker), request.seen.queue);
+            let text = format!("{at}/{other} reads {who} s{number}, pinned to {broker}/{queue}");
+            judged.wrong(request.received, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::Mode;
+
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("every attempt goes to the chosen queue", || {
+            let scene = pinned().attempt(1, 1, "a/2").refused(1, 1, 2);
+            scene.attempt(1, 2, "a/2").succeeds(1, 2)
+        }),
+        rejects("a retry goes to another broker", || {
+            let scene = pinned().attempt(1, 1, "a/2").refused(1, 1, 2);
+            scene.attempt_by(1, 2, queue("b/2"), 1).wrong()
+        }),
+        rejects("the message arrives for another queue", || {
+            pinned()
+                .attempt(1, 1, "a/2")
+                .seen_with(1, 1, |seen| seen.queue = 1)
+                .wrong()
+        }),
+    ];
+
+    fn pinned() -> Scene {
+        Scene::new().at(0).call_to(1, Mode::Sync, Some("a/2"))
+    }
+}

@@ -1,0 +1,109 @@
+//! Without faults every queue gets its share.
+//!
+//! A rotation that is per topic visits each queue of the route in turn, so over sends that succeed
+//! at once the fullest and the emptiest queue differ by one at most. Judged per producer and route,
+//! by which broker read which queue id, for producers of the strict form in runs without faults.
+
+use std::collections::BTreeMap;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::record::Form;
+use crate::trace::story::{Moment, SendStory};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-16",
+    title: "Even spread",
+    source: Source::Both,
+    rate_per_mille: 10,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    if !case.truth.intervals().is_empty() {
+        return;
+    }
+    // How often each queue of each route was chosen, in the order of the route; and the last choice.
+    let mut routes: BTreeMap<usize, (Vec<u64>, Moment)> = BTreeMap::new();
+    for send in &case.story.sends {
+        let strict = case
+            .policy(send.node)
+            .is_some_and(|policy| policy.form == Form::Strict);
+        // A retry moves the rotation on.
+        let attempt = match &send.attempts[..] {
+            [] => continue,
+            [attempt] => attempt,
+            _ => return,
+        };
+        let (Some(route), true, None) = (attempt.snapshot, strict, send.pinned) else {
+            continue;
+        };
+        let queues = case.story.snapshots[route].queues;
+        let Some(queue) = chosen(case, send, queues) else {
+            continue;
+        };
+        let (counts, last) = routes
+            .entry(route)
+            .or_insert_with(|| (vec![0; queues.len()], attempt.started));
+        counts[queue] += 1;
+        *last = attempt.started;
+    }
+    for (route, (counts, last)) in routes {
+        judged.case();
+        let (least, most) = (counts.iter().min(), counts.iter().max());
+        if let (Some(least), Some(most)) = (least, most)
+            && most - least > 1
+        {
+            let snapshot = &case.story.snapshots[route];
+            let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+            let text = format!("{who} gave one queue of {topic} {most} messages, another {least}");
+            judged.wrong(last, text);
+        }
+    }
+}
+
+/// The queue that the message arrived for, as a position in the route.
+fn chosen(
+    case: &Case<'_>,
+    send: &SendStory<'_>,
+    queues: &[rmq_producer::event::QueueRef],
+) -> Option<usize> {
+    let request = &case.story.requests[*send.requests.first()?];
+    let broker = case.name(request.broker);
+    queues
+        .iter()
+        .position(|it| *it.broker == *broker && it.queue == request.seen.queue)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fault::FaultKind;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("queues in turn", || {
+            sends(&[
+                "a/0", "b/0", "c/0", "a/1", "b/1", "c/1", "a/2", "b/2", "c/2", "a/3",
+            ])
+        }),
+        accepts("with faults anything may be right", || {
+            sends(&["a/0", "a/0", "a/0"]).fault(1, FaultKind::Freeze, "broker-b")
+        }),
+        rejects("one queue gets two of three", || {
+            let scene = sends(&["a/0", "b/0"])
+                .at(10)
+                .call(3)
+                .attempt_marked(3, 1, "a/0");
+            scene.succeeds(3, 1)
+        }),
+    ];
+
+    fn sends(targets: &[&str]) -> Scene {
+        (1..)
+            .zip(targets)
+            .fold(Scene::new().at(0), |scene, (send, to)| {
+                scene.whole(send, to)
+            })
+    }
+}

@@ -1,0 +1,142 @@
+//! A route that works is not thrown away.
+//!
+//! No failed or empty answer replaces a usable route; and while the brokers of the route are
+//! healthy, whatever the name servers do fails no send.
+
+use rmq_producer::event::{Failure, Outcome};
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::NodeKind;
+use crate::trace::story::SendStory;
+use crate::truth::{Scope, State};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-26",
+    title: "Keep what works",
+    source: Source::Truth,
+    rate_per_mille: 20,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+/// How long brokers must have been healthy: what a fault held back may arrive this much later.
+const RECOVERY_MS: u64 = 10_000;
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    let snapshots = &case.story.snapshots;
+    for (index, snapshot) in snapshots.iter().enumerate() {
+        let mut earlier = snapshots[..index].iter().rev();
+        let last = earlier.find(|it| it.node == snapshot.node && it.topic == snapshot.topic);
+        if snapshot.queues.is_empty() && last.is_some_and(|last| !last.queues.is_empty()) {
+            let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+            judged.wrong(
+                snapshot.moment,
+                format!("{who} replaces its route of {topic} by none"),
+            );
+        }
+    }
+    let ill = name_servers_were_ill(case);
+    for send in case.story.sends.iter().filter(|_| ill) {
+        sends_go_on(case, send, judged);
+    }
+}
+
+/// Whether any fault concerned a name server.
+fn name_servers_were_ill(case: &Case<'_>) -> bool {
+    let of_name_server = |node| {
+        let info = case.header().nodes.get(crate::trace::NodeId::index(node));
+        info.is_some_and(|info| info.kind == NodeKind::NameServer)
+    };
+    case.truth
+        .intervals()
+        .iter()
+        .any(|interval| match interval.scope {
+            Scope::Node(node) => of_name_server(node),
+            Scope::Pair(a, b) => of_name_server(a) || of_name_server(b),
+        })
+}
+
+fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
+    let Some((done, outcome)) = send.done.first() else {
+        return;
+    };
+    let Some(route) = case.story.in_force(send.node, send.topic, send.called) else {
+        return;
+    };
+    let snapshot = &case.story.snapshots[route];
+    let since = send
+        .called
+        .ms
+        .saturating_sub(RECOVERY_MS)
+        .min(snapshot.moment.ms);
+    let healthy = !snapshot.queues.is_empty()
+        && snapshot.queues.iter().all(|queue| {
+            let node = case.header().node(&queue.broker);
+            node.is_some_and(|node| {
+                case.truth.worst(send.node, node, since, done.ms) == State::Healthy
+            })
+        });
+    if !healthy {
+        return;
+    }
+    judged.case();
+    let Outcome::Failed(failure) = outcome else {
+        return;
+    };
+    let own = matches!(
+        failure,
+        Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
+    );
+    if !own {
+        let (who, number) = (case.name(send.node), send.number);
+        let text = format!("{who} s{number} fails, although every broker of its route is healthy");
+        judged.wrong(*done, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::{Event, LookupEnd, LookupReason};
+
+    use super::*;
+    use crate::fault::{FaultKind, Restart};
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("sends go on while the name servers are down", || {
+            down().at(40_000).whole(1, "a/0")
+        }),
+        accepts("a failed answer changes nothing", || {
+            let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
+            let scene = scene.say(Event::LookupEnded {
+                lookup: 2,
+                end: LookupEnd::NotExist,
+            });
+            scene.whole(1, "a/0")
+        }),
+        rejects("an empty answer replaces a route", || {
+            let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
+            scene.found(2, 2, &[]).wrong()
+        }),
+        rejects(
+            "a send fails because nobody knows the topic any more",
+            || {
+                down()
+                    .at(40_000)
+                    .call(1)
+                    .at(43_000)
+                    .failed(1, Failure::RouteUnreachable)
+                    .wrong()
+            },
+        ),
+    ];
+
+    fn down() -> Scene {
+        let crash = || FaultKind::Crash(Restart::default());
+        Scene::new()
+            .at(10_000)
+            .fault(1, crash(), "ns-1")
+            .fault(2, crash(), "ns-2")
+    }
+}

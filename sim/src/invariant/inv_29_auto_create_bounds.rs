@@ -1,0 +1,158 @@
+//! The default topic's route is used only for a topic that does not exist, and within bounds.
+//!
+//! It is asked for only after a lookup of a topic said "does not exist"; it gives each broker at
+//! most as many queues as the client's default; and it ends with the first route of the topic's own.
+
+use std::collections::BTreeMap;
+
+use rmq_producer::event::{LookupEnd, LookupReason};
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::SnapshotStory;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-29",
+    title: "Auto-create bounds",
+    source: Source::Testimony,
+    rate_per_mille: 10,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    let lookups = &case.story.lookups;
+    for (index, lookup) in lookups.iter().enumerate() {
+        if lookup.reason != LookupReason::DefaultTopic {
+            continue;
+        }
+        judged.case();
+        let asked = lookups[..index].iter().any(|own| {
+            let missing = own
+                .ended
+                .is_some_and(|(ended, end)| ended < lookup.started && *end == LookupEnd::NotExist);
+            own.node == lookup.node && own.reason != LookupReason::DefaultTopic && missing
+        });
+        if !asked {
+            let who = case.name(lookup.node);
+            let text = format!("{who} asks for the default topic, although no topic is missing");
+            judged.wrong(lookup.started, text);
+        }
+    }
+    let snapshots = &case.story.snapshots;
+    for (index, snapshot) in snapshots.iter().enumerate() {
+        if is_default(case, snapshot) {
+            used(case, snapshot, &snapshots[..index], judged);
+        }
+    }
+}
+
+fn is_default(case: &Case<'_>, snapshot: &SnapshotStory<'_>) -> bool {
+    snapshot
+        .lookup
+        .is_some_and(|index| case.story.lookups[index].reason == LookupReason::DefaultTopic)
+}
+
+fn used(
+    case: &Case<'_>,
+    snapshot: &SnapshotStory<'_>,
+    earlier: &[SnapshotStory<'_>],
+    judged: &mut Judged,
+) {
+    let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for queue in snapshot.queues {
+        *counts.entry(&queue.broker).or_default() += 1;
+    }
+    let most = case
+        .policy(snapshot.node)
+        .map_or(u32::MAX, |policy| policy.default_topic_queues);
+    if let Some((broker, count)) = counts.iter().find(|(_, count)| **count > most) {
+        let text = format!("{who} uses {count} queues of {broker} for {topic}, allowed {most}");
+        judged.wrong(snapshot.moment, text);
+    }
+    let own = earlier
+        .iter()
+        .find(|it| it.node == snapshot.node && it.topic == topic && !is_default(case, it));
+    if let Some(own) = own {
+        let number = own.number;
+        let text = format!("{who} replaces route {number} of {topic} by the default topic's");
+        judged.wrong(snapshot.moment, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::Event;
+
+    use super::*;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::What;
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts(
+            "an unknown topic gets the default route, then its own",
+            || {
+                let scene = default_route(&["a/0", "a/1", "b/0", "b/1"]);
+                let scene = scene.at(30_000).lookup(4, LookupReason::Poll);
+                of_news(scene.found(4, 3, &["a/0", "a/1"]))
+            },
+        ),
+        rejects("the default topic is asked for without need", || {
+            let topic = "TBW102".into();
+            let reason = LookupReason::DefaultTopic;
+            Scene::new()
+                .say(Event::Lookup {
+                    lookup: 2,
+                    topic,
+                    reason,
+                })
+                .wrong()
+        }),
+        rejects("more queues than the client's default", || {
+            let scene = Scene::new().facts(|it| it.policies[0].default_topic_queues = 1);
+            from_default(scene, &["a/0", "a/1"]).wrong()
+        }),
+        rejects("the default route replaces the topic's own", || {
+            let scene = of_news(Scene::new().lookup(9, LookupReason::FirstSend).found(
+                9,
+                9,
+                &["c/0"],
+            ));
+            from_default(scene, &["a/0"]).wrong()
+        }),
+    ];
+
+    fn default_route(queues: &[&str]) -> Scene {
+        from_default(Scene::new(), queues)
+    }
+
+    /// `news` does not exist; its route is made from the default topic's.
+    fn from_default(scene: Scene, queues: &[&str]) -> Scene {
+        let (topic, reason) = ("news".into(), LookupReason::FirstSend);
+        let scene = scene.say(Event::Lookup {
+            lookup: 2,
+            topic,
+            reason,
+        });
+        let scene = scene.say(Event::LookupEnded {
+            lookup: 2,
+            end: LookupEnd::NotExist,
+        });
+        let (topic, reason) = ("TBW102".into(), LookupReason::DefaultTopic);
+        let scene = scene.say(Event::Lookup {
+            lookup: 3,
+            topic,
+            reason,
+        });
+        of_news(scene.found(3, 2, queues))
+    }
+
+    fn of_news(scene: Scene) -> Scene {
+        scene.change(|what| {
+            if let What::Producer(Event::Snapshot { topic, .. }) = what {
+                *topic = "news".into();
+            }
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! Name servers are asked no more than needed.
+//!
+//! A topic's refreshes are a period apart on the average, each lookup asks each name server once at
+//! most, and no name server reads more route requests of a producer than its lookups explain.
+
+use rmq_producer::event::LookupReason;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{Asked, LookupStory};
+use crate::trace::{NodeId, NodeKind};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-33",
+    title: "Name-server load",
+    source: Source::Both,
+    rate_per_mille: 900,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    let lookups = &case.story.lookups;
+    for lookup in lookups {
+        judged.case();
+        let mut servers = lookup
+            .servers
+            .iter()
+            .map(|(_, server)| server)
+            .collect::<Vec<_>>();
+        servers.sort_unstable();
+        let twice = servers.windows(2).any(|pair| pair[0] == pair[1]);
+        if let (true, Some((last, _))) = (twice, lookup.servers.last()) {
+            let (who, topic) = (case.name(lookup.node), lookup.topic);
+            let text = format!("{who} asks a name server twice in one lookup of {topic}");
+            judged.wrong(*last, text);
+        }
+    }
+    for (index, lookup) in lookups.iter().enumerate() {
+        if lookup.reason == LookupReason::Poll {
+            polls(case, lookup, &lookups[..index], judged);
+        }
+    }
+    for producer in case.header().of_kind(NodeKind::Producer) {
+        explained(case, producer, judged);
+    }
+}
+
+/// This poll is not one more than the periods since the first one allow.
+fn polls(
+    case: &Case<'_>,
+    poll: &LookupStory<'_>,
+    earlier: &[LookupStory<'_>],
+    judged: &mut Judged,
+) {
+    let Some(policy) = case.policy(poll.node) else {
+        return;
+    };
+    let mut before = earlier.iter().filter(|it| {
+        it.reason == LookupReason::Poll && it.node == poll.node && it.topic == poll.topic
+    });
+    let Some(first) = before.next() else { return };
+    let count = u64::try_from(before.count())
+        .unwrap_or(u64::MAX)
+        .saturating_add(2);
+    let since = poll.started.ms - first.started.ms;
+    let restarted = case
+        .truth
+        .was_gone(poll.node, first.started.ms, poll.started.ms);
+    // One may come early: a producer that ran late catches up.
+    let allowed = since
+        .checked_div(policy.poll_ms)
+        .unwrap_or(u64::MAX)
+        .saturating_add(2);
+    if count > allowed && !restarted {
+        let (who, topic) = (case.name(poll.node), poll.topic);
+        judged.wrong(
+            poll.started,
+            format!("{who} polls {topic} {count} times in {since} ms"),
+        );
+    }
+}
+
+fn explained(case: &Case<'_>, producer: NodeId, judged: &mut Judged) {
+    let lookups = case
+        .story
+        .lookups
+        .iter()
+        .filter(|lookup| lookup.node == producer);
+    let chosen: usize = lookups.map(|lookup| lookup.servers.len()).sum();
+    let of_producer = |asked: &&Asked<'_>| {
+        let connection = case.story.connection_from(asked.peer);
+        connection.is_some_and(|index| case.story.connections[index].node == producer)
+    };
+    if let Some(asked) = case.story.asked.iter().filter(of_producer).nth(chosen) {
+        let (who, server) = (case.name(producer), case.name(asked.server));
+        let text = format!("{server} reads a route request of {who} that no lookup made");
+        judged.wrong(asked.moment, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_mock_namesrv::event::Event as NameServerEvent;
+    use rmq_producer::event::Event;
+    use rmq_remoting::code::request;
+
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    use super::*;
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a poll each period", || {
+            let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
+            scene.at(60_000).lookup(3, LookupReason::Poll)
+        }),
+        accepts("each lookup is read once", || {
+            read(
+                read(Scene::new().open(4, "ns-1"), 4).lookup(2, LookupReason::FailedAttempt),
+                4,
+            )
+        }),
+        rejects("polls follow each other at once", || {
+            let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
+            let scene = scene.at(30_100).lookup(3, LookupReason::Poll).at(30_200);
+            let (topic, reason) = ("orders".into(), LookupReason::Poll);
+            scene
+                .say(Event::Lookup {
+                    lookup: 4,
+                    topic,
+                    reason,
+                })
+                .wrong()
+        }),
+        rejects("a lookup asks one server twice", || {
+            let server = "10.0.1.1:9876".into();
+            Scene::new()
+                .say(Event::NameServerChosen { lookup: 1, server })
+                .wrong()
+        }),
+        rejects("a name server is asked without a lookup", || {
+            read(read(Scene::new().open(4, "ns-1"), 4), 4).wrong()
+        }),
+    ];
+
+    fn read(scene: Scene, connection: u64) -> Scene {
+        let event = NameServerEvent::Received {
+            request: 1,
+            peer: scene.local(connection),
+            code: request::GET_ROUTEINFO_BY_TOPIC,
+            opaque: 1,
+            topic: Some("orders".into()),
+        };
+        scene.name_server("ns-1", event)
+    }
+}

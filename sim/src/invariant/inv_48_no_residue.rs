@@ -1,0 +1,121 @@
+//! A stopped producer leaves nothing behind.
+//!
+//! When `stop` has returned, no connection of the producer is open, none is dialled any more, and
+//! nothing is written. Judged by its connections' events and, where the engine tells, the kernel's.
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::NodeId;
+use crate::trace::story::{ConnectionStory, Life, Moment};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-48",
+    title: "No residue",
+    source: Source::Both,
+    rate_per_mille: 500,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for (node, life, stopped) in &case.story.lives {
+        if *life != Life::Stopped {
+            continue;
+        }
+        judged.case();
+        // A new life of the same node is another story.
+        let again = case.story.lives.iter().find_map(|(at, life, moment)| {
+            (at == node && *life == Life::Started && moment > stopped).then_some(*moment)
+        });
+        let until = again.unwrap_or_else(|| case.end());
+        let connections = case.story.connections.iter().filter(|it| it.node == *node);
+        for connection in connections.filter(|it| it.dialled < until) {
+            residue(case, *node, connection, (*stopped, until), judged);
+        }
+    }
+}
+
+fn residue(
+    case: &Case<'_>,
+    node: NodeId,
+    connection: &ConnectionStory<'_>,
+    (stopped, until): (Moment, Moment),
+    judged: &mut Judged,
+) {
+    let (who, to) = (case.name(node), connection.to);
+    if connection.dialled > stopped {
+        judged.wrong(
+            connection.dialled,
+            format!("{who} dials {to} after it was stopped"),
+        );
+        return;
+    }
+    let written = connection
+        .written
+        .iter()
+        .find(|(_, at)| *at > stopped && *at < until);
+    if let Some((_, at)) = written {
+        judged.wrong(*at, format!("{who} writes to {to} after it was stopped"));
+        return;
+    }
+    let due = case.due(node, stopped.ms, 0);
+    let closed = connection
+        .closed
+        .map(|(moment, _)| moment)
+        .into_iter()
+        .chain(connection.torn);
+    let open = closed.min().is_none_or(|closed| closed.ms > due);
+    let gone = case.truth.was_gone(node, connection.dialled.ms, until.ms);
+    if connection.opened.is_some() && open && until.ms > due && !gone {
+        judged.wrong(
+            stopped,
+            format!("{who} is stopped, but its connection to {to} stays open"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::Event;
+    use rmq_remoting::event::{CloseCause, Event as Transport};
+
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("all connections are closed", || {
+            closed().say(Event::Stopped)
+        }),
+        rejects("a connection stays open", || {
+            let scene = Scene::new()
+                .at(100)
+                .close(1, "broker-a", CloseCause::Stopped);
+            scene
+                .close(2, "broker-b", CloseCause::Stopped)
+                .say(Event::Stopped)
+                .wrong()
+        }),
+        rejects("a stopped producer dials", || {
+            let (connection, to) = (4, "10.0.2.1:10911".into());
+            let scene = closed().say(Event::Stopped).at(900);
+            scene
+                .say(Event::Transport(Transport::Dial { connection, to }))
+                .wrong()
+        }),
+        rejects("a stopped producer writes", || {
+            let scene = closed().say(Event::Stopped).at(110);
+            let event = Transport::Written {
+                connection: 1,
+                opaque: 9,
+            };
+            scene.say(Event::Transport(event)).wrong()
+        }),
+    ];
+
+    fn closed() -> Scene {
+        let scene = Scene::new()
+            .at(100)
+            .close(1, "broker-a", CloseCause::Stopped);
+        let scene = scene.close(2, "broker-b", CloseCause::Stopped);
+        scene.close(3, "broker-c", CloseCause::Stopped)
+    }
+}
