@@ -1,6 +1,7 @@
 //! The custom fields of a header, as ranges of the bytes that arrived.
 
 use std::fmt;
+use std::str::FromStr;
 
 use bytes::Bytes;
 
@@ -117,6 +118,18 @@ impl ExtFields {
     /// The field is missing.
     pub fn text(&self, name: &'static str) -> Result<&str, HeaderError> {
         self.get(name).ok_or(HeaderError::Missing { field: name })
+    }
+
+    /// A number that must be there.
+    ///
+    /// # Errors
+    /// The field is missing or no number of this type.
+    pub fn number<T: FromStr>(&self, name: &'static str) -> Result<T, HeaderError> {
+        let value = self.text(name)?;
+        value.parse().map_err(|_| HeaderError::NotANumber {
+            field: name,
+            value: value.into(),
+        })
     }
 
     /// A flag that may be absent. As in Java, everything but `true` (in any case) is false.
