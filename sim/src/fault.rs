@@ -200,8 +200,8 @@ pub enum Position {
         workload: u32,
         /// The send within the workload, from 1.
         send: u64,
-        /// The attempt, from 1. A rule counts the attempts that its own server has read; `None`
-        /// means every attempt for a rule, the first one for other faults.
+        /// The attempt, from 1. A rule counts the requests for this send that servers have read;
+        /// `None` means every attempt for a rule, the first one for other faults.
         attempt: Option<u32>,
     },
 }
@@ -278,8 +278,8 @@ impl FaultKind {
             (Engine::Tcp, Self::PowerLoss(_)) => {
                 Some("a process cannot cut the power of the machine it runs on")
             }
-            (Engine::Tcp, Self::Freeze | Self::Slow { .. }) => {
-                Some("all nodes share one process there, which cannot stop a part of itself")
+            (Engine::Tcp, Self::Slow { .. }) => {
+                Some("all nodes share one processor there, which is as fast as it is")
             }
             (Engine::Tcp, _) => Some("the loop-back interface of a real machine never does that"),
             (Engine::Turmoil, Self::Loss { .. }) => {
@@ -333,6 +333,31 @@ impl fmt::Display for Fault {
         match self.for_ms {
             Some(ms) => write!(f, " for {}", Millis(ms)),
             None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time { ms: 0 } => f.write_str("from the start"),
+            Self::Time { ms } => write!(f, "at {}", Millis(*ms)),
+            Self::Received { code, n } => match rmq_remoting::code::request_name(*code) {
+                Some(name) => write!(f, "at its {name} number {n}"),
+                None => write!(f, "at its request {code} number {n}"),
+            },
+            Self::Stored { n } => write!(f, "after {n} messages stored"),
+            Self::Send {
+                workload,
+                send,
+                attempt,
+            } => {
+                write!(f, "at send {send} of workload {workload}")?;
+                match attempt {
+                    Some(attempt) => write!(f, ", attempt {attempt}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

@@ -1,11 +1,18 @@
 //! The laboratory.
 
 pub mod chance;
+pub mod cli;
 pub mod engine;
 pub mod fault;
 pub mod host;
 pub mod invariant;
+pub mod run;
 pub mod scenario;
+pub mod simulation;
+pub mod sweep;
 pub mod trace;
 pub mod truth;
 pub mod verdict;
+
+#[doc(hidden)]
+pub use insta;

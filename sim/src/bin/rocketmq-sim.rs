@@ -1,0 +1,7 @@
+//! The laboratory's program: see `rocketmq-sim --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rmq_sim::cli::main()
+}

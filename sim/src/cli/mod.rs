@@ -1,0 +1,123 @@
+//! The command line of the laboratory: `cargo sim run`, `cargo sim sweep`, `cargo sim bench`.
+//!
+//! Results go to standard output, progress and errors to standard error, and the class of the
+//! verdict into the exit code, so that a script and a person can both use it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::fault::Engine;
+use crate::run::RunError;
+use crate::scenario::ScenarioError;
+use crate::verdict::Class;
+
+mod print;
+mod run;
+mod sweep;
+
+/// Runs the RocketMQ producer against a simulated cluster, breaks things, and says what happened.
+#[derive(Debug, Parser)]
+#[command(name = "rocketmq-sim", bin_name = "cargo sim", after_long_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  pass: every judged invariant and every expectation holds
+   1  a file, a port or the terminal: nothing was judged
+   2  the command line was not understood
+  10  violation: an invariant or an expectation of the scenario does not hold
+  11  no progress: something stays pending past its bound
+  12  panic: a task panicked, or arithmetic overflowed
+  13  nondeterminism: two runs that must be equal are not
+  14  limit: a livelock, or the limit of events
+  15  invalid scenario: it contradicts itself, or asks this engine for what it cannot do";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a scenario once and prints what happened.
+    #[command(after_long_help = EXIT_CODES)]
+    Run(run::Args),
+    /// Runs many seeds of a scenario and prints which fail.
+    #[command(after_long_help = EXIT_CODES)]
+    Sweep(sweep::Args),
+}
+
+/// An engine, as the command line names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EngineName {
+    /// The laboratory's own network model under virtual time.
+    Event,
+    /// The network model of turmoil, under virtual time.
+    Turmoil,
+    /// Real TCP on this machine, in real time.
+    Tcp,
+}
+
+impl From<EngineName> for Engine {
+    fn from(name: EngineName) -> Self {
+        match name {
+            EngineName::Event => Self::Event,
+            EngineName::Turmoil => Self::Turmoil,
+            EngineName::Tcp => Self::Tcp,
+        }
+    }
+}
+
+/// Why a command came to no verdict.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error("{0}")]
+    Scenario(#[from] ScenarioError),
+    #[error("{file}: {cause}")]
+    Run { file: String, cause: RunError },
+    #[error("{}: {cause}\n  remedy: give a path in a folder that exists and is writable", file.display())]
+    Write {
+        file: PathBuf,
+        cause: std::io::Error,
+    },
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            // A file that is not there is no scenario that could be invalid.
+            Self::Scenario(error) if error.line.is_none() => 1,
+            Self::Run {
+                cause: RunError::Broken(_),
+                ..
+            }
+            | Self::Write { .. } => 1,
+            Self::Scenario(_) | Self::Run { .. } => Class::InvalidScenario.exit_code(),
+        }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
+    };
+    match done {
+        Ok(class) => ExitCode::from(class.exit_code()),
+        Err(error) => {
+            print::to_stderr(&format!("error: {error}\n"));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// The stopwatch of the command line: wall time, never in a digest.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line's stopwatch: rates and wall time only"
+)]
+fn stopwatch() -> Instant {
+    Instant::now()
+}

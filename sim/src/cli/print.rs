@@ -1,0 +1,137 @@
+//! Writes text for people.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+use rmq_remoting::observe::Name;
+
+use crate::fault::Engine;
+use crate::run::{Knobs, Run};
+use crate::scenario::{Order, Scenario};
+use crate::verdict::Class;
+
+/// Writes to standard output; a reader that went away (`| head`) is no error.
+pub(super) fn to_stdout(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Writes to standard error.
+pub(super) fn to_stderr(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// What was drawn for this seed, and what is fixed.
+pub(super) fn knobs(scenario: &Scenario, knobs: Knobs) -> String {
+    let network = &scenario.network;
+    let order = match (network.ready_order, knobs.ready_order) {
+        (Order::Drawn, Order::Fifo) => "fifo (drawn)",
+        (Order::Drawn, _) => "seeded (drawn)",
+        (_, Order::Fifo) => "fifo",
+        _ => "seeded",
+    };
+    let mut text = match (knobs.engine, network.jitter_ms) {
+        (Engine::Tcp, _) => {
+            "knobs    the network is this machine's: [network] is not applied on the engine tcp"
+                .to_owned()
+        }
+        (_, 0) => format!(
+            "knobs    latency {} ms, ready order {order}",
+            network.latency_ms
+        ),
+        (_, jitter) => format!(
+            "knobs    latency {} to {} ms, ready order {order}",
+            network.latency_ms,
+            network.latency_ms + jitter
+        ),
+    };
+    for (number, fault) in (1..).zip(&scenario.faults) {
+        let _ = write!(text, "\nfault {number}  {fault}, {}", fault.at);
+    }
+    text.push('\n');
+    text
+}
+
+/// The figures of a run, in a few lines.
+pub(super) fn summary(run: &Run) -> String {
+    let figures = &run.summary;
+    let mut text = format!(
+        "sends    {}: {} ok, {} failed; at most {} attempts and {} ms a send; {} overtaken\n",
+        figures.sends,
+        figures.ok,
+        figures.failed,
+        figures.max_attempts,
+        figures.max_send_ms,
+        figures.overtaken,
+    );
+    let _ = write!(
+        text,
+        "stored   {} messages and {} further copies;",
+        figures.stored, figures.copies
+    );
+    for (broker, sends) in &figures.share {
+        let _ = write!(text, " {broker} answered {sends},");
+    }
+    text.pop();
+    text.push('\n');
+    text.push_str(&links(run));
+    text
+}
+
+/// Bytes per link: one entry for each pair, there and back.
+fn links(run: &Run) -> String {
+    let links = &run.summary.links;
+    let bytes = |from: &Name, to: &Name| {
+        let link = links.iter().find(|(a, b, _)| a == from && b == to);
+        link.map_or(0, |(.., bytes)| *bytes)
+    };
+    let mut pairs: Vec<(&Name, &Name, u64, u64)> = Vec::new();
+    for (from, to, there) in links {
+        if !pairs.iter().any(|(a, b, ..)| *a == to && *b == from) {
+            pairs.push((from, to, *there, bytes(to, from)));
+        }
+    }
+    let mut text = String::new();
+    for (line, chunk) in pairs.chunks(3).enumerate() {
+        text.push_str(if line == 0 { "bytes    " } else { "         " });
+        let chunk: Vec<String> = chunk
+            .iter()
+            .map(|(from, to, there, back)| format!("{from} {there} -> {back} <- {to}"))
+            .collect();
+        text.push_str(&chunk.join("   "));
+        text.push('\n');
+    }
+    text
+}
+
+/// The verdict in one line, and every finding after the first in a line of its own.
+pub(super) fn verdict(run: &Run, wall: Duration) -> String {
+    let figures = &run.summary;
+    let mut text = format!(
+        "time     {} virtual, {} of wall time\n\
+         verdict  {}   {} ok  {} failed  {} attempts   digest {}\n",
+        seconds(Duration::from_millis(figures.virtual_ms)),
+        seconds(wall),
+        run.verdict,
+        figures.ok,
+        figures.failed,
+        figures.attempts,
+        run.digest.short(),
+    );
+    if run.verdict.class != Class::Pass {
+        for finding in run.verdict.findings.iter().skip(1) {
+            let _ = writeln!(text, "         {finding}");
+        }
+    }
+    text
+}
+
+/// A duration for people: `60.0 s`, `3.2 ms`.
+pub(super) fn seconds(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    if micros >= 1_000_000 {
+        format!("{}.{} s", micros / 1_000_000, micros / 100_000 % 10)
+    } else {
+        format!("{}.{} ms", micros / 1_000, micros / 100 % 10)
+    }
+}

@@ -1,0 +1,99 @@
+//! `cargo sim run`: one run, told.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+
+use super::{CliError, EngineName, print, stopwatch};
+use crate::run::{self, Run};
+use crate::scenario::Scenario;
+use crate::trace::{json, short};
+use crate::verdict::Class;
+
+/// What `run` is given.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The scenario's file, for example scenarios/broker-crash.toml.
+    scenario: PathBuf,
+    /// The seed: the same seed gives the same run.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// What it runs on.
+    #[arg(long, value_enum, default_value = "event")]
+    engine: EngineName,
+    /// How much of the trace is printed.
+    #[arg(long, value_enum, default_value = "short")]
+    trace: TraceForm,
+    /// Writes every record of the trace to this file, one JSON value a line.
+    #[arg(long, value_name = "FILE")]
+    jsonl: Option<PathBuf>,
+}
+
+/// How much of a trace is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TraceForm {
+    /// One line for each thing worth knowing.
+    Short,
+    /// Every record, as JSON lines.
+    Full,
+    /// Nothing.
+    None,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Class, CliError> {
+    let scenario = Arc::new(Scenario::load(&args.scenario)?);
+    let engine = args.engine.into();
+    print::to_stdout(&print::knobs(
+        &scenario,
+        run::Knobs::draw(&scenario, args.seed, engine),
+    ));
+    let start = stopwatch();
+    let run = run::run(&scenario, args.seed, engine).map_err(|cause| CliError::Run {
+        file: args.scenario.display().to_string(),
+        cause,
+    })?;
+    let wall = start.elapsed();
+    match args.trace {
+        TraceForm::Short => print::to_stdout(&format!("\n{}\n", short::render(&run.trace))),
+        TraceForm::Full => print::to_stdout(&full(&run)),
+        TraceForm::None => {}
+    }
+    if let Some(file) = &args.jsonl {
+        write_jsonl(&run, file).map_err(|cause| CliError::Write {
+            file: file.clone(),
+            cause,
+        })?;
+    }
+    print::to_stdout(&print::summary(&run));
+    print::to_stdout(&print::verdict(&run, wall));
+    print::to_stdout(&format!("repeat   {}\n", repeat(args, &args.scenario)));
+    Ok(run.verdict.class)
+}
+
+/// The command that makes the same run.
+fn repeat(args: &Args, scenario: &Path) -> String {
+    let mut text = format!("cargo sim run {} --seed {}", scenario.display(), args.seed);
+    match args.engine {
+        EngineName::Event => {}
+        EngineName::Turmoil => text.push_str(" --engine turmoil"),
+        EngineName::Tcp => text.push_str(" --engine tcp"),
+    }
+    text
+}
+
+fn full(run: &Run) -> String {
+    let mut text = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = json::write(&run.trace, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn write_jsonl(run: &Run, file: &Path) -> std::io::Result<()> {
+    let mut out = BufWriter::new(File::create(file)?);
+    json::write(&run.trace, &mut out)?;
+    out.flush()
+}

@@ -1,0 +1,244 @@
+//! How the faults of a scenario reach the servers: as the script each of them asks about every
+//! request.
+//!
+//! A rule's chance is addressed by (rule, message, attempt), never by a shared count, so that
+//! taking one fault away moves no other. A fault that waits for a request ("its fifth send") starts
+//! here too, because only here the request has been read and nothing has been done about it yet.
+
+use std::sync::Arc;
+
+use rmq_mock_broker::control as broker;
+use rmq_mock_namesrv::control as name_server;
+use rmq_remoting::observe::Name;
+
+use super::director::{Director, Phase, Progress, number};
+use crate::chance::happens;
+use crate::fault::{FaultKind, Place, Position, Rule, RuleAction};
+
+/// The script of one server.
+#[derive(Debug)]
+pub(super) struct Script {
+    pub(super) director: Arc<Director>,
+    /// The server's name.
+    pub(super) server: Name,
+}
+
+/// What any server can tell of a request.
+struct Request<'a> {
+    code: i32,
+    topic: Option<&'a Name>,
+    queue: Option<i32>,
+    /// What identifies the message: the workload's name for it, or its unique key.
+    message: Option<&'a Name>,
+    /// How many requests for this message this server has read, this one included.
+    attempt: u32,
+    /// How many requests for this message all servers have read, this one included.
+    attempt_anywhere: u32,
+}
+
+/// What happens to a request because of a fault.
+enum Decision {
+    /// A rule says so.
+    Rule(u32, RuleAction),
+    /// A fault starts with it and takes the process away, so that it is not handled.
+    Lost(u32),
+    /// A fault starts with it; it is handled a moment later, under that fault.
+    Later(u32),
+}
+
+impl Script {
+    fn decide(&self, request: &Request<'_>) -> Option<Decision> {
+        let mut decision = None;
+        let mut starts = Vec::new();
+        let mut ends = Vec::new();
+        {
+            let mut state = self.director.state.lock();
+            for (index, fault) in state.faults.iter_mut().enumerate() {
+                if !matches!(&fault.data.place, Place::Node(node) if *node == self.server) {
+                    continue;
+                }
+                let data = Arc::clone(&fault.data);
+                match &data.kind {
+                    FaultKind::Rule(rule) => {
+                        if !rule.is_about(request) || !due(fault, &data.at, request, self) {
+                            continue;
+                        }
+                        if decision.is_some() || !self.by_chance(index, rule, request) {
+                            continue;
+                        }
+                        fault.applied += 1;
+                        decision = Some(Decision::Rule(number(index), rule.then.clone()));
+                        starts.push(index);
+                        if rule.times == Some(fault.applied) {
+                            ends.push(index);
+                        }
+                    }
+                    kind => {
+                        if fault.phase != Phase::Waiting || !counts(fault, &data.at, request) {
+                            continue;
+                        }
+                        starts.push(index);
+                        let gone = matches!(kind, FaultKind::Crash(_) | FaultKind::PowerLoss(_));
+                        decision.get_or_insert(if gone {
+                            Decision::Lost(number(index))
+                        } else {
+                            Decision::Later(number(index))
+                        });
+                    }
+                }
+            }
+        }
+        // Outside the lock: starting a fault writes a record and asks the engine.
+        starts
+            .into_iter()
+            .for_each(|index| self.director.start(index));
+        ends.into_iter().for_each(|index| self.director.end(index));
+        decision
+    }
+
+    fn by_chance(&self, index: usize, rule: &Rule, request: &Request<'_>) -> bool {
+        let Some(per_mille) = rule.per_mille else {
+            return true;
+        };
+        let site = request.message.or(request.topic).map_or("", |name| name);
+        let field = self.director.chance.part("rule", index as u64);
+        happens(field.draw(site, u64::from(request.attempt)), per_mille)
+    }
+
+    /// Counts a request of a send that some fault waits for; over all servers.
+    fn count_anywhere(&self, keys: Option<&Name>) -> u32 {
+        let Some(keys) = keys else {
+            return 0;
+        };
+        let mut state = self.director.state.lock();
+        match state.read.get_mut(keys) {
+            Some(count) => {
+                *count += 1;
+                *count
+            }
+            None => 0,
+        }
+    }
+}
+
+impl Rule {
+    fn is_about(&self, request: &Request<'_>) -> bool {
+        self.codes.contains(&request.code)
+            && self
+                .topic
+                .as_ref()
+                .is_none_or(|topic| Some(topic) == request.topic)
+            && self.queue.is_none_or(|queue| Some(queue) == request.queue)
+    }
+}
+
+/// Whether a rule's position includes this request, which is one of the rule's.
+fn due(fault: &mut Progress, at: &Position, request: &Request<'_>, script: &Script) -> bool {
+    match at {
+        Position::Time { .. } => fault.phase == Phase::On,
+        Position::Received { .. } => match fault.phase {
+            Phase::Waiting => counts(fault, at, request),
+            Phase::On => true,
+            Phase::Over => false,
+        },
+        Position::Send {
+            workload,
+            send,
+            attempt,
+        } => {
+            let keys = script.director.scenario.keys_of(*workload, *send);
+            fault.phase != Phase::Over
+                && request.message == Some(&keys)
+                && attempt.is_none_or(|attempt| attempt == request.attempt_anywhere)
+        }
+        Position::Stored { .. } => false,
+    }
+}
+
+/// Counts a request for a position that waits for the n-th, and tells whether this is the one.
+fn counts(fault: &mut Progress, at: &Position, request: &Request<'_>) -> bool {
+    match at {
+        Position::Received { code, n } if *code == request.code => {
+            fault.counted += 1;
+            fault.counted == *n
+        }
+        _ => false,
+    }
+}
+
+/// What a rule is called in the trace of a server.
+fn rule_name(number: u32) -> Name {
+    Name::from(format!("fault {number}"))
+}
+
+impl broker::Control for Script {
+    fn decide(&self, seen: &broker::Seen<'_>) -> Option<broker::Ruled> {
+        let by_workload = !self.director.scenario.workloads.is_empty();
+        let request = Request {
+            code: seen.code,
+            topic: seen.topic,
+            queue: seen.queue,
+            message: if by_workload { seen.keys } else { seen.key },
+            attempt: seen.nth_of_key,
+            attempt_anywhere: self.count_anywhere(seen.keys),
+        };
+        let (number, action) = match Script::decide(self, &request)? {
+            Decision::Rule(number, action) => (number, broker_action(action)),
+            Decision::Lost(number) => (number, broker::Action::DropRequest),
+            Decision::Later(number) => (number, broker::Action::delay(1)),
+        };
+        Some(broker::Ruled {
+            rule: rule_name(number),
+            action,
+        })
+    }
+}
+
+fn broker_action(action: RuleAction) -> broker::Action {
+    match action {
+        RuleAction::Answer { code, remark } => broker::Action::Answer {
+            code,
+            remark: remark.map(Name::from),
+        },
+        RuleAction::Delay { ms } => broker::Action::DelayReply { ms },
+        RuleAction::DropRequest => broker::Action::DropRequest,
+        RuleAction::DropReply => broker::Action::DropReply,
+        RuleAction::CloseBefore => broker::Action::CloseBefore,
+        RuleAction::CloseAfter => broker::Action::CloseAfter,
+    }
+}
+
+impl name_server::Control for Script {
+    fn decide(&self, seen: &name_server::Seen<'_>) -> Option<name_server::Ruled> {
+        let request = Request {
+            code: seen.code,
+            topic: seen.topic,
+            queue: None,
+            message: None,
+            attempt: u32::try_from(seen.nth).unwrap_or(u32::MAX),
+            attempt_anywhere: 0,
+        };
+        let (number, action) = match Script::decide(self, &request)? {
+            Decision::Rule(number, action) => (number, name_server_action(action)),
+            Decision::Lost(number) => (number, name_server::Action::Silence),
+            Decision::Later(number) => (number, name_server::Action::Delay { ms: 1 }),
+        };
+        Some(name_server::Ruled {
+            rule: rule_name(number),
+            action,
+        })
+    }
+}
+
+/// A name server's answer is all of its work that a client sees, so "before" and "after" are one.
+fn name_server_action(action: RuleAction) -> name_server::Action {
+    match action {
+        RuleAction::Answer { code, remark } => name_server::Action::Answer {
+            code,
+            remark: remark.map(Name::from),
+        },
+        RuleAction::Delay { ms } => name_server::Action::Delay { ms },
+        RuleAction::DropRequest | RuleAction::DropReply => name_server::Action::Silence,
+        RuleAction::CloseBefore | RuleAction::CloseAfter => name_server::Action::Close,
+    }
+}

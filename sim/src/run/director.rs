@@ -1,0 +1,290 @@
+//! Carries out the plan of a run: boots its nodes, and makes its faults happen when they are due.
+//!
+//! One director belongs to one run. It decides nothing at random: a fault starts at its time, or
+//! when an observer or a server's control reports the thing it waits for. Each start and end is a
+//! record of the trace, written before anything changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rmq_mock_broker::Disk;
+use rmq_producer::Policy;
+use rmq_producer::event::SendNumber;
+use rmq_remoting::host::{SharedHost, Task};
+use rmq_remoting::observe::Name;
+use tokio::sync::{Notify, oneshot};
+
+use super::layout::Layout;
+use crate::chance::Chance;
+use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
+use crate::host::{Modelled, NotModelled, SharedFabric, Way};
+use crate::scenario::Scenario;
+use crate::trace::{NodeId, Recorder, What};
+
+/// Where a fault is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It has not begun.
+    Waiting,
+    /// It is in force.
+    On,
+    /// It is over.
+    Over,
+}
+
+/// What is known of a fault while the run goes on.
+#[derive(Debug, Clone)]
+pub(super) struct Progress {
+    pub(super) data: Arc<Fault>,
+    pub(super) phase: Phase,
+    /// Requests or stored messages counted so far, for a position that counts.
+    pub(super) counted: u64,
+    /// How often its rule applied.
+    pub(super) applied: u32,
+}
+
+/// A server's process.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// Holds the process: dropping it kills the main task.
+    pub(super) main: Task,
+    /// Asks for an orderly shutdown.
+    pub(super) stop: Option<oneshot::Sender<()>>,
+}
+
+/// A machine that a check's own code added, beside the scenario's nodes.
+#[derive(Debug)]
+pub(super) struct Guest {
+    pub(super) name: Name,
+    pub(super) node: NodeId,
+    pub(super) host: SharedHost,
+    /// What its producer does when.
+    pub(super) policy: Option<Policy>,
+}
+
+/// What changes while the run goes on.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) faults: Vec<Progress>,
+    pub(super) processes: BTreeMap<NodeId, Process>,
+    pub(super) disks: BTreeMap<NodeId, Arc<Disk>>,
+    /// How often a node has moved to a new address.
+    pub(super) moves: BTreeMap<NodeId, u16>,
+    /// The workload's name for a producer's send.
+    pub(super) sends: BTreeMap<(NodeId, SendNumber), (u32, u64)>,
+    /// The workload send that is being called right now, until its `Call` event.
+    pub(super) calling: Option<(u32, u64)>,
+    /// How many requests of a send the servers have read, for sends that a fault waits for.
+    pub(super) read: BTreeMap<Name, u32>,
+    /// The unique keys of all messages built.
+    pub(super) built: Vec<Name>,
+    /// What a process could not do at its start: a port in use.
+    pub(super) broken: Option<String>,
+    /// What the engine could not do after all.
+    pub(super) not_modelled: Option<NotModelled>,
+}
+
+/// Carries out one run. See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Director {
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) layout: Layout,
+    pub(super) fabric: SharedFabric,
+    pub(super) recorder: Recorder,
+    pub(super) chance: Chance,
+    pub(super) state: Mutex<State>,
+    pub(super) guests: Mutex<Vec<Guest>>,
+    /// Something happened after which the run makes no sense.
+    pub(super) trouble: Notify,
+}
+
+impl Director {
+    pub(super) fn new(
+        scenario: Arc<Scenario>,
+        layout: Layout,
+        fabric: SharedFabric,
+        recorder: Recorder,
+        seed: u64,
+    ) -> Arc<Self> {
+        let faults = scenario.faults.iter().map(|fault| Progress {
+            data: Arc::new(fault.clone()),
+            phase: Phase::Waiting,
+            counted: 0,
+            applied: 0,
+        });
+        let waits = scenario.faults.iter().filter_map(|fault| match fault.at {
+            Position::Send { workload, send, .. } => Some((scenario.keys_of(workload, send), 0)),
+            _ => None,
+        });
+        let state = State {
+            faults: faults.collect(),
+            read: waits.collect(),
+            ..State::default()
+        };
+        Arc::new(Self {
+            scenario,
+            layout,
+            fabric,
+            recorder,
+            chance: Chance::new(seed).part("lab", 0),
+            state: Mutex::new(state),
+            guests: Mutex::default(),
+            trouble: Notify::new(),
+        })
+    }
+
+    /// Waits until the run makes no sense any more: a node could not start, or the engine cannot do
+    /// what it was asked for.
+    pub(super) fn trouble(self: &Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
+        let director = Arc::clone(self);
+        async move { director.trouble.notified().await }
+    }
+
+    /// Plans every fault that starts at a time.
+    pub(super) fn plan(self: &Arc<Self>) {
+        for (index, fault) in self.scenario.faults.iter().enumerate() {
+            if let Position::Time { ms } = fault.at {
+                let director = Arc::clone(self);
+                self.fabric.at(ms, Box::new(move || director.start(index)));
+            }
+        }
+    }
+
+    /// Starts a fault, once.
+    pub(super) fn start(self: &Arc<Self>, index: usize) {
+        let Some(data) = self.enter(index, Phase::Waiting, Phase::On) else {
+            return;
+        };
+        let node = self.node_of(&data);
+        self.recorder.push(
+            node,
+            What::Fault(FaultEvent::On {
+                fault: number(index),
+                data: Arc::clone(&data),
+            }),
+        );
+        self.change(&data, true);
+        if let Some(for_ms) = data.for_ms {
+            let director = Arc::clone(self);
+            let end = self.recorder.now_ms().saturating_add(for_ms);
+            self.fabric.at(end, Box::new(move || director.end(index)));
+        }
+    }
+
+    /// Ends a fault, once.
+    pub(super) fn end(self: &Arc<Self>, index: usize) {
+        let Some(data) = self.enter(index, Phase::On, Phase::Over) else {
+            return;
+        };
+        let node = self.node_of(&data);
+        self.recorder.push(
+            node,
+            What::Fault(FaultEvent::Off {
+                fault: number(index),
+            }),
+        );
+        self.change(&data, false);
+    }
+
+    /// Moves a fault on, if it is where it should be.
+    fn enter(&self, index: usize, from: Phase, to: Phase) -> Option<Arc<Fault>> {
+        let mut state = self.state.lock();
+        let fault = state.faults.get_mut(index)?;
+        if fault.phase != from {
+            return None;
+        }
+        fault.phase = to;
+        Some(Arc::clone(&fault.data))
+    }
+
+    /// The node a fault's record belongs to: its own, or the laboratory for a link.
+    fn node_of(&self, fault: &Fault) -> NodeId {
+        match &fault.place {
+            Place::Node(name) => self.node(name),
+            Place::Link { .. } | Place::Pair { .. } => NodeId::LAB,
+        }
+    }
+
+    /// The node called `name`, a guest's included.
+    fn node(&self, name: &str) -> NodeId {
+        let guests = self.guests.lock();
+        let guest = guests.iter().find(|guest| &*guest.name == name);
+        guest.map_or_else(|| self.layout.node(name), |guest| guest.node)
+    }
+
+    fn change(self: &Arc<Self>, fault: &Fault, on: bool) {
+        let modelled = match &fault.place {
+            Place::Node(name) => self.change_node(self.node(name), fault, on),
+            Place::Link { from, to } => {
+                let way = Way::One(self.node(from), self.node(to));
+                self.change_way(way, fault, on)
+            }
+            Place::Pair { a, b } => {
+                let way = Way::Both(self.node(a), self.node(b));
+                self.change_way(way, fault, on)
+            }
+        };
+        if let Err(not_modelled) = modelled {
+            self.state.lock().not_modelled.get_or_insert(not_modelled);
+            self.trouble.notify_one();
+        }
+    }
+
+    fn change_node(self: &Arc<Self>, node: NodeId, fault: &Fault, on: bool) -> Modelled {
+        let fabric = &self.fabric;
+        match (&fault.kind, on) {
+            (FaultKind::Crash(_), true) => {
+                fabric.crash(node);
+                Ok(())
+            }
+            (FaultKind::PowerLoss(_), true) => fabric.power_off(node),
+            (FaultKind::Stop(_), true) => {
+                self.ask_to_stop(node);
+                Ok(())
+            }
+            (
+                FaultKind::Crash(restart)
+                | FaultKind::PowerLoss(restart)
+                | FaultKind::Stop(restart),
+                false,
+            ) => {
+                self.restart(node, *restart);
+                Ok(())
+            }
+            (FaultKind::Freeze, true) => fabric.freeze(node),
+            (FaultKind::Freeze, false) => fabric.thaw(node),
+            (FaultKind::Slow { ms_per_step }, true) => fabric.slow(node, *ms_per_step),
+            (FaultKind::Slow { .. }, false) => fabric.slow(node, 0),
+            (FaultKind::Refuse, on) => fabric.refuse(node, on),
+            // A rule acts in the server's control; links are not on a node.
+            _ => Ok(()),
+        }
+    }
+
+    fn change_way(&self, way: Way, fault: &Fault, on: bool) -> Modelled {
+        let fabric = &self.fabric;
+        match (&fault.kind, on) {
+            (FaultKind::Partition, true) => fabric.cut(way),
+            (FaultKind::Partition, false) => fabric.heal(way),
+            (FaultKind::Loss { per_mille }, true) => fabric.loss(way, *per_mille),
+            (FaultKind::Loss { .. }, false) => fabric.loss(way, 0),
+            (FaultKind::Latency { ms, jitter_ms }, true) => fabric.latency(way, *ms, *jitter_ms),
+            (FaultKind::Latency { .. }, false) => fabric.default_latency(way),
+            (FaultKind::Corrupt { byte }, true) => way
+                .directions()
+                .try_for_each(|(from, to)| fabric.corrupt(from, to, *byte)),
+            (FaultKind::BlackHole, true) => way
+                .directions()
+                .take(1)
+                .try_for_each(|(a, b)| fabric.black_hole(a, b)),
+            // A flipped byte and a swallowed connection never end; the rest is about nodes.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A fault's number, from 1, of its index.
+pub(super) fn number(index: usize) -> u32 {
+    u32::try_from(index + 1).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,170 @@
+//! Puts a run on an engine, and takes its trace out whatever the end.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rmq_remoting::observe::{Name, Silent};
+
+use super::play::{Slot, Stage};
+use super::seal::Left;
+use super::{Knobs, Played, RunError, policy_of};
+use crate::engine::{
+    EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, Waiting as EngineWaiting,
+};
+use crate::host::{self, SharedFabric};
+use crate::scenario::{Order, Scenario};
+use crate::trace::{End, NodeId, Trace, Waiting};
+
+/// How long after a scenario's end its open sends may still take, beside their timeout.
+const GRACE_MS: u64 = 30_000;
+
+/// What a run left, and what its main future returned if it came to its end.
+#[derive(Debug)]
+pub(crate) struct Outcome<T> {
+    pub(crate) played: Played,
+    pub(crate) value: Option<T>,
+}
+
+/// Seals the trace when the main future is done or dropped, which is before any teardown.
+struct Sealer {
+    slot: Slot,
+    knobs: Knobs,
+    left: Arc<Mutex<Option<Left>>>,
+}
+
+impl Drop for Sealer {
+    fn drop(&mut self) {
+        *self.left.lock() = self.slot.seal(self.knobs);
+    }
+}
+
+/// Plays a scenario; `act` is what the callers do, and the run ends when it returns.
+#[expect(
+    clippy::future_not_send,
+    reason = "the main future of a run stays on the thread that runs it"
+)]
+pub(crate) fn carry_out<T>(
+    scenario: &Arc<Scenario>,
+    knobs: Knobs,
+    act: impl AsyncFnOnce(Stage) -> T,
+) -> Result<Outcome<T>, RunError> {
+    let config = config(scenario, knobs);
+    let left = Arc::new(Mutex::new(None));
+    let main = async |fabric: SharedFabric| {
+        let slot = Slot::default();
+        let _sealer = Sealer {
+            slot: slot.clone(),
+            knobs,
+            left: Arc::clone(&left),
+        };
+        let stage = Stage::set(scenario, knobs, fabric, &slot);
+        let trouble = stage.director.trouble();
+        let act = std::pin::pin!(act(stage));
+        tokio::select! {
+            biased;
+            value = act => Some(value),
+            () = trouble => None,
+        }
+    };
+    let report = host::run(knobs.engine, &config, Arc::new(Silent), main);
+    let report = report.map_err(|error| {
+        RunError::Broken(format!("the engine {} cannot start: {error}", knobs.engine))
+    })?;
+    let left = left.lock().take();
+    let left = left.ok_or_else(|| RunError::Broken("the run left no trace".to_owned()))?;
+    finish(left, report, knobs)
+}
+
+fn finish<T>(
+    left: Left,
+    report: RunReport<Option<T>>,
+    knobs: Knobs,
+) -> Result<Outcome<T>, RunError> {
+    if let Some(broken) = left.broken {
+        return Err(RunError::Broken(broken));
+    }
+    if let Some(not_modelled) = left.not_modelled {
+        return Err(RunError::Impossible {
+            engine: knobs.engine,
+            fault: not_modelled.what.to_owned(),
+            reason: not_modelled.reason.to_owned(),
+            remedy: "run it on the engine event, or remove the fault",
+        });
+    }
+    let end_ms = report.stats.virtual_ms;
+    let played = Played {
+        trace: Trace {
+            header: left.header,
+            records: left.records,
+            end: end(report.end),
+            end_ms,
+        },
+        ledger: left.ledger,
+        links: left.links,
+    };
+    Ok(Outcome {
+        played,
+        value: report.value.flatten(),
+    })
+}
+
+fn config(scenario: &Scenario, knobs: Knobs) -> EngineConfig {
+    let timeouts = scenario
+        .producers
+        .iter()
+        .filter_map(|plan| policy_of(plan).ok());
+    let timeout = timeouts
+        .map(|policy| policy.send_timeout)
+        .max()
+        .unwrap_or(0);
+    EngineConfig {
+        seed: knobs.seed,
+        ready_order: match knobs.ready_order {
+            Order::Seeded => ReadyOrder::Seeded,
+            Order::Fifo | Order::Drawn => ReadyOrder::Fifo,
+        },
+        limits: Limits {
+            horizon_ms: scenario.seconds * 1_000 + timeout + GRACE_MS,
+            ..Limits::default()
+        },
+        network: NetworkConfig {
+            latency_ms: scenario.network.latency_ms,
+            jitter_ms: scenario.network.jitter_ms,
+            ..NetworkConfig::default()
+        },
+        ..EngineConfig::default()
+    }
+}
+
+fn end(end: RunEnd) -> End {
+    let waits = |one: EngineWaiting| Waiting {
+        node: one.node.unwrap_or(NodeId::LAB),
+        task: Name::from(one.task),
+    };
+    let all = |list: Vec<EngineWaiting>| list.into_iter().map(waits).collect();
+    match end {
+        RunEnd::Finished => End::Finished,
+        RunEnd::Horizon { waiting } => End::Horizon {
+            waiting: all(waiting),
+        },
+        RunEnd::Deadlock { waiting, .. } => End::Deadlock {
+            waiting: all(waiting),
+        },
+        RunEnd::Livelock { last, .. } => {
+            let last = waits(last);
+            End::Livelock {
+                node: last.node,
+                task: last.task,
+            }
+        }
+        RunEnd::EventLimit { .. } => End::EventLimit,
+        RunEnd::Panicked { task, message } => {
+            let task = waits(task);
+            End::Panicked {
+                node: task.node,
+                task: task.task,
+                message,
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The policy of a producer, and what the judges must know of it.
+
+use rmq_producer::Policy;
+use rmq_producer::policy::{
+    Avoid, Deadline, Health, Overtaken, PolicyError, Retarget, Share, TimeoutScan,
+};
+
+use crate::scenario::{PolicySource, ProducerPlan};
+use crate::trace::{Form, NodeId, PolicyFacts};
+
+/// The policy that a producer of a scenario has.
+pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
+    let mut policy = match &plan.policy {
+        PolicySource::Strict => Policy::strict(),
+        PolicySource::Java53 => Policy::java_5_3(),
+        PolicySource::Text { text, .. } => Policy::from_toml(text)?,
+    };
+    if let Some(timeout) = plan.timeout_ms {
+        policy.send_timeout = timeout;
+    }
+    if let Some(retries) = plan.retries {
+        policy.attempts.sync = 1 + retries;
+        policy.attempts.async_ = 1 + retries;
+        policy.attempts.pinned_sync = 1 + retries;
+        policy.attempts.pinned_async = 1 + retries;
+    }
+    policy.check()?;
+    Ok(policy)
+}
+
+/// What a judge must know of a policy.
+pub(super) fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
+    let timeout_ms = policy.send_timeout;
+    let scan_ms = match policy.timeout_scan {
+        TimeoutScan::Exact => 0,
+        TimeoutScan::Every { period, grace, .. } => period + grace,
+    };
+    let deadline_covers_all = policy.deadline == Deadline::OverAll;
+    let strict = deadline_covers_all && scan_ms == 0 && policy.share == Share::Equal;
+    PolicyFacts {
+        node,
+        form: if strict { Form::Strict } else { Form::Parity },
+        attempts_sync: policy.attempts.sync,
+        attempts_async: policy.attempts.async_,
+        share_ms: match policy.share {
+            Share::Equal => timeout_ms / u64::from(policy.attempts.sync.max(1)),
+            Share::Whole => timeout_ms,
+            Share::Cap(cap) => cap.min(timeout_ms),
+        },
+        timeout_ms,
+        overtaken_accepted: policy.overtaken == Overtaken::Accept,
+        scan_ms,
+        deadline_covers_all,
+        retry_codes_sync: policy.retry.sync_codes.clone(),
+        retry_codes_async: policy.retry.async_codes.clone(),
+        avoids_last: policy.avoid != Avoid::None,
+        avoids_all_failed: policy.avoid == Avoid::AllFailed,
+        retargets_queue: policy.retarget == Retarget::QueueAndBroker,
+        health_table: policy.health != Health::Off,
+        poll_ms: policy.periods.poll,
+        heartbeat_ms: policy.periods.beat,
+        name_server_timeout_ms: policy.name_server_timeout,
+        default_topic_queues: u32::try_from(policy.default_queues).unwrap_or(0),
+        stop_ms: policy.periods.stop,
+    }
+}

@@ -1,0 +1,198 @@
+//! One run: a scenario, a seed and an engine in; a trace, its figures and a verdict out.
+//!
+//! The cluster is built and directed in the same way on every engine. A run goes like this: all
+//! servers boot at time 0, faults are planned, each workload is a task on its producer's machine;
+//! when the last send has its outcome and the scenario's time is up, the producers are stopped, the
+//! trace is sealed, and only then is everything torn down.
+//!
+//! - `director`: carries out the plan; `servers`, `workload`, `producers`: the nodes.
+//! - `control`, `watch`: how faults reach servers, and what may start a fault.
+//! - [`summary`]: figures of the trace, and the expectations of the scenario.
+
+use std::sync::Arc;
+
+use rmq_mock_broker::ledger::Entry;
+use rmq_remoting::observe::Name;
+use serde::Serialize;
+
+use crate::chance::Chance;
+use crate::fault::Engine;
+use crate::invariant;
+use crate::scenario::{Order, Scenario};
+use crate::trace::{Digest, End, NodeId, Trace};
+use crate::verdict::{Class, Finding, Verdict};
+
+mod control;
+mod director;
+mod engines;
+mod facts;
+mod layout;
+mod play;
+mod seal;
+mod servers;
+pub mod summary;
+mod watch;
+mod workload;
+
+pub(crate) use engines::carry_out;
+use facts::policy_of;
+pub(crate) use play::Stage;
+pub use summary::Summary;
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Run {
+    /// What was drawn for this seed.
+    pub knobs: Knobs,
+    /// Everything that happened.
+    pub trace: Trace,
+    /// Its figures.
+    pub summary: Summary,
+    /// Whether everything holds.
+    pub verdict: Verdict,
+    /// How often each invariant had something to say.
+    pub antecedents: Vec<(&'static str, u64)>,
+    /// One number for the whole trace.
+    pub digest: Digest,
+    /// What the brokers have stored in the end, with the broker's name.
+    pub ledger: Vec<(Name, Entry)>,
+}
+
+/// Why there was no run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The engine cannot do what the scenario asks for.
+    #[error("the engine {engine} cannot do \"{fault}\": {reason}\n  remedy: {remedy}")]
+    Impossible {
+        /// The engine.
+        engine: Engine,
+        /// The fault.
+        fault: String,
+        /// Why not.
+        reason: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// The policy of a producer makes no sense.
+    #[error("producer {producer}: {cause}\n  remedy: mend the policy file")]
+    Policy {
+        /// The producer.
+        producer: Name,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A node could not start: a port in use.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// What a seed decides of a scenario before anything runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Knobs {
+    /// The seed.
+    pub seed: u64,
+    /// The engine.
+    pub engine: Engine,
+    /// The order of tasks that are ready in one millisecond.
+    pub ready_order: Order,
+}
+
+impl Knobs {
+    /// Draws every knob; each by its name, so that a new one moves no other.
+    pub fn draw(scenario: &Scenario, seed: u64, engine: Engine) -> Self {
+        let field = Chance::new(seed).part("knob", 0);
+        let ready_order = match scenario.network.ready_order {
+            Order::Drawn if field.draw("ready-order", 0) % 2 == 0 => Order::Fifo,
+            Order::Drawn => Order::Seeded,
+            fixed => fixed,
+        };
+        Self {
+            seed,
+            engine,
+            ready_order,
+        }
+    }
+}
+
+/// Runs a scenario.
+///
+/// # Errors
+///
+/// The engine cannot do it, or a node could not even start.
+pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Result<Run, RunError> {
+    check(scenario, engine)?;
+    let knobs = Knobs::draw(scenario, seed, engine);
+    let played = carry_out(scenario, knobs, play::workloads)?;
+    Ok(judged(scenario, knobs, played.played))
+}
+
+/// Refuses what the engine cannot do, before anything runs.
+fn check(scenario: &Scenario, engine: Engine) -> Result<(), RunError> {
+    for fault in &scenario.faults {
+        if let Some(reason) = fault.kind.impossible_on(engine) {
+            return Err(RunError::Impossible {
+                engine,
+                fault: fault.to_string(),
+                reason: reason.to_owned(),
+                remedy: "run it on the engine event, or remove the fault",
+            });
+        }
+    }
+    for plan in &scenario.producers {
+        policy_of(plan).map_err(|cause| RunError::Policy {
+            producer: Name::clone(&plan.name),
+            cause: cause.to_string(),
+        })?;
+    }
+    Ok(())
+}
+
+/// What a run left, before anybody judges it.
+#[derive(Debug)]
+pub(crate) struct Played {
+    pub(crate) trace: Trace,
+    pub(crate) ledger: Vec<(Name, Entry)>,
+    pub(crate) links: Vec<(NodeId, NodeId, u64)>,
+}
+
+pub(crate) fn judged(scenario: &Scenario, knobs: Knobs, played: Played) -> Run {
+    let trace = played.trace;
+    let mut summary = Summary::of(&trace);
+    let name = |node| Name::from(trace.header.name(node));
+    let links = played.links.iter();
+    summary.links = links
+        .map(|(from, to, bytes)| (name(*from), name(*to), *bytes))
+        .collect();
+    let judgement = invariant::judge(&trace);
+    let mut verdict = judgement.verdict(&trace);
+    if let (End::Horizon { waiting }, Class::Pass | Class::Violation) = (&trace.end, verdict.class)
+    {
+        let waiting: Vec<String> = waiting
+            .iter()
+            .map(|one| format!("{} on {}", one.task, trace.header.name(one.node)))
+            .collect();
+        verdict.class = Class::NoProgress;
+        verdict.findings.insert(
+            0,
+            Finding {
+                by: "progress",
+                at: None,
+                text: format!("the run did not end; waiting: {}", waiting.join(", ")),
+            },
+        );
+    }
+    let unexpected = summary.unexpected(&scenario.expect);
+    if verdict.class == Class::Pass && !unexpected.is_empty() {
+        verdict.class = Class::Violation;
+    }
+    verdict.findings.extend(unexpected);
+    Run {
+        knobs,
+        digest: Digest::of(&trace),
+        summary,
+        verdict,
+        antecedents: judgement.antecedents,
+        ledger: played.ledger,
+        trace,
+    }
+}

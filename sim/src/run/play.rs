@@ -1,0 +1,197 @@
+//! What happens within a run, from the first boot to the sealed trace, on whichever engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rmq_mock_broker::ledger::Entry;
+use rmq_producer::event::Event as ProducerEvent;
+use rmq_producer::{Policy, Producer};
+use rmq_remoting::host::{SharedHost, TaskEnd};
+use rmq_remoting::observe::{Name, Observer};
+use tokio::time::Instant;
+
+use super::Knobs;
+use super::director::{Director, Guest};
+use super::facts::policy_of;
+use super::layout::Layout;
+use super::workload::Caller;
+use crate::host::SharedFabric;
+use crate::scenario::{ProducerPlan, Scenario};
+use crate::trace::{NodeId, Recorder, What, WorkEvent};
+
+/// The first machine that is not of the scenario: added by a check's own code.
+const GUESTS: u16 = 1_000;
+
+/// What a run shares with whoever looks at it afterwards, also if it did not end well.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Slot(pub(super) Arc<Mutex<Option<Arc<Director>>>>);
+
+/// A producer of the run and its machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Station {
+    pub(crate) node: NodeId,
+    pub(crate) host: SharedHost,
+}
+
+/// A run that goes on.
+#[derive(Debug, Clone)]
+pub(crate) struct Stage {
+    pub(crate) director: Arc<Director>,
+    pub(crate) start: Instant,
+}
+
+impl Stage {
+    /// Builds the nodes of a scenario on an engine, boots the servers and plans the faults.
+    pub(crate) fn set(
+        scenario: &Arc<Scenario>,
+        knobs: Knobs,
+        fabric: SharedFabric,
+        slot: &Slot,
+    ) -> Self {
+        let layout = Layout::build(scenario, &*fabric);
+        let recorder = Recorder::start();
+        let start = Instant::now();
+        let director = Director::new(Arc::clone(scenario), layout, fabric, recorder, knobs.seed);
+        *slot.0.lock() = Some(Arc::clone(&director));
+        director.boot_servers();
+        director.plan();
+        Self { director, start }
+    }
+
+    /// Boots the machine of a producer.
+    pub(crate) fn station(&self, name: &str) -> Station {
+        let node = self.director.layout.node(name);
+        let host = self.director.fabric.boot(node);
+        Station { node, host }
+    }
+
+    /// The machine called `name`: a node of the scenario, or one that is added now. It is booted
+    /// once.
+    pub(crate) fn machine(&self, name: &str) -> (NodeId, SharedHost) {
+        let mut guests = self.director.guests.lock();
+        if let Some(guest) = guests.iter().find(|guest| &*guest.name == name) {
+            return (guest.node, Arc::clone(&guest.host));
+        }
+        let fabric = &self.director.fabric;
+        let index = u16::try_from(guests.len()).unwrap_or(u16::MAX);
+        let node = fabric.node(name, fabric.address_for(GUESTS + index));
+        let host = fabric.boot(node);
+        guests.push(Guest {
+            name: Name::from(name),
+            node,
+            host: Arc::clone(&host),
+            policy: None,
+        });
+        (node, host)
+    }
+
+    /// Notes the policy that a guest's producer has, for the judges.
+    pub(crate) fn has_policy(&self, node: NodeId, policy: &Policy) {
+        let mut guests = self.director.guests.lock();
+        if let Some(guest) = guests.iter_mut().find(|guest| guest.node == node) {
+            guest.policy = Some(policy.clone());
+        }
+    }
+
+    /// The observer of a producer's events.
+    pub(crate) fn observer(&self, node: NodeId) -> Arc<dyn Observer<ProducerEvent>> {
+        Arc::new(self.director.watch(node))
+    }
+
+    /// The name servers' addresses.
+    pub(crate) fn name_servers(&self) -> String {
+        self.director.layout.name_servers.join(";")
+    }
+
+    /// What all brokers have stored by now.
+    pub(crate) fn stored(&self) -> Vec<(Name, Entry)> {
+        self.director.stored_entries()
+    }
+
+    /// The unique keys of all messages built by now.
+    pub(crate) fn built(&self) -> Vec<Name> {
+        self.director.state.lock().built.clone()
+    }
+
+    /// Waits until so many milliseconds after the start.
+    pub(crate) async fn until(&self, ms: u64) {
+        tokio::time::sleep_until(self.start + Duration::from_millis(ms)).await;
+    }
+
+    /// Starts a producer as a scenario plans it.
+    async fn producer(&self, plan: &ProducerPlan, station: &Station) -> Result<Producer, String> {
+        let policy = policy_of(plan).map_err(|error| error.to_string())?;
+        let mut builder = Producer::builder(plan.group.as_str())
+            .host(Arc::clone(&station.host))
+            .name_servers(self.name_servers())
+            .observer(self.observer(station.node))
+            .policy(policy);
+        if let Some(queue) = plan.first_queue {
+            builder = builder.rotation_start(i32::try_from(queue).unwrap_or(0));
+        }
+        if let Some(first) = plan.first_name_server {
+            builder = builder.first_name_server(first as usize);
+        }
+        builder.start().await.map_err(|error| error.to_string())
+    }
+
+    /// Stops a producer from its own machine.
+    async fn stop(&self, producer: Producer, station: &Station) {
+        let recorder = self.director.recorder.clone();
+        let node = station.node;
+        let task = station.host.spawn(
+            "stop",
+            Box::pin(async move {
+                producer.report_gauges();
+                recorder.push(node, What::Work(WorkEvent::StopCalled));
+                producer.stop().await;
+                recorder.push(node, What::Work(WorkEvent::StopReturned));
+            }),
+        );
+        task.await;
+    }
+}
+
+/// Plays a scenario's workloads to their end.
+pub(crate) async fn workloads(stage: Stage) {
+    let scenario = Arc::clone(&stage.director.scenario);
+    let mut running = Vec::new();
+    let mut producers = Vec::new();
+    for plan in &scenario.producers {
+        let station = stage.station(&plan.name);
+        match stage.producer(plan, &station).await {
+            Ok(producer) => producers.push((Name::clone(&plan.name), station, producer)),
+            Err(error) => {
+                stage.director.state.lock().broken.get_or_insert(error);
+                return;
+            }
+        }
+    }
+    for (number, workload) in (1..).zip(&scenario.workloads) {
+        let owner = producers
+            .iter()
+            .find(|(name, ..)| *name == workload.producer);
+        let Some((_, station, producer)) = owner else {
+            continue;
+        };
+        let caller = Caller {
+            director: Arc::clone(&stage.director),
+            producer: producer.clone(),
+            node: station.node,
+            number,
+            start: stage.start,
+        };
+        let work = Box::pin(caller.work(workload.clone()));
+        running.push(station.host.spawn("workload", work));
+    }
+    for task in running {
+        if let TaskEnd::Panicked(message) = task.await {
+            tracing::error!(message, "a workload panicked");
+        }
+    }
+    stage.until(scenario.seconds * 1_000).await;
+    for (_, station, producer) in producers {
+        stage.stop(producer, &station).await;
+    }
+}

@@ -1,0 +1,169 @@
+//! Starts the servers of a run, and starts them again after a fault.
+
+use std::io;
+use std::sync::Arc;
+
+use rmq_mock_broker::{Broker, Config as BrokerConfig, Disk};
+use rmq_mock_namesrv::{Config as NameServerConfig, NameServer};
+use rmq_remoting::host::{BoxFuture, SharedHost};
+use tokio::sync::oneshot;
+
+use super::control::Script;
+use super::director::{Director, Process};
+use super::watch::Watch;
+use crate::fault::Restart;
+use crate::trace::{NodeId, NodeKind};
+
+impl Director {
+    /// Starts every server for the first time.
+    pub(super) fn boot_servers(self: &Arc<Self>) {
+        for (node, info) in self.layout.all() {
+            if info.kind != NodeKind::Producer {
+                self.boot_server(node, None);
+            }
+        }
+    }
+
+    /// Starts a server again, on the same or on an empty disk, at the same or at a new address.
+    pub(super) fn restart(self: &Arc<Self>, node: NodeId, how: Restart) {
+        let mut state = self.state.lock();
+        if !how.keep_data {
+            state.disks.remove(&node);
+        }
+        let moved = how.new_address.then(|| {
+            let moves = state.moves.entry(node).or_default();
+            *moves += 1;
+            *moves
+        });
+        drop(state);
+        self.boot_server(node, moved);
+    }
+
+    /// Asks a server to shut down in order.
+    pub(super) fn ask_to_stop(&self, node: NodeId) {
+        let mut state = self.state.lock();
+        let stop = state
+            .processes
+            .get_mut(&node)
+            .and_then(|process| process.stop.take());
+        drop(state);
+        if let Some(stop) = stop {
+            // A process that has ended already needs no asking.
+            let _ = stop.send(());
+        }
+    }
+
+    fn boot_server(self: &Arc<Self>, node: NodeId, moved: Option<u16>) {
+        let Some(kind) = self.layout.info(node).map(|info| info.kind) else {
+            return;
+        };
+        let fabric = &*self.fabric;
+        let host = match moved {
+            Some(moves) => fabric.boot_at(node, self.layout.ip_of(fabric, node, moves)),
+            None => fabric.boot(node),
+        };
+        let (stop, asked) = oneshot::channel();
+        let life: BoxFuture<'static, io::Result<()>> = match kind {
+            NodeKind::NameServer => Box::pin(self.name_server(node, Arc::clone(&host), asked)),
+            _ => Box::pin(self.broker(node, Arc::clone(&host), asked)),
+        };
+        let director = Arc::clone(self);
+        let main = host.spawn(
+            "main",
+            Box::pin(async move {
+                if let Err(error) = life.await {
+                    director.broke(node, &error);
+                }
+            }),
+        );
+        let process = Process {
+            main,
+            stop: Some(stop),
+        };
+        let before = self.state.lock().processes.insert(node, process);
+        // Outside the lock: dropping a handle asks the engine to cancel its task.
+        drop(before);
+    }
+
+    fn name_server(
+        self: &Arc<Self>,
+        node: NodeId,
+        host: SharedHost,
+        asked: oneshot::Receiver<()>,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let mut config = NameServerConfig::new(self.listens(node));
+        if let Ok(profile) = self.scenario.cluster.profile.parse() {
+            config = config.profile(profile);
+        }
+        let control = Arc::new(self.script(node));
+        let observer = Arc::new(self.watch(node));
+        async move {
+            let server = NameServer::start(host, config, control, observer).await?;
+            // The sender lives as long as the run; when it is gone, so is this task.
+            let _ = asked.await;
+            server.stop().await;
+            Ok(())
+        }
+    }
+
+    fn broker(
+        self: &Arc<Self>,
+        node: NodeId,
+        host: SharedHost,
+        asked: oneshot::Receiver<()>,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let control = Arc::new(self.script(node));
+        let observer = Arc::new(self.watch(node));
+        let mut config = BrokerConfig::new(Arc::clone(&control.server), self.listens(node));
+        config.name_servers.clone_from(&self.layout.name_servers);
+        config.topics.clone_from(&self.scenario.cluster.topics);
+        if let Ok(profile) = self.scenario.cluster.profile.parse() {
+            config.profile = profile;
+        }
+        let disk = self.disk(node);
+        async move {
+            let broker = Broker::start(host, config, disk, control, observer).await?;
+            let _ = asked.await;
+            broker.stop().await;
+            Ok(())
+        }
+    }
+
+    fn disk(&self, node: NodeId) -> Arc<Disk> {
+        Arc::clone(self.state.lock().disks.entry(node).or_default())
+    }
+
+    fn listens(&self, node: NodeId) -> std::net::SocketAddr {
+        let moves = self.state.lock().moves.get(&node).copied().unwrap_or(0);
+        self.layout.listen_of(&*self.fabric, node, moves)
+    }
+
+    fn script(self: &Arc<Self>, node: NodeId) -> Script {
+        let info = self.layout.info(node);
+        Script {
+            director: Arc::clone(self),
+            server: info.map_or_else(|| "".into(), |info| Arc::clone(&info.name)),
+        }
+    }
+
+    pub(super) fn watch(self: &Arc<Self>, node: NodeId) -> Watch {
+        Watch {
+            director: Arc::clone(self),
+            node,
+        }
+    }
+
+    /// Notes that a process could not start, with the remedy.
+    fn broke(&self, node: NodeId, error: &io::Error) {
+        let name = self.layout.info(node).map_or("?", |info| &*info.name);
+        let at = self.listens(node);
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse => "stop the program that listens there, or run one at a time",
+            io::ErrorKind::PermissionDenied => "run it as a user that may listen there",
+            _ => "see that this machine has the address",
+        };
+        let text = format!("{name} cannot listen at {at}: {error}\n  remedy: {remedy}");
+        self.state.lock().broken.get_or_insert(text);
+        self.trouble.notify_one();
+    }
+}

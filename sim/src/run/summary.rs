@@ -1,0 +1,120 @@
+//! The figures of a run, counted from its trace, and whether they are the expected ones.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use rmq_mock_broker::event::Event as BrokerEvent;
+use rmq_producer::event::Event as ProducerEvent;
+use rmq_remoting::observe::Name;
+use serde::Serialize;
+
+use crate::scenario::{Bound, Expect};
+use crate::trace::{NodeKind, Trace, What, WorkEvent, WorkResult};
+use crate::verdict::Finding;
+
+/// The figures of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Sends called.
+    pub sends: u64,
+    /// Sends that ended well; for one-way sends: that were written.
+    pub ok: u64,
+    /// Sends that ended with an error.
+    pub failed: u64,
+    /// Attempts of all sends.
+    pub attempts: u64,
+    /// The most attempts of one send.
+    pub max_attempts: u64,
+    /// The longest send, in milliseconds.
+    pub max_send_ms: u64,
+    /// Messages stored, each counted once.
+    pub stored: u64,
+    /// Stored copies beyond the first of each message.
+    pub copies: u64,
+    /// Attempts overtaken.
+    pub overtaken: u64,
+    /// For each broker: the sends whose success it answered.
+    pub share: Vec<(Name, u64)>,
+    /// For each link that carried anything: sender, receiver, bytes delivered.
+    pub links: Vec<(Name, Name, u64)>,
+    /// When the run ended, in virtual milliseconds.
+    pub virtual_ms: u64,
+}
+
+impl Summary {
+    /// Counts a trace. The bytes of the links are the engine's to tell.
+    pub fn of(trace: &Trace) -> Self {
+        let brokers = trace.header.of_kind(NodeKind::Broker);
+        let mut share: IndexMap<Name, u64> = brokers
+            .map(|node| (Name::from(trace.header.name(node)), 0))
+            .collect();
+        let mut summary = Summary {
+            virtual_ms: trace.end_ms,
+            ..Summary::default()
+        };
+        let mut called: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut stored: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut attempts: BTreeMap<(u16, u64), u64> = BTreeMap::new();
+        for record in &trace.records {
+            match &record.what {
+                What::Work(WorkEvent::Called { keys, .. }) => {
+                    summary.sends += 1;
+                    called.insert(keys, record.ms);
+                }
+                What::Work(WorkEvent::Returned { keys, result }) => {
+                    let since = called.get(&**keys).copied().unwrap_or(record.ms);
+                    summary.max_send_ms = summary.max_send_ms.max(record.ms - since);
+                    match result {
+                        WorkResult::Failed => summary.failed += 1,
+                        WorkResult::Written => summary.ok += 1,
+                        WorkResult::Sent { broker, .. } => {
+                            summary.ok += 1;
+                            *share.entry(Name::clone(broker)).or_default() += 1;
+                        }
+                    }
+                }
+                What::Producer(ProducerEvent::Attempt { send, .. }) => {
+                    summary.attempts += 1;
+                    *attempts.entry((record.node.0, *send)).or_default() += 1;
+                }
+                What::Producer(ProducerEvent::Overtaken { .. }) => summary.overtaken += 1,
+                What::Broker(BrokerEvent::Stored { key, .. }) => {
+                    *stored.entry(key).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+        summary.max_attempts = attempts.values().copied().max().unwrap_or(0);
+        summary.stored = stored.len() as u64;
+        summary.copies = stored.values().map(|copies| copies - 1).sum();
+        summary.share = share.into_iter().collect();
+        summary
+    }
+
+    /// Everything that a person expected otherwise.
+    pub fn unexpected(&self, expect: &Expect) -> Vec<Finding> {
+        let figures: [(&str, u64, Option<Bound>); 8] = [
+            ("ok", self.ok, expect.ok),
+            ("failed", self.failed, expect.failed),
+            ("attempts", self.attempts, expect.attempts),
+            ("max-attempts", self.max_attempts, expect.max_attempts),
+            ("max-send-ms", self.max_send_ms, expect.max_send_ms),
+            ("stored", self.stored, expect.stored),
+            ("copies", self.copies, expect.copies),
+            ("overtaken", self.overtaken, expect.overtaken),
+        ];
+        let mut findings = Vec::new();
+        for (name, figure, bound) in figures {
+            if let Some(bound) = bound
+                && !bound.holds(figure)
+            {
+                findings.push(Finding {
+                    by: "expect",
+                    at: None,
+                    text: format!("{name} is {figure}, and the scenario expects {bound}"),
+                });
+            }
+        }
+        findings
+    }
+}

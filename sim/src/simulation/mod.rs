@@ -1,0 +1,287 @@
+//! The laboratory as a library: your own publishing code, unchanged, in a simulated cluster over a
+//! thousand seeds.
+//!
+//! ```no_run
+//! use rmq_producer::Message;
+//! use rmq_sim::simulation::{Cluster, Simulation, crash, drop_replies};
+//!
+//! Simulation::new(Cluster::new().brokers(3).topic("orders", 4))
+//!     .fault(crash("broker-a").after_stored(20).down_for_secs(20))
+//!     .fault(drop_replies("broker-b").per_mille(50).between_secs(10..30))
+//!     .seeds(0..1_000)
+//!     .check(async |sim| {
+//!         let producer = sim.producer("orders-app").start().await?;
+//!         for n in 0..60 {
+//!             producer.send(Message::new("orders", format!("order {n}"))).await?;
+//!         }
+//!         producer.stop().await;
+//!         sim.ledger().assert_each_key_stored();
+//!         Ok(())
+//!     });
+//! ```
+//!
+//! A check fails if your code returns an error or panics, or if any invariant of the laboratory is
+//! violated. The failure's text ends with a line that repeats it: the environment variable
+//! [`SEED_VARIABLE`] makes every simulation run that seed only and print its trace.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rmq_remoting::observe::Name;
+
+use crate::fault::{Engine, Fault, Place};
+use crate::run::{self, Knobs, Run};
+use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
+use crate::trace::short;
+use crate::verdict::{Class, Finding};
+
+mod fault;
+mod sim;
+
+pub use fault::{
+    FaultBuilder, answer, black_hole, close_after, close_before, crash, delay_replies,
+    drop_replies, drop_requests, freeze, latency, loss, partition, partition_one_way, power_loss,
+    refuse, stop,
+};
+pub use sim::{Ledger, Sim, SimProducer};
+
+/// The environment variable that makes every simulation run one seed and print its trace.
+pub const SEED_VARIABLE: &str = "ROCKETMQ_SIM_SEED";
+
+/// How a check fails.
+pub type CheckError = Box<dyn Error + Send + Sync>;
+
+/// The longest a run may be, in virtual seconds.
+const MAX_SECONDS: u64 = 3_600;
+
+/// The servers of a simulation.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Cluster {
+    plan: ClusterPlan,
+}
+
+impl Cluster {
+    /// One name server and one broker.
+    pub fn new() -> Self {
+        let plan = ClusterPlan {
+            name_servers: 1,
+            brokers: names(1),
+            profile: "5.3.3".to_owned(),
+            topics: Vec::new(),
+        };
+        Self { plan }
+    }
+
+    /// So many brokers: `broker-a`, `broker-b` … (at most 26).
+    pub fn brokers(mut self, count: u8) -> Self {
+        self.plan.brokers = names(count);
+        self
+    }
+
+    /// So many name servers: `ns-1`, `ns-2` …
+    pub fn name_servers(mut self, count: u32) -> Self {
+        self.plan.name_servers = count;
+        self
+    }
+
+    /// A topic that exists from the start, with so many queues on each broker. Other topics are
+    /// created by the first send to them.
+    pub fn topic(mut self, name: &str, queues: i32) -> Self {
+        self.plan.topics.push((Name::from(name), queues));
+        self
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn names(count: u8) -> Vec<Name> {
+    (b'a'..=b'z')
+        .take(usize::from(count))
+        .map(|letter| Name::from(format!("broker-{}", char::from(letter))))
+        .collect()
+}
+
+/// A test over many seeds. See the module's documentation.
+#[derive(Debug, Clone)]
+#[must_use = "a simulation runs when its `check` is called"]
+pub struct Simulation {
+    scenario: Scenario,
+    seeds: Range<u64>,
+}
+
+impl Simulation {
+    /// A healthy cluster on a network with a latency of 1 ms, and seeds 0 to 99.
+    pub fn new(cluster: Cluster) -> Self {
+        let scenario = Scenario {
+            name: test_name(),
+            seconds: MAX_SECONDS,
+            cluster: cluster.plan,
+            network: NetworkPlan {
+                ready_order: Order::Drawn,
+                ..NetworkPlan::default()
+            },
+            producers: Vec::new(),
+            workloads: Vec::new(),
+            faults: Vec::new(),
+            expect: Expect::default(),
+        };
+        Self {
+            scenario,
+            seeds: 0..100,
+        }
+    }
+
+    /// Another network: so many milliseconds one way, and up to `jitter_ms` more.
+    pub fn latency(mut self, ms: u64, jitter_ms: u64) -> Self {
+        self.scenario.network.latency_ms = ms.max(1);
+        self.scenario.network.jitter_ms = jitter_ms;
+        self
+    }
+
+    /// Adds a fault.
+    pub fn fault(mut self, fault: impl Into<Fault>) -> Self {
+        self.scenario.faults.push(fault.into());
+        self
+    }
+
+    /// The seeds to run.
+    pub fn seeds(mut self, seeds: Range<u64>) -> Self {
+        self.seeds = seeds;
+        self
+    }
+
+    /// Runs your code once for each seed, and fails at the first seed that fails.
+    ///
+    /// # Panics
+    ///
+    /// If a seed fails; the text says why and how to repeat it.
+    #[expect(
+        clippy::panic,
+        reason = "a failing check fails the test that called it"
+    )]
+    #[track_caller]
+    pub fn check(self, check: impl AsyncFn(Sim) -> Result<(), CheckError>) {
+        let only = std::env::var(SEED_VARIABLE)
+            .ok()
+            .and_then(|seed| seed.parse().ok());
+        let seeds = only.map_or(self.seeds.clone(), |seed| seed..seed + 1);
+        let scenario = Arc::new(self.scenario);
+        if let Some(unknown) = unknown_place(&scenario) {
+            panic!("{unknown}");
+        }
+        for seed in seeds {
+            let run = match run_one(&scenario, seed, &check) {
+                Ok(run) => run,
+                Err(error) => panic!("{error}"),
+            };
+            if only.is_some() {
+                // The one place where a library prints: the reader asked for this seed's trace.
+                print_trace(&run);
+            }
+            if !run.verdict.is_pass() {
+                panic!("{}", failure(&run, seed));
+            }
+        }
+    }
+
+    /// Runs your code with one seed and returns the run, for a closer look or a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// A node could not start.
+    pub fn run(
+        self,
+        seed: u64,
+        check: impl AsyncFn(Sim) -> Result<(), CheckError>,
+    ) -> Result<Run, run::RunError> {
+        run_one(&Arc::new(self.scenario), seed, &check)
+    }
+}
+
+fn run_one(
+    scenario: &Arc<Scenario>,
+    seed: u64,
+    check: &impl AsyncFn(Sim) -> Result<(), CheckError>,
+) -> Result<Run, run::RunError> {
+    let knobs = Knobs::draw(scenario, seed, Engine::Event);
+    let outcome = run::carry_out(scenario, knobs, async |stage| check(Sim { stage }).await)?;
+    let mut run = run::judged(scenario, knobs, outcome.played);
+    if let Some(Err(error)) = outcome.value {
+        if run.verdict.is_pass() {
+            run.verdict.class = Class::Violation;
+        }
+        let finding = Finding {
+            by: "check",
+            at: None,
+            text: error.to_string(),
+        };
+        run.verdict.findings.insert(0, finding);
+    }
+    Ok(run)
+}
+
+/// A fault on a node that the cluster does not have. Producers are there when they are started, so
+/// only a fault of a server can be checked before.
+fn unknown_place(scenario: &Scenario) -> Option<String> {
+    let servers = scenario.cluster.name_server_names().into_iter();
+    let servers: Vec<Name> = servers.chain(scenario.cluster.brokers.clone()).collect();
+    scenario.faults.iter().find_map(|fault| match &fault.place {
+        Place::Node(name) if !servers.contains(name) => Some(format!(
+            "the fault \"{fault}\" is on a node that is no server of this cluster\n  \
+             remedy: use one of: {}",
+            servers.join(", ")
+        )),
+        _ => None,
+    })
+}
+
+/// Everything about a failed seed that a person needs, the line that repeats it last.
+fn failure(run: &Run, seed: u64) -> String {
+    let mut text = format!("seed {seed}: {}", run.verdict);
+    for finding in run.verdict.findings.iter().skip(1) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n  and {finding}");
+    }
+    let _ = write!(
+        text,
+        "\nrepeat   {SEED_VARIABLE}={seed} cargo test {} -- --nocapture",
+        test_name()
+    );
+    text
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the trace of the one seed that was asked for"
+)]
+fn print_trace(run: &Run) {
+    println!("{}", short::render(&run.trace));
+}
+
+/// The name of the test that runs: Rust's test harness calls the thread by it.
+fn test_name() -> String {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("simulation");
+    name.rsplit("::").next().unwrap_or(name).to_owned()
+}
+
+/// Compares the short trace of a run with the snapshot kept beside the test (`insta`).
+///
+/// `assert_trace_snapshot!(run)` or `assert_trace_snapshot!("name", run)`, where `run` is a
+/// [`Run`](crate::run::Run).
+#[macro_export]
+macro_rules! assert_trace_snapshot {
+    ($run:expr) => {
+        $crate::insta::assert_snapshot!($crate::trace::short::render(&$run.trace))
+    };
+    ($name:expr, $run:expr) => {
+        $crate::insta::assert_snapshot!($name, $crate::trace::short::render(&$run.trace))
+    };
+}

@@ -1,0 +1,173 @@
+//! What a check gets its hands on: producers, time, and what the brokers have stored.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmq_mock_broker::ledger::Entry;
+use rmq_producer::{Policy, Producer, StartError};
+use rmq_remoting::host::SharedHost;
+use rmq_remoting::observe::Name;
+
+use crate::run::Stage;
+use crate::trace::NodeId;
+
+/// The simulated cluster that a check runs in.
+#[derive(Debug, Clone)]
+pub struct Sim {
+    pub(super) stage: Stage,
+}
+
+impl Sim {
+    /// A producer on a machine of its own, called as the producer's group. Start it as in
+    /// production: `sim.producer("orders-app").start().await?`.
+    pub fn producer(&self, name: &str) -> SimProducer {
+        SimProducer {
+            stage: self.stage.clone(),
+            name: Name::from(name),
+            policy: Policy::strict(),
+            first_queue: None,
+        }
+    }
+
+    /// The machine called `name`, for the parts of a program that open connections or start tasks.
+    /// A producer and its program share one if they use one name.
+    pub fn host(&self, name: &str) -> SharedHost {
+        self.stage.machine(name).1
+    }
+
+    /// The name servers' addresses, as a producer's `name_servers` takes them.
+    pub fn name_servers(&self) -> String {
+        self.stage.name_servers()
+    }
+
+    /// Waits until so many virtual seconds after the start of the run.
+    pub async fn until_secs(&self, seconds: u64) {
+        self.stage.until(seconds * 1_000).await;
+    }
+
+    /// Waits; the same as [`tokio::time::sleep`], which works too.
+    pub async fn sleep(&self, long: Duration) {
+        tokio::time::sleep(long).await;
+    }
+
+    /// What the brokers have stored by now.
+    pub fn ledger(&self) -> Ledger {
+        Ledger {
+            entries: self.stage.stored(),
+            built: self.stage.built(),
+        }
+    }
+}
+
+/// A producer that is being described.
+#[derive(Debug)]
+#[must_use = "a producer does nothing before it is started"]
+pub struct SimProducer {
+    stage: Stage,
+    name: Name,
+    policy: Policy,
+    first_queue: Option<i32>,
+}
+
+impl SimProducer {
+    /// What it does when; [`Policy::strict`] unless set.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The whole time of a send: over lookup, dial and all attempts.
+    pub fn send_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.send_timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// How often a failed attempt is repeated.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.policy.attempts.sync = 1 + retries;
+        self.policy.attempts.async_ = 1 + retries;
+        self
+    }
+
+    /// Starts the rotation over each topic's queues at this queue, instead of a drawn one.
+    pub fn rotation_start(mut self, queue: i32) -> Self {
+        self.first_queue = Some(queue);
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProducerBuilder::start`](rmq_producer::ProducerBuilder::start).
+    pub async fn start(self) -> Result<Producer, StartError> {
+        let (node, host) = self.stage.machine(&self.name);
+        self.stage.has_policy(node, &self.policy);
+        let mut builder = Producer::builder(Name::clone(&self.name))
+            .host(host)
+            .name_servers(self.stage.name_servers())
+            .observer(self.observer(node))
+            .policy(self.policy);
+        if let Some(queue) = self.first_queue {
+            builder = builder.rotation_start(queue);
+        }
+        builder.start().await
+    }
+
+    fn observer(
+        &self,
+        node: NodeId,
+    ) -> Arc<dyn rmq_remoting::observe::Observer<rmq_producer::event::Event>> {
+        self.stage.observer(node)
+    }
+}
+
+/// What all brokers have stored, and what was sent: the oracle for lost and doubled messages.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    entries: Vec<(Name, Entry)>,
+    built: Vec<Name>,
+}
+
+impl Ledger {
+    /// Every stored copy with the name of its broker, broker by broker, in the order stored.
+    pub fn entries(&self) -> &[(Name, Entry)] {
+        &self.entries
+    }
+
+    /// The bodies of a topic, one for each unique key.
+    pub fn bodies(&self, topic: &str) -> Vec<bytes::Bytes> {
+        let mut seen = BTreeSet::new();
+        let entries = self.entries.iter().map(|(_, entry)| entry);
+        entries
+            .filter(|entry| &*entry.topic == topic && seen.insert(Name::clone(&entry.key)))
+            .map(|entry| entry.body.clone())
+            .collect()
+    }
+
+    /// Unique keys of messages that were sent and that no broker has stored.
+    pub fn missing(&self) -> Vec<Name> {
+        let stored: BTreeSet<&Name> = self.entries.iter().map(|(_, entry)| &entry.key).collect();
+        let built = self.built.iter();
+        built.filter(|key| !stored.contains(key)).cloned().collect()
+    }
+
+    /// Fails the check if a message that was sent is stored nowhere, whatever the sender was told.
+    ///
+    /// # Panics
+    ///
+    /// If one is missing: in a simulation a panic is a verdict.
+    #[expect(clippy::panic, reason = "an assertion of tests, as `assert!` is")]
+    #[track_caller]
+    pub fn assert_each_key_stored(&self) {
+        let missing = self.missing();
+        if let Some(first) = missing.first() {
+            panic!(
+                "{} of {} messages are stored nowhere; the first is {first}",
+                missing.len(),
+                self.built.len()
+            );
+        }
+    }
+}
