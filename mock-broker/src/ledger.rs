@@ -141,7 +141,7 @@ impl Ledger {
     /// The offset the next message of a queue will get.
     pub fn next_offset(&self, topic: &Name, queue: i32) -> i64 {
         let queue = self.queues.get(&(Name::clone(topic), queue));
-        queue.map_or(0, length)
+        queue.map_or(0, |queue| length(queue))
     }
 
     /// Forgets a deleted topic's queues, so that its offsets begin at 0 again. The entries stay.
@@ -150,7 +150,7 @@ impl Ledger {
     }
 }
 
-fn length(queue: &Vec<usize>) -> i64 {
+fn length(queue: &[usize]) -> i64 {
     i64::try_from(queue.len()).unwrap_or(i64::MAX)
 }
 

@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::event::Event;
+use crate::topic::Topics;
 
 /// How long one name server may take to answer the goodbye.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -177,7 +178,7 @@ impl Registrar {
     /// Makes one new or changed topic known to every name server that can be reached, and waits
     /// for their answers.
     pub(crate) async fn announce(&self, topic: &TopicConfig) {
-        let version = self.disk.with_topics(|topics| topics.version());
+        let version = self.disk.with_topics(Topics::version);
         let body = Body::of(std::iter::once(topic), version);
         join_all(self.reached().map(|server| self.register(server, &body))).await;
     }

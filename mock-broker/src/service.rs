@@ -81,13 +81,13 @@ impl Service for Front {
             nth_of_key: job.sending.as_ref().map_or(0, |sending| sending.nth_of_key),
         };
         match shared.control.decide(&seen) {
-            None => act(job, Action::Normal),
+            None => act(&job, Action::Normal),
             Some(Ruled { rule, action }) => {
                 shared.emit(Event::Ruled {
                     request: number,
                     rule,
                 });
-                act(job, action)
+                act(&job, action)
             }
         }
     }
@@ -145,47 +145,47 @@ fn seen_send(request: &Command, sending: &Sending<'_>, topic: &Option<Name>) -> 
 }
 
 /// Does to a request what a rule says, or ordinary service.
-fn act(job: Job<'_>, action: Action) -> Reply {
+fn act(job: &Job<'_>, action: Action) -> Reply {
     let plain = |response| Handled::Now(Done::plain(response));
     match action {
-        Action::Normal => conclude(&job, handle(&job), End::Answer),
+        Action::Normal => conclude(job, handle(job), End::Answer),
         Action::Answer { code, remark } => {
             let mut response = Response::new(code);
             response.remark = remark.map(|text| text.to_string().into());
-            conclude(&job, plain(response), End::Answer)
+            conclude(job, plain(response), End::Answer)
         }
         Action::StoreThenAnswer { code, remark } => {
-            conclude(&job, handle(&job), End::Replace { code, remark })
+            conclude(job, handle(job), End::Replace { code, remark })
         }
         Action::Delay { ms, then } => {
             let owned = job.to_owned();
             Reply::Later(Box::pin(async move {
                 sleep(Duration::from_millis(ms)).await;
-                match act(owned.job(), *then) {
+                match act(&owned.job(), *then) {
                     Reply::Now(answer) => answer,
                     Reply::Later(answer) => answer.await,
                 }
             }))
         }
         Action::DelayReply { ms } => {
-            let handled = handle(&job);
+            let handled = handle(job);
             let late = Box::pin(async move {
                 let done = handled.done().await;
                 sleep(Duration::from_millis(ms)).await;
                 done
             });
-            conclude(&job, Handled::Later(late), End::Answer)
+            conclude(job, Handled::Later(late), End::Answer)
         }
-        Action::DropRequest => conclude(&job, plain(Response::new(0)), End::Silence),
-        Action::DropReply => conclude(&job, handle(&job), End::Silence),
-        Action::CloseBefore => conclude(&job, plain(Response::new(0)), End::Close),
-        Action::CloseAfter => conclude(&job, handle(&job), End::Close),
-        Action::ResetBefore => conclude(&job, plain(Response::new(0)), End::Reset),
-        Action::ResetAfter => conclude(&job, handle(&job), End::Reset),
-        Action::ReplyTwice => conclude(&job, handle(&job), End::Twice),
-        Action::UnknownOpaque => conclude(&job, handle(&job), End::UnknownOpaque),
-        Action::HalfFrame => conclude(&job, handle(&job), End::HalfFrame),
-        Action::Garbage => conclude(&job, handle(&job), End::Garbage),
+        Action::DropRequest => conclude(job, plain(Response::new(0)), End::Silence),
+        Action::DropReply => conclude(job, handle(job), End::Silence),
+        Action::CloseBefore => conclude(job, plain(Response::new(0)), End::Close),
+        Action::CloseAfter => conclude(job, handle(job), End::Close),
+        Action::ResetBefore => conclude(job, plain(Response::new(0)), End::Reset),
+        Action::ResetAfter => conclude(job, handle(job), End::Reset),
+        Action::ReplyTwice => conclude(job, handle(job), End::Twice),
+        Action::UnknownOpaque => conclude(job, handle(job), End::UnknownOpaque),
+        Action::HalfFrame => conclude(job, handle(job), End::HalfFrame),
+        Action::Garbage => conclude(job, handle(job), End::Garbage),
     }
 }
 

@@ -1,0 +1,278 @@
+//! What a broker does for clients over real TCP: stores, refuses, survives.
+
+use std::sync::Arc;
+
+use crate::bench::{Bench, LONG, any_port, bench, bench_on, config, header, until};
+use rmq_mock_broker::control::NoControl;
+use rmq_mock_broker::event::Event;
+use rmq_mock_broker::{Broker, Config, Disk, Profile};
+use rmq_remoting::code::request;
+use rmq_remoting::command::{Command, HeaderForm};
+use rmq_remoting::header::{EncodeHeader, FieldWriter, Request, WithBody};
+use rmq_remoting::host::tokio::TokioHost;
+use rmq_remoting::observe::Silent;
+use rmq_remoting::record::Record;
+use rmq_remoting::request::{
+    HeartBeat, HeartBeatResponse, SendMessage, SendMessageResponse, UpdateAndCreateTopic,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// Any request, by its code and fields.
+struct Plain<'a>(i32, &'a [(&'a str, &'a str)]);
+
+impl EncodeHeader for Plain<'_> {
+    fn write(&self, fields: &mut dyn FieldWriter) {
+        for (name, value) in self.1 {
+            fields.str(name, value);
+        }
+    }
+}
+
+impl Request for Plain<'_> {
+    fn code(&self) -> i32 {
+        self.0
+    }
+}
+
+async fn call(bench: &Bench, request: &dyn Request) -> Command {
+    bench
+        .client
+        .call(&bench.at, request, Instant::now() + LONG)
+        .await
+        .unwrap()
+}
+
+async fn code_of(bench: &Bench, header: SendMessage<'_>) -> i32 {
+    bench.send_as(header, LONG).await.unwrap().code
+}
+
+#[tokio::test]
+async fn a_send_creates_its_topic_from_the_template() {
+    let bench = bench(config()).await;
+    assert_eq!(code_of(&bench, header("made", "")).await, 0);
+    let queues = bench
+        .disk
+        .with_topics(|topics| topics.get("made").unwrap().write_queue_nums);
+    assert_eq!(queues, 4);
+    let created = |event: &Event| {
+        matches!(
+            event,
+            Event::TopicCreated {
+                automatic: true,
+                ..
+            }
+        )
+    };
+    assert!(bench.events.heard().iter().any(created));
+}
+
+#[tokio::test]
+async fn a_topic_is_not_made_where_that_is_off() {
+    let bench = bench(Config {
+        auto_create: false,
+        ..config()
+    })
+    .await;
+    let refused = bench.send_as(header("made", ""), LONG).await.unwrap();
+    assert_eq!(refused.code, 17);
+    assert_eq!(refused.ext.get("MSG_REGION"), Some("DefaultRegion"));
+}
+
+#[tokio::test]
+async fn refusals_carry_the_code_of_the_release() {
+    for (profile, invalid) in [(Profile::V5_3_3, 29), (Profile::V5_2_0, 1)] {
+        let bench = bench(Config {
+            profile,
+            topics: vec![("t".into(), 4)],
+            ..config()
+        })
+        .await;
+        let beyond = SendMessage {
+            queue_id: 4,
+            ..header("t", "")
+        };
+        assert_eq!(code_of(&bench, beyond).await, invalid);
+        assert_eq!(code_of(&bench, header("a b", "")).await, invalid);
+        assert_eq!(code_of(&bench, header("SELF_TEST_TOPIC", "")).await, 16);
+    }
+}
+
+#[tokio::test]
+async fn a_negative_queue_id_means_any_queue_and_the_answer_says_which() {
+    let bench = bench(Config {
+        topics: vec![("t".into(), 4)],
+        ..config()
+    })
+    .await;
+    for _ in 0..8 {
+        let any = SendMessage {
+            queue_id: -1,
+            ..header("t", "")
+        };
+        let answer = bench.send_as(any, LONG).await.unwrap();
+        let answer: SendMessageResponse<'_> = answer.header().unwrap();
+        assert!((0..4).contains(&answer.queue_id));
+        let stored = bench.disk.ledger().pop().unwrap();
+        assert_eq!(stored.queue, answer.queue_id);
+    }
+}
+
+#[tokio::test]
+async fn the_long_names_of_code_10_and_the_binary_form_mean_the_same() {
+    let bench = bench(Config {
+        form: HeaderForm::Rocketmq,
+        ..config()
+    })
+    .await;
+    let request = WithBody {
+        header: header("t", "UNIQ_KEY\u{1}K\u{2}"),
+        body: b"x",
+    };
+    let answer = call(&bench, &request).await;
+    assert_eq!((answer.code, answer.form), (0, HeaderForm::Rocketmq));
+    assert_eq!(bench.ledger(), [("K".to_owned(), true)]);
+}
+
+#[tokio::test]
+async fn a_message_without_a_unique_key_gets_one() {
+    let bench = bench(config()).await;
+    let answer = bench.send_as(header("t", ""), LONG).await.unwrap();
+    let answer: SendMessageResponse<'_> = answer.header().unwrap();
+    let made = answer.transaction_id.unwrap();
+    assert_eq!(made.len(), 32);
+    assert_eq!(bench.ledger(), [(made.into_owned(), true)]);
+}
+
+#[tokio::test]
+async fn what_was_stored_can_be_pulled() {
+    let bench = bench(config()).await;
+    bench.send("K", LONG).await.unwrap();
+    let fields = [
+        ("consumerGroup", "g"),
+        ("topic", "TopicTest"),
+        ("queueId", "0"),
+        ("queueOffset", "0"),
+        ("maxMsgNums", "32"),
+        ("sysFlag", "4"),
+        ("suspendTimeoutMillis", "0"),
+    ];
+    let mut body = call(&bench, &Plain(request::PULL_MESSAGE, &fields))
+        .await
+        .body;
+    let record = Record::decode(&mut body).unwrap();
+    assert_eq!(
+        (&record.body[..], &*record.topic),
+        (&b"hello"[..], "TopicTest")
+    );
+    assert!(
+        record
+            .properties
+            .contains("CLUSTER\u{1}DefaultCluster\u{2}")
+    );
+    assert!(body.is_empty());
+}
+
+#[tokio::test]
+async fn an_administrator_creates_and_changes_a_topic() {
+    let bench = bench(config()).await;
+    let topic = |queues| UpdateAndCreateTopic {
+        topic: "made",
+        default_topic: Some("TBW102"),
+        read_queue_nums: queues,
+        write_queue_nums: queues,
+        perm: 6,
+        topic_filter_type: None,
+        topic_sys_flag: None,
+        order: false,
+        attributes: None,
+        force: None,
+    };
+    for queues in [5, 2] {
+        assert_eq!(call(&bench, &topic(queues)).await.code, 0);
+        let known = bench
+            .disk
+            .with_topics(|topics| topics.get("made").unwrap().write_queue_nums);
+        assert_eq!(known, queues);
+    }
+    let system = UpdateAndCreateTopic {
+        topic: "SELF_TEST_TOPIC",
+        ..topic(1)
+    };
+    assert_eq!(call(&bench, &system).await.code, 29);
+}
+
+#[tokio::test]
+async fn a_heartbeat_is_answered_as_the_release_does() {
+    let beat = WithBody {
+        header: HeartBeat,
+        body: br#"{"clientID":"c"}"#,
+    };
+    let modern = bench(config()).await;
+    let answer = call(&modern, &beat).await;
+    assert!(answer.header::<HeartBeatResponse>().unwrap().supports_v2);
+    let old = bench(Config {
+        profile: Profile::V4_9_7,
+        ..config()
+    })
+    .await;
+    let answer = call(&old, &beat).await;
+    assert_eq!((answer.code, answer.version, answer.ext.len()), (0, 407, 0));
+    let garbage = WithBody {
+        header: HeartBeat,
+        body: b"garbage",
+    };
+    assert_eq!(call(&old, &garbage).await.code, 1);
+}
+
+#[tokio::test]
+async fn a_restart_with_its_disk_goes_on_where_it_was() {
+    let disk = Arc::new(Disk::new());
+    for expected in [0, 1] {
+        let bench = bench_on(config(), Arc::clone(&disk)).await;
+        let answer = bench.send("K", LONG).await.unwrap();
+        let answer: SendMessageResponse<'_> = answer.header().unwrap();
+        assert_eq!(answer.queue_offset, expected);
+    }
+    assert_eq!(disk.ledger().len(), 2);
+}
+
+#[tokio::test]
+async fn bad_input_closes_that_connection_and_nothing_else() {
+    let bench = bench(config()).await;
+    bench.send("K", LONG).await.unwrap();
+    for bad in [
+        &b"\xff\xff\xff\xff"[..],
+        b"\0\0\0\x04\0\0\0\0",
+        b"\0\0\0\x0a\x02\0\0\x06abcdef",
+    ] {
+        let mut stream = TcpStream::connect(bench.broker.local_addr()).await.unwrap();
+        stream.write_all(bad).await.unwrap();
+        assert_eq!(stream.read(&mut [0; 16]).await.unwrap_or(0), 0, "{bad:?}");
+    }
+    bench.send("L", LONG).await.unwrap();
+    let accepted = |event: &Event| matches!(event, Event::Accepted { .. });
+    let ended = |event: &Event| matches!(event, Event::Disconnected { .. });
+    let count = |kind: &dyn Fn(&Event) -> bool| {
+        bench
+            .events
+            .heard()
+            .iter()
+            .filter(|event| kind(event))
+            .count()
+    };
+    until("the three are gone", || count(&ended) == 3).await;
+    assert_eq!(count(&accepted), 4, "the client kept its connection");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error() {
+    let bench = bench(config()).await;
+    let taken = Config::new("other", bench.broker.local_addr());
+    let host = Arc::new(TokioHost::new());
+    let disk = Arc::new(Disk::new());
+    let second = Broker::start(host, taken, disk, Arc::new(NoControl), Arc::new(Silent)).await;
+    assert_eq!(second.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    assert_ne!(bench.broker.local_addr(), any_port());
+}
