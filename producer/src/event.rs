@@ -9,7 +9,7 @@ use rmq_remoting::event::{ConnectionNumber, Event as TransportEvent};
 use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
 
-/// A send of one producer, numbered from 1 in the order of the calls.
+/// A send of one client, numbered from 1 in the order of the calls of all its producers.
 pub type SendNumber = u64;
 /// A route lookup of one client, numbered from 1.
 pub type LookupNumber = u64;

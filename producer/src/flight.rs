@@ -381,7 +381,7 @@ fn choose(send: &Send, snapshot: &Snapshot, failed: &[Name]) -> Option<QueueRef>
     if let Some(pinned) = &send.call.pinned {
         return Some(pinned.to_ref());
     }
-    let table = core.health.lock().clone();
+    let table = core.health.lock();
     let now = millis(core.client.started.elapsed());
     let healthy = |broker: &Name| table.healthy(broker, now);
     let topic = send.call.message.topic();

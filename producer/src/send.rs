@@ -195,7 +195,13 @@ impl Send {
 
 impl Drop for Send {
     fn drop(&mut self) {
-        if !self.done {
+        if self.done {
+            return;
+        }
+        // Nobody can drop an async send but the producer that ends.
+        if self.call.mode == Mode::Async && self.core.life.is_closed() {
+            self.end(Outcome::Failed(Failure::Closed));
+        } else {
             self.emit(Event::Cancelled { send: self.number });
             self.core.life.leave();
         }

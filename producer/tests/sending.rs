@@ -388,6 +388,7 @@ async fn dropping_the_last_producer_calls_back_as_closed() {
     }
     drop(producer);
     assert_eq!(told.await.unwrap().unwrap_err().failure(), Failure::Closed);
+    assert_eq!(cluster.events.count(is_done), 1);
 }
 
 #[tokio::test]

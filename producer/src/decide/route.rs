@@ -43,10 +43,10 @@ pub fn default_queues(policy: &Policy, remote: i32) -> i32 {
 #[must_use]
 pub fn refreshes(policy: &Policy, ended: Ended) -> bool {
     let old_route = match ended.stage {
-        Stage::Address | Stage::Dial | Stage::Lost => true,
+        Stage::Address | Stage::Dial | Stage::Lost | Stage::Silent => true,
         // Topic not exist, no permission: the broker has other queues than the route says.
         Stage::Refused => matches!(ended.code, Some(17 | 16)),
-        Stage::Write | Stage::Silent | Stage::Decode | Stage::Accepted | Stage::Superseded => false,
+        Stage::Write | Stage::Decode | Stage::Accepted | Stage::Superseded => false,
     };
     policy.refresh_on_failure && old_route
 }
@@ -250,7 +250,10 @@ mod tests {
             assert!(refreshes(&strict, old));
             assert!(!refreshes(&Policy::java_5_3(), old));
         }
-        for current in [ended(Stage::Silent, None), ended(Stage::Refused, Some(2))] {
+        for current in [
+            ended(Stage::Accepted, Some(0)),
+            ended(Stage::Refused, Some(2)),
+        ] {
             assert!(!refreshes(&strict, current));
         }
     }
