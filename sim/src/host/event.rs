@@ -152,8 +152,7 @@ impl Host for EventHost {
         let address = self.node(|core| core.address(self.process.node));
         Identity {
             address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            // Nodes of one machine differ, and so do the incarnations of a node.
-            process: u32::from(self.process.node.0) * 1_000 + 1_000 + self.process.incarnation,
+            process: super::process_number(self.process.node, self.process.incarnation),
         }
     }
 }

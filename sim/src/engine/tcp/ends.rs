@@ -250,7 +250,7 @@ impl Core {
     fn conns_between(&self, a: NodeId, b: NodeId) -> Vec<ConnId> {
         let open = (0..).zip(&self.conns).filter(|(_, conn)| {
             conn.as_ref().is_some_and(|conn| {
-                conn.phase == Phase::Open && conn.joins(a, b) && !conn.is_loop()
+                conn.dialled == Some(Ok(())) && conn.joins(a, b) && !conn.is_loop()
             })
         });
         open.map(|(id, _)| id).collect()

@@ -11,12 +11,17 @@ const RTO_MIN: u64 = 200;
 /// The longest (Linux's `TCP_RTO_MAX`).
 const RTO_MAX: u64 = 120_000;
 
-/// The timeout before retransmission number `backoff`, counted from 0.
+/// The wait before transmission number `backoff + 1` of the same bytes. The first repetition is
+/// Linux's tail loss probe; the timeouts that double start from it: 0.2, 0.4, 0.8, 1.6, 3.2 s …
 fn rto(backoff: u32) -> u64 {
     RTO_MIN
-        .checked_shl(backoff.min(20))
+        .checked_shl(backoff.saturating_sub(1).min(20))
         .map_or(RTO_MAX, |ms| ms.min(RTO_MAX))
 }
+
+/// How many repetitions there were when the clock of the give-up limit starts: the probe does not
+/// count, the first timeout does.
+const CLOCK_STARTS: u32 = 2;
 
 /// How long unacknowledged bytes may wait, given `tcp_retries2`.
 fn give_up(retries: u32) -> u64 {
@@ -155,9 +160,6 @@ impl Core {
         if std::mem::replace(&mut pipe.timer, true) {
             return;
         }
-        if pipe.backoff == 0 {
-            pipe.since = sent_at;
-        }
         let at = (sent_at + rto(pipe.backoff)).max(now + 1);
         pipe.backoff += 1;
         self.schedule(at, id, dir, What::Again);
@@ -178,7 +180,9 @@ impl Core {
         if !there || !(pipe.has_unacked() || handshake) {
             return;
         }
-        if now - pipe.since >= limit && pipe.has_unacked() {
+        if pipe.backoff <= CLOCK_STARTS {
+            pipe.since = now;
+        } else if now - pipe.since >= limit && pipe.has_unacked() {
             self.time_out(id, dir);
             return;
         }
@@ -370,8 +374,8 @@ mod tests {
 
     #[test]
     fn retransmission_timeouts_double_up_to_two_minutes() {
-        let first: Vec<u64> = (0..4).map(rto).collect();
-        assert_eq!(first, [200, 400, 800, 1_600]);
+        let waits: Vec<u64> = (0..5).map(rto).collect();
+        assert_eq!(waits, [200, 200, 400, 800, 1_600]);
         assert_eq!(rto(30), RTO_MAX);
     }
 }

@@ -117,7 +117,7 @@ struct Pipe {
     /// Positions at which a read ends.
     cuts: VecDeque<u64>,
     last_at: u64,
-    /// Retransmissions of the oldest byte so far, and since when it waits.
+    /// Timers of the oldest byte so far, and when its first timeout was.
     backoff: u32,
     since: u64,
     /// A retransmission timer runs.

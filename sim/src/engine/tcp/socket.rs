@@ -17,7 +17,7 @@ fn keep(effects: &mut Effects, slot: &mut Option<Waker>, cx: &Context<'_>) {
 }
 
 impl Core {
-    /// Reads at most one piece.
+    /// Reads at most one piece. A read into nothing waits for something to read, as Tokio's does.
     pub(crate) fn poll_read(
         &mut self,
         id: ConnId,
@@ -32,9 +32,6 @@ impl Core {
         let end = &mut conn.ends[side];
         if end.holder != Holder::Program {
             return Poll::Ready(Err(ErrorKind::NotConnected.into()));
-        }
-        if buf.remaining() == 0 {
-            return Poll::Ready(Ok(()));
         }
         let pipe = &mut conn.pipes[1 - side];
         if pipe.arrived > pipe.read {
@@ -108,8 +105,11 @@ impl Core {
     /// Sends FIN behind what was written; reading goes on.
     pub(crate) fn shutdown(&mut self, id: ConnId, side: usize) -> Result<()> {
         match self.conn(id).map(|conn| &conn.ends[side]) {
-            Some(end) if end.holder == Holder::Program && !end.dead => {
-                self.queue_fin(id, side);
+            Some(end) if end.holder == Holder::Program => {
+                // On a broken connection there is nothing to shut down, and Tokio says so with Ok.
+                if !end.dead {
+                    self.queue_fin(id, side);
+                }
                 Ok(())
             }
             _ => Err(ErrorKind::NotConnected.into()),

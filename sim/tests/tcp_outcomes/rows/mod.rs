@@ -1,0 +1,76 @@
+//! The rows.
+
+mod bytes;
+mod closing;
+mod dialling;
+mod network;
+mod processes;
+
+use rmq_remoting::host::BoxFuture;
+
+use crate::stage::{Notes, Stage};
+
+/// Where a row can be played on a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On the loop-back interface.
+    Loop,
+    /// Between namespaces.
+    Network,
+}
+
+/// One row.
+pub struct Row {
+    pub name: &'static str,
+    pub place: Place,
+    /// `tcp_retries2`, if not the default.
+    pub retries: Option<u32>,
+    /// The length of the accept queue, if not the default.
+    pub backlog: Option<usize>,
+    pub play: for<'a> fn(&'a dyn Stage) -> BoxFuture<'a, Notes>,
+}
+
+impl Row {
+    fn on_loop(
+        name: &'static str,
+        play: for<'a> fn(&'a dyn Stage) -> BoxFuture<'a, Notes>,
+    ) -> Self {
+        Self {
+            name,
+            place: Place::Loop,
+            retries: None,
+            backlog: None,
+            play,
+        }
+    }
+
+    fn on_network(
+        name: &'static str,
+        play: for<'a> fn(&'a dyn Stage) -> BoxFuture<'a, Notes>,
+    ) -> Self {
+        Self {
+            place: Place::Network,
+            ..Self::on_loop(name, play)
+        }
+    }
+}
+
+/// A list of rows from a list of functions.
+macro_rules! rows {
+    ($make:ident: $($name:ident),* $(,)?) => {
+        vec![$($crate::rows::Row::$make(stringify!($name), |stage| Box::pin($name(stage)))),*]
+    };
+}
+use rows;
+
+/// The table.
+pub fn all() -> Vec<Row> {
+    let parts = [
+        dialling::rows(),
+        bytes::rows(),
+        closing::rows(),
+        processes::rows(),
+        network::rows(),
+    ];
+    parts.into_iter().flatten().collect()
+}
