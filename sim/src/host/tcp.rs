@@ -96,10 +96,6 @@ impl TcpWorld {
         }))
     }
 
-    #[expect(
-        clippy::future_not_send,
-        reason = "the main future of a run stays on the thread that runs it"
-    )]
     async fn drive<F: Future>(
         &self,
         horizon_ms: u64,
