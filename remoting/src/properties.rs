@@ -219,6 +219,15 @@ mod tests {
     }
 
     #[test]
+    fn the_last_end_may_be_missing_and_an_empty_value_vanishes() {
+        let mut tagged = Properties::new();
+        tagged.set(name::TAGS, "A");
+        assert_eq!(tagged.encode(), "TAGS\u{1}A\u{2}");
+        assert_eq!(Properties::decode("k\u{1}v").get("k"), Some("v"));
+        assert!(Properties::decode("k\u{1}\u{2}").is_empty());
+    }
+
+    #[test]
     fn entries_without_name_value_or_separator_vanish_and_the_last_end_may_be_missing() {
         let text = "\u{1}v\u{2}k\u{1}\u{2}kv\u{2}\u{2}a\u{1}b\u{1}c\u{2}d\u{1}e";
         assert_eq!(

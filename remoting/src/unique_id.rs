@@ -85,6 +85,14 @@ mod tests {
     }
 
     #[test]
+    fn ids_of_one_process_share_20_digits_and_the_last_4_count() {
+        let ids = UniqueIds::new([10, 0, 0, 5].into(), 7, 9);
+        let [first, second] = [0x00ff, 0x0100].map(|counter| ids.make(1_700_000_000_000, counter));
+        assert_eq!(first[..20], second[..20]);
+        assert_eq!((&first[28..], &second[28..]), ("00FF", "0100"));
+    }
+
+    #[test]
     fn an_ipv6_address_takes_32_digits() {
         let ids = UniqueIds::new("::1".parse().unwrap(), 1, 2);
         assert_eq!(ids.make(0, 0xffff).len(), 56);
