@@ -48,6 +48,7 @@ pub(super) struct Progress {
 #[derive(Debug)]
 pub(super) struct Process {
     /// Holds the process: dropping it kills the main task.
+    #[expect(dead_code, reason = "held, not read")]
     pub(super) main: Task,
     /// Asks for an orderly shutdown.
     pub(super) stop: Option<oneshot::Sender<()>>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rmq_remoting::observe::{Name, Silent};
+use rmq_remoting::observe::Name;
 
 use super::play::{Slot, Stage};
 use super::seal::Left;
@@ -50,8 +50,9 @@ pub(crate) fn carry_out<T>(
 ) -> Result<Outcome<T>, RunError> {
     let config = config(scenario, knobs);
     let left = Arc::new(Mutex::new(None));
+    let slot = Slot::default();
+    let kernel = Arc::clone(&slot.kernel);
     let main = async |fabric: SharedFabric| {
-        let slot = Slot::default();
         let _sealer = Sealer {
             slot: slot.clone(),
             knobs,
@@ -66,7 +67,7 @@ pub(crate) fn carry_out<T>(
             () = trouble => None,
         }
     };
-    let report = host::run(knobs.engine, &config, Arc::new(Silent), main);
+    let report = host::run(knobs.engine, &config, kernel, main);
     let report = report.map_err(|error| {
         RunError::Broken(format!("the engine {} cannot start: {error}", knobs.engine))
     })?;

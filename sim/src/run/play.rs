@@ -9,13 +9,13 @@ use rmq_producer::event::Event as ProducerEvent;
 use rmq_producer::{Policy, Producer};
 use rmq_remoting::host::{SharedHost, TaskEnd};
 use rmq_remoting::observe::{Name, Observer};
-use tokio::time::Instant;
 
 use super::Knobs;
 use super::director::{Director, Guest};
 use super::facts::policy_of;
 use super::layout::Layout;
 use super::workload::Caller;
+use crate::engine::EngineEvent;
 use crate::host::SharedFabric;
 use crate::scenario::{ProducerPlan, Scenario};
 use crate::trace::{NodeId, Recorder, What, WorkEvent};
@@ -25,7 +25,28 @@ const GUESTS: u16 = 1_000;
 
 /// What a run shares with whoever looks at it afterwards, also if it did not end well.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Slot(pub(super) Arc<Mutex<Option<Arc<Director>>>>);
+pub(crate) struct Slot {
+    pub(super) director: Arc<Mutex<Option<Arc<Director>>>>,
+    pub(super) kernel: Arc<Kernel>,
+}
+
+/// Records what the engine sees, as soon as there is a recorder on the engine's clock.
+#[derive(Debug, Default)]
+pub(crate) struct Kernel(Mutex<Option<Recorder>>);
+
+impl Kernel {
+    fn watch(&self, recorder: Recorder) {
+        *self.0.lock() = Some(recorder);
+    }
+}
+
+impl Observer<EngineEvent> for Kernel {
+    fn on(&self, event: EngineEvent) {
+        if let Some(recorder) = &*self.0.lock() {
+            recorder.on(event);
+        }
+    }
+}
 
 /// A producer of the run and its machine.
 #[derive(Debug, Clone)]
@@ -38,7 +59,6 @@ pub(crate) struct Station {
 #[derive(Debug, Clone)]
 pub(crate) struct Stage {
     pub(crate) director: Arc<Director>,
-    pub(crate) start: Instant,
 }
 
 impl Stage {
@@ -50,13 +70,14 @@ impl Stage {
         slot: &Slot,
     ) -> Self {
         let layout = Layout::build(scenario, &*fabric);
-        let recorder = Recorder::start();
-        let start = Instant::now();
+        let clock = Arc::clone(&fabric);
+        let recorder = Recorder::on_clock(move || clock.now_ms());
+        slot.kernel.watch(recorder.clone());
         let director = Director::new(Arc::clone(scenario), layout, fabric, recorder, knobs.seed);
-        *slot.0.lock() = Some(Arc::clone(&director));
+        *slot.director.lock() = Some(Arc::clone(&director));
         director.boot_servers();
         director.plan();
-        Self { director, start }
+        Self { director }
     }
 
     /// Boots the machine of a producer.
@@ -116,7 +137,8 @@ impl Stage {
 
     /// Waits until so many milliseconds after the start.
     pub(crate) async fn until(&self, ms: u64) {
-        tokio::time::sleep_until(self.start + Duration::from_millis(ms)).await;
+        let left = ms.saturating_sub(self.director.fabric.now_ms());
+        tokio::time::sleep(Duration::from_millis(left)).await;
     }
 
     /// Starts a producer as a scenario plans it.
@@ -180,7 +202,6 @@ pub(crate) async fn workloads(stage: Stage) {
             producer: producer.clone(),
             node: station.node,
             number,
-            start: stage.start,
         };
         let work = Box::pin(caller.work(workload.clone()));
         running.push(station.host.spawn("workload", work));

@@ -27,7 +27,7 @@ pub(crate) struct Left {
 impl Slot {
     /// Seals the trace. What happens from now on is in no trace.
     pub(super) fn seal(&self, knobs: Knobs) -> Option<Left> {
-        let director = self.0.lock().take()?;
+        let director = self.director.lock().take()?;
         let records = director.recorder.seal();
         let links = director.fabric.link_bytes();
         let ledger = director.stored_entries();

@@ -24,8 +24,6 @@ pub(super) struct Caller {
     pub(super) node: NodeId,
     /// Its number, from 1.
     pub(super) number: u32,
-    /// The start of the run.
-    pub(super) start: Instant,
 }
 
 /// Callbacks that have not come yet.
@@ -39,9 +37,11 @@ impl Caller {
     /// Makes every send, and returns when the last one has its outcome.
     pub(super) async fn work(self, workload: Workload) {
         let outstanding = Arc::new(Outstanding::default());
+        // The start of the run on this machine's own clock.
+        let start = Instant::now() - Duration::from_millis(self.director.fabric.now_ms());
         for send in 1..=workload.sends {
             let due = workload.start_ms + (send - 1) * workload.every_ms;
-            tokio::time::sleep_until(self.start + Duration::from_millis(due)).await;
+            tokio::time::sleep_until(start + Duration::from_millis(due)).await;
             let message = self.message(&workload, send);
             match workload.mode {
                 SendMode::Sync => self.sync(&workload, send, message).await,
