@@ -207,6 +207,7 @@ pub struct ClientBuilder {
     policy: Option<Policy>,
     instance: String,
     first_name_server: Option<usize>,
+    id_constant: Option<u32>,
     first_opaque: i32,
     first_message: u16,
 }
@@ -246,6 +247,13 @@ impl ClientBuilder {
     /// Asks this name server of the list first, instead of a drawn one.
     pub fn first_name_server(mut self, index: usize) -> Self {
         self.first_name_server = Some(index);
+        self
+    }
+
+    /// The part of client and message ids that tells processes with one address and one process
+    /// number apart, instead of a drawn one. Two such processes must not have the same.
+    pub fn id_constant(mut self, constant: u32) -> Self {
+        self.id_constant = Some(constant);
         self
     }
 
@@ -302,7 +310,9 @@ impl ClientBuilder {
             name_server::first(host.draw("client.name-server", position), servers.len())
         });
         let identity = host.identity();
-        let constant = host.draw("client.constant", position) as u32;
+        let constant = self
+            .id_constant
+            .unwrap_or_else(|| host.draw("client.constant", position) as u32);
         let core = ClientCore {
             id: format!("{}@{}#{constant:08x}", identity.address, identity.process).into(),
             ids: UniqueIds::new(identity.address, identity.process, constant),

@@ -288,6 +288,12 @@ impl ProducerBuilder {
         self
     }
 
+    /// Sets the part of its ids that is drawn otherwise: see [`ClientBuilder::id_constant`].
+    pub fn id_constant(mut self, constant: u32) -> Self {
+        self.own = self.own.id_constant(constant);
+        self
+    }
+
     /// What it does when; the client's policy unless set, and [`Policy::strict`] without a client.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);

@@ -155,6 +155,9 @@ impl Stage {
         if let Some(first) = plan.first_name_server {
             builder = builder.first_name_server(first as usize);
         }
+        if let Some(constant) = plan.id_constant {
+            builder = builder.id_constant(constant);
+        }
         builder.start().await.map_err(|error| error.to_string())
     }
 

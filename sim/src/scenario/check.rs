@@ -310,6 +310,7 @@ fn producer(
         retries,
         first_queue: raw.first_queue,
         first_name_server,
+        id_constant: raw.id_constant,
     })
 }
 

@@ -64,6 +64,7 @@ pub(super) struct Producer {
     pub(super) retries: Option<Spanned<u32>>,
     pub(super) first_queue: Option<u32>,
     pub(super) first_name_server: Option<Spanned<u32>>,
+    pub(super) id_constant: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -177,6 +177,8 @@ pub struct ProducerPlan {
     pub first_queue: Option<u32>,
     /// The first name server asked, from 0, instead of a drawn one.
     pub first_name_server: Option<u32>,
+    /// The constant part of client and message ids, instead of a drawn one.
+    pub id_constant: Option<u32>,
 }
 
 /// Where a policy comes from.
