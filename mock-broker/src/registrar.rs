@@ -2,8 +2,8 @@
 //! regularly, a small one for each new topic, and a goodbye.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,8 +37,8 @@ pub(crate) struct Registrar {
     config: Arc<Config>,
     disk: Arc<Disk>,
     observer: Arc<dyn Observer<Event>>,
-    /// Known once the broker listens.
-    address: OnceLock<Address>,
+    /// The real one is known once the broker listens.
+    address: Mutex<Arc<Address>>,
     /// The last full registration's body.
     full: Mutex<Option<(DataVersion, Body)>>,
     first_done: Notify,
@@ -112,6 +112,7 @@ impl Registrar {
         disk: Arc<Disk>,
         observer: Arc<dyn Observer<Event>>,
     ) -> Self {
+        let address = Address::of(config.listen);
         let server = |name: &Name| NameServer {
             name: Name::clone(name),
             reached: AtomicBool::new(false),
@@ -124,7 +125,7 @@ impl Registrar {
             config,
             disk,
             observer,
-            address: OnceLock::new(),
+            address: Mutex::new(Arc::new(address)),
             full: Mutex::new(None),
             first_done: Notify::new(),
         }
@@ -132,16 +133,16 @@ impl Registrar {
 
     /// Sets the address to register under, once the broker listens there.
     pub(crate) fn serve_at(&self, socket: SocketAddr) {
-        self.address.get_or_init(|| Address::of(socket));
+        *self.address.lock() = Arc::new(Address::of(socket));
     }
 
     /// The address to register under.
     pub(crate) fn socket(&self) -> SocketAddr {
-        self.address().socket
+        self.address.lock().socket
     }
 
-    fn address(&self) -> &Address {
-        self.address.get_or_init(|| Address::of(self.config.listen))
+    fn address(&self) -> Arc<Address> {
+        Arc::clone(&self.address.lock())
     }
 
     /// Registers with one name server for as long as the broker lives.
@@ -188,7 +189,8 @@ impl Registrar {
         let body = self.full_body();
         let deadline = Instant::now() + self.config.register_timeout;
         for server in self.reached() {
-            let request = self.request(&body);
+            let address = self.address();
+            let request = self.request(&address, &body);
             // Nobody waits for it, so nobody learns of its failure either.
             let _ = self.client.oneway(&server.name, &request, deadline).await;
         }
@@ -197,9 +199,10 @@ impl Registrar {
     /// Says goodbye to each name server in turn.
     pub(crate) async fn unregister(&self) {
         for server in self.reached() {
+            let address = self.address();
             let request = UnregisterBroker {
                 broker_name: &self.config.name,
-                broker_addr: &self.address().text,
+                broker_addr: &address.text,
                 cluster_name: &self.config.cluster,
                 broker_id: self.config.id,
             };
@@ -229,7 +232,8 @@ impl Registrar {
 
     async fn register(&self, server: &NameServer, body: &Body) {
         let deadline = Instant::now() + self.config.register_timeout;
-        let request = self.request(body);
+        let address = self.address();
+        let request = self.request(&address, body);
         let answer = self.client.call(&server.name, &request, deadline).await;
         let accepted = answer
             .as_ref()
@@ -242,12 +246,16 @@ impl Registrar {
         });
     }
 
-    fn request<'a>(&'a self, body: &'a Body) -> WithBody<'a, RegisterBroker<'a>> {
+    fn request<'a>(
+        &'a self,
+        address: &'a Address,
+        body: &'a Body,
+    ) -> WithBody<'a, RegisterBroker<'a>> {
         let header = RegisterBroker {
             broker_name: &self.config.name,
-            broker_addr: &self.address().text,
+            broker_addr: &address.text,
             cluster_name: &self.config.cluster,
-            ha_server_addr: Some(&self.address().replication),
+            ha_server_addr: Some(&address.replication),
             broker_id: self.config.id,
             heartbeat_timeout_millis: None,
             enable_acting_master: self

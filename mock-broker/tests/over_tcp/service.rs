@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
+use rmq_remoting::batch::BatchItem;
+use rmq_remoting::offset_id::OffsetId;
+
 use crate::bench::{Bench, LONG, any_port, bench, bench_on, config, header, until};
 use rmq_mock_broker::control::NoControl;
 use rmq_mock_broker::event::Event;
@@ -13,7 +17,8 @@ use rmq_remoting::host::tokio::TokioHost;
 use rmq_remoting::observe::Silent;
 use rmq_remoting::record::Record;
 use rmq_remoting::request::{
-    HeartBeat, HeartBeatResponse, SendMessage, SendMessageResponse, UpdateAndCreateTopic,
+    HeartBeat, HeartBeatResponse, SendBatchMessage, SendMessage, SendMessageResponse,
+    SendMessageV2, UpdateAndCreateTopic,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -78,6 +83,138 @@ async fn a_topic_is_not_made_where_that_is_off() {
     let refused = bench.send_as(header("made", ""), LONG).await.unwrap();
     assert_eq!(refused.code, 17);
     assert_eq!(refused.ext.get("MSG_REGION"), Some("DefaultRegion"));
+}
+
+#[tokio::test]
+async fn the_worked_example_gets_the_first_place_of_everything() {
+    let bench = bench(config()).await;
+    let properties = "UNIQ_KEY\u{1}7F00000100010000000000000000000A\u{2}\
+                      WAIT\u{1}true\u{2}TAGS\u{1}TagA\u{2}";
+    let request = WithBody {
+        header: SendMessageV2(header("TopicTest", properties)),
+        body: b"Hello RocketMQ",
+    };
+    let answer = call(&bench, &request).await;
+    assert_eq!(
+        (answer.code, answer.remark.as_deref(), answer.body.len()),
+        (0, None, 0)
+    );
+    let place = OffsetId {
+        host: bench.broker.local_addr(),
+        offset: 0,
+    };
+    let expected = [
+        ("queueId", "0"),
+        ("transactionId", "7F00000100010000000000000000000A"),
+        ("msgId", &place.to_string()),
+        ("TRACE_ON", "true"),
+        ("MSG_REGION", "DefaultRegion"),
+        ("queueOffset", "0"),
+    ];
+    assert_eq!(answer.ext, expected.into_iter().collect());
+    let entry = bench.disk.ledger().pop().unwrap();
+    assert_eq!(entry.record_size(), 238);
+}
+
+#[tokio::test]
+async fn two_equal_sends_are_two_records_with_one_key() {
+    let bench = bench(config()).await;
+    for _ in 0..2 {
+        bench.send("K", LONG).await.unwrap();
+    }
+    let places: Vec<_> = bench.disk.with_ledger(|ledger| {
+        ledger
+            .of_key("K")
+            .map(|entry| (entry.queue, entry.offset))
+            .collect()
+    });
+    assert_eq!(places, [(0, 0), (0, 1)]);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_illegal_and_a_batch_over_it_an_exception() {
+    const LIMIT: usize = 4 * 1024 * 1024;
+    let bench = bench(config()).await;
+    let body = vec![0; LIMIT + 1];
+    let sized = |batch, size| {
+        let header = SendMessageV2(SendMessage {
+            batch,
+            ..header("t", "")
+        });
+        WithBody {
+            header,
+            body: &body[..size],
+        }
+    };
+    assert_eq!(call(&bench, &sized(false, LIMIT)).await.code, 0);
+    assert_eq!(call(&bench, &sized(false, LIMIT + 1)).await.code, 13);
+    assert_eq!(call(&bench, &sized(true, LIMIT + 1)).await.code, 1);
+}
+
+#[tokio::test]
+async fn a_batch_is_several_records_and_one_answer() {
+    let bench = bench(config()).await;
+    let mut body = BytesMut::new();
+    for key in ["K1", "K2"] {
+        let properties = &*format!("UNIQ_KEY\u{1}{key}\u{2}");
+        BatchItem {
+            flag: 0,
+            body: b"m",
+            properties,
+        }
+        .encode(&mut body)
+        .unwrap();
+    }
+    let whole = SendBatchMessage(SendMessage {
+        batch: true,
+        ..header("t", "")
+    });
+    let answer = call(
+        &bench,
+        &WithBody {
+            header: whole,
+            body: &body,
+        },
+    )
+    .await;
+    let answer: SendMessageResponse<'_> = answer.header().unwrap();
+    assert_eq!(
+        (answer.queue_offset, answer.msg_id.split(',').count()),
+        (0, 2)
+    );
+    assert_eq!(answer.transaction_id, None);
+    assert_eq!(
+        bench.ledger(),
+        [("K1".to_owned(), true), ("K2".to_owned(), true)]
+    );
+    let cut = WithBody {
+        header: SendBatchMessage(SendMessage {
+            batch: true,
+            ..header("t", "")
+        }),
+        body: &body[..body.len() - 1],
+    };
+    assert_eq!(call(&bench, &cut).await.code, 1);
+    assert_eq!(bench.disk.ledger().len(), 2, "all or nothing");
+}
+
+#[tokio::test]
+async fn a_topic_that_may_not_be_written_still_accepts() {
+    let bench = bench(config()).await;
+    let read_only = UpdateAndCreateTopic {
+        topic: "t",
+        default_topic: None,
+        read_queue_nums: 4,
+        write_queue_nums: 4,
+        perm: 4,
+        topic_filter_type: None,
+        topic_sys_flag: None,
+        order: false,
+        attributes: None,
+        force: None,
+    };
+    assert_eq!(call(&bench, &read_only).await.code, 0);
+    assert_eq!(code_of(&bench, header("t", "")).await, 0);
 }
 
 #[tokio::test]

@@ -116,3 +116,6 @@ pub(crate) fn handle(ask: &mut Ask<'_>) -> Response {
 fn success() -> Response {
     Response::new(response::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests;
