@@ -266,7 +266,14 @@ pub(crate) async fn write(
         .client
         .remoting
         .oneway(address, &request, send.deadline);
-    written
+    let handed = written
         .await
-        .map_err(|error| (stage(&error), Cause::Call(Arc::new(error))))
+        .map_err(|error| (stage(&error), Cause::Call(Arc::new(error))))?;
+    send.emit(Event::Requested {
+        send: send.number,
+        number: 1,
+        connection: handed.connection,
+        opaque: handed.opaque,
+    });
+    Ok(())
 }

@@ -146,11 +146,12 @@ impl Routes {
         flight.landed.notify_waiters();
     }
 
-    /// Topics that may be looked up again, none of them asked for within `spacing`.
-    fn due(&self, spacing: Duration) -> Vec<Name> {
+    /// The topics that were not asked for within `spacing`.
+    fn idle(&self, spacing: Duration) -> Vec<Name> {
         let topics = self.topics.lock();
-        let due = topics.iter().filter(|(_, topic)| is_due(topic, spacing));
-        due.map(|(name, _)| Name::clone(name)).collect()
+        let long_ago = |topic: &Topic| topic.asked.is_none_or(|asked| asked.elapsed() >= spacing);
+        let idle = topics.iter().filter(|(_, topic)| long_ago(topic));
+        idle.map(|(name, _)| Name::clone(name)).collect()
     }
 }
 
@@ -227,15 +228,28 @@ pub(crate) fn refresh(core: &Arc<ClientCore>, topic: &Name) {
 /// answer delays no other topic.
 pub(crate) async fn poll(core: Arc<ClientCore>) {
     let periods = core.policy.periods;
-    let spacing = Duration::from_millis(periods.refresh_spacing.min(periods.poll));
     let first = core.started + Duration::from_millis(periods.first_poll);
     let mut ticks = tokio::time::interval_at(first, Duration::from_millis(periods.poll));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    // A send just after the start has asked already when the first poll is due.
+    let mut spacing = Duration::from_millis(periods.refresh_spacing);
     loop {
         ticks.tick().await;
-        for topic in core.routes.due(spacing) {
+        let mut under_way = Vec::new();
+        for topic in core.routes.idle(spacing) {
+            let (flight, fresh) = core.routes.board(&topic, LookupReason::Poll);
+            if fresh {
+                start(&core, &topic, &flight, None);
+            } else {
+                under_way.push((topic, flight));
+            }
+        }
+        for (topic, flight) in under_way {
+            // What it found is the topic's affair; it is over, that is what counts here.
+            let _ = flight.wait().await;
             begin(&core, &topic, LookupReason::Poll);
         }
+        spacing = Duration::ZERO;
     }
 }
 

@@ -36,7 +36,7 @@ use self::link::{FailedDial, Link};
 use self::pending::Refusal;
 use self::registry::{Core, Environment};
 use crate::command::{Command, FLAG_ONEWAY};
-use crate::event::{CloseCause, Event};
+use crate::event::{CloseCause, ConnectionNumber, Event};
 use crate::frame::Speaker;
 use crate::header::Request;
 use crate::host::SharedHost;
@@ -80,6 +80,15 @@ pub struct Gauges {
     pub pending: usize,
     /// Connections that are open.
     pub connections: usize,
+}
+
+/// A one-way request in a connection's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handed {
+    /// The connection.
+    pub connection: ConnectionNumber,
+    /// The request's id on it.
+    pub opaque: i32,
 }
 
 /// A client, shared by cloning it. Dropping the last clone drops its connections without a word;
@@ -162,7 +171,8 @@ impl RemotingClient {
         self.request(to, request, deadline).await?.await
     }
 
-    /// Makes a request that is not answered. Returns once it is in the connection's buffer.
+    /// Makes a request that is not answered. Returns once it is in the connection's buffer, with
+    /// what names it there.
     ///
     /// # Errors
     ///
@@ -172,7 +182,7 @@ impl RemotingClient {
         to: &Name,
         request: &dyn Request,
         deadline: Instant,
-    ) -> Result<(), CallError> {
+    ) -> Result<Handed, CallError> {
         let call = Call {
             to,
             began: Instant::now(),
@@ -182,7 +192,11 @@ impl RemotingClient {
         let opaque = self.core.environment.opaque.fetch_add(1, Ordering::Relaxed);
         self.writing(&link, &call, request, opaque, FLAG_ONEWAY)
             .done()
-            .await
+            .await?;
+        Ok(Handed {
+            connection: link.number,
+            opaque,
+        })
     }
 
     fn writing<'a>(
