@@ -1,6 +1,8 @@
 //! The scenario files of the project read, and a broken one says where it is broken and how to
 //! mend it.
 
+#![expect(clippy::expect_used, reason = "helpers of tests")]
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -3,10 +3,8 @@
 //! For each topic that a producer knows, one refresh starts no later than a period, and the time
 //! that asking every name server about every topic may take, after the one before. Whatever the
 //! servers do, the poller does not die.
-//!
-//! A refresh for any other reason counts as well: a poll that is due while failed attempts ask for
-//! the same topic shares their lookup (`scenarios/all-brokers-down.toml`).
 
+use rmq_producer::event::LookupReason;
 use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
@@ -56,8 +54,8 @@ fn polls(case: &Case<'_>, node: NodeId, topic: &Name, known: Moment, judged: &mu
     let bound = policy.poll_ms.saturating_add(pass);
     let mut last = known;
     for lookup in &case.story.lookups {
-        let refresh = lookup.started > known;
-        if !refresh || lookup.node != node || lookup.topic != topic {
+        let poll = lookup.reason == LookupReason::Poll && lookup.started > known;
+        if !poll || lookup.node != node || lookup.topic != topic {
             continue;
         }
         judged.case();
@@ -96,8 +94,6 @@ fn ends(case: &Case<'_>, node: NodeId, known: Moment) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use rmq_producer::event::LookupReason;
-
     use rmq_producer::event::{Event, LookupEnd};
 
     use super::*;

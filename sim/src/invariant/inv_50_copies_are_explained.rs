@@ -4,8 +4,6 @@
 //! make copies. So a message has at most one copy more than it has retries, and no broker stores a
 //! key that nobody sent.
 
-use rmq_producer::event::Mode;
-
 use super::{Case, Invariant, Judge, Judged, Source};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -27,11 +25,7 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let written: usize = send
             .attempts
             .iter()
-            .map(|attempt| match send.mode {
-                // Nobody waits for it, so the producer does not tell of its request.
-                Mode::Oneway => 1,
-                Mode::Sync | Mode::Async => attempt.wires.len(),
-            })
+            .map(|attempt| attempt.wires.len())
             .sum();
         for (count, copy) in (1..).zip(copies) {
             judged.case();

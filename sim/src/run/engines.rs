@@ -39,10 +39,6 @@ impl Drop for Sealer {
 }
 
 /// Plays a scenario; `act` is what the callers do, and the run ends when it returns.
-#[expect(
-    clippy::future_not_send,
-    reason = "the main future of a run stays on the thread that runs it"
-)]
 pub(crate) fn carry_out<T>(
     scenario: &Arc<Scenario>,
     knobs: Knobs,

@@ -102,7 +102,7 @@ impl Knobs {
     pub fn draw(scenario: &Scenario, seed: u64, engine: Engine) -> Self {
         let field = Chance::new(seed).part("knob", 0);
         let ready_order = match scenario.network.ready_order {
-            Order::Drawn if field.draw("ready-order", 0) % 2 == 0 => Order::Fifo,
+            Order::Drawn if field.draw("ready-order", 0).is_multiple_of(2) => Order::Fifo,
             Order::Drawn => Order::Seeded,
             fixed => fixed,
         };

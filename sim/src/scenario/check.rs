@@ -74,13 +74,13 @@ pub(super) fn scenario(
             "write `format = 1`",
         ));
     }
-    let seconds = within(source, "seconds", raw.seconds, 1, MAX_SECONDS)?;
+    let seconds = within(source, "seconds", &raw.seconds, 1, MAX_SECONDS)?;
     let cluster_at = raw.cluster.span();
     let cluster = cluster(source, raw.cluster.into_inner())?;
     let network = network(source, raw.network)?;
     let mut producers = Vec::new();
     for (name, producer) in raw.producer {
-        producers.push(self::producer(source, &cluster, name, producer, load)?);
+        producers.push(self::producer(source, &cluster, &name, producer, load)?);
     }
     let nodes = Nodes {
         source,
@@ -113,7 +113,7 @@ pub(super) fn scenario(
         producers,
         workloads,
         faults,
-        expect: expect(raw.expect),
+        expect: expect(&raw.expect),
     })
 }
 
@@ -121,7 +121,7 @@ pub(super) fn scenario(
 pub(super) fn within<T: Copy + Ord + std::fmt::Display>(
     source: Source<'_>,
     what: &str,
-    figure: Spanned<T>,
+    figure: &Spanned<T>,
     min: T,
     max: T,
 ) -> Result<T, ScenarioError> {
@@ -170,7 +170,7 @@ fn node_name(
 
 fn cluster(source: Source<'_>, raw: file::Cluster) -> Result<ClusterPlan, ScenarioError> {
     let name_servers = match raw.name_servers {
-        Some(count) => within(source, "name-servers", count, 1, MAX_NAME_SERVERS)?,
+        Some(count) => within(source, "name-servers", &count, 1, MAX_NAME_SERVERS)?,
         None => 1,
     };
     let list = raw.brokers.get_ref();
@@ -203,7 +203,7 @@ fn cluster(source: Source<'_>, raw: file::Cluster) -> Result<ClusterPlan, Scenar
     };
     let mut topics = Vec::new();
     for (topic, queues) in raw.topics {
-        let queues = within(source, "the number of queues", queues, 1, 1024)?;
+        let queues = within(source, "the number of queues", &queues, 1, 1024)?;
         topics.push((Name::from(topic), queues));
     }
     Ok(ClusterPlan {
@@ -217,7 +217,7 @@ fn cluster(source: Source<'_>, raw: file::Cluster) -> Result<ClusterPlan, Scenar
 fn network(source: Source<'_>, raw: file::Network) -> Result<NetworkPlan, ScenarioError> {
     let mut plan = NetworkPlan::default();
     if let Some(latency) = raw.latency {
-        let (ms, jitter) = latency_range(source, latency)?;
+        let (ms, jitter) = latency_range(source, &latency)?;
         plan.latency_ms = ms;
         plan.jitter_ms = jitter;
     }
@@ -241,7 +241,7 @@ fn network(source: Source<'_>, raw: file::Network) -> Result<NetworkPlan, Scenar
 /// A latency and its jitter, at least a millisecond and at most a minute.
 pub(super) fn latency_range(
     source: Source<'_>,
-    raw: Spanned<file::Latency>,
+    raw: &Spanned<file::Latency>,
 ) -> Result<(u64, u64), ScenarioError> {
     let (ms, jitter) = (raw.get_ref().ms, raw.get_ref().jitter);
     if (1..=60_000).contains(&ms) && jitter <= 60_000 {
@@ -257,13 +257,13 @@ pub(super) fn latency_range(
 fn producer(
     source: Source<'_>,
     cluster: &ClusterPlan,
-    name: String,
+    name: &str,
     raw: Spanned<file::Producer>,
     load: Load<'_>,
 ) -> Result<ProducerPlan, ScenarioError> {
     let at = raw.span();
     let raw = raw.into_inner();
-    let name = node_name(source, &name, at, &mut BTreeSet::new())?;
+    let name = node_name(source, name, at, &mut BTreeSet::new())?;
     let policy = match raw.policy {
         None => PolicySource::Strict,
         Some(policy) => match policy.get_ref().as_str() {
@@ -285,18 +285,18 @@ fn producer(
         },
     };
     let timeout_ms = match raw.timeout {
-        Some(timeout) => Some(duration(source, "a timeout", timeout, 1, 600_000)?),
+        Some(timeout) => Some(duration(source, "a timeout", &timeout, 1, 600_000)?),
         None => None,
     };
     let retries = match raw.retries {
-        Some(retries) => Some(within(source, "retries", retries, 0, 100)?),
+        Some(retries) => Some(within(source, "retries", &retries, 0, 100)?),
         None => None,
     };
     let first_name_server = match raw.first_name_server {
         Some(first) => Some(within(
             source,
             "first-name-server",
-            first,
+            &first,
             0,
             cluster.name_servers - 1,
         )?),
@@ -318,7 +318,7 @@ fn producer(
 pub(super) fn duration(
     source: Source<'_>,
     what: &str,
-    figure: Spanned<Ms>,
+    figure: &Spanned<Ms>,
     min: u64,
     max: u64,
 ) -> Result<u64, ScenarioError> {
@@ -354,12 +354,12 @@ fn workload(
     }
     let mode = mode(source, raw.mode)?;
     let sends_at = raw.sends.span();
-    let sends = within(source, "sends", raw.sends, 1, MAX_SENDS)?;
+    let sends = within(source, "sends", &raw.sends, 1, MAX_SENDS)?;
     let every_ms = raw.every.map_or(Ok(1_000), |every| {
-        duration(source, "the pause between sends", every, 1, 3_600_000)
+        duration(source, "the pause between sends", &every, 1, 3_600_000)
     })?;
     let start_ms = raw.start.map_or(Ok(1_000), |start| {
-        duration(source, "the first send", start, 0, seconds * 1_000)
+        duration(source, "the first send", &start, 0, seconds * 1_000)
     })?;
     let last_ms = start_ms + (sends - 1) * every_ms;
     if last_ms >= seconds * 1_000 {
@@ -380,7 +380,7 @@ fn workload(
     }
     let body_bytes = raw
         .body
-        .map_or(Ok(16), |body| within(source, "body", body, 1, MAX_BODY))?;
+        .map_or(Ok(16), |body| within(source, "body", &body, 1, MAX_BODY))?;
     Ok(Workload {
         producer: Name::from(producer.as_str()),
         topic: Name::from(raw.topic.get_ref().as_str()),
@@ -412,7 +412,7 @@ fn mode(source: Source<'_>, raw: Option<Spanned<String>>) -> Result<SendMode, Sc
     }
 }
 
-fn expect(raw: file::Expect) -> Expect {
+fn expect(raw: &file::Expect) -> Expect {
     Expect {
         ok: raw.ok,
         failed: raw.failed,

@@ -56,7 +56,7 @@ pub(super) fn fault(
         Some(lasts) => Some(duration(
             nodes.source,
             "a fault's duration",
-            lasts.clone(),
+            lasts,
             1,
             u64::MAX,
         )?),
@@ -176,7 +176,7 @@ fn kind(
         "slow" => {
             let step = raw.step.clone().ok_or_else(|| needs("step", "\"20ms\""))?;
             FaultKind::Slow {
-                ms_per_step: duration(source, "a step", step, 1, 60_000)?,
+                ms_per_step: duration(source, "a step", &step, 1, 60_000)?,
             }
         }
         "refuse" => FaultKind::Refuse,
@@ -188,7 +188,7 @@ fn kind(
                 .clone()
                 .ok_or_else(|| needs("per-mille", "100"))?;
             FaultKind::Loss {
-                per_mille: within(source, "per-mille", per_mille, 1, 999)?,
+                per_mille: within(source, "per-mille", &per_mille, 1, 999)?,
             }
         }
         "latency" => {
@@ -196,7 +196,7 @@ fn kind(
                 .latency
                 .clone()
                 .ok_or_else(|| needs("latency", "{ ms = 200 }"))?;
-            let (ms, jitter_ms) = latency_range(source, latency)?;
+            let (ms, jitter_ms) = latency_range(source, &latency)?;
             FaultKind::Latency { ms, jitter_ms }
         }
         "corrupt" => FaultKind::Corrupt {
@@ -251,7 +251,7 @@ fn rule(
             ms: duration(
                 source,
                 "a delay",
-                raw.by.clone().ok_or_else(|| needs("by", "\"1200ms\""))?,
+                &raw.by.clone().ok_or_else(|| needs("by", "\"1200ms\""))?,
                 1,
                 3_600_000,
             )?,
@@ -271,11 +271,11 @@ fn rule(
         },
     };
     let per_mille = match &raw.per_mille {
-        Some(chance) => Some(within(source, "per-mille", chance.clone(), 1, 1_000)?),
+        Some(chance) => Some(within(source, "per-mille", chance, 1, 1_000)?),
         None => None,
     };
     let times = match &raw.times {
-        Some(times) => Some(within(source, "times", times.clone(), 1, u32::MAX)?),
+        Some(times) => Some(within(source, "times", times, 1, u32::MAX)?),
         None => match raw.at.as_ref().map(Spanned::get_ref) {
             // "Its fifth request" is one request.
             Some(At::Logical(Logical {
