@@ -1,5 +1,6 @@
 //! The laboratory.
 
+pub mod bench;
 pub mod chance;
 pub mod cli;
 pub mod engine;

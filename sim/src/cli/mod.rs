@@ -14,6 +14,7 @@ use crate::run::RunError;
 use crate::scenario::ScenarioError;
 use crate::verdict::Class;
 
+mod bench;
 mod print;
 mod run;
 mod sweep;
@@ -46,6 +47,8 @@ enum Command {
     /// Runs many seeds of a scenario and prints which fail.
     #[command(after_long_help = EXIT_CODES)]
     Sweep(sweep::Args),
+    /// Measures what runs cost on this machine: sends, virtual time, scenarios, and the parts.
+    Bench,
 }
 
 /// An engine, as the command line names it.
@@ -74,6 +77,8 @@ impl From<EngineName> for Engine {
 enum CliError {
     #[error("{0}")]
     Scenario(#[from] ScenarioError),
+    #[error("{0}")]
+    Bench(#[from] crate::bench::BenchError),
     #[error("{file}: {cause}")]
     Run { file: String, cause: RunError },
     #[error("{}: {cause}\n  remedy: give a path in a folder that exists and is writable", file.display())]
@@ -92,6 +97,7 @@ impl CliError {
                 cause: RunError::Broken(_),
                 ..
             }
+            | Self::Bench(_)
             | Self::Write { .. } => 1,
             Self::Scenario(_) | Self::Run { .. } => Class::InvalidScenario.exit_code(),
         }
@@ -103,6 +109,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Bench => bench::bench(),
     };
     match done {
         Ok(class) => ExitCode::from(class.exit_code()),
