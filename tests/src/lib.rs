@@ -2,11 +2,81 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rmq_sim::fault::Engine;
+use rmq_sim::run::{self, Run};
+use rmq_sim::scenario::Scenario;
 
 /// The workspace's top folder.
 pub fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// The scenario files of the project, by name.
+///
+/// # Panics
+///
+/// If the folder or one of the files cannot be read.
+#[expect(
+    clippy::panic,
+    reason = "a helper of tests: a broken scenario must fail them loudly"
+)]
+pub fn scenarios() -> Vec<Arc<Scenario>> {
+    let folder = workspace().join("scenarios");
+    let mut found: Vec<PathBuf> = fs::read_dir(&folder)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect()
+        })
+        .unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
+    found.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
+    found.sort();
+    found.iter().map(|path| load(path)).collect()
+}
+
+/// One scenario file of the project.
+///
+/// # Panics
+///
+/// If it cannot be read.
+pub fn scenario(file: &str) -> Arc<Scenario> {
+    load(&workspace().join("scenarios").join(file))
+}
+
+#[expect(
+    clippy::panic,
+    reason = "a helper of tests: a broken scenario must fail them loudly"
+)]
+fn load(path: &Path) -> Arc<Scenario> {
+    Arc::new(Scenario::load(path).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Runs a scenario on the event engine.
+///
+/// # Panics
+///
+/// If it cannot run there.
+pub fn play(scenario: &Arc<Scenario>, seed: u64) -> Run {
+    play_on(scenario, seed, Engine::Event)
+}
+
+/// Runs a scenario on an engine.
+///
+/// # Panics
+///
+/// If it cannot run there.
+#[expect(
+    clippy::panic,
+    reason = "a helper of tests: a run that cannot be must fail them loudly"
+)]
+pub fn play_on(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Run {
+    run::run(scenario, seed, engine).unwrap_or_else(|error| panic!("{}: {error}", scenario.name))
 }
 
 /// One source file of the workspace.
@@ -25,21 +95,6 @@ impl Source {
             .lines()
             .enumerate()
             .map(|(at, line)| (at + 1, line.split_once("//").map_or(line, |(code, _)| code)))
-    }
-
-    /// Whether it is a test, bench or example, or the part of the file behind `#[cfg(test)]` is not
-    /// asked for.
-    pub fn is_test(&self) -> bool {
-        self.path
-            .split('/')
-            .any(|part| matches!(part, "tests" | "benches" | "examples"))
-    }
-
-    /// The text before the file's test module.
-    pub fn before_tests(&self) -> &str {
-        self.text
-            .split_once("#[cfg(test)]")
-            .map_or(self.text.as_str(), |(code, _)| code)
     }
 }
 
