@@ -30,6 +30,7 @@ topic    = "orders"
 mode     = "sync"
 sends    = 60
 every    = "1s"
+start    = "500ms"
 "#;
 
 /// Runs seed after seed of the standard scenario, on one core, for about so long.
