@@ -4,7 +4,7 @@
 //! when an observer or a server's control reports the thing it waits for. Each start and end is a
 //! record of the trace, written before anything changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -70,6 +70,8 @@ pub(super) struct State {
     pub(super) faults: Vec<Progress>,
     pub(super) processes: BTreeMap<NodeId, Process>,
     pub(super) disks: BTreeMap<NodeId, Arc<Disk>>,
+    /// The brokers that have registered once.
+    pub(super) up: BTreeSet<NodeId>,
     /// How often a node has moved to a new address.
     pub(super) moves: BTreeMap<NodeId, u16>,
     /// The workload's name for a producer's send.
@@ -98,6 +100,8 @@ pub(crate) struct Director {
     pub(super) guests: Mutex<Vec<Guest>>,
     /// Something happened after which the run makes no sense.
     pub(super) trouble: Notify,
+    /// A broker has registered for the first time.
+    pub(super) came_up: Notify,
 }
 
 impl Director {
@@ -132,6 +136,7 @@ impl Director {
             state: Mutex::new(state),
             guests: Mutex::default(),
             trouble: Notify::new(),
+            came_up: Notify::new(),
         })
     }
 

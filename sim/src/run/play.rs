@@ -23,6 +23,9 @@ use crate::trace::{NodeId, Recorder, What, WorkEvent};
 /// The first machine that is not of the scenario: added by a check's own code.
 const GUESTS: u16 = 1_000;
 
+/// How long a cluster may take to come up before a check's own code starts.
+const START_UP: Duration = Duration::from_secs(1);
+
 /// What a run shares with whoever looks at it afterwards, also if it did not end well.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Slot {
@@ -133,6 +136,13 @@ impl Stage {
     /// The unique keys of all messages built by now.
     pub(crate) fn built(&self) -> Vec<Name> {
         self.director.state.lock().built.clone()
+    }
+
+    /// Waits until every broker has registered for the first time, but not for ever: a fault may
+    /// be there from the beginning.
+    pub(crate) async fn until_up(&self) {
+        // Too late is no error: the caller goes on with the part of the cluster that is up.
+        let _ = tokio::time::timeout(START_UP, self.director.cluster_is_up()).await;
     }
 
     /// Waits until so many milliseconds after the start.

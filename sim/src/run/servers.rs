@@ -121,9 +121,19 @@ impl Director {
             config.profile = profile;
         }
         let disk = self.disk(node);
+        let director = Arc::clone(self);
         async move {
             let broker = Broker::start(host, config, disk, control, observer).await?;
-            let _ = asked.await;
+            let up = async {
+                broker.registered().await;
+                director.is_up(node);
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                biased;
+                _ = asked => {}
+                () = up => {}
+            }
             broker.stop().await;
             Ok(())
         }
@@ -150,6 +160,28 @@ impl Director {
         Watch {
             director: Arc::clone(self),
             node,
+        }
+    }
+
+    /// Notes that a broker has registered with every name server, or found that it cannot.
+    fn is_up(&self, node: NodeId) {
+        self.state.lock().up.insert(node);
+        self.came_up.notify_waiters();
+    }
+
+    /// Waits until every broker has registered for the first time.
+    pub(super) async fn cluster_is_up(&self) {
+        let brokers = self
+            .layout
+            .all()
+            .filter(|(_, info)| info.kind == NodeKind::Broker)
+            .count();
+        loop {
+            let changed = self.came_up.notified();
+            if self.state.lock().up.len() >= brokers {
+                return;
+            }
+            changed.await;
         }
     }
 

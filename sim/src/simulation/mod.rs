@@ -32,7 +32,7 @@ use std::sync::Arc;
 use rmq_remoting::observe::Name;
 
 use crate::fault::{Engine, Fault, Place};
-use crate::run::{self, Knobs, Run};
+use crate::run::{self, Knobs, Run, Stage};
 use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
 use crate::trace::short;
 use crate::verdict::{Class, Finding};
@@ -157,7 +157,8 @@ impl Simulation {
         self
     }
 
-    /// Runs your code once for each seed, and fails at the first seed that fails.
+    /// Runs your code once for each seed, and fails at the first seed that fails. It starts when
+    /// every broker has registered, or after one second if a fault keeps one from it.
     ///
     /// # Panics
     ///
@@ -211,7 +212,10 @@ fn run_one(
     check: &impl AsyncFn(Sim) -> Result<(), CheckError>,
 ) -> Result<Run, run::RunError> {
     let knobs = Knobs::draw(scenario, seed, Engine::Event);
-    let outcome = run::carry_out(scenario, knobs, async |stage| check(Sim { stage }).await)?;
+    let outcome = run::carry_out(scenario, knobs, async |stage: Stage| {
+        stage.until_up().await;
+        check(Sim { stage }).await
+    })?;
     let mut run = run::judged(scenario, knobs, outcome.played);
     if let Some(Err(error)) = outcome.value {
         if run.verdict.is_pass() {
