@@ -7,7 +7,8 @@
 use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, RequestStory, SendStory};
+use crate::trace::story::{AttemptStory, Moment, RequestStory, SendStory, WidthSource};
+use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-14",
@@ -20,23 +21,32 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn judge(case: &Case<'_>, judged: &mut Judged) {
+    let mut widths = Widths {
+        case,
+        known: Vec::new(),
+    };
     for request in &case.story.requests {
         judged.case();
-        at_broker(case, request, judged);
+        at_broker(case, request, &mut widths, judged);
     }
     for (send, attempt) in case.attempts() {
         in_route(case, send, attempt, judged);
     }
 }
 
-fn at_broker(case: &Case<'_>, request: &RequestStory<'_>, judged: &mut Judged) {
+fn at_broker<'t>(
+    case: &Case<'t>,
+    request: &RequestStory<'t>,
+    widths: &mut Widths<'_, 't>,
+    judged: &mut Judged,
+) {
     let (broker, seen) = (case.name(request.broker), request.seen);
     if seen.queue < 0 {
         judged.wrong(
             request.received,
             format!("{broker} reads queue id {}", seen.queue),
         );
-    } else if let Some(width) = widest(case, request)
+    } else if let Some(width) = widths.widest(request)
         && seen.queue >= width
     {
         let (topic, queue) = (&seen.topic, seen.queue);
@@ -66,38 +76,85 @@ fn at_broker(case: &Case<'_>, request: &RequestStory<'_>, judged: &mut Judged) {
     }
 }
 
-/// The most write queues the topic had at the broker since the producer may have heard of them.
-fn widest(case: &Case<'_>, request: &RequestStory<'_>) -> Option<i32> {
+/// Broker, since when, how many write queues.
+type Heard = (NodeId, Moment, i32);
+
+/// The write queues of the topics that were sent to, as they changed.
+struct Widths<'a, 't> {
+    case: &'a Case<'t>,
+    /// By topic.
+    known: Vec<(&'t Name, Vec<Heard>)>,
+}
+
+impl<'t> Widths<'_, 't> {
+    /// What is known of a topic, gathered when it is first asked for.
+    fn of(&mut self, topic: &'t Name) -> &[Heard] {
+        let index = match self.known.iter().position(|(it, _)| *it == topic) {
+            Some(index) => index,
+            None => {
+                let mut history = Vec::new();
+                for news in self
+                    .case
+                    .story
+                    .widths
+                    .iter()
+                    .filter(|news| news.topic == topic)
+                {
+                    match news.source {
+                        WidthSource::Broker(broker, queues) => {
+                            history.push((broker, news.moment, queues));
+                        }
+                        WidthSource::Route(brokers) => {
+                            history.extend(brokers.iter().filter_map(|(broker, queues)| {
+                                Some((self.case.header().node(broker)?, news.moment, *queues))
+                            }));
+                        }
+                    }
+                }
+                self.known.push((topic, history));
+                self.known.len() - 1
+            }
+        };
+        &self.known[index].1
+    }
+
+    /// The most write queues the topic had at the broker since the producer may have heard of
+    /// them.
+    fn widest(&mut self, request: &RequestStory<'t>) -> Option<i32> {
+        let since = request.received.ms.saturating_sub(grace(self.case)?);
+        let broker = request.broker;
+        let mut widest = None;
+        let here = self
+            .of(&request.seen.topic)
+            .iter()
+            .filter(|(at, ..)| *at == broker);
+        for (_, moment, queues) in here {
+            if *moment > request.received && widest.is_some() {
+                break;
+            }
+            // What was in force when the time of grace began counts, what came before does not.
+            if moment.ms <= since {
+                widest = None;
+            }
+            widest = widest.max(Some(*queues));
+        }
+        widest
+    }
+}
+
+/// How long a producer may not know of a change.
+fn grace(case: &Case<'_>) -> Option<u64> {
     let policy = case.header().policies.first()?;
-    let servers = case
-        .header()
-        .of_kind(crate::trace::NodeKind::NameServer)
-        .count();
+    let servers = case.header().of_kind(NodeKind::NameServer).count();
     let pass = u64::try_from(servers)
         .ok()?
         .saturating_mul(policy.name_server_timeout_ms);
-    let grace = policy
-        .poll_ms
-        .saturating_add(pass)
-        .saturating_add(case.header().slack_ms);
-    let since = request.received.ms.saturating_sub(grace);
-    let mut widest = None;
-    let here = case
-        .story
-        .widths
-        .iter()
-        .filter(|width| width.broker == request.broker && *width.topic == request.seen.topic);
-    for width in here {
-        if width.moment > request.received && widest.is_some() {
-            break;
-        }
-        // What was in force when the time of grace began counts, what came before does not.
-        if width.moment.ms <= since {
-            widest = None;
-        }
-        widest = widest.max(Some(width.queues));
-    }
-    widest
+    Some(
+        policy
+            .poll_ms
+            .saturating_add(pass)
+            .saturating_add(case.header().slack_ms),
+    )
 }
 
 fn in_route(

@@ -22,11 +22,12 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             .requests
             .iter()
             .filter_map(|index| case.story.requests[*index].stored);
-        let written: usize = send
+        // A one-way attempt tells of no request.
+        let requests = send
             .attempts
             .iter()
-            .map(|attempt| attempt.wires.len())
-            .sum();
+            .map(|attempt| attempt.wires.len().max(1));
+        let written: usize = requests.sum();
         for (count, copy) in (1..).zip(copies) {
             judged.case();
             if count > written {
@@ -51,9 +52,9 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 #[cfg(test)]
 mod tests {
     use rmq_mock_broker::event::Event as BrokerEvent;
-    use rmq_producer::event::Stage;
+    use rmq_producer::event::{Mode, Stage};
 
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
     use crate::trace::What;
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -64,6 +65,13 @@ mod tests {
                 .attempt(1, 2, "b/0")
                 .succeeds(1, 2)
                 .ended(1, 1, Stage::Superseded, None)
+        }),
+        accepts("a one-way message is stored", || {
+            let scene = Scene::new().at(0).call_in(1, Mode::Oneway);
+            scene
+                .attempt_by(1, 1, queue("a/0"), 1)
+                .seen(1, 1)
+                .stored(1, 1)
         }),
         rejects("one attempt leaves two copies", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(2);

@@ -24,7 +24,7 @@ pub(super) fn uneventful(send: &SendStory<'_>, story: &Story<'_>) -> bool {
         Some(Outcome::Written) => true,
         Some(Outcome::Failed(_)) | None => false,
     };
-    well && !ruled && attempt.late.is_none() && attempt.wires.len() == 1 && send.cancelled.is_none()
+    well && !ruled && attempt.late.is_none() && attempt.wires.len() <= 1 && send.cancelled.is_none()
 }
 
 /// The folds that are open, one for each producer at most.

@@ -15,7 +15,6 @@ use crate::trace::{NodeId, Trace, What, WorkEvent};
 
 /// A story in the making, and where to find its parts again.
 pub(super) struct Builder<'t> {
-    pub(super) trace: &'t Trace,
     pub(super) story: Story<'t>,
     sends: BTreeMap<(NodeId, SendNumber), usize>,
     works: BTreeMap<&'t str, usize>,
@@ -27,7 +26,6 @@ pub(super) struct Builder<'t> {
 
 pub(super) fn build(trace: &Trace) -> Story<'_> {
     let mut builder = Builder {
-        trace,
         story: Story::default(),
         sends: BTreeMap::new(),
         works: BTreeMap::new(),

@@ -46,7 +46,7 @@ pub struct Story<'t> {
     pub beats: Vec<(NodeId, SocketAddr, Moment)>,
     /// Route requests as the name servers read them.
     pub asked: Vec<Asked<'t>>,
-    /// How many write queues a broker has for a topic from some moment on.
+    /// News of write queues, of every topic.
     pub widths: Vec<Width<'t>>,
     /// Sends ended that no call started, and attempts of such sends.
     pub strays: Vec<Moment>,
@@ -359,17 +359,24 @@ pub struct Asked<'t> {
     pub topic: &'t Name,
 }
 
-/// The number of write queues of a topic at a broker, from some moment on.
+/// News of how many write queues a topic has at brokers, from some moment on.
 #[derive(Debug, Clone, Copy)]
 pub struct Width<'t> {
-    /// The broker.
-    pub broker: NodeId,
     /// The topic.
     pub topic: &'t Name,
     /// Since when.
     pub moment: Moment,
-    /// How many.
-    pub queues: i32,
+    /// Who says so.
+    pub source: WidthSource<'t>,
+}
+
+/// Who says how many write queues there are.
+#[derive(Debug, Clone, Copy)]
+pub enum WidthSource<'t> {
+    /// The broker that created the topic.
+    Broker(NodeId, i32),
+    /// A name server's route: brokers by name.
+    Route(&'t [(Name, i32)]),
 }
 
 impl<'t> Story<'t> {

@@ -2,10 +2,11 @@
 
 use rmq_mock_broker::event::{Event as BrokerEvent, SendSeen};
 use rmq_mock_namesrv::event::Event as NameServerEvent;
+use rmq_producer::event::Mode;
 use rmq_remoting::code::request;
 
 use super::build::Builder;
-use super::{Asked, Moment, RequestStory, StoredStory, TaskStory, Width};
+use super::{Asked, Moment, RequestStory, StoredStory, TaskStory, Width, WidthSource, Wire};
 use crate::engine::EngineEvent;
 use crate::trace::NodeId;
 
@@ -58,12 +59,11 @@ impl<'t> Builder<'t> {
                 write_queues,
                 ..
             } => {
-                let queues = *write_queues;
+                let source = WidthSource::Broker(node, *write_queues);
                 self.story.widths.push(Width {
-                    broker: node,
                     topic,
                     moment,
-                    queues,
+                    source,
                 });
             }
             _ => {}
@@ -97,6 +97,7 @@ impl<'t> Builder<'t> {
         if let Some(send) = send {
             self.story.sends[send].requests.push(index);
         }
+        let attempt = attempt.or_else(|| self.one_way(send?, *opaque, (index, moment)));
         self.story.requests.push(RequestStory {
             broker,
             number: *request,
@@ -127,6 +128,29 @@ impl<'t> Builder<'t> {
         let wires = &mut self.story.sends[send].attempts[attempt].wires;
         wires[wire].seen = Some(request);
         Some((send, attempt))
+    }
+
+    /// The attempt of a one-way send, which waits for no answer and so knows no id: its only one.
+    fn one_way(
+        &mut self,
+        send: usize,
+        opaque: i32,
+        (request, moment): (usize, Moment),
+    ) -> Option<(usize, usize)> {
+        let story = &mut self.story.sends[send];
+        let [attempt] = &mut story.attempts[..] else {
+            return None;
+        };
+        if story.mode != Mode::Oneway || !attempt.wires.is_empty() {
+            return None;
+        }
+        attempt.wires.push(Wire {
+            moment,
+            connection: None,
+            opaque,
+            seen: Some(request),
+        });
+        Some((send, 0))
     }
 
     /// The send with a unique key: almost always that of the attempt.
@@ -199,17 +223,12 @@ impl<'t> Builder<'t> {
                 topic,
                 write_queues,
             } => {
-                for (broker, queues) in write_queues {
-                    if let Some(broker) = self.trace.header.node(broker) {
-                        let queues = *queues;
-                        self.story.widths.push(Width {
-                            broker,
-                            topic,
-                            moment,
-                            queues,
-                        });
-                    }
-                }
+                let source = WidthSource::Route(write_queues);
+                self.story.widths.push(Width {
+                    topic,
+                    moment,
+                    source,
+                });
             }
             _ => {}
         }
