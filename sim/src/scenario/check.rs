@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The only version of the format there is.
-const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 1;
 const MAX_SECONDS: u64 = 86_400;
 const MAX_NAME_SERVERS: u32 = 9;
 const MAX_BROKERS: usize = 100;

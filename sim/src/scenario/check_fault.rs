@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::check::{Nodes, duration, latency_range, within};
 use super::check_position::Frame;
 use super::error::ScenarioError;
-use super::value::{At, Code, Logical};
+use super::value::{At, Code, Codes, Logical, Times};
 use super::{Workload, file};
 use crate::fault::{Fault, FaultKind, Place, Restart, Rule, RuleAction};
 
@@ -262,20 +262,21 @@ fn rule(
         _ => RuleAction::CloseAfter,
     };
     let codes = match &raw.request {
-        Some(request) => vec![request_code(nodes, request.clone())?],
-        None => match place {
-            Place::Node(node) if nodes.is_broker(node) => {
-                vec![code::request::SEND_MESSAGE, code::request::SEND_MESSAGE_V2]
-            }
-            _ => vec![code::request::GET_ROUTEINFO_BY_TOPIC],
-        },
+        Some(requests) => request_codes(nodes, requests)?,
+        None => default_codes(matches!(place, Place::Node(node) if nodes.is_broker(node))).to_vec(),
     };
     let per_mille = match &raw.per_mille {
         Some(chance) => Some(within(source, "per-mille", chance, 1, 1_000)?),
         None => None,
     };
     let times = match &raw.times {
-        Some(times) => Some(within(source, "times", times, 1, u32::MAX)?),
+        Some(times) => match *times.get_ref() {
+            Times::Any => None,
+            Times::Most(most) => {
+                let most = Spanned::new(times.span(), most);
+                Some(within(source, "times", &most, 1, u32::MAX)?)
+            }
+        },
         None => match raw.at.as_ref().map(Spanned::get_ref) {
             // "Its fifth request" is one request.
             Some(At::Logical(Logical {
@@ -298,7 +299,29 @@ fn rule(
 }
 
 /// The largest code that a name is looked up for.
-const LAST_CODE: i32 = 2_000;
+pub(super) const LAST_CODE: i32 = 2_000;
+
+/// The codes of a rule that names none: sends at a broker, route requests at a name server.
+pub(super) fn default_codes(at_broker: bool) -> &'static [i32] {
+    if at_broker {
+        &[code::request::SEND_MESSAGE, code::request::SEND_MESSAGE_V2]
+    } else {
+        &[code::request::GET_ROUTEINFO_BY_TOPIC]
+    }
+}
+
+fn request_codes(nodes: &Nodes<'_>, raw: &Spanned<Codes>) -> Result<Vec<i32>, ScenarioError> {
+    let codes = &raw.get_ref().0;
+    if codes.is_empty() {
+        return Err(nodes.source.error(
+            raw.span(),
+            "a rule about no request",
+            "name one, like \"SEND_MESSAGE_V2\", or remove the key",
+        ));
+    }
+    let one = |code: &Code| request_code(nodes, Spanned::new(raw.span(), code.clone()));
+    codes.iter().map(one).collect()
+}
 
 pub(super) fn request_code(nodes: &Nodes<'_>, raw: Spanned<Code>) -> Result<i32, ScenarioError> {
     named_code(nodes, raw, code::request_name, "request", "SEND_MESSAGE_V2")

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Bound;
-use super::value::{At, Code, Ms, Places};
+use super::value::{At, Code, Codes, Ms, Places, Times};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -107,10 +107,10 @@ pub(super) struct Fault {
     /// Of a link's loss, or the chance of a rule.
     pub(super) per_mille: Option<Spanned<u32>>,
     // Rules.
-    pub(super) request: Option<Spanned<Code>>,
+    pub(super) request: Option<Spanned<Codes>>,
     pub(super) topic: Option<Spanned<String>>,
     pub(super) queue: Option<Spanned<i32>>,
-    pub(super) times: Option<Spanned<u32>>,
+    pub(super) times: Option<Spanned<Times>>,
     pub(super) code: Option<Spanned<Code>>,
     pub(super) remark: Option<Spanned<String>>,
     pub(super) by: Option<Spanned<Ms>>,

@@ -18,6 +18,7 @@ mod check_position;
 mod error;
 mod file;
 mod value;
+mod write;
 
 pub use error::ScenarioError;
 

@@ -179,6 +179,68 @@ impl<'de> Deserialize<'de> for Code {
     }
 }
 
+/// One request code or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Codes(pub(super) Vec<Code>);
+
+impl<'de> Deserialize<'de> for Codes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Codes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a code like 310 or \"SEND_MESSAGE_V2\", or a list of codes")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Codes, E> {
+                Ok(Codes(vec![Code::Named(text.to_owned())]))
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Codes, E> {
+                let code = Code::deserialize(value::I64Deserializer::new(number))?;
+                Ok(Codes(vec![code]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Codes, A::Error> {
+                let mut codes = Vec::new();
+                while let Some(code) = list.next_element()? {
+                    codes.push(code);
+                }
+                Ok(Codes(codes))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// How often a rule applies at most: a number, or `"any"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Times {
+    Any,
+    Most(u32),
+}
+
+impl<'de> Deserialize<'de> for Times {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl Visitor<'_> for Form {
+            type Value = Times;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of times, or \"any\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Times, E> {
+                match text {
+                    "any" => Ok(Times::Any),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Times, E> {
+                u32::try_from(number)
+                    .map(Times::Most)
+                    .map_err(|_| E::custom("that is no number of times\nwrite 1 or more"))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
 /// A bound, written `3` or `{ min = 1, max = 3 }`.
 impl<'de> Deserialize<'de> for Bound {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

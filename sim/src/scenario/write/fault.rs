@@ -1,0 +1,128 @@
+//! One fault as a table of the scenario file, without its place.
+
+use rmq_remoting::code;
+
+use super::{Table, duration, latency, list, quote};
+use crate::fault::{Fault, FaultKind, Position, Restart, Rule, RuleAction};
+
+/// The largest code that is written by its name.
+const LAST_CODE: i32 = crate::scenario::check_fault::LAST_CODE;
+
+/// The table of a fault; `default_codes` are those of a rule at its place that names none.
+pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
+    let Fault {
+        kind,
+        place: _,
+        at,
+        for_ms,
+    } = fault;
+    let mut table = Table::default();
+    table.quoted("do", kind.name());
+    match kind {
+        FaultKind::Crash(back) | FaultKind::Stop(back) | FaultKind::PowerLoss(back) => {
+            restart(*back, &mut table);
+        }
+        FaultKind::Slow { ms_per_step } => table.push("step", duration(*ms_per_step)),
+        FaultKind::Loss { per_mille } => table.push("per-mille", per_mille),
+        FaultKind::Latency { ms, jitter_ms } => table.push("latency", latency(*ms, *jitter_ms)),
+        FaultKind::Corrupt { byte } => table.push("byte", byte),
+        FaultKind::Rule(rule) => {
+            self::rule(rule, default_codes, &mut table);
+            times(rule, at, *for_ms, &mut table);
+        }
+        FaultKind::Freeze | FaultKind::Refuse | FaultKind::Partition | FaultKind::BlackHole => {}
+    }
+    table.maybe("at", position(at));
+    table.maybe("for", for_ms.map(duration));
+    table
+}
+
+fn restart(back: Restart, table: &mut Table) {
+    let Restart {
+        keep_data,
+        new_address,
+    } = back;
+    if !keep_data {
+        table.quoted("data", "lost");
+    }
+    if new_address {
+        table.quoted("address", "new");
+    }
+}
+
+fn rule(rule: &Rule, default_codes: &[i32], table: &mut Table) {
+    let Rule {
+        codes,
+        topic,
+        queue,
+        per_mille,
+        times: _,
+        then,
+    } = rule;
+    match then {
+        RuleAction::Answer { code, remark } => {
+            table.push("code", named(*code, code::response_name));
+            table.maybe("remark", remark.as_deref().map(quote));
+        }
+        RuleAction::Delay { ms } => table.push("by", duration(*ms)),
+        RuleAction::DropRequest
+        | RuleAction::DropReply
+        | RuleAction::CloseBefore
+        | RuleAction::CloseAfter => {}
+    }
+    if codes != default_codes {
+        let mut named = codes.iter().map(|code| named(*code, code::request_name));
+        table.push(
+            "request",
+            match (named.next(), named.len()) {
+                (Some(only), 0) => only,
+                (first, _) => list(first.into_iter().chain(named)),
+            },
+        );
+    }
+    table.maybe("topic", topic.as_deref().map(quote));
+    table.maybe("queue", *queue);
+    table.maybe("per-mille", *per_mille);
+}
+
+/// A rule at "its fifth request" is used once unless the file says otherwise.
+fn times(rule: &Rule, at: &Position, for_ms: Option<u64>, table: &mut Table) {
+    let once = matches!(at, Position::Received { .. }) && for_ms.is_none();
+    match rule.times {
+        Some(1) if once => {}
+        None if once => table.quoted("times", "any"),
+        times => table.maybe("times", times),
+    }
+}
+
+fn named(number: i32, name_of: fn(i32) -> Option<&'static str>) -> String {
+    match name_of(number) {
+        Some(name) if number <= LAST_CODE => quote(name),
+        _ => number.to_string(),
+    }
+}
+
+/// A position; none for the start of the run.
+fn position(at: &Position) -> Option<String> {
+    Some(match at {
+        Position::Time { ms: 0 } => return None,
+        Position::Time { ms } => duration(*ms),
+        Position::Received { code, n } => {
+            let code = named(*code, code::request_name);
+            format!("{{ received = {code}, n = {n} }}")
+        }
+        Position::Stored { n } => format!("{{ stored = {n} }}"),
+        Position::Send {
+            workload,
+            send,
+            attempt,
+        } => {
+            let attempt = attempt.map_or_else(String::new, |it| format!(", attempt = {it}"));
+            let workload = match workload {
+                1 => String::new(),
+                _ => format!(", workload = {workload}"),
+            };
+            format!("{{ send = {send}{attempt}{workload} }}")
+        }
+    })
+}

@@ -1,0 +1,306 @@
+//! What is written is read again as it was, for every scenario of the project and for any other.
+
+use std::io;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
+use crate::scenario::{
+    Bound, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, SendMode,
+    Workload,
+};
+
+/// Reads the text again, under the scenario's own name, with its own policy texts.
+fn again(scenario: &Scenario, text: &str) -> Scenario {
+    let load = |wanted: &str| {
+        let policies = scenario.producers.iter().map(|plan| &plan.policy);
+        policies
+            .filter_map(|policy| match policy {
+                PolicySource::Text { file, text } if file == wanted => Some(text.clone()),
+                _ => None,
+            })
+            .next()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    };
+    Scenario::parse(&scenario.name, text, &load).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+#[test]
+fn every_scenario_of_the_project_is_the_same_when_written_and_read_again() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let scenario = Scenario::load(&entry.unwrap().path()).unwrap();
+        assert_eq!(again(&scenario, &scenario.to_toml()), scenario);
+        seen += 1;
+    }
+    assert!(seen >= 14, "{seen} scenarios");
+}
+
+#[test]
+fn a_scenario_is_written_as_a_person_would_write_it() {
+    let text = "# Ignored.\nformat = 1\nseconds = 60\n\
+        [cluster]\nname-servers = 2\nbrokers = [\"broker-a\", \"broker-b\"]\n\
+        topics = { orders = 4, \"%odd\" = 1 }\n\
+        [producer.p1]\ntimeout = \"2500ms\"\n\
+        [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 10\n\
+        [[fault]]\ndo = \"crash\"\non = [\"broker-a\", \"broker-b\"]\nat = \"20s\"\nfor = \"1500ms\"\n\
+        [[fault]]\ndo = \"answer\"\non = \"broker-a\"\ncode = 2\n\
+        at = { received = 310, n = 5 }\n\
+        [expect]\nfailed = 0\nok = { min = 1 }\n";
+    let scenario = Scenario::parse("test.toml", text, &|_| Ok(String::new())).unwrap();
+    let written = "\
+# test.toml: 2 name servers, 2 brokers, 1 producer, 10 sends, 3 faults, 60 s.
+format  = 1
+seconds = 60
+
+[cluster]
+name-servers = 2
+brokers      = [\"broker-a\", \"broker-b\"]
+profile      = \"5.3.3\"
+topics       = { \"%odd\" = 1, orders = 4 }
+
+[network]
+latency     = { ms = 1 }
+ready-order = \"fifo\"
+
+[producer.p1]
+policy  = \"strict\"
+timeout = \"2500ms\"
+
+[[workload]]
+producer = \"p1\"
+topic    = \"orders\"
+mode     = \"sync\"
+sends    = 10
+every    = \"1s\"
+start    = \"1s\"
+body     = 16
+
+[[fault]]
+do  = \"crash\"
+on  = [\"broker-a\", \"broker-b\"]
+at  = \"20s\"
+for = \"1500ms\"
+
+[[fault]]
+do   = \"answer\"
+on   = \"broker-a\"
+code = \"SYSTEM_BUSY\"
+at   = { received = \"SEND_MESSAGE_V2\", n = 5 }
+
+[expect]
+ok     = { min = 1 }
+failed = 0
+";
+    assert_eq!(scenario.to_toml(), written);
+}
+
+#[test]
+fn a_long_comment_is_wrapped_and_keeps_its_lines() {
+    let scenario = Scenario::parse(
+        "test.toml",
+        "format = 1\nseconds = 1\n[cluster]\nbrokers = [\"b\"]\n",
+        &|_| Ok(String::new()),
+    )
+    .unwrap();
+    let text = scenario.to_toml_under(&format!("One.\n\n{}", "word ".repeat(40).trim_end()));
+    let lines: Vec<&str> = text.lines().take_while(|it| it.starts_with('#')).collect();
+    assert_eq!(lines[..2], ["# One.", "#"]);
+    assert_eq!(lines.len(), 5);
+    assert!(lines.iter().all(|line| line.len() <= 98), "{lines:?}");
+}
+
+fn node() -> impl Strategy<Value = Place> {
+    prop_oneof![Just("broker-a"), Just("broker-b"), Just("ns-1")]
+        .prop_map(|name| Place::Node(name.into()))
+}
+
+fn two_ways() -> impl Strategy<Value = Place> {
+    prop_oneof![
+        Just(Place::Link {
+            from: "p1".into(),
+            to: "broker-a".into()
+        }),
+        Just(Place::Pair {
+            a: "broker-b".into(),
+            b: "ns-1".into()
+        }),
+    ]
+}
+
+fn restart() -> impl Strategy<Value = Restart> {
+    any::<(bool, bool)>().prop_map(|(keep_data, new_address)| Restart {
+        keep_data,
+        new_address,
+    })
+}
+
+fn action() -> impl Strategy<Value = RuleAction> {
+    prop_oneof![
+        (0..3_000i32, proptest::option::of("[ -~]{0,12}"))
+            .prop_map(|(code, remark)| RuleAction::Answer { code, remark }),
+        (1..5_000u64).prop_map(|ms| RuleAction::Delay { ms }),
+        Just(RuleAction::DropRequest),
+        Just(RuleAction::DropReply),
+        Just(RuleAction::CloseBefore),
+        Just(RuleAction::CloseAfter),
+    ]
+}
+
+fn rule() -> impl Strategy<Value = FaultKind> {
+    let codes = prop_oneof![
+        Just(vec![10, 310]),
+        Just(vec![105]),
+        proptest::collection::vec(0..3_000i32, 1..4)
+    ];
+    let topic = proptest::option::of("[ -~]{1,8}".prop_map(|topic| topic.as_str().into()));
+    let queue = proptest::option::of(0..8i32);
+    let chance = proptest::option::of(1..=1_000u32);
+    let times = proptest::option::of(1..9u32);
+    (codes, topic, queue, chance, times, action()).prop_map(
+        |(codes, topic, queue, per_mille, times, then)| {
+            FaultKind::Rule(Rule {
+                codes,
+                topic,
+                queue,
+                per_mille,
+                times,
+                then,
+            })
+        },
+    )
+}
+
+fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
+    let of_node = prop_oneof![
+        restart().prop_map(FaultKind::Crash),
+        restart().prop_map(FaultKind::Stop),
+        restart().prop_map(FaultKind::PowerLoss),
+        Just(FaultKind::Freeze),
+        (1..500u64).prop_map(|ms_per_step| FaultKind::Slow { ms_per_step }),
+        Just(FaultKind::Refuse),
+        rule(),
+    ];
+    let of_link = prop_oneof![
+        Just(FaultKind::Partition),
+        (1..1_000u32).prop_map(|per_mille| FaultKind::Loss { per_mille }),
+        (1..5_000u64, 0..50u64).prop_map(|(ms, jitter_ms)| FaultKind::Latency { ms, jitter_ms }),
+    ];
+    prop_oneof![(of_node, node()), (of_link, two_ways())]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let at = prop_oneof![
+        (0..60_000u64).prop_map(|ms| Position::Time { ms }),
+        (1..=10u64, proptest::option::of(1..4u32)).prop_map(|(send, attempt)| Position::Send {
+            workload: 2,
+            send,
+            attempt
+        }),
+        (0..3_000i32, 1..9u64).prop_map(|(code, n)| Position::Received { code, n }),
+    ];
+    let lasts = proptest::option::of(1..90_000u64);
+    (kind_and_place(), at, lasts).prop_map(|((kind, place), at, for_ms)| {
+        let at = match (&place, at) {
+            (Place::Node(_), at) => at,
+            (_, Position::Received { .. }) => Position::Time { ms: 1 },
+            (_, at) => at,
+        };
+        Fault {
+            kind,
+            place,
+            at,
+            for_ms,
+        }
+    })
+}
+
+fn workload() -> impl Strategy<Value = Workload> {
+    let mode = prop_oneof![
+        Just(SendMode::Sync),
+        Just(SendMode::Async),
+        Just(SendMode::Oneway)
+    ];
+    let pinned = proptest::option::of((Just("broker-b".into()), 0..4i32));
+    (
+        mode,
+        10..20u64,
+        1..2_000u64,
+        0..9_000u64,
+        1..999usize,
+        pinned,
+    )
+        .prop_map(
+            |(mode, sends, every_ms, start_ms, body_bytes, pinned)| Workload {
+                producer: "p1".into(),
+                topic: "orders \"x\"".into(),
+                mode,
+                sends,
+                every_ms,
+                start_ms,
+                body_bytes,
+                pinned,
+            },
+        )
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    let order = prop_oneof![Just(Order::Fifo), Just(Order::Seeded), Just(Order::Drawn)];
+    let network =
+        (1..99u64, 0..9u64, order).prop_map(|(latency_ms, jitter_ms, ready_order)| NetworkPlan {
+            latency_ms,
+            jitter_ms,
+            ready_order,
+        });
+    let policy = prop_oneof![
+        Just(PolicySource::Strict),
+        Just(PolicySource::Java53),
+        Just(PolicySource::Text {
+            file: "own.toml".to_owned(),
+            text: "whatever".to_owned()
+        })
+    ];
+    let figures = proptest::option::of((0..9u64, 9..99u64));
+    let faults = proptest::collection::vec(fault(), 0..6);
+    let workloads = [workload(), workload()];
+    (network, policy, figures, faults, workloads).prop_map(
+        |(network, policy, figures, faults, workloads)| Scenario {
+            name: "made.toml".to_owned(),
+            seconds: 60,
+            cluster: ClusterPlan {
+                name_servers: 1,
+                brokers: vec!["broker-a".into(), "broker-b".into()],
+                profile: "5.3.3".to_owned(),
+                topics: vec![("orders \"x\"".into(), 4)],
+            },
+            network,
+            producers: vec![ProducerPlan {
+                name: "p1".into(),
+                group: "a group".to_owned(),
+                policy,
+                timeout_ms: Some(network.latency_ms),
+                retries: Some(0),
+                first_queue: Some(7),
+                first_name_server: Some(0),
+                id_constant: None,
+            }],
+            workloads: workloads.to_vec(),
+            faults,
+            expect: Expect {
+                copies: figures.map(|(min, max)| Bound { min, max }),
+                failed: figures.map(|(min, _)| Bound::exactly(min)),
+                stored: figures.map(|(min, _)| Bound { min, max: u64::MAX }),
+                ..Expect::default()
+            },
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn any_scenario_is_the_same_when_written_and_read_again(scenario in scenario()) {
+        prop_assert_eq!(again(&scenario, &scenario.to_toml()), scenario);
+    }
+}
