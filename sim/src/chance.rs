@@ -3,7 +3,7 @@
 //! A simulation that draws its numbers from one shared stream cannot be shrunk: taking one fault
 //! away shifts every later number. Here a draw is a function of (key, site, position), where the
 //! position is an identity that exists without counting: a link and a millisecond, a send number,
-//! a knob's name. One draw is one ChaCha8 block and yields eight independent numbers, so that a
+//! a knob's name. One draw is one block of `ChaCha8` and yields eight independent numbers, so that a
 //! ninth use moves none of the others.
 
 use std::fmt;

@@ -2,8 +2,6 @@
 //! other seeds on the same thread, in another process, and on any number of threads; and a fault or
 //! a producer that is taken away moves nothing it has no part in.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::process::Command;
 use std::sync::Arc;
 

@@ -162,6 +162,13 @@ fn the_simulator_computes_with_integers_only() {
 
 #[test]
 fn no_state_lives_in_statics() {
+    // The world of a simulated run is the one thing that lives in a thread-local.
+    let no_world = |path: &str| not_this_file(path) && path != "sim/src/engine/core.rs";
+    let of_thread = ["thread_local!"];
+    assert_none(
+        "process-wide state hangs off a Client",
+        &over_all(|s| words(s, no_world, &of_thread)),
+    );
     let ours = |path: &str| not_this_file(path) && !path.contains("/bench");
     let banned = [
         "static mut ",

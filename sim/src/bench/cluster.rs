@@ -108,8 +108,7 @@ fn play(
         let names = servers.name_servers.join(";");
         let producer = produce(Arc::clone(&own), names, count, every, Arc::clone(&counted));
         own.spawn("producer", Box::pin(producer)).await;
-        let sent = *counted.lock();
-        sent
+        *counted.lock()
     });
     let wall = clock() - start;
     let report = report.map_err(|error| BenchError::new("cluster", error))?;

@@ -24,10 +24,7 @@ use super::world::NodeGauges;
 use crate::chance::Chance;
 use crate::trace::record::NodeId;
 
-#[expect(
-    clippy::disallowed_macros,
-    reason = "the world of the run that goes on: streams must be Send, so they hold numbers"
-)]
+/// The world of the run that goes on. Streams must be `Send`, so they hold numbers into it.
 mod local {
     use super::{Cell, Core, RefCell, RunId};
 

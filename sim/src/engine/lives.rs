@@ -91,8 +91,8 @@ impl Core {
     }
 
     /// The changes that concern the network alone.
-    pub(super) fn change(&mut self, op: Op) {
-        match op {
+    pub(super) fn change(&mut self, op: &Op) {
+        match *op {
             Op::WallClock(node, ms) => {
                 if let Some(node) = self.nodes.get_mut(node.index()) {
                     node.wall_offset_ms = node.wall_offset_ms.saturating_add(ms);

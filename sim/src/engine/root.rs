@@ -133,9 +133,7 @@ impl<F: Future> Root<F> {
             if let Some(end) = self.quiet() {
                 return Some(end);
             }
-            let Some(task) = self.lists.pop(&mut self.order, self.now) else {
-                return None;
-            };
+            let task = self.lists.pop(&mut self.order, self.now)?;
             if let Some(end) = self.poll_task(&task) {
                 return Some(end);
             }
@@ -185,7 +183,7 @@ impl<F: Future> Root<F> {
                 gate.next_poll = self.now + gate.ms_per_poll;
                 let (at, node) = (gate.next_poll, task.node);
                 core::enter(self.run, |core| {
-                    core.schedule(at, node.0.into(), 0, What::Tick)
+                    core.schedule(at, node.0.into(), 0, What::Tick);
                 });
             }
         }
@@ -316,7 +314,7 @@ impl<F: Future> Root<F> {
                 self.unpark(node);
             }
             other => {
-                core::enter(self.run, |core| core.change(other));
+                core::enter(self.run, |core| core.change(&other));
             }
         }
     }

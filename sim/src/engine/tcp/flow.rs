@@ -238,10 +238,12 @@ impl Core {
         let Some(conn) = self.conn(id) else {
             return false;
         };
-        if dir == 0 && conn.phase == Phase::HalfOpen && !self.enqueue(id) {
-            if let Some(conn) = self.conn_mut(id) {
-                conn.ends[1].holder = Holder::Gone;
-            }
+        let arrives = dir == 0 && conn.phase == Phase::HalfOpen;
+        if arrives
+            && !self.enqueue(id)
+            && let Some(conn) = self.conn_mut(id)
+        {
+            conn.ends[1].holder = Holder::Gone;
         }
         let Some(conn) = self.conn_mut(id) else {
             return false;

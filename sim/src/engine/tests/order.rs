@@ -59,8 +59,7 @@ fn tasks_woken_by_timers_of_one_millisecond_run_ordered_by_node_and_number() {
             ));
         }
         sleep(5).await;
-        let order = order.lock().clone();
-        order
+        order.lock().clone()
     });
     assert_eq!(report.value, Some(vec!["a1", "a2", "b1", "b2"]));
 }
@@ -92,8 +91,7 @@ fn interleaving(seed: u64, ready_order: ReadyOrder) -> Vec<u8> {
         for task in tasks {
             task.await;
         }
-        let steps = steps.lock().clone();
-        steps
+        steps.lock().clone()
     });
     report.value.unwrap()
 }
@@ -233,8 +231,7 @@ fn planned_actions_run_in_plan_order_before_the_deliveries_of_their_millisecond(
         let early = Arc::clone(&seen);
         world.at(2, move || early.lock().push(("earlier", world.now_ms())));
         sleep(4).await;
-        let seen = seen.lock().clone();
-        seen
+        seen.lock().clone()
     });
     assert_eq!(
         report.value,

@@ -41,8 +41,7 @@ fn story(seed: u64) -> Vec<EngineEvent> {
     })
     .unwrap();
     assert_eq!(report.value, Some(()));
-    let events = std::mem::take(&mut *kept.0.lock());
-    events
+    std::mem::take(&mut *kept.0.lock())
 }
 
 async fn client(host: SharedHost, n: u8) {
