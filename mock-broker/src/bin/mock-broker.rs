@@ -53,7 +53,7 @@ struct Options {
     /// Do not create topics when something is sent to them.
     #[arg(long)]
     no_auto_create: bool,
-    /// Rules for misbehaving, as [[rule]] tables: name, when, times, then.
+    /// Rules for misbehaving, as `[[rule]]` tables: name, when, times, then.
     #[arg(long, value_name = "FILE.toml")]
     rules: Option<PathBuf>,
     /// Log every request as well.

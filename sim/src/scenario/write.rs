@@ -107,6 +107,10 @@ struct Table(Vec<(&'static str, String)>);
 
 impl Table {
     /// Adds a key with its value as TOML has it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the values are made in the call"
+    )]
     fn push(&mut self, key: &'static str, value: impl ToString) {
         self.0.push((key, value.to_string()));
     }

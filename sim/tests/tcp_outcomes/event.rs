@@ -17,7 +17,7 @@ const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
 /// Plays a row on the engine.
-pub fn run(row: &Row) -> Notes {
+pub(crate) fn run(row: &Row) -> Notes {
     let mut network = NetworkConfig::default();
     if let Some(retries) = row.retries {
         network.retries = retries;

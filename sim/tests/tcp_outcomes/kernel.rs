@@ -14,7 +14,7 @@ use crate::rows::Row;
 use crate::stage::{Change, Notes, Peer, Stage};
 
 /// Plays a row on this process's network.
-pub fn run(row: &Row) -> Notes {
+pub(crate) fn run(row: &Row) -> Notes {
     play(
         row,
         &Kernel {
@@ -25,7 +25,7 @@ pub fn run(row: &Row) -> Notes {
 }
 
 /// Plays a row with a far machine in a namespace of its own.
-pub fn run_near(row: &Row) -> Notes {
+pub(crate) fn run_near(row: &Row) -> Notes {
     play(
         row,
         &Kernel {

@@ -11,14 +11,14 @@ use crate::rows::{self, Row};
 use crate::stage::{Change, Notes};
 
 /// The far machine's address.
-pub const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 2, 2));
+pub(crate) const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 2, 2));
 /// The far machine's namespace.
-pub const FAR_NAME: &str = "rmq-far";
+pub(crate) const FAR_NAME: &str = "rmq-far";
 const NEAR_NAME: &str = "rmq-near";
 const ROUTER: &str = "rmq-router";
 
 /// The three namespaces, removed when dropped.
-pub struct Network(());
+pub(crate) struct Network(());
 
 /// Runs a command line; its error output if it fails.
 fn sh(line: &str) -> Result<(), String> {
@@ -58,7 +58,7 @@ fn far_lines() -> Vec<String> {
 
 impl Network {
     /// Sets it up, or says why that cannot be.
-    pub fn set_up() -> Result<Self, String> {
+    pub(crate) fn set_up() -> Result<Self, String> {
         clean();
         let near = format!("ip -n {NEAR_NAME}");
         let mut lines = vec![
@@ -85,7 +85,7 @@ impl Network {
     }
 
     /// Plays a row; its near end is a process in the near namespace.
-    pub fn run(&self, row: &Row) -> Notes {
+    pub(crate) fn run(&self, row: &Row) -> Notes {
         change(Change::Heal);
         let retries = row.retries.unwrap_or(15);
         for name in [NEAR_NAME, FAR_NAME] {
@@ -127,7 +127,7 @@ fn clean() {
 }
 
 /// The near end's process: plays one row and prints its notes.
-pub fn run_near(name: &str) {
+pub(crate) fn run_near(name: &str) {
     let rows = rows::all();
     let row = rows.iter().find(|row| row.name == name).unwrap();
     for note in kernel::run_near(row) {
@@ -136,7 +136,7 @@ pub fn run_near(name: &str) {
 }
 
 /// Changes the network.
-pub fn change(change: Change) {
+pub(crate) fn change(change: Change) {
     let drop = |rule: &str| {
         vec![router(&format!(
             "nft add rule ip weather losses {rule} drop"
@@ -160,7 +160,7 @@ pub fn change(change: Change) {
 }
 
 /// The far machine is gone, its kernel with it.
-pub fn remove_far() {
+pub(crate) fn remove_far() {
     sh(&format!("ip netns del {FAR_NAME}")).unwrap();
     // The router's end of the cable goes with it, a moment later.
     let gone = format!("until ! ip -n {ROUTER} link show to-far 2>/dev/null; do sleep 0.05; done");
@@ -168,6 +168,6 @@ pub fn remove_far() {
 }
 
 /// A new far machine.
-pub fn add_far() {
+pub(crate) fn add_far() {
     all(&far_lines()).unwrap();
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::stage::Notes;
 
 /// The record: outcomes by the names of rows.
-pub struct Recorded {
+pub(crate) struct Recorded {
     outcomes: BTreeMap<String, Notes>,
     recording: bool,
 }
@@ -18,7 +18,7 @@ fn path() -> PathBuf {
 
 impl Recorded {
     /// Reads the record: a row's name, then its notes, indented.
-    pub fn load() -> Self {
+    pub(crate) fn load() -> Self {
         let text = std::fs::read_to_string(path()).unwrap_or_default();
         let mut outcomes: BTreeMap<String, Notes> = BTreeMap::new();
         let mut name = String::new();
@@ -39,7 +39,7 @@ impl Recorded {
     }
 
     /// The recorded outcome of a row; when recording, the kernel's takes its place.
-    pub fn outcome(&mut self, name: &str, kernel: Option<&Notes>) -> Notes {
+    pub(crate) fn outcome(&mut self, name: &str, kernel: Option<&Notes>) -> Notes {
         if let (true, Some(kernel)) = (self.recording, kernel) {
             self.outcomes.insert(name.to_owned(), kernel.clone());
         }
@@ -47,7 +47,7 @@ impl Recorded {
     }
 
     /// Writes the record, when recording.
-    pub fn save(&self) {
+    pub(crate) fn save(&self) {
         if !self.recording {
             return;
         }

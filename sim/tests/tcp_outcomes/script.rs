@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// * `speaks`: writes ten bytes and holds it
 /// * `counts`: reads to the end, then writes how many bytes there were
 /// * `idle`: does not even accept
-pub async fn play(host: SharedHost, mut listener: Box<dyn Listener>, script: String) {
+pub(crate) async fn play(host: SharedHost, mut listener: Box<dyn Listener>, script: String) {
     if script == "idle" {
         std::future::pending::<()>().await;
     }
@@ -48,7 +48,7 @@ async fn treat(mut connection: Connection, script: String) {
 }
 
 /// The process: says where it listens and plays.
-pub fn run(script: &str, at: &str) {
+pub(crate) fn run(script: &str, at: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

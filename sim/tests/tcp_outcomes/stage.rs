@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 /// What a row has seen, line by line.
-pub type Notes = Vec<String>;
+pub(crate) type Notes = Vec<String>;
 
 /// A change of the network between the two hosts.
 #[derive(Debug, Clone, Copy)]
-pub enum Change {
+pub(crate) enum Change {
     /// Nothing gets from the near host to the far one.
     CutThere,
     /// Nothing gets from the far host to the near one.
@@ -27,7 +27,7 @@ pub enum Change {
 }
 
 /// Two hosts.
-pub trait Stage: Send + Sync {
+pub(crate) trait Stage: Send + Sync {
     /// The host that dials.
     fn near(&self) -> SharedHost;
     /// Another host, within the same program: rows hold both ends of a connection.
@@ -47,7 +47,7 @@ pub trait Stage: Send + Sync {
 }
 
 /// A process on the far machine.
-pub trait Peer: Send + Sync {
+pub(crate) trait Peer: Send + Sync {
     /// Where it listens.
     fn at(&self) -> SocketAddr;
     /// SIGKILL.
@@ -59,12 +59,12 @@ pub trait Peer: Send + Sync {
 }
 
 /// Lets everything that is on its way arrive.
-pub async fn settle() {
+pub(crate) async fn settle() {
     sleep(Duration::from_millis(40)).await;
 }
 
 /// Both ends of a new connection, and the listener.
-pub async fn connected(stage: &dyn Stage) -> (Connection, Connection, Box<dyn Listener>) {
+pub(crate) async fn connected(stage: &dyn Stage) -> (Connection, Connection, Box<dyn Listener>) {
     let at = SocketAddr::new(stage.far_ip(), 0);
     let mut listener = stage.far().listen(at).await.unwrap();
     let near = dial(stage, listener.local_addr()).await.unwrap();
@@ -73,12 +73,12 @@ pub async fn connected(stage: &dyn Stage) -> (Connection, Connection, Box<dyn Li
 }
 
 /// Dials from the near host.
-pub async fn dial(stage: &dyn Stage, at: SocketAddr) -> io::Result<Connection> {
+pub(crate) async fn dial(stage: &dyn Stage, at: SocketAddr) -> io::Result<Connection> {
     stage.near().connect(&at.to_string()).await
 }
 
 /// One read of at most 100 bytes, as a note; "nothing" after two tenths of a second.
-pub async fn read(end: &mut Connection) -> String {
+pub(crate) async fn read(end: &mut Connection) -> String {
     let mut bytes = [0; 100];
     match timeout(Duration::from_millis(200), end.stream.read(&mut bytes)).await {
         Ok(Ok(0)) => "end".to_owned(),
@@ -89,7 +89,7 @@ pub async fn read(end: &mut Connection) -> String {
 }
 
 /// Reads until so many bytes, or the end; where pieces are cut does not show.
-pub async fn read_all(end: &mut Connection, count: usize) -> String {
+pub(crate) async fn read_all(end: &mut Connection, count: usize) -> String {
     let mut bytes = vec![0; count];
     let mut got = 0;
     while got < count {
@@ -108,7 +108,7 @@ pub async fn read_all(end: &mut Connection, count: usize) -> String {
 }
 
 /// One write of a short text, as a note.
-pub async fn write(end: &mut Connection, text: &str) -> String {
+pub(crate) async fn write(end: &mut Connection, text: &str) -> String {
     match timeout(
         Duration::from_millis(200),
         end.stream.write(text.as_bytes()),
@@ -122,7 +122,7 @@ pub async fn write(end: &mut Connection, text: &str) -> String {
 }
 
 /// A result as a note.
-pub fn kind<T>(result: &io::Result<T>) -> String {
+pub(crate) fn kind<T>(result: &io::Result<T>) -> String {
     match result {
         Ok(_) => "ok".to_owned(),
         Err(error) => format!("{:?}", error.kind()),

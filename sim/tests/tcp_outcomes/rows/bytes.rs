@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{Row, rows};
 use crate::stage::{Notes, Stage, connected, read, read_all, settle, write};
 
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     rows![on_loop:
         a_big_write_to_a_slow_reader_arrives_in_more_than_one_read,
         three_small_writes_may_arrive_as_one_and_keep_their_order,

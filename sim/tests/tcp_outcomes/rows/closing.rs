@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{Row, rows};
 use crate::stage::{Notes, Stage, connected, kind, read, read_all, settle, write};
 
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     rows![on_loop:
         a_read_after_fin_is_the_end_again_and_again,
         a_read_after_fin_returns_buffered_bytes_first,

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{Row, rows};
 use crate::stage::{Notes, Stage, connected, dial, kind, read, settle, write};
 
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let mut all = rows![on_loop:
         a_connect_succeeds_and_both_ends_agree_on_the_addresses,
         a_connect_to_a_closed_port_is_refused,

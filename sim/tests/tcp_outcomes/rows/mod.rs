@@ -12,7 +12,7 @@ use crate::stage::{Notes, Stage};
 
 /// Where a row can be played on a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// On the loop-back interface.
     Loop,
     /// Between namespaces.
@@ -20,14 +20,14 @@ pub enum Place {
 }
 
 /// One row.
-pub struct Row {
-    pub name: &'static str,
-    pub place: Place,
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) place: Place,
     /// `tcp_retries2`, if not the default.
-    pub retries: Option<u32>,
+    pub(crate) retries: Option<u32>,
     /// The length of the accept queue, if not the default.
-    pub backlog: Option<usize>,
-    pub play: for<'a> fn(&'a dyn Stage) -> BoxFuture<'a, Notes>,
+    pub(crate) backlog: Option<usize>,
+    pub(crate) play: for<'a> fn(&'a dyn Stage) -> BoxFuture<'a, Notes>,
 }
 
 impl Row {
@@ -64,7 +64,7 @@ macro_rules! rows {
 use rows;
 
 /// The table.
-pub fn all() -> Vec<Row> {
+pub(crate) fn all() -> Vec<Row> {
     let parts = [
         dialling::rows(),
         bytes::rows(),

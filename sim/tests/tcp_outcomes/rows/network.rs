@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Row, rows};
 use crate::stage::{Change, Notes, Stage, dial, kind, read, settle, write};
 
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let mut all = rows![on_network:
         a_dial_to_a_gone_host_hangs_and_completes_when_it_is_back,
         bytes_to_a_gone_host_end_in_a_timeout,

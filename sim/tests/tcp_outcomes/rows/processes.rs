@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{Row, rows};
 use crate::stage::{Notes, Stage, dial, kind, read, read_all, settle, write};
 
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     rows![on_loop:
         a_process_killed_while_idle_sends_fin,
         a_process_killed_with_unread_input_sends_a_reset,
