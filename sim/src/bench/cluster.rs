@@ -13,7 +13,7 @@ use rmq_remoting::host::{SharedHost, Task};
 use rmq_remoting::observe::{Name, Silent};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{BenchError, Clock, Rate};
+use super::{BenchError, Clock, Rate, Spent};
 use crate::engine::{EngineConfig, Limits, RunEnd, RunReport};
 use crate::fault::Engine;
 use crate::host::{self, SharedFabric};
@@ -29,9 +29,13 @@ const QUEUES: i32 = 4;
 ///
 /// The run did not come to its end, or a send failed.
 pub fn sends(clock: Clock, count: u64) -> Result<Rate, BenchError> {
-    let (report, wall) = play(clock, Engine::Event, count, None)?;
+    let (report, spent) = play(clock, Engine::Event, count, None)?;
     let polls = report.stats.polls;
-    Ok(Rate { count, wall, polls })
+    Ok(Rate {
+        count,
+        spent,
+        polls,
+    })
 }
 
 /// Virtual seconds a second, on two engines.
@@ -45,10 +49,10 @@ pub struct Compared {
 
 impl fmt::Display for Compared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (event, turmoil) = (self.event.per_second(), self.turmoil.per_second().max(1));
+        let (event, turmoil) = (self.event.per_core(), self.turmoil.per_core().max(1));
         write!(
             f,
-            "virtual seconds a second: event {event}, turmoil {turmoil}, {} times (floor 60)\n  \
+            "virtual seconds a second of processor time: event {event}, turmoil {turmoil}, {} times (floor 60)\n  \
              settings: 1 producer, {NAME_SERVERS} name servers, {BROKERS} brokers, heartbeats and \
              polls, 10 sends a second of 100 bytes,\n  latency 1 ms one way; turmoil's tick 1 ms; \
              {} s of virtual time on event, {} s on turmoil",
@@ -67,11 +71,11 @@ impl fmt::Display for Compared {
 pub fn compare(clock: Clock, event: u64, turmoil: u64) -> Result<Compared, BenchError> {
     let measure = |engine, seconds| {
         let every = Some(Duration::from_millis(100));
-        let (report, wall) = play(clock, engine, seconds * 10, every)?;
+        let (report, spent) = play(clock, engine, seconds * 10, every)?;
         let polls = report.stats.polls;
         Ok(Rate {
             count: seconds,
-            wall,
+            spent,
             polls,
         })
     };
@@ -86,7 +90,7 @@ fn play(
     engine: Engine,
     count: u64,
     every: Option<Duration>,
-) -> Result<(RunReport<u64>, Duration), BenchError> {
+) -> Result<(RunReport<u64>, Spent), BenchError> {
     let limits = Limits {
         horizon_ms: 100_000_000,
         events: u64::MAX,
@@ -110,13 +114,13 @@ fn play(
         own.spawn("producer", Box::pin(producer)).await;
         *counted.lock()
     });
-    let wall = clock() - start;
+    let spent = clock() - start;
     let report = report.map_err(|error| BenchError::new("cluster", error))?;
     if report.end != RunEnd::Finished || *ok.lock() != count {
         let sent = *ok.lock();
         return Err(BenchError::new("cluster", (report.end, sent)));
     }
-    Ok((report, wall))
+    Ok((report, spent))
 }
 
 async fn produce(

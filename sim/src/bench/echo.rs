@@ -51,11 +51,11 @@ fn echo(clock: Clock, connections: u64, pairs: u64) -> Result<Rate, BenchError> 
     if report.end != RunEnd::Finished {
         return Err(BenchError::new("echo", report.end));
     }
-    let wall = clock() - start;
+    let spent = clock() - start;
     let polls = report.stats.polls;
     Ok(Rate {
         count: connections * pairs,
-        wall,
+        spent,
         polls,
     })
 }

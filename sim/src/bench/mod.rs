@@ -12,6 +12,7 @@
 //! | standard scenarios a second | 400 |
 
 use std::fmt;
+use std::ops::Sub;
 use std::time::{Duration, Instant};
 
 mod cluster;
@@ -25,7 +26,39 @@ pub use echo::{echo_in_lockstep, echo_on_many};
 pub use standard::standard_scenarios;
 
 /// The stopwatch.
-pub type Clock = fn() -> Instant;
+pub type Clock = fn() -> Moment;
+
+/// What the stopwatch shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The time of day.
+    pub wall: Instant,
+    /// The time that this thread has had a processor. On a machine that does other things too it
+    /// is the fairer measure; where the system does not tell, the time of day stands in for it.
+    pub cpu: Option<Duration>,
+}
+
+/// The time between two moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// By the clock on the wall.
+    pub wall: Duration,
+    /// On a processor.
+    pub cpu: Duration,
+}
+
+impl Sub for Moment {
+    type Output = Spent;
+
+    fn sub(self, earlier: Self) -> Spent {
+        let wall = self.wall - earlier.wall;
+        let cpu = self.cpu.zip(earlier.cpu);
+        Spent {
+            wall,
+            cpu: cpu.map_or(wall, |(now, then)| now.saturating_sub(then)),
+        }
+    }
+}
 
 /// So many things in so much time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,21 +66,25 @@ pub struct Rate {
     /// How many.
     pub count: u64,
     /// In how long.
-    pub wall: Duration,
+    pub spent: Spent,
     /// Polls of simulated tasks it took, if that was counted.
     pub polls: u64,
 }
 
 impl Rate {
-    /// Things a second.
+    /// Things a second, by the clock on the wall.
     pub fn per_second(&self) -> u64 {
-        let nanos = self.wall.as_nanos().max(1);
-        u64::try_from(u128::from(self.count) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+        rate(self.count, self.spent.wall)
     }
 
-    /// Nanoseconds for each.
+    /// Things a second of processor time: what one core that does nothing else would do.
+    pub fn per_core(&self) -> u64 {
+        rate(self.count, self.spent.cpu)
+    }
+
+    /// Nanoseconds of processor time for each.
     pub fn nanos_each(&self) -> u64 {
-        let each = self.wall.as_nanos() / u128::from(self.count.max(1));
+        let each = self.spent.cpu.as_nanos() / u128::from(self.count.max(1));
         u64::try_from(each).unwrap_or(u64::MAX)
     }
 
@@ -57,12 +94,17 @@ impl Rate {
     }
 }
 
+fn rate(count: u64, time: Duration) -> u64 {
+    let nanos = time.as_nanos().max(1);
+    u64::try_from(u128::from(count) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+}
+
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (wall, core) = (self.per_second(), self.per_core());
         write!(
             f,
-            "{:>9} /s  {:>6} ns each",
-            self.per_second(),
+            "{wall:>8} /s  {core:>8} /s a core  {:>7} ns each",
             self.nanos_each()
         )
     }
@@ -91,6 +133,7 @@ impl BenchError {
 ///
 /// A benchmark did not come to its end.
 pub fn all(clock: Clock, line: &mut dyn FnMut(String)) -> Result<(), BenchError> {
+    line("per second of wall time, and per second of processor time".to_owned());
     let lockstep = echo_in_lockstep(clock, 200_000)?;
     line(format!(
         "echo pairs, one connection, a time jump a step  {lockstep}"

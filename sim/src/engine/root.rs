@@ -47,6 +47,7 @@ pub(super) struct Root<F: Future> {
     now: u64,
     polls_now: u64,
     polls: u64,
+    deliveries: u64,
     jumps: u64,
     /// The millisecond of the last poll or delivery.
     last_active: u64,
@@ -79,6 +80,7 @@ impl<F: Future> Root<F> {
             now: 0,
             polls_now: 0,
             polls: 0,
+            deliveries: 0,
             jumps: 0,
             last_active: 0,
             idle: false,
@@ -115,6 +117,7 @@ impl<F: Future> Root<F> {
     fn deliver(&mut self) -> Option<RunEnd> {
         while let Some(due) = core::enter(self.run, core::Core::deliver_next)? {
             self.last_active = self.now;
+            self.deliveries += 1;
             if let Due {
                 what: What::Tick,
                 conn,
@@ -245,8 +248,7 @@ impl<F: Future> Root<F> {
         if self.polls_now > self.limits.polls_per_instant {
             return Some(RunEnd::Livelock { at_ms, last });
         }
-        let deliveries = core::enter(self.run, |core| core.stats.deliveries)?;
-        (self.polls + deliveries > self.limits.events).then_some(RunEnd::EventLimit { at_ms })
+        (self.polls + self.deliveries > self.limits.events).then_some(RunEnd::EventLimit { at_ms })
     }
 
     fn ended(&mut self, task: &TaskRef, end: TaskEnd, how: TaskOff) {
