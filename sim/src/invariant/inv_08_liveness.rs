@@ -27,6 +27,9 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// may arrive this much later.
 const RECOVERY_MS: u64 = 10_000;
 
+/// What overtaking takes from the bucket, in tenths.
+const TOKEN_TENTHS: u64 = 10;
+
 /// A healthy broker answers within this time.
 const ANSWER_MS: u64 = 100;
 
@@ -171,16 +174,16 @@ fn reaches_the_healthy(
         return;
     }
     judged.case();
-    // One attempt that had no token to be overtaken with used all the time; a refusal that the
-    // policy does not retry is final.
     let excused = send.attempts.iter().any(|attempt| {
         let left = send.deadline_ms().saturating_sub(attempt.started.ms);
-        let alone = attempt.overtaken.is_none() && attempt.budget_ms >= left;
+        let waits = attempt.overtaken.is_none() && attempt.budget_ms >= left;
+        let early = usize::try_from(attempt.number).is_ok_and(|k| k <= ill);
         let refused = attempt.ended.is_some_and(|end| {
             end.stage == Stage::Refused && !retryable(policy, send.mode, end.stage, end.code)
         });
-        let waited = alone && usize::try_from(attempt.number).is_ok_and(|k| k <= ill);
-        refused || waited
+        // A refusal that the policy does not retry is final; an attempt that could not be
+        // overtaken for want of a token takes all the time.
+        refused || (waits && early && bucket_was_low(case, send, attempt))
     });
     if stuck && !excused {
         let (who, number) = (case.name(send.node), send.number);
@@ -189,11 +192,32 @@ fn reaches_the_healthy(
     }
 }
 
+/// Whether the bucket may have held no token while the attempt was open.
+fn bucket_was_low(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> bool {
+    let now = attempt.started;
+    let others = case.attempts().filter(|(other, _)| other.node == send.node);
+    let taken = others.filter_map(|(_, it)| Some((it.overtaken?, it.tokens_left?)));
+    // Nobody was overtaken yet: the bucket is full.
+    let last = taken
+        .filter(|(at, _)| at.ms <= send.deadline_ms())
+        .max_by_key(|(at, _)| *at);
+    let Some((at, tenths)) = last else {
+        return false;
+    };
+    let sends = case.story.sends.iter();
+    let since = sends.filter(|it| it.node == send.node && it.called > at && it.called < now);
+    // A tenth comes back with each send.
+    u64::from(tenths).saturating_add(u64::try_from(since.count()).unwrap_or(u64::MAX))
+        < TOKEN_TENTHS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fault::FaultKind;
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::invariant::scene::{Example, Scene, TIMEOUT, accepts, queue, rejects};
+    use crate::trace::What;
+    use rmq_producer::event::Event;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a retry follows at once", || {
@@ -234,6 +258,20 @@ mod tests {
                 .at(3000)
                 .failed(1, Failure::Deadline)
         }),
+        accepts("an attempt has no token to be overtaken with", || {
+            hangs(
+                Scene::new()
+                    .at(0)
+                    .call(9)
+                    .attempt(9, 1, "b/0")
+                    .overtaken(9, 1),
+                5,
+            )
+        }),
+        rejects(
+            "an attempt takes all the time although there are tokens",
+            || hangs(Scene::new(), 200).wrong(),
+        ),
         rejects(
             "the send fails although one broker was healthy all the time",
             || {
@@ -252,6 +290,29 @@ mod tests {
             .attempt(1, 1, "a/0")
             .at(5)
             .ended(1, 1, Stage::Lost, None)
+    }
+
+    /// The only ill broker of three eats the whole time of a send.
+    fn hangs(scene: Scene, tokens: u32) -> Scene {
+        let scene = scene.change(|what| {
+            if let What::Producer(Event::Overtaken { tokens_left, .. }) = what {
+                *tokens_left = tokens;
+            }
+        });
+        let scene = match tokens {
+            200 => scene,
+            _ => scene.attempt(9, 2, "c/0").succeeds(9, 2),
+        };
+        let scene = scene
+            .at(10_000)
+            .fault(1, FaultKind::Freeze, "broker-a")
+            .call(1);
+        let scene = scene.attempt_by(1, 1, queue("a/0"), 1).change(|what| {
+            if let What::Producer(Event::Attempt { budget_ms, .. }) = what {
+                *budget_ms = TIMEOUT;
+            }
+        });
+        scene.at(10_000 + TIMEOUT).failed(1, Failure::Deadline)
     }
 
     fn refused_twice(scene: Scene) -> Scene {

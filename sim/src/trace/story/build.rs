@@ -164,6 +164,7 @@ impl<'t> Builder<'t> {
             avoided,
             wires: SmallVec::new(),
             overtaken: None,
+            tokens_left: None,
             ended: None,
             reply: None,
             late: None,
@@ -357,9 +358,14 @@ fn of_known_send<'t>(send: &mut SendStory<'t>, moment: Moment, event: &'t Event)
                 body_len,
             });
         }
-        Event::Overtaken { number, .. } => {
+        Event::Overtaken {
+            number,
+            tokens_left,
+            ..
+        } => {
             if let Some(attempt) = send.attempts.iter_mut().find(|it| it.number == *number) {
                 attempt.overtaken = Some(moment);
+                attempt.tokens_left = Some(*tokens_left);
             }
         }
         Event::AttemptEnded {

@@ -153,6 +153,8 @@ pub struct AttemptStory<'t> {
     pub wires: SmallVec<[Wire; 1]>,
     /// When it was overtaken.
     pub overtaken: Option<Moment>,
+    /// What was left in the bucket then, in tenths of a token.
+    pub tokens_left: Option<u32>,
     /// Its end.
     pub ended: Option<EndStory>,
     /// The answer that completed its request, with the response code.
