@@ -11,7 +11,37 @@ pub(super) fn bench() -> Result<Class, CliError> {
     bench::all(moment, &mut |line| {
         print::to_stdout(&format!("{line}\n"));
     })?;
+    print::to_stdout(&format!("  {}\n", allocations()));
     Ok(Class::Pass)
+}
+
+/// What the program with the counting allocator says, or how to ask it.
+fn allocations() -> String {
+    const ASK: [&str; 6] = [
+        "bench",
+        "--quiet",
+        "-p",
+        "rmq-sim",
+        "--bench",
+        "allocations",
+    ];
+    let by_hand = || {
+        format!(
+            "allocations a send: not counted; ask `cargo {}`",
+            ASK.join(" ")
+        )
+    };
+    // Set when Cargo runs this program.
+    let Some(cargo) = std::env::var_os("CARGO") else {
+        return by_hand();
+    };
+    print::to_stderr("building the program that counts allocations\n");
+    match std::process::Command::new(cargo).args(ASK).output() {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        }
+        _ => by_hand(),
+    }
 }
 
 fn moment() -> Moment {
