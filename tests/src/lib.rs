@@ -8,6 +8,8 @@ use rmq_sim::fault::Engine;
 use rmq_sim::run::{self, Run};
 use rmq_sim::scenario::Scenario;
 
+pub mod rules;
+
 /// The workspace's top folder.
 pub fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

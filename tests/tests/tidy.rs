@@ -3,6 +3,7 @@
 //! Each rule returns the places that break it, so that the test of the rule can also show a text
 //! which it rejects.
 
+use rmq_tests::rules::{FLOATS, RANDOM, STATICS, is_a_rule, words};
 use rmq_tests::{Source, sources, workspace};
 
 /// Fails with the list of the places that break a rule.
@@ -67,29 +68,9 @@ fn every_file_opens_with_why_it_exists() {
     );
 }
 
-/// The places where one of `words` occurs in code, in files that `concerns` chooses.
-fn words(source: &Source, concerns: impl Fn(&str) -> bool, words: &[&str]) -> Vec<String> {
-    if !concerns(&source.path) {
-        return Vec::new();
-    }
-    let holds = |line: &str, word: &str| {
-        line.match_indices(word).any(|(at, _)| {
-            let before = line[..at].chars().next_back();
-            !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
-        })
-    };
-    source
-        .code_lines()
-        .filter_map(|(at, line)| {
-            let word = words.iter().find(|word| holds(line, word))?;
-            Some(format!("{}:{at}: {word}", source.path))
-        })
-        .collect()
-}
-
-/// This file names what it bans.
+/// Files that name what is banned are left out.
 fn not_this_file(path: &str) -> bool {
-    path != "tests/tests/tidy.rs"
+    !is_a_rule(path)
 }
 
 fn unbiased_selects(source: &Source) -> Vec<String> {
@@ -126,13 +107,7 @@ fn every_select_is_biased() {
 
 #[test]
 fn nothing_waits_on_a_type_with_a_random_order() {
-    let banned = [
-        "futures::select!",
-        "StreamMap",
-        "tokio::sync::watch",
-        "rand::rng(",
-        "uuid::",
-    ];
+    let banned = RANDOM;
     assert_none("replay", &over_all(|s| words(s, not_this_file, &banned)));
     assert_eq!(
         words(&sample("a.rs", "let x: StreamMap;"), |_| true, &banned).len(),
@@ -149,7 +124,7 @@ fn the_simulator_computes_with_integers_only() {
                 .iter()
                 .any(|p| path.starts_with(p))
     };
-    let banned = ["f32", "f64"];
+    let banned = FLOATS;
     assert_none(
         "libm and minor versions move results",
         &over_all(|s| words(s, simulated, &banned)),
@@ -170,14 +145,7 @@ fn no_state_lives_in_statics() {
         &over_all(|s| words(s, no_world, &of_thread)),
     );
     let ours = |path: &str| not_this_file(path) && !path.contains("/bench");
-    let banned = [
-        "static mut ",
-        "static ref ",
-        "OnceLock<",
-        "LazyLock<",
-        "OnceCell<",
-        "lazy_static!",
-    ];
+    let banned = STATICS;
     assert_none(
         "process-wide state hangs off a Client",
         &over_all(|s| words(s, ours, &banned)),

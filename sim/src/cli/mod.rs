@@ -1,4 +1,4 @@
-//! The command line of the laboratory: `cargo sim run`, `cargo sim sweep`, `cargo sim bench`.
+//! The command line of the laboratory: `cargo sim run`, `sweep`, `shrink`, `diff` and others.
 //!
 //! Results go to standard output, progress and errors to standard error, and the class of the
 //! verdict into the exit code, so that a script and a person can both use it.
@@ -15,8 +15,13 @@ use crate::scenario::ScenarioError;
 use crate::verdict::Class;
 
 mod bench;
+mod chosen;
+mod diff;
+mod digest;
+mod diverge;
 mod print;
 mod run;
+mod shrink;
 mod sweep;
 
 /// Runs the RocketMQ producer against a simulated cluster, breaks things, and says what happened.
@@ -47,6 +52,17 @@ enum Command {
     /// Runs many seeds of a scenario and prints which fail.
     #[command(after_long_help = EXIT_CODES)]
     Sweep(sweep::Args),
+    /// Makes the smallest scenario that fails in the same way, and writes it with its story.
+    #[command(after_long_help = EXIT_CODES)]
+    Shrink(shrink::Args),
+    /// Compares two runs send by send.
+    Diff(diff::Args),
+    /// Prints one digest for each seed, or checks a list of them.
+    #[command(after_long_help = EXIT_CODES)]
+    Digest(digest::Args),
+    /// Names the first record in which two runs part: of one seed again, or of two seeds.
+    #[command(after_long_help = EXIT_CODES)]
+    Diverge(diverge::Args),
     /// Measures what runs cost on this machine: sends, virtual time, scenarios, and the parts.
     Bench,
 }
@@ -81,6 +97,21 @@ enum CliError {
     Bench(#[from] crate::bench::BenchError),
     #[error("{file}: {cause}")]
     Run { file: String, cause: RunError },
+    #[error(
+        "there is nothing to shrink: {scenario} passes on seed {seed}\n  remedy: give a seed that fails; a sweep names them"
+    )]
+    NothingToShrink { scenario: String, seed: u64 },
+    #[error("{}: {cause}\n  remedy: give a scenario's file (FILE.toml@SEED), or a trace made by run --jsonl", file.display())]
+    Trace {
+        file: PathBuf,
+        cause: crate::trace::by_send::ReadError,
+    },
+    #[error("{}: {what}\n  remedy: give a list made by cargo sim digest --seeds A..B", file.display())]
+    Digests { file: PathBuf, what: String },
+    #[error(
+        "no second process: {cause}\n  remedy: build again; the program's own file must be there"
+    )]
+    Child { cause: std::io::Error },
     #[error("{}: {cause}\n  remedy: give a path in a folder that exists and is writable", file.display())]
     Write {
         file: PathBuf,
@@ -98,6 +129,10 @@ impl CliError {
                 ..
             }
             | Self::Bench(_)
+            | Self::NothingToShrink { .. }
+            | Self::Trace { .. }
+            | Self::Digests { .. }
+            | Self::Child { .. }
             | Self::Write { .. } => 1,
             Self::Scenario(_) | Self::Run { .. } => Class::InvalidScenario.exit_code(),
         }
@@ -109,6 +144,10 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Shrink(args) => shrink::shrink(&args),
+        Command::Diff(args) => diff::diff(&args),
+        Command::Digest(args) => digest::digest(&args),
+        Command::Diverge(args) => diverge::diverge(&args),
         Command::Bench => bench::bench(),
     };
     match done {

@@ -91,8 +91,8 @@ impl Summary {
         summary
     }
 
-    /// Everything that a person expected otherwise.
-    pub fn unexpected(&self, expect: &Expect) -> Vec<Finding> {
+    /// Every figure that a person expected otherwise: its name, the figure, what was expected.
+    pub fn missed(&self, expect: &Expect) -> Vec<(&'static str, u64, Bound)> {
         let figures: [(&str, u64, Option<Bound>); 8] = [
             ("ok", self.ok, expect.ok),
             ("failed", self.failed, expect.failed),
@@ -103,18 +103,22 @@ impl Summary {
             ("copies", self.copies, expect.copies),
             ("overtaken", self.overtaken, expect.overtaken),
         ];
-        let mut findings = Vec::new();
-        for (name, figure, bound) in figures {
-            if let Some(bound) = bound
-                && !bound.holds(figure)
-            {
-                findings.push(Finding {
-                    by: "expect",
-                    at: None,
-                    text: format!("{name} is {figure}, and the scenario expects {bound}"),
-                });
-            }
-        }
-        findings
+        let missed = figures.into_iter().filter_map(|(name, figure, bound)| {
+            let bound = bound.filter(|bound| !bound.holds(figure))?;
+            Some((name, figure, bound))
+        });
+        missed.collect()
+    }
+
+    /// The same as findings.
+    pub fn unexpected(&self, expect: &Expect) -> Vec<Finding> {
+        let missed = self.missed(expect).into_iter();
+        missed
+            .map(|(name, figure, bound)| Finding {
+                by: "expect",
+                at: None,
+                text: format!("{name} is {figure}, and the scenario expects {bound}"),
+            })
+            .collect()
     }
 }

@@ -78,6 +78,22 @@ impl Default for NetworkPlan {
     }
 }
 
+impl Expect {
+    /// Every figure with its name.
+    pub fn figures_mut(&mut self) -> [(&'static str, &mut Option<Bound>); 8] {
+        [
+            ("ok", &mut self.ok),
+            ("failed", &mut self.failed),
+            ("attempts", &mut self.attempts),
+            ("max-attempts", &mut self.max_attempts),
+            ("max-send-ms", &mut self.max_send_ms),
+            ("stored", &mut self.stored),
+            ("copies", &mut self.copies),
+            ("overtaken", &mut self.overtaken),
+        ]
+    }
+}
+
 impl Bound {
     /// This figure and no other.
     pub fn exactly(figure: u64) -> Self {

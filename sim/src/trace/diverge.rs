@@ -74,6 +74,24 @@ impl Difference {
     }
 }
 
+/// Compares two traces as lines of text, for one that comes from another process: the twenty lines
+/// before the first difference, then what each side has there. None: they are equal.
+pub fn first_line(left: &[String], right: &[String]) -> Option<String> {
+    let shared = left.iter().zip(right).take_while(|(a, b)| a == b).count();
+    if shared == left.len() && shared == right.len() {
+        return None;
+    }
+    let mut text = format!("record {shared} differs\n");
+    for line in &left[shared.saturating_sub(BEFORE)..shared] {
+        let _ = writeln!(text, "  {line}");
+    }
+    for (sign, lines) in [('-', left), ('+', right)] {
+        let line = lines.get(shared).map_or("(the end)", |line| line);
+        let _ = writeln!(text, "{sign} {line}");
+    }
+    Some(text)
+}
+
 fn line(header: &Header, record: &Record) -> String {
     let mut bytes = Vec::new();
     match json::write_record(header, record, &mut bytes) {
@@ -98,6 +116,17 @@ mod tests {
         let story = difference.story(&left.trace.header);
         let ends: Vec<&str> = story.lines().skip(20).map(|line| &line[..10]).collect();
         assert_eq!(ends, [r#"- {"ms":20"#, r#"+ {"ms":21"#]);
+    }
+
+    #[test]
+    fn lines_are_compared_as_records_are() {
+        let left: Vec<String> = (0..30).map(|n| n.to_string()).collect();
+        let mut right = left.clone();
+        assert_eq!(first_line(&left, &right), None);
+        right[25].push('!');
+        let story = first_line(&left, &right).unwrap();
+        assert!(story.starts_with("record 25 differs\n  5\n"), "{story}");
+        assert!(story.ends_with("  24\n- 25\n+ 25!\n"), "{story}");
     }
 
     #[test]

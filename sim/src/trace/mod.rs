@@ -11,8 +11,9 @@
 //! - [`short`]: the trace for people.
 //! - [`wire`]: what brokers saw, for comparing clients and engines.
 //! - [`json`]: the trace for programs.
-//! - [`diverge`]: where two traces part.
+//! - [`diverge`]: where two traces part, by record; [`by_send`]: by send.
 
+pub mod by_send;
 pub mod digest;
 pub mod diverge;
 pub mod json;

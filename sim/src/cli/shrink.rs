@@ -1,0 +1,207 @@
+//! `cargo sim shrink`: the smallest scenario that still fails, as a file with its story.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::chosen::Chosen;
+use super::{CliError, print, stopwatch};
+use crate::fault::{Engine, FaultEvent};
+use crate::run::{self, Run};
+use crate::scenario::{PolicySource, Scenario};
+use crate::shrink::{self, Shrunk};
+use crate::trace::What;
+use crate::verdict::Class;
+
+/// What `shrink` is given.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The scenario's file.
+    scenario: PathBuf,
+    /// The seed that fails.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where the minimal scenario goes; beside the caller, named after both, unless given.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Writes a neighbour of the minimal scenario that passes to this file, for `diff`.
+    #[arg(long, value_name = "FILE")]
+    passing: Option<PathBuf>,
+    /// Runs after which it stops with what it has.
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    limit: u32,
+}
+
+/// Runs the command.
+pub(super) fn shrink(args: &Args) -> Result<Class, CliError> {
+    let chosen = Chosen::new(&args.scenario)?;
+    let scenario = chosen.of_seed(args.seed);
+    // Once in full, for a scenario that cannot run at all.
+    play(&chosen, &scenario, args.seed)?;
+    let bar = progress_bar();
+    let start = stopwatch();
+    let failing = shrink::failing(args.seed);
+    let shrunk = shrink::shrink(&scenario, &failing, args.limit, &mut |progress| {
+        let sign = if progress.kept { "kept" } else { "no" };
+        bar.set_message(format!(
+            "{} runs: {}; {} ({sign})",
+            progress.runs,
+            progress.best.in_words(),
+            progress.step
+        ));
+        bar.tick();
+    });
+    let wall = start.elapsed();
+    bar.finish_and_clear();
+    let Some(shrunk) = shrunk else {
+        return Err(CliError::NothingToShrink {
+            scenario: chosen.name(),
+            seed: args.seed,
+        });
+    };
+    let out = args.out.clone().unwrap_or_else(|| default_name(args));
+    let run = play(&chosen, &shrunk.scenario, args.seed)?;
+    let repeat = format!("cargo sim run {} --seed {}", out.display(), args.seed);
+    let story = story(&chosen, args.seed, &shrunk, &run, &repeat);
+    write(
+        &shrunk.scenario,
+        &shrunk.scenario.to_toml_under(&story),
+        &out,
+    )?;
+    if let (Some(file), Some((step, passing))) = (&args.passing, &shrunk.passing) {
+        let comment = format!("It passes on seed {}: {} {step}.", args.seed, out.display());
+        write(passing, &passing.to_toml_under(&comment), file)?;
+    }
+    print::to_stdout(&report(args, &scenario, &shrunk, &run, wall));
+    print::to_stdout(&format!("written  {}\nrepeat   {repeat}\n", out.display()));
+    Ok(run.verdict.class)
+}
+
+fn play(chosen: &Chosen, scenario: &Scenario, seed: u64) -> Result<Run, CliError> {
+    let scenario = Arc::new(scenario.clone());
+    run::run(&scenario, seed, Engine::Event).map_err(|cause| CliError::Run {
+        file: chosen.name(),
+        cause,
+    })
+}
+
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    // On a template that cannot be read the bar keeps its ordinary look.
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// `broker-crash-seed-7.toml`
+fn default_name(args: &Args) -> PathBuf {
+    let stem = args.scenario.file_stem().unwrap_or_default();
+    PathBuf::from(format!(
+        "{}-seed-{}.toml",
+        stem.to_string_lossy(),
+        args.seed
+    ))
+}
+
+/// What fails, when, after which faults, and how to see it.
+fn story(chosen: &Chosen, seed: u64, shrunk: &Shrunk, run: &Run, repeat: &str) -> String {
+    let mut text = format!("{} on seed {seed}: it fails.\n", shrunk.failure);
+    for (number, fault) in (1..).zip(&shrunk.scenario.faults) {
+        let started = run.trace.records.iter().find(|record| {
+            matches!(&record.what, What::Fault(FaultEvent::On { fault, .. }) if *fault == number)
+        });
+        // Writing to a string cannot fail.
+        let _ = match started {
+            Some(record) => writeln!(text, "At {} ms: {fault}.", record.ms),
+            None => writeln!(text, "Never in effect: {fault}."),
+        };
+    }
+    if let Some(first) = run.verdict.findings.first() {
+        let at = first.at.and_then(|at| run.trace.records.get(at));
+        let when = at.map_or(run.trace.end_ms, |record| record.ms);
+        let _ = writeln!(text, "Watch: at {when} ms: {first}");
+    }
+    let end = if shrunk.complete {
+        ""
+    } else {
+        ", which was the limit"
+    };
+    let _ = write!(
+        text,
+        "Shrunk from {} in {} runs{end}.\n{repeat}",
+        chosen.name(),
+        shrunk.runs
+    );
+    text
+}
+
+fn report(args: &Args, from: &Scenario, shrunk: &Shrunk, run: &Run, wall: Duration) -> String {
+    let mut text = format!(
+        "fails    {} on seed {}\nbefore   {}\nafter    {}\n",
+        shrunk.failure,
+        args.seed,
+        from.in_words(),
+        shrunk.scenario.in_words()
+    );
+    for fault in &shrunk.scenario.faults {
+        let _ = writeln!(text, "fault    {fault}, {}", fault.at);
+    }
+    let end = if shrunk.complete {
+        "no step is left"
+    } else {
+        "the limit of runs ended it"
+    };
+    let _ = writeln!(
+        text,
+        "steps    {} kept in {} runs and {}; {end}\nverdict  {}",
+        shrunk.steps.len(),
+        shrunk.runs,
+        print::seconds(wall),
+        run.verdict
+    );
+    if let (Some(file), Some((step, _))) = (&args.passing, &shrunk.passing) {
+        let _ = writeln!(text, "passes   {}: {step}", file.display());
+    }
+    text
+}
+
+/// Writes a scenario, and beside it the policy files that it names.
+fn write(scenario: &Scenario, text: &str, to: &Path) -> Result<(), CliError> {
+    let folder = to.parent().unwrap_or(Path::new(""));
+    for plan in &scenario.producers {
+        if let PolicySource::Text { file, text } = &plan.policy {
+            whole(&folder.join(file), text, false)?;
+        }
+    }
+    whole(to, text, true)
+}
+
+/// Writes a file whole or not at all; unless `over`, one that is there must be the same.
+fn whole(file: &Path, text: &str, over: bool) -> Result<(), CliError> {
+    let failed = |cause: io::Error| CliError::Write {
+        file: file.to_owned(),
+        cause,
+    };
+    if !over && file.exists() {
+        return match fs::read_to_string(file) {
+            Ok(there) if there == text => Ok(()),
+            Ok(_) => Err(failed(io::Error::from(io::ErrorKind::AlreadyExists))),
+            Err(cause) => Err(failed(cause)),
+        };
+    }
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let written = fs::write(&part, text).and_then(|()| fs::rename(&part, file));
+    if written.is_err() {
+        // What is half-written must not stay; that it cannot be removed says nothing new.
+        let _ = fs::remove_file(&part);
+    }
+    written.map_err(failed)
+}

@@ -1,0 +1,114 @@
+//! Digests of many seeds as a list that can be committed and checked.
+//!
+//! A digest that is equal on two machines, in two builds and next month is the proof that a run is
+//! a function of its scenario and seed. The list is text, one seed a line, so that a change shows
+//! in a diff; it is made anew only in a commit that says why.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::fault::Engine;
+use crate::run::{self, RunError};
+use crate::scenario::Scenario;
+
+/// One line of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The seed.
+    pub seed: u64,
+    /// The first 16 digits of its run's digest.
+    pub digest: String,
+}
+
+impl std::fmt::Display for Listed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.seed, self.digest)
+    }
+}
+
+/// The digest of one seed; `scenario` gives the scenario of a seed.
+///
+/// # Errors
+///
+/// The scenario cannot run.
+pub fn of_seed(scenario: &dyn Fn(u64) -> Arc<Scenario>, seed: u64) -> Result<Listed, RunError> {
+    let run = run::run(&scenario(seed), seed, Engine::Event)?;
+    Ok(Listed {
+        seed,
+        digest: run.digest.short(),
+    })
+}
+
+/// Reads a list. Lines that begin with `#` are comments.
+///
+/// # Errors
+///
+/// The number of the line that is neither a comment nor a seed with its digest.
+pub fn parse(text: &str) -> Result<Vec<Listed>, usize> {
+    let is_digest = |word: &str| word.len() == 16 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut list = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        if line.starts_with('#') || line.trim().is_empty() {
+            continue;
+        }
+        let words = line.split_once(' ').filter(|(_, digest)| is_digest(digest));
+        let seed = words.and_then(|(seed, _)| seed.parse().ok());
+        let (Some((_, digest)), Some(seed)) = (words, seed) else {
+            return Err(at + 1);
+        };
+        list.push(Listed {
+            seed,
+            digest: digest.to_owned(),
+        });
+    }
+    Ok(list)
+}
+
+/// Runs the seeds of a list that are in `seeds` again; gives how many there were and those that
+/// have another digest now, as (listed, now).
+///
+/// # Errors
+///
+/// The scenario cannot run.
+pub fn check(
+    list: &[Listed],
+    seeds: &Range<u64>,
+    scenario: &dyn Fn(u64) -> Arc<Scenario>,
+) -> Result<(usize, Vec<(Listed, Listed)>), RunError> {
+    let (mut checked, mut moved) = (0, Vec::new());
+    for listed in list.iter().filter(|it| seeds.contains(&it.seed)) {
+        let now = of_seed(scenario, listed.seed)?;
+        checked += 1;
+        if now != *listed {
+            moved.push((listed.clone(), now));
+        }
+    }
+    Ok((checked, moved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_reads_as_it_is_written_and_a_broken_line_is_named() {
+        let list = "# made by hand\n0 0123456789abcdef\n7 fedcba9876543210\n";
+        let read = parse(list).unwrap();
+        assert_eq!(read.iter().map(|it| it.seed).collect::<Vec<_>>(), [0, 7]);
+        assert_eq!(read[1].to_string(), "7 fedcba9876543210");
+        assert_eq!(parse("0 0123456789abcdef\n1 short\n"), Err(2));
+    }
+
+    #[test]
+    fn a_moved_digest_is_found_and_seeds_outside_the_range_are_left_out() {
+        let text = "format = 1\nseconds = 2\n[cluster]\nbrokers = [\"broker-a\"]\n";
+        let scenario = Scenario::parse("s.toml", text, &|_| Ok(String::new())).unwrap();
+        let scenario = Arc::new(scenario);
+        let of = |_| Arc::clone(&scenario);
+        let mut list: Vec<Listed> = (0..3).map(|seed| of_seed(&of, seed).unwrap()).collect();
+        assert_eq!(check(&list, &(0..9), &of).unwrap(), (3, vec![]));
+        list[1].digest = "0".repeat(16);
+        let (checked, moved) = check(&list, &(1..3), &of).unwrap();
+        assert_eq!((checked, moved.len(), moved[0].0.seed), (2, 1, 1));
+    }
+}

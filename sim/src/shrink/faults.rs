@@ -1,0 +1,238 @@
+//! Fewer faults, and weaker ones.
+
+use super::Shrinker;
+use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
+use crate::scenario::Scenario;
+
+/// Takes faults away: in halves, in quarters, and so on to single ones.
+pub(super) fn remove(shrinker: &mut Shrinker<'_>) {
+    let mut size = shrinker.best.faults.len();
+    while size > 0 {
+        let mut from = 0;
+        while from < shrinker.best.faults.len() {
+            let to = shrinker.best.faults.len().min(from + size);
+            let step = match to - from {
+                1 => format!("without the fault {}", shrinker.best.faults[from]),
+                count => format!("without {count} faults"),
+            };
+            let kept = shrinker.attempt(&step, |scenario| {
+                scenario.faults.drain(from..to);
+            });
+            if !kept {
+                from = to;
+            }
+        }
+        size = if size == 1 { 0 } else { size.div_ceil(2) };
+    }
+}
+
+/// Makes each fault shorter, rarer and less special.
+pub(super) fn weaken(shrinker: &mut Shrinker<'_>) {
+    for index in 0..shrinker.best.faults.len() {
+        plainer(shrinker, index);
+        shorter(shrinker, index);
+        milder(shrinker, index);
+        earlier(shrinker, index);
+    }
+}
+
+/// A change of the fault at `index`; a fault that it does not concern stays as it is.
+fn at(index: usize, change: impl Fn(&mut Fault)) -> impl Fn(&mut Scenario) {
+    move |scenario| {
+        if let Some(fault) = scenario.faults.get_mut(index) {
+            change(fault);
+        }
+    }
+}
+
+fn restart(fault: &mut Fault) -> Option<&mut Restart> {
+    match &mut fault.kind {
+        FaultKind::Crash(back) | FaultKind::Stop(back) | FaultKind::PowerLoss(back) => Some(back),
+        _ => None,
+    }
+}
+
+fn rule(fault: &mut Fault) -> Option<&mut Rule> {
+    match &mut fault.kind {
+        FaultKind::Rule(rule) => Some(rule),
+        _ => None,
+    }
+}
+
+/// Words that can be left out, and the plainer of two words.
+fn plainer(shrinker: &mut Shrinker<'_>, index: usize) {
+    let changes: [(&str, fn(&mut Fault)); 8] = [
+        ("restart with the data", |fault| {
+            restart(fault)
+                .into_iter()
+                .for_each(|it| it.keep_data = true);
+        }),
+        ("restart on the same address", |fault| {
+            restart(fault)
+                .into_iter()
+                .for_each(|it| it.new_address = false);
+        }),
+        ("one direction", |fault| {
+            if let Place::Pair { a, b } = &fault.place {
+                fault.place = Place::Link {
+                    from: a.clone(),
+                    to: b.clone(),
+                };
+            }
+        }),
+        ("the other direction", |fault| {
+            if let Place::Pair { a, b } = &fault.place {
+                fault.place = Place::Link {
+                    from: b.clone(),
+                    to: a.clone(),
+                };
+            }
+        }),
+        ("no remark", |fault| {
+            if let Some(RuleAction::Answer { remark, .. }) = rule(fault).map(|rule| &mut rule.then)
+            {
+                *remark = None;
+            }
+        }),
+        ("any topic", |fault| {
+            rule(fault).into_iter().for_each(|rule| rule.topic = None);
+        }),
+        ("any queue", |fault| {
+            rule(fault).into_iter().for_each(|rule| rule.queue = None);
+        }),
+        ("always instead of by chance", |fault| {
+            rule(fault)
+                .into_iter()
+                .for_each(|rule| rule.per_mille = None);
+        }),
+    ];
+    for (what, change) in changes {
+        let step = format!("fault {}: {what}", index + 1);
+        shrinker.attempt(&step, at(index, change));
+    }
+    for to in [1, 2] {
+        let step = format!("fault {}: used {to} times", index + 1);
+        let change = at(index, |fault| {
+            if let Some(rule) = rule(fault)
+                && rule.times.is_none_or(|times| times > to)
+            {
+                rule.times = Some(to);
+            }
+        });
+        shrinker.attempt(&step, change);
+    }
+}
+
+/// A shorter duration, in whole seconds while it is long.
+fn shorter(shrinker: &mut Shrinker<'_>, index: usize) {
+    let name = |what: &str| format!("fault {}: {what}", index + 1);
+    let get = |scenario: &Scenario| scenario.faults.get(index).and_then(|it| it.for_ms);
+    if get(&shrinker.best).is_none() && shrinker.best.faults[index].kind != FaultKind::BlackHole {
+        for seconds in [1, 10] {
+            let change = at(index, |fault| fault.for_ms = Some(seconds * 1_000));
+            if shrinker.attempt(&name(&format!("for {seconds} s")), change) {
+                break;
+            }
+        }
+    }
+    let seconds = |scenario: &Scenario| get(scenario).map(|ms| ms.div_ceil(1_000));
+    let set = |scale: u64| {
+        move |scenario: &mut Scenario, figure: u64| {
+            at(index, |fault| fault.for_ms = Some(figure * scale))(scenario);
+        }
+    };
+    shrinker.lower(&name("seconds"), 1, seconds, set(1_000));
+    let tenths = |scenario: &Scenario| get(scenario).filter(|ms| *ms <= 1_000).map(|ms| ms / 100);
+    shrinker.lower(&name("tenths of a second"), 1, tenths, set(100));
+}
+
+/// The figures of its kind.
+fn milder(shrinker: &mut Shrinker<'_>, index: usize) {
+    let figures: [(&str, u64, fn(&mut Fault) -> Option<Figure<'_>>); 6] = [
+        ("ms a step", 1, |fault| match &mut fault.kind {
+            FaultKind::Slow { ms_per_step } => Some(Figure::Long(ms_per_step)),
+            _ => None,
+        }),
+        ("per mille", 1, |fault| match &mut fault.kind {
+            FaultKind::Loss { per_mille } => Some(Figure::Short(per_mille)),
+            _ => None,
+        }),
+        ("jitter", 0, |fault| match &mut fault.kind {
+            FaultKind::Latency { jitter_ms, .. } => Some(Figure::Long(jitter_ms)),
+            _ => None,
+        }),
+        ("latency", 1, |fault| match &mut fault.kind {
+            FaultKind::Latency { ms, .. } => Some(Figure::Long(ms)),
+            _ => None,
+        }),
+        ("delay", 1, |fault| {
+            match rule(fault).map(|rule| &mut rule.then) {
+                Some(RuleAction::Delay { ms }) => Some(Figure::Long(ms)),
+                _ => None,
+            }
+        }),
+        ("byte", 0, |fault| match &mut fault.kind {
+            FaultKind::Corrupt { byte } => Some(Figure::Long(byte)),
+            _ => None,
+        }),
+    ];
+    for (what, least, figure) in figures {
+        let get = |scenario: &Scenario| {
+            let mut fault = scenario.faults.get(index)?.clone();
+            figure(&mut fault).map(|it| it.get())
+        };
+        let set = |scenario: &mut Scenario, to: u64| {
+            let figure = scenario.faults.get_mut(index).and_then(figure);
+            figure.into_iter().for_each(|it| it.set(to));
+        };
+        shrinker.lower(&format!("fault {}: {what}", index + 1), least, get, set);
+    }
+}
+
+/// A figure of a fault.
+enum Figure<'f> {
+    Short(&'f mut u32),
+    Long(&'f mut u64),
+}
+
+impl Figure<'_> {
+    fn get(&self) -> u64 {
+        match self {
+            Figure::Short(figure) => u64::from(**figure),
+            Figure::Long(figure) => **figure,
+        }
+    }
+
+    fn set(self, to: u64) {
+        match self {
+            Figure::Short(figure) => *figure = u32::try_from(to).unwrap_or(u32::MAX),
+            Figure::Long(figure) => *figure = to,
+        }
+    }
+}
+
+/// A position that a reader sees at once: whole seconds, and the first of what is counted.
+fn earlier(shrinker: &mut Shrinker<'_>, index: usize) {
+    let name = |what: &str| format!("fault {}: {what}", index + 1);
+    let seconds = |scenario: &Scenario| match scenario.faults.get(index)?.at {
+        Position::Time { ms } => Some(ms.div_ceil(1_000)),
+        _ => None,
+    };
+    let set = |scenario: &mut Scenario, to: u64| {
+        at(index, |fault| fault.at = Position::Time { ms: to * 1_000 })(scenario);
+    };
+    shrinker.lower(&name("at second"), 0, seconds, set);
+    let counted = |scenario: &Scenario| match scenario.faults.get(index)?.at {
+        Position::Received { n, .. } | Position::Stored { n } => Some(n),
+        Position::Send { send, .. } => Some(send),
+        Position::Time { .. } => None,
+    };
+    let set = |scenario: &mut Scenario, to: u64| {
+        at(index, |fault| match &mut fault.at {
+            Position::Received { n, .. } | Position::Stored { n } => *n = to,
+            Position::Send { send, .. } => *send = to,
+            Position::Time { .. } => {}
+        })(scenario);
+    };
+    shrinker.lower(&name("at number"), 1, counted, set);
+}

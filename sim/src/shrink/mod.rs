@@ -1,0 +1,281 @@
+//! From a scenario that fails to the smallest one that fails in the same way.
+//!
+//! A failure that a search found comes with faults, brokers and sends that have no part in it. The
+//! shrinker takes them away one step at a time and keeps a step exactly if the *same* invariant
+//! still fails for the same seed: a step that trades the failure for another one would lead away
+//! from what was found. What is left is a file that a person can read.
+//!
+//! It works on the scenario, never on the trace: faults as data is what makes that possible. Every
+//! candidate must be writable as a file that reads the same again, so the result always is.
+//!
+//! The steps, in the order of what they save a reader:
+//!
+//! - `faults`: taken away in halves, then one by one; then weakened: shorter, rarer, less special;
+//! - `nodes`: workloads, producers, brokers, name servers and topics;
+//! - `work`: fewer sends, a shorter run, a plainer network, plainer sends.
+//!
+//! They are repeated until no step is kept, or until the limit of runs. Nothing is drawn, so the
+//! same failure always shrinks to the same file.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use crate::fault::Engine;
+use crate::run::{self, Run};
+use crate::scenario::{PolicySource, Scenario};
+use crate::verdict::Class;
+
+mod faults;
+mod nodes;
+mod work;
+
+/// What makes two failures the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureId {
+    /// The class of the verdict.
+    pub class: Class,
+    /// The first finding's invariant, or `expect`; empty where nothing but the class is known.
+    pub by: &'static str,
+    /// For an expectation: which figure.
+    pub figure: Option<&'static str>,
+    /// The figure is below what is expected, so that doing less would fail by itself.
+    pub too_few: bool,
+}
+
+impl FailureId {
+    /// What failed in a run; none for a pass.
+    pub fn of(run: &Run, scenario: &Scenario) -> Option<Self> {
+        let verdict = &run.verdict;
+        if verdict.is_pass() {
+            return None;
+        }
+        let by = verdict.findings.first().map_or("", |first| first.by);
+        let mut id = FailureId {
+            class: verdict.class,
+            by,
+            figure: None,
+            too_few: false,
+        };
+        if by == "expect" {
+            let mut missed = run.summary.missed(&scenario.expect);
+            // A figure that is too high says more than one that is too low because of it.
+            missed.sort_by_key(|(_, figure, bound)| *figure < bound.min);
+            if let Some((name, figure, bound)) = missed.first() {
+                id.figure = Some(name);
+                id.too_few = *figure < bound.min;
+            }
+        }
+        Some(id)
+    }
+}
+
+impl std::fmt::Display for FailureId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.by, self.figure) {
+            ("", _) => write!(f, "{}", self.class),
+            (by, None) => f.write_str(by),
+            (by, Some(figure)) => write!(f, "{by} {figure}"),
+        }
+    }
+}
+
+/// Says how a scenario fails; none if it passes or cannot run.
+pub type Failing<'a> = dyn Fn(&Scenario) -> Option<FailureId> + 'a;
+
+/// Judges by running a seed on the event engine.
+pub fn failing(seed: u64) -> impl Fn(&Scenario) -> Option<FailureId> {
+    move |scenario| {
+        let scenario = Arc::new(scenario.clone());
+        let run = run::run(&scenario, seed, Engine::Event).ok()?;
+        FailureId::of(&run, &scenario)
+    }
+}
+
+/// How far the shrinker is.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// Runs made.
+    pub runs: u32,
+    /// The smallest scenario that fails so far.
+    pub best: &'a Scenario,
+    /// The step that was tried last.
+    pub step: &'a str,
+    /// Whether it was kept.
+    pub kept: bool,
+}
+
+/// The result.
+#[derive(Debug)]
+pub struct Shrunk {
+    /// The smallest scenario that fails.
+    pub scenario: Scenario,
+    /// How it fails: as the scenario it was made from.
+    pub failure: FailureId,
+    /// Runs made, the first one included.
+    pub runs: u32,
+    /// The steps kept, in order.
+    pub steps: Vec<String>,
+    /// Whether no further step can be kept; if not, the limit of runs ended it.
+    pub complete: bool,
+    /// A neighbour that passes, and the step that leads there.
+    pub passing: Option<(String, Scenario)>,
+}
+
+/// Shrinks a scenario with at most `limit` runs; none if it does not fail.
+pub fn shrink(
+    scenario: &Scenario,
+    failing: &Failing<'_>,
+    limit: u32,
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Option<Shrunk> {
+    let failure = failing(scenario)?;
+    let mut shrinker = Shrinker {
+        failing,
+        failure,
+        best: scenario.clone(),
+        limit,
+        progress,
+        runs: 1,
+        steps: Vec::new(),
+        tried: BTreeSet::new(),
+        passing: None,
+    };
+    shrinker.all();
+    Some(Shrunk {
+        complete: shrinker.runs < limit,
+        scenario: shrinker.best,
+        failure: shrinker.failure,
+        runs: shrinker.runs,
+        steps: shrinker.steps,
+        passing: shrinker.passing,
+    })
+}
+
+struct Shrinker<'a> {
+    failing: &'a Failing<'a>,
+    failure: FailureId,
+    best: Scenario,
+    limit: u32,
+    progress: &'a mut dyn FnMut(&Progress<'_>),
+    runs: u32,
+    steps: Vec<String>,
+    /// Candidates that were judged before, as text.
+    tried: BTreeSet<String>,
+    passing: Option<(String, Scenario)>,
+}
+
+impl Shrinker<'_> {
+    fn all(&mut self) {
+        self.forget_expectations();
+        loop {
+            let steps = self.steps.len();
+            faults::remove(self);
+            nodes::remove(self);
+            work::lessen(self);
+            faults::weaken(self);
+            work::simplify(self);
+            if self.steps.len() == steps || self.runs >= self.limit {
+                return;
+            }
+        }
+    }
+
+    /// Expectations are about the scenario as it was; only the one that fails goes on.
+    fn forget_expectations(&mut self) {
+        let figure = self.failure.figure;
+        self.attempt("expect nothing but what fails", |scenario| {
+            let expect = &mut scenario.expect;
+            for (name, bound) in expect.figures_mut() {
+                if figure != Some(name) {
+                    *bound = None;
+                }
+            }
+        });
+    }
+
+    /// Tries a step, and keeps it if the same thing still fails.
+    fn attempt(&mut self, step: &str, change: impl FnOnce(&mut Scenario)) -> bool {
+        let mut candidate = self.best.clone();
+        change(&mut candidate);
+        if self.runs >= self.limit || candidate == self.best || !stands(&candidate) {
+            return false;
+        }
+        if !self.tried.insert(candidate.to_toml()) {
+            return false;
+        }
+        self.runs += 1;
+        let judged = (self.failing)(&candidate);
+        let kept = judged.as_ref() == Some(&self.failure);
+        if kept {
+            self.best = candidate;
+            self.steps.push(step.to_owned());
+            self.passing = None;
+        } else if judged.is_none() {
+            self.remember_passing(step, candidate);
+        }
+        (self.progress)(&Progress {
+            runs: self.runs,
+            best: &self.best,
+            step,
+            kept,
+        });
+        kept
+    }
+
+    /// Keeps the neighbour that says most: best is one without a single fault of the minimal
+    /// scenario, then one with all of them.
+    fn remember_passing(&mut self, step: &str, candidate: Scenario) {
+        let faults = self.best.faults.len();
+        let rank = |it: &Scenario| match faults.saturating_sub(it.faults.len()) {
+            1 => 0,
+            0 => 1,
+            _ => 2,
+        };
+        let held = self.passing.as_ref().map_or(3, |(_, it)| rank(it));
+        if rank(&candidate) < held {
+            self.passing = Some((step.to_owned(), candidate));
+        }
+    }
+
+    /// Lowers one figure towards `least`: all the way if that is kept, else by halves of what is
+    /// between, down to steps of one.
+    fn lower(
+        &mut self,
+        step: &str,
+        least: u64,
+        get: impl Fn(&Scenario) -> Option<u64>,
+        set: impl Fn(&mut Scenario, u64),
+    ) {
+        let Some(mut now) = get(&self.best) else {
+            return;
+        };
+        let mut by = now.saturating_sub(least);
+        while by > 0 {
+            let to = now - by;
+            let step = format!("{step} {now} to {to}");
+            if self.attempt(&step, |scenario| set(scenario, to)) {
+                now = to;
+                by = by.min(now - least);
+            } else {
+                by /= 2;
+            }
+        }
+    }
+}
+
+/// Whether the candidate is a scenario: it reads the same when it is written.
+fn stands(candidate: &Scenario) -> bool {
+    let load = |wanted: &str| {
+        let policies = candidate.producers.iter().map(|plan| &plan.policy);
+        let text = policies.into_iter().find_map(|policy| match policy {
+            PolicySource::Text { file, text } if file == wanted => Some(text.clone()),
+            _ => None,
+        });
+        text.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    };
+    Scenario::parse(&candidate.name, &candidate.to_toml(), &load).is_ok_and(|it| it == *candidate)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Fewer nodes, topics and workloads.
+
+use rmq_remoting::observe::Name;
+
+use super::Shrinker;
+use crate::fault::{Fault, Place, Position};
+use crate::scenario::Scenario;
+
+/// Takes away what has no part in the failure.
+pub(super) fn remove(shrinker: &mut Shrinker<'_>) {
+    if !shrinker.failure.too_few {
+        for index in (0..shrinker.best.workloads.len()).rev() {
+            let step = format!("without workload {}", index + 1);
+            shrinker.attempt(&step, |scenario| without_workload(scenario, index));
+        }
+    }
+    for name in names(shrinker.best.producers.iter().map(|plan| &plan.name)) {
+        shrinker.attempt(&format!("without {name}"), |scenario| {
+            while let Some(index) = scenario.workloads.iter().position(|it| it.producer == name) {
+                without_workload(scenario, index);
+            }
+            scenario.producers.retain(|plan| plan.name != name);
+            scenario.faults.retain(|fault| !concerns(fault, &name));
+        });
+    }
+    // The later ones first: `broker-a` is what a reader expects to be left.
+    let brokers = names(shrinker.best.cluster.brokers.iter().rev());
+    for name in brokers {
+        shrinker.attempt(&format!("without {name}"), |scenario| {
+            scenario.cluster.brokers.retain(|broker| *broker != name);
+            scenario.faults.retain(|fault| !concerns(fault, &name));
+        });
+    }
+    shrinker.lower(
+        "name servers",
+        1,
+        |scenario| Some(u64::from(scenario.cluster.name_servers)),
+        |scenario, to| {
+            scenario.cluster.name_servers = u32::try_from(to).unwrap_or(1);
+            let left = scenario.cluster.name_server_names();
+            let gone = |name: &str| name.starts_with("ns-") && !left.iter().any(|it| **it == *name);
+            scenario.faults.retain(|fault| !touches(fault, &gone));
+        },
+    );
+    for topic in names(shrinker.best.cluster.topics.iter().map(|(name, _)| name)) {
+        shrinker.attempt(&format!("without the topic {topic}"), |scenario| {
+            scenario.cluster.topics.retain(|(name, _)| *name != topic);
+        });
+    }
+    for index in 0..shrinker.best.cluster.topics.len() {
+        shrinker.lower(
+            "queues of a topic",
+            1,
+            |scenario| {
+                let (_, queues) = scenario.cluster.topics.get(index)?;
+                u64::try_from(*queues).ok()
+            },
+            |scenario, to| {
+                if let Some((_, queues)) = scenario.cluster.topics.get_mut(index) {
+                    *queues = i32::try_from(to).unwrap_or(1);
+                }
+            },
+        );
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a Name>) -> Vec<Name> {
+    names.map(Name::clone).collect()
+}
+
+/// Removes a workload, the faults that wait for its sends, and its place in the count of others.
+fn without_workload(scenario: &mut Scenario, index: usize) {
+    scenario.workloads.remove(index);
+    let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+    let waits =
+        |fault: &Fault| matches!(fault.at, Position::Send { workload, .. } if workload == number);
+    scenario.faults.retain(|fault| !waits(fault));
+    for fault in &mut scenario.faults {
+        if let Position::Send { workload, .. } = &mut fault.at
+            && *workload > number
+        {
+            *workload -= 1;
+        }
+    }
+}
+
+fn concerns(fault: &Fault, name: &Name) -> bool {
+    touches(fault, &|node| node == &**name)
+}
+
+fn touches(fault: &Fault, is_it: &dyn Fn(&str) -> bool) -> bool {
+    match &fault.place {
+        Place::Node(node) => is_it(node),
+        Place::Link { from: a, to: b } | Place::Pair { a, b } => is_it(a) || is_it(b),
+    }
+}

@@ -1,0 +1,120 @@
+//! Less to do: fewer sends, a shorter run, plainer sends on a plainer network.
+
+use super::Shrinker;
+use crate::fault::Position;
+use crate::scenario::{Order, ProducerPlan, Scenario, SendMode, Workload};
+
+/// Fewer sends and a shorter run.
+pub(super) fn lessen(shrinker: &mut Shrinker<'_>) {
+    if shrinker.failure.too_few {
+        return;
+    }
+    for index in 0..shrinker.best.workloads.len() {
+        let sends = move |scenario: &Scenario| Some(scenario.workloads.get(index)?.sends);
+        shrinker.lower("sends", 1, sends, move |scenario, to| {
+            change(scenario, index, |workload| workload.sends = to);
+            cut_positions(scenario, index, to);
+        });
+        // The sends before the one that matters: the rest keep their time.
+        shrinker.lower("sends", 1, sends, move |scenario, to| {
+            let mut fewer = 0;
+            change(scenario, index, |workload| {
+                fewer = workload.sends - to;
+                workload.start_ms += fewer * workload.every_ms;
+                workload.sends = to;
+            });
+            shift_positions(scenario, index, fewer);
+        });
+        shrinker.lower(
+            "first send at second",
+            0,
+            move |scenario| Some(scenario.workloads.get(index)?.start_ms.div_ceil(1_000)),
+            move |scenario, to| change(scenario, index, |it| it.start_ms = to * 1_000),
+        );
+    }
+    shrinker.lower(
+        "seconds",
+        1,
+        |scenario| Some(scenario.seconds),
+        |scenario, to| scenario.seconds = to,
+    );
+}
+
+/// Everything a reader would otherwise have to think about.
+pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
+    shrinker.attempt("ready order fifo", |scenario| {
+        scenario.network.ready_order = Order::Fifo;
+    });
+    shrinker.lower(
+        "jitter",
+        0,
+        |scenario| Some(scenario.network.jitter_ms),
+        |scenario, to| scenario.network.jitter_ms = to,
+    );
+    shrinker.lower(
+        "latency",
+        1,
+        |scenario| Some(scenario.network.latency_ms),
+        |scenario, to| scenario.network.latency_ms = to,
+    );
+    for index in 0..shrinker.best.workloads.len() {
+        let changes: [(&str, fn(&mut Workload)); 4] = [
+            ("sync sends", |it| it.mode = SendMode::Sync),
+            ("no pinned queue", |it| it.pinned = None),
+            ("a body of 16 bytes", |it| it.body_bytes = 16),
+            ("one send a second", |it| it.every_ms = 1_000),
+        ];
+        for (step, plainer) in changes {
+            shrinker.attempt(step, |scenario| change(scenario, index, plainer));
+        }
+    }
+    for index in 0..shrinker.best.producers.len() {
+        let changes: [(&str, fn(&mut ProducerPlan)); 6] = [
+            ("the default group", |it| {
+                it.group = format!("group-{}", it.name)
+            }),
+            ("the policy's timeout", |it| it.timeout_ms = None),
+            ("the policy's retries", |it| it.retries = None),
+            ("any first queue", |it| it.first_queue = None),
+            ("any first name server", |it| it.first_name_server = None),
+            ("any id", |it| it.id_constant = None),
+        ];
+        for (step, plainer) in changes {
+            shrinker.attempt(step, |scenario| {
+                scenario
+                    .producers
+                    .get_mut(index)
+                    .into_iter()
+                    .for_each(plainer);
+            });
+        }
+    }
+}
+
+fn change(scenario: &mut Scenario, index: usize, change: impl FnOnce(&mut Workload)) {
+    if let Some(workload) = scenario.workloads.get_mut(index) {
+        change(workload);
+    }
+}
+
+/// The sends that faults of a workload wait for.
+fn positions(scenario: &mut Scenario, index: usize) -> impl Iterator<Item = &mut u64> {
+    let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+    scenario
+        .faults
+        .iter_mut()
+        .filter_map(move |fault| match &mut fault.at {
+            Position::Send { workload, send, .. } if *workload == number => Some(send),
+            _ => None,
+        })
+}
+
+/// A fault at a send that is gone goes to the last one there is.
+fn cut_positions(scenario: &mut Scenario, index: usize, sends: u64) {
+    positions(scenario, index).for_each(|send| *send = (*send).min(sends));
+}
+
+/// The first sends are gone: a fault at a later one stays at that send.
+fn shift_positions(scenario: &mut Scenario, index: usize, fewer: u64) {
+    positions(scenario, index).for_each(|send| *send = send.saturating_sub(fewer).max(1));
+}
