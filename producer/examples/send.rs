@@ -159,8 +159,9 @@ impl Tally {
             Ok(Some(sent)) => {
                 self.sent += 1;
                 self.attempts += sent.attempts;
+                let plural = if sent.attempts == 1 { "" } else { "s" };
                 println!(
-                    "{number}: {} on {} at offset {} ({} attempts, {took} ms)",
+                    "{number}: {} on {} at offset {} ({} attempt{plural}, {took} ms)",
                     sent.message_id, sent.queue, sent.offset, sent.attempts
                 );
             }
