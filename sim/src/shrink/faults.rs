@@ -1,5 +1,7 @@
 //! Fewer faults, and weaker ones.
 
+use rmq_remoting::observe::Name;
+
 use super::Shrinker;
 use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
 use crate::scenario::Scenario;
@@ -59,9 +61,12 @@ fn rule(fault: &mut Fault) -> Option<&mut Rule> {
     }
 }
 
+/// Makes one fault plainer.
+type Change = fn(&mut Fault);
+
 /// Words that can be left out, and the plainer of two words.
 fn plainer(shrinker: &mut Shrinker<'_>, index: usize) {
-    let changes: [(&str, fn(&mut Fault)); 8] = [
+    let changes: [(&str, Change); 8] = [
         ("restart with the data", |fault| {
             restart(fault)
                 .into_iter()
@@ -75,16 +80,16 @@ fn plainer(shrinker: &mut Shrinker<'_>, index: usize) {
         ("one direction", |fault| {
             if let Place::Pair { a, b } = &fault.place {
                 fault.place = Place::Link {
-                    from: a.clone(),
-                    to: b.clone(),
+                    from: Name::clone(a),
+                    to: Name::clone(b),
                 };
             }
         }),
         ("the other direction", |fault| {
             if let Place::Pair { a, b } = &fault.place {
                 fault.place = Place::Link {
-                    from: b.clone(),
-                    to: a.clone(),
+                    from: Name::clone(b),
+                    to: Name::clone(a),
                 };
             }
         }),
@@ -146,9 +151,12 @@ fn shorter(shrinker: &mut Shrinker<'_>, index: usize) {
     shrinker.lower(&name("tenths of a second"), 1, tenths, set(100));
 }
 
+/// One figure of a fault, if its kind has it.
+type FigureOf = fn(&mut Fault) -> Option<Figure<'_>>;
+
 /// The figures of its kind.
 fn milder(shrinker: &mut Shrinker<'_>, index: usize) {
-    let figures: [(&str, u64, fn(&mut Fault) -> Option<Figure<'_>>); 6] = [
+    let figures: [(&str, u64, FigureOf); 6] = [
         ("ms a step", 1, |fault| match &mut fault.kind {
             FaultKind::Slow { ms_per_step } => Some(Figure::Long(ms_per_step)),
             _ => None,

@@ -58,7 +58,7 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
         |scenario, to| scenario.network.latency_ms = to,
     );
     for index in 0..shrinker.best.workloads.len() {
-        let changes: [(&str, fn(&mut Workload)); 4] = [
+        let changes: [(&str, Change<Workload>); 4] = [
             ("sync sends", |it| it.mode = SendMode::Sync),
             ("no pinned queue", |it| it.pinned = None),
             ("a body of 16 bytes", |it| it.body_bytes = 16),
@@ -69,9 +69,9 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
         }
     }
     for index in 0..shrinker.best.producers.len() {
-        let changes: [(&str, fn(&mut ProducerPlan)); 6] = [
+        let changes: [(&str, Change<ProducerPlan>); 6] = [
             ("the default group", |it| {
-                it.group = format!("group-{}", it.name)
+                it.group = format!("group-{}", it.name);
             }),
             ("the policy's timeout", |it| it.timeout_ms = None),
             ("the policy's retries", |it| it.retries = None),
@@ -90,6 +90,9 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
         }
     }
 }
+
+/// Makes one part plainer.
+type Change<T> = fn(&mut T);
 
 fn change(scenario: &mut Scenario, index: usize, change: impl FnOnce(&mut Workload)) {
     if let Some(workload) = scenario.workloads.get_mut(index) {
