@@ -45,13 +45,14 @@ impl Knobs {
     pub fn draw(seed: u64) -> Self {
         let draw = Draw::of(seed);
         let cluster = cluster(&draw);
-        let producers = work::producers(&draw, &cluster);
+        let network = network(&draw);
+        let producers = work::producers(&draw, &cluster, network);
         let workloads = work::workloads(&draw, &cluster, &producers);
         let mut knobs = Self {
             seed,
             kinds: kinds::of_this_run(&draw),
             near: draw.coin("near", 250),
-            network: network(&draw),
+            network,
             cluster,
             producers,
             workloads,

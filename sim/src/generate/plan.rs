@@ -32,6 +32,9 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
 fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
     let (place, target) = place(draw, knobs, kind.site);
     let what = (kind.make)(draw, knobs, target);
+    if matches!(what, FaultKind::BlackHole) && !has_a_way_round(knobs, &place) {
+        return Vec::new();
+    }
     let is_rule = matches!(what, FaultKind::Rule(_));
     // What no message is part of cannot wait for one.
     let by_send = match &what {
@@ -45,7 +48,7 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
     };
     let at = position(draw, knobs, is_rule, by_send);
     let for_ms = match (&what, &at) {
-        (FaultKind::BlackHole | FaultKind::Corrupt { .. }, _) => None,
+        (FaultKind::BlackHole, _) => None,
         (FaultKind::Rule(_), Position::Send { .. }) => None,
         _ => Some(lasts(draw)),
     };
@@ -61,6 +64,21 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
         for_ms,
     };
     places.into_iter().map(fault).collect()
+}
+
+/// Whether a producer has another server of the kind. A swallowed connection never comes back, the
+/// policy keeps it, and the kernel gives it up after a quarter of an hour only: with one broker
+/// nothing can be demanded of the producer any more.
+fn has_a_way_round(knobs: &Knobs, place: &Place) -> bool {
+    let Place::Pair { a, b } = place else {
+        return true;
+    };
+    let is_producer = knobs.producers.iter().any(|one| one.name == *a);
+    match knobs.cluster.brokers.contains(b) {
+        _ if !is_producer => true,
+        true => knobs.cluster.brokers.len() > 1,
+        false => knobs.cluster.name_servers > 1,
+    }
 }
 
 fn lasts(draw: &Draw) -> u64 {
@@ -120,7 +138,7 @@ fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
                 Target::NameServer,
             ],
         ),
-        Site::Link | Site::Pair | Site::LinkOrPair => Target::Network,
+        Site::Pair | Site::LinkOrPair => Target::Network,
     };
     let broker = pick(draw, "broker", &knobs.cluster.brokers);
     let name_server = pick(draw, "name-server", &name_servers);
@@ -136,7 +154,6 @@ fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
                 _ => (broker, name_server),
             };
             let both = match site {
-                Site::Link => false,
                 Site::Pair => true,
                 _ => draw.coin("both-ways", 600),
             };

@@ -3,17 +3,28 @@
 use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
-use crate::scenario::{ClusterPlan, PolicySource, ProducerPlan, SendMode, Workload};
+use crate::scenario::{ClusterPlan, NetworkPlan, PolicySource, ProducerPlan, SendMode, Workload};
 
 /// About so many sends in a run, over all workloads.
 const SENDS: u64 = 60;
 /// The last send of a workload is planned for this time at the latest.
 const LAST_MS: u64 = 55_000;
+/// The first send of a workload: the cluster is up by then. What a producer sees of a cluster that
+/// is just starting (topics without their queues, half of the brokers) is true of no later time.
+const FIRST_MS: u64 = 1_000;
+/// A send has time for so many round trips: two name servers asked for a topic and for the default
+/// one, two dials, and an attempt.
+const ROUND_TRIPS: u64 = 12;
 /// A topic that no broker has from the start.
 const NEW_TOPIC: &str = "topic-new";
 
 /// One producer, or two that know nothing of each other.
-pub(super) fn producers(draw: &Draw, cluster: &ClusterPlan) -> Vec<ProducerPlan> {
+pub(super) fn producers(
+    draw: &Draw,
+    cluster: &ClusterPlan,
+    network: NetworkPlan,
+) -> Vec<ProducerPlan> {
+    let shortest_ms = ROUND_TRIPS * 2 * (network.latency_ms + network.jitter_ms);
     let count = draw.one_of("producers", [1_usize, 1, 2]);
     (0..count)
         .map(|number| {
@@ -24,10 +35,13 @@ pub(super) fn producers(draw: &Draw, cluster: &ClusterPlan) -> Vec<ProducerPlan>
                 group: format!("group-{name}"),
                 name: Name::from(name),
                 policy: PolicySource::Strict,
-                timeout_ms: Some(draw.one_of(
-                    "timeout",
-                    [300, 500, 1_000, 2_000, 3_000, 3_000, 5_000, 10_000],
-                )),
+                timeout_ms: Some(
+                    draw.one_of(
+                        "timeout",
+                        [300, 500, 1_000, 2_000, 3_000, 3_000, 5_000, 10_000],
+                    )
+                    .max(shortest_ms),
+                ),
                 retries: draw.one_of(
                     "retries",
                     [None, None, Some(0), Some(1), Some(2), Some(3), Some(4)],
@@ -73,8 +87,8 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
     };
     let latest = LAST_MS.saturating_sub(sends * every_ms);
     let start_ms = match draw.one_of("start", [0, 1, 1]) {
-        0 => 0,
-        _ => draw.from_to("start-ms", 0, latest),
+        0 => FIRST_MS,
+        _ => draw.from_to("start-ms", FIRST_MS, latest.max(FIRST_MS)),
     };
     let known = draw.index("topic", cluster.topics.len());
     let topic = cluster.topics.get(known);

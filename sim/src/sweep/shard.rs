@@ -2,7 +2,7 @@
 
 /// The environment variables in which batch engines tell a job its number: array jobs of Slurm,
 /// indexed jobs of Kubernetes.
-pub const VARIABLES: [&str; 2] = ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"];
+const VARIABLES: [&str; 2] = ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"];
 
 /// One of several equal parts of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
