@@ -12,6 +12,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::fault::Engine;
 use crate::run::RunError;
 use crate::scenario::ScenarioError;
+use crate::sweep::ShardError;
+use crate::sweep::file::FileError;
 use crate::verdict::Class;
 
 mod bench;
@@ -19,6 +21,7 @@ mod chosen;
 mod diff;
 mod digest;
 mod diverge;
+mod lists;
 mod print;
 mod run;
 mod shrink;
@@ -49,7 +52,7 @@ enum Command {
     /// Runs a scenario once and prints what happened.
     #[command(after_long_help = EXIT_CODES)]
     Run(run::Args),
-    /// Runs many seeds of a scenario and prints which fail.
+    /// Runs many seeds of a scenario, or of generated ones, and prints which fail.
     #[command(after_long_help = EXIT_CODES)]
     Sweep(sweep::Args),
     /// Makes the smallest scenario that fails in the same way, and writes it with its story.
@@ -63,6 +66,13 @@ enum Command {
     /// Names the first record in which two runs part: of one seed again, or of two seeds.
     #[command(after_long_help = EXIT_CODES)]
     Diverge(diverge::Args),
+    /// Puts the files of a sweep's shards together.
+    #[command(after_long_help = EXIT_CODES)]
+    Merge(sweep::MergeArgs),
+    /// Prints every fault there is: where it can be, what it is in the real world, its engines.
+    Faults,
+    /// Prints every invariant, with a sweep's file also how often each was put to the test.
+    Invariants(lists::InvariantArgs),
     /// Measures what runs cost on this machine: sends, virtual time, scenarios, and the parts.
     Bench,
 }
@@ -94,6 +104,10 @@ enum CliError {
     #[error("{0}")]
     Scenario(#[from] ScenarioError),
     #[error("{0}")]
+    Shard(#[from] ShardError),
+    #[error("{0}")]
+    Sweep(#[from] FileError),
+    #[error("{0}")]
     Bench(#[from] crate::bench::BenchError),
     #[error("{file}: {cause}")]
     Run { file: String, cause: RunError },
@@ -124,6 +138,7 @@ impl CliError {
         match self {
             // A file that is not there is no scenario that could be invalid.
             Self::Scenario(error) if error.line.is_none() => 1,
+            Self::Shard(_) => 2,
             Self::Run {
                 cause: RunError::Broken(_),
                 ..
@@ -133,6 +148,7 @@ impl CliError {
             | Self::Trace { .. }
             | Self::Digests { .. }
             | Self::Child { .. }
+            | Self::Sweep(_)
             | Self::Write { .. } => 1,
             Self::Scenario(_) | Self::Run { .. } => Class::InvalidScenario.exit_code(),
         }
@@ -148,6 +164,9 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::diff(&args),
         Command::Digest(args) => digest::digest(&args),
         Command::Diverge(args) => diverge::diverge(&args),
+        Command::Merge(args) => sweep::merge(&args),
+        Command::Faults => Ok(lists::faults()),
+        Command::Invariants(args) => lists::invariants(&args),
         Command::Bench => bench::bench(),
     };
     match done {

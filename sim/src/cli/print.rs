@@ -126,6 +126,12 @@ pub(super) fn verdict(run: &Run, wall: Duration) -> String {
     text
 }
 
+/// A share for people: `4.2%`.
+pub(super) fn percent(part: u64, whole: u64) -> String {
+    let per_mille = part * 1_000 / whole.max(1);
+    format!("{}.{}%", per_mille / 10, per_mille % 10)
+}
+
 /// A duration for people: `60.0 s`, `3.2 ms`.
 pub(super) fn seconds(duration: Duration) -> String {
     let micros = duration.as_micros();

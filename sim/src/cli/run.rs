@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use super::{CliError, EngineName, print, stopwatch};
+use crate::generate;
 use crate::run::{self, Run};
 use crate::scenario::Scenario;
 use crate::trace::{json, short};
@@ -16,8 +17,9 @@ use crate::verdict::Class;
 /// What `run` is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The scenario's file, for example scenarios/broker-crash.toml.
-    scenario: PathBuf,
+    /// The scenario's file, for example scenarios/broker-crash.toml; without one, the scenario
+    /// that the seed generates.
+    scenario: Option<PathBuf>,
     /// The seed: the same seed gives the same run.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -45,7 +47,14 @@ enum TraceForm {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Class, CliError> {
-    let scenario = Arc::new(Scenario::load(&args.scenario)?);
+    let scenario = Arc::new(match &args.scenario {
+        Some(file) => Scenario::load(file)?,
+        None => {
+            let knobs = generate::Knobs::draw(args.seed);
+            print::to_stdout(&knobs.to_string());
+            knobs.scenario()
+        }
+    });
     let engine = args.engine.into();
     print::to_stdout(&print::knobs(
         &scenario,
@@ -53,7 +62,10 @@ pub(super) fn run(args: &Args) -> Result<Class, CliError> {
     ));
     let start = stopwatch();
     let run = run::run(&scenario, args.seed, engine).map_err(|cause| CliError::Run {
-        file: args.scenario.display().to_string(),
+        file: match &args.scenario {
+            Some(file) => file.display().to_string(),
+            None => format!("the scenario that seed {} generates", args.seed),
+        },
         cause,
     })?;
     let wall = start.elapsed();
@@ -70,13 +82,15 @@ pub(super) fn run(args: &Args) -> Result<Class, CliError> {
     }
     print::to_stdout(&print::summary(&run));
     print::to_stdout(&print::verdict(&run, wall));
-    print::to_stdout(&format!("repeat   {}\n", repeat(args, &args.scenario)));
+    print::to_stdout(&format!("repeat   {}\n", repeat(args)));
     Ok(run.verdict.class)
 }
 
 /// The command that makes the same run.
-fn repeat(args: &Args, scenario: &Path) -> String {
-    let mut text = format!("cargo sim run {} --seed {}", scenario.display(), args.seed);
+fn repeat(args: &Args) -> String {
+    let file = args.scenario.iter();
+    let file: String = file.map(|file| format!(" {}", file.display())).collect();
+    let mut text = format!("cargo sim run{file} --seed {}", args.seed);
     match args.engine {
         EngineName::Event => {}
         EngineName::Turmoil => text.push_str(" --engine turmoil"),

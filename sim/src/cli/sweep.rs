@@ -1,29 +1,52 @@
-//! `cargo sim sweep`: many seeds, and which of them fail.
+//! `cargo sim sweep`: many seeds, and which of them fail; `cargo sim merge`: its shards as one.
 
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 
 use super::{CliError, print, stopwatch};
 use crate::scenario::Scenario;
-use crate::sweep::{self, Sweep};
+use crate::sweep::file::{self, Out};
+use crate::sweep::{self, Plan, Portion, Shard, Source, Sweep, SweepError, Watcher};
 use crate::verdict::Class;
 
 /// What `sweep` is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The scenario's file.
-    scenario: PathBuf,
+    /// The scenario's file; without one, each seed generates its own scenario.
+    scenario: Option<PathBuf>,
     /// The seeds: from the first up to, and without, the second.
-    #[arg(long, value_name = "A..B", value_parser = seeds)]
-    seeds: Range<u64>,
+    #[arg(long, value_name = "A..B", value_parser = seeds, required_unless_present = "time")]
+    seeds: Option<Range<u64>>,
     /// Threads; the result does not depend on it. One for each processor unless given.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// Only the I-th of N parts, from 0. `env/N` takes the number of an array job of Slurm or of
+    /// an indexed job of Kubernetes.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<String>,
+    /// Starts no more seeds after this time: 90s, 10m.
+    #[arg(long = "for", id = "time", value_name = "DURATION", value_parser = duration)]
+    time: Option<Duration>,
+    /// Keeps the result in this file, one line for 20 seeds; the same command continues it.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// What `merge` is given.
+#[derive(Debug, clap::Args)]
+pub(super) struct MergeArgs {
+    /// The files of all shards.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Writes the file that the unsharded sweep would have written.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 /// Reads `0..1000`.
@@ -37,26 +60,180 @@ pub(super) fn seeds(text: &str) -> Result<Range<u64>, String> {
     }
 }
 
-/// Runs the command.
-pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
-    let scenario = Arc::new(Scenario::load(&args.scenario)?);
-    let jobs = args
-        .jobs
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let bar = progress(args.seeds.end - args.seeds.start);
-    let start = stopwatch();
-    let done = sweep::sweep(&scenario, args.seeds.clone(), jobs, &|_| bar.inc(1));
-    let wall = start.elapsed();
-    bar.finish_and_clear();
-    let sweep = done.map_err(|cause| CliError::Run {
-        file: args.scenario.display().to_string(),
-        cause,
-    })?;
-    print::to_stdout(&report(args, &sweep, jobs, wall));
-    Ok(sweep.failures.first().map_or(Class::Pass, |one| one.class))
+/// Reads `90s` or `10m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3_600),
+        _ => None,
+    };
+    let seconds = number.parse::<u64>().ok().zip(scale);
+    seconds
+        .and_then(|(number, scale)| number.checked_mul(scale))
+        .map(Duration::from_secs)
+        .ok_or_else(|| "write a whole number and a unit: 90s, 10m or 1h".to_owned())
 }
 
-fn progress(runs: u64) -> ProgressBar {
+/// Shows the progress of a sweep and keeps its result.
+struct Keeper {
+    bar: ProgressBar,
+    kept: Mutex<(Sweep, Option<Out>)>,
+    until: Option<Instant>,
+}
+
+impl Watcher for Keeper {
+    fn ran(&self, _: Class) {
+        self.bar.inc(1);
+    }
+
+    fn portion(&self, portion: &Portion) -> std::io::Result<()> {
+        let mut kept = self.kept.lock();
+        if let Some(out) = &mut kept.1 {
+            out.add(portion)?;
+        }
+        kept.0.add(portion);
+        Ok(())
+    }
+
+    fn enough(&self) -> bool {
+        self.until.is_some_and(|until| stopwatch() >= until)
+    }
+}
+
+/// Runs the command.
+pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
+    let mut plan = plan(args)?;
+    let mut before = Sweep::default();
+    let mut out = None;
+    if let Some(path) = &args.out {
+        let (file, portions) = Out::open(path, &plan)?;
+        portions.iter().for_each(|portion| before.add(portion));
+        plan.done = portions.len() as u64;
+        out = Some(file);
+    }
+    let start = stopwatch();
+    let keeper = Keeper {
+        bar: progress(args.seeds.as_ref().map(|_| plan.left())),
+        until: args.time.and_then(|time| start.checked_add(time)),
+        kept: Mutex::new((before.clone(), out)),
+    };
+    let done = sweep::carry_out(&plan, &keeper);
+    let wall = start.elapsed();
+    keeper.bar.finish_and_clear();
+    done.map_err(|error| match (error, &args.out) {
+        (SweepError::Keep(cause), Some(file)) => CliError::Write {
+            file: file.clone(),
+            cause,
+        },
+        (SweepError::Run { seed, cause }, _) => CliError::Run {
+            file: format!("{} seed {seed}", title(args.scenario.as_deref())),
+            cause,
+        },
+        (SweepError::Keep(cause), None) => CliError::Write {
+            file: PathBuf::from("(no file)"),
+            cause,
+        },
+    })?;
+    let (sweep, _) = keeper.kept.into_inner();
+    let millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX).max(1);
+    let ran = sweep.runs - before.runs;
+    let mut text = format!(
+        "sweep    {} {}: {ran} runs in {} on {} threads, {} a second\n",
+        title(args.scenario.as_deref()),
+        which(args, &plan),
+        print::seconds(wall),
+        plan.jobs,
+        ran * 1_000 / millis,
+    );
+    if before.runs > 0 {
+        let _ = writeln!(text, "before   {} runs were in the file", before.runs);
+    }
+    text.push_str(&report(args.scenario.as_deref(), &sweep));
+    print::to_stdout(&text);
+    Ok(class(&sweep, args.scenario.is_none()))
+}
+
+/// Runs `merge`.
+pub(super) fn merge(args: &MergeArgs) -> Result<Class, CliError> {
+    let (text, header, sweep) = file::merge(&args.files)?;
+    if let Some(path) = &args.out {
+        whole_file(path, &text).map_err(|cause| CliError::Write {
+            file: path.clone(),
+            cause,
+        })?;
+    }
+    let generated = header.sweep == "generated";
+    let scenario = header.sweep.split(' ').next().filter(|_| !generated);
+    let scenario = scenario.map(|name| Path::new("scenarios").join(name));
+    let (from, to) = header.seeds;
+    print::to_stdout(&format!(
+        "merged   {} seeds {from}..{to}: {} runs from {} files\n{}",
+        header.sweep,
+        sweep.runs,
+        args.files.len(),
+        report(scenario.as_deref(), &sweep),
+    ));
+    Ok(class(&sweep, generated))
+}
+
+/// Writes a file so that it is there as a whole or not at all.
+fn whole_file(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    std::fs::write(&part, text)?;
+    std::fs::rename(&part, path)
+}
+
+fn plan(args: &Args) -> Result<Plan, CliError> {
+    let source = match &args.scenario {
+        Some(file) => Source::Given(Arc::new(Scenario::load(file)?)),
+        None => Source::Generated,
+    };
+    let shard = match &args.shard {
+        Some(text) => Shard::parse(text, &|name| std::env::var(name).ok())?,
+        None => Shard::WHOLE,
+    };
+    let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Ok(Plan {
+        source,
+        seeds: args.seeds.clone().unwrap_or(0..u64::MAX),
+        shard,
+        done: 0,
+        jobs: args.jobs.unwrap_or_else(processors),
+    })
+}
+
+fn title(scenario: Option<&Path>) -> String {
+    scenario.map_or("generated".to_owned(), |file| file.display().to_string())
+}
+
+fn which(args: &Args, plan: &Plan) -> String {
+    let mut text = match &args.seeds {
+        Some(seeds) => format!("seeds {}..{}", seeds.start, seeds.end),
+        None => "seeds from 0 on".to_owned(),
+    };
+    if args.shard.is_some() {
+        let _ = write!(text, ", shard {}/{}", plan.shard.index, plan.shard.of);
+    }
+    text
+}
+
+/// The class of a whole sweep. That of one scenario need not exercise every invariant.
+fn class(sweep: &Sweep, generated: bool) -> Class {
+    match sweep.failures.first() {
+        Some(first) => first.class,
+        None if generated && !sweep.rare().is_empty() => Class::Violation,
+        None => Class::Pass,
+    }
+}
+
+fn progress(runs: Option<u64>) -> ProgressBar {
+    let Some(runs) = runs else {
+        return ProgressBar::new_spinner();
+    };
     let bar = ProgressBar::new(runs);
     // On a template that cannot be read the bar keeps its ordinary look.
     if let Ok(style) =
@@ -67,18 +244,8 @@ fn progress(runs: u64) -> ProgressBar {
     bar
 }
 
-fn report(args: &Args, sweep: &Sweep, jobs: usize, wall: Duration) -> String {
-    let millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX).max(1);
-    let mut text = format!(
-        "sweep    {} seeds {}..{}: {} runs in {} on {jobs} threads, {} a second\n",
-        args.scenario.display(),
-        args.seeds.start,
-        args.seeds.end,
-        sweep.runs,
-        print::seconds(wall),
-        sweep.runs * 1_000 / millis,
-    );
-    text.push_str("verdicts ");
+fn report(scenario: Option<&Path>, sweep: &Sweep) -> String {
+    let mut text = "verdicts ".to_owned();
     for (class, runs) in &sweep.classes {
         let _ = write!(text, "{runs} {class}  ");
     }
@@ -91,21 +258,29 @@ fn report(args: &Args, sweep: &Sweep, jobs: usize, wall: Duration) -> String {
     let exercised: Vec<String> = sweep
         .exercised
         .iter()
-        .map(|(id, runs)| format!("{id} {}%", runs * 100 / sweep.runs.max(1)))
+        .map(|(id, runs)| format!("{id} {}", print::percent(*runs, sweep.runs)))
         .collect();
-    for (line, chunk) in exercised.chunks(8).enumerate() {
+    for (line, chunk) in exercised.chunks(7).enumerate() {
         let title = if line == 0 { "judged   " } else { "         " };
         let _ = writeln!(text, "{title}{}", chunk.join("  "));
     }
+    if scenario.is_none() {
+        for rare in sweep.rare() {
+            let _ = writeln!(
+                text,
+                "rare     {} had something to say in {}, and states {}",
+                rare.id,
+                print::percent(rare.runs, sweep.runs),
+                print::percent(rare.rate_per_mille.into(), 1_000),
+            );
+        }
+    }
     for failure in &sweep.failures {
+        let file = scenario.map_or(String::new(), |file| format!(" {}", file.display()));
         let _ = writeln!(
             text,
-            "failed   seed {}: {}: {}\nrepeat   cargo sim run {} --seed {}",
-            failure.seed,
-            failure.class,
-            failure.reason,
-            args.scenario.display(),
-            failure.seed,
+            "failed   seed {}: {}: {}\nrepeat   cargo sim run{file} --seed {}",
+            failure.seed, failure.class, failure.reason, failure.seed,
         );
     }
     let _ = writeln!(text, "digest   {}", sweep.digest);

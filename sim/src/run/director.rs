@@ -20,7 +20,7 @@ use crate::chance::Chance;
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
 use crate::host::{Modelled, NotModelled, SharedFabric, Way};
 use crate::scenario::Scenario;
-use crate::trace::{NodeId, Recorder, What};
+use crate::trace::{NodeId, Recorder, What, WorkEvent};
 
 /// Where a fault is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,6 +191,17 @@ impl Director {
             }),
         );
         self.change(&data, false);
+    }
+
+    /// Ends every fault, and none starts any more: the cluster is healed.
+    pub(super) fn heal(self: &Arc<Self>) {
+        for index in 0..self.scenario.faults.len() {
+            if self.enter(index, Phase::Waiting, Phase::Over).is_none() {
+                self.end(index);
+            }
+        }
+        self.recorder
+            .push(NodeId::LAB, What::Work(WorkEvent::Healed));
     }
 
     /// Moves a fault on, if it is where it should be.

@@ -11,6 +11,7 @@ use super::{Knobs, Played, RunError, policy_of};
 use crate::engine::{
     EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, Waiting as EngineWaiting,
 };
+use crate::fault::FaultKind;
 use crate::host::{self, SharedFabric};
 use crate::scenario::{Order, Scenario};
 use crate::trace::{End, NodeId, Trace, Waiting};
@@ -121,7 +122,7 @@ fn config(scenario: &Scenario, knobs: Knobs) -> EngineConfig {
             Order::Fifo | Order::Drawn => ReadyOrder::Fifo,
         },
         limits: Limits {
-            horizon_ms: scenario.seconds * 1_000 + timeout + GRACE_MS,
+            horizon_ms: longest(scenario, timeout),
             ..Limits::default()
         },
         network: NetworkConfig {
@@ -130,6 +131,25 @@ fn config(scenario: &Scenario, knobs: Knobs) -> EngineConfig {
             ..NetworkConfig::default()
         },
         ..EngineConfig::default()
+    }
+}
+
+/// The time by which a run is over unless something hangs: each sync send may delay the next by its
+/// timeout, a frozen producer by as long as it stands still.
+fn longest(scenario: &Scenario, timeout: u64) -> u64 {
+    let workloads = scenario.workloads.iter();
+    let work = workloads.map(|one| one.start_ms + one.sends * one.every_ms.max(timeout));
+    let planned = scenario.seconds * 1_000;
+    let frozen: u64 = scenario
+        .faults
+        .iter()
+        .filter(|fault| matches!(fault.kind, FaultKind::Freeze))
+        .filter_map(|fault| fault.for_ms)
+        .sum();
+    let liveness = scenario.liveness_ms.map_or(0, |bound| bound + 2 * timeout);
+    match scenario.liveness_ms {
+        Some(_) => work.max().unwrap_or(0).max(planned) + frozen + timeout + liveness + GRACE_MS,
+        None => planned + timeout + GRACE_MS,
     }
 }
 

@@ -28,6 +28,7 @@ mod engines;
 mod facts;
 mod layout;
 mod play;
+mod progress;
 mod seal;
 mod servers;
 pub mod summary;
@@ -123,7 +124,13 @@ pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Result<Run, R
     check(scenario, engine)?;
     let knobs = Knobs::draw(scenario, seed, engine);
     let played = carry_out(scenario, knobs, play::workloads)?;
-    Ok(judged(scenario, knobs, played.played))
+    let mut run = judged(scenario, knobs, played.played);
+    let stuck = played.value.unwrap_or_default();
+    if !stuck.is_empty() && run.verdict.class == Class::Pass {
+        run.verdict.class = Class::NoProgress;
+    }
+    run.verdict.findings.extend(stuck);
+    Ok(run)
 }
 
 /// Refuses what the engine cannot do, before anything runs.

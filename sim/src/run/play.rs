@@ -14,11 +14,13 @@ use super::Knobs;
 use super::director::{Director, Guest};
 use super::facts::policy_of;
 use super::layout::Layout;
+use super::progress;
 use super::workload::Caller;
 use crate::engine::EngineEvent;
 use crate::host::SharedFabric;
 use crate::scenario::{ProducerPlan, Scenario};
 use crate::trace::{NodeId, Recorder, What, WorkEvent};
+use crate::verdict::Finding;
 
 /// The first machine that is not of the scenario: added by a check's own code.
 const GUESTS: u16 = 1_000;
@@ -188,8 +190,9 @@ impl Stage {
     }
 }
 
-/// Plays a scenario's workloads to their end.
-pub(crate) async fn workloads(stage: Stage) {
+/// Plays a scenario's workloads to their end, and the liveness phase if there is one; what makes
+/// no progress then.
+pub(crate) async fn workloads(stage: Stage) -> Vec<Finding> {
     let scenario = Arc::clone(&stage.director.scenario);
     let mut running = Vec::new();
     let mut producers = Vec::new();
@@ -199,7 +202,7 @@ pub(crate) async fn workloads(stage: Stage) {
             Ok(producer) => producers.push((Name::clone(&plan.name), station, producer)),
             Err(error) => {
                 stage.director.state.lock().broken.get_or_insert(error);
-                return;
+                return Vec::new();
             }
         }
     }
@@ -225,7 +228,14 @@ pub(crate) async fn workloads(stage: Stage) {
         }
     }
     stage.until(scenario.seconds * 1_000).await;
+    let mut stuck = Vec::new();
+    if let Some(bound_ms) = scenario.liveness_ms {
+        let clients = producers.iter();
+        let clients = clients.map(|(name, station, producer)| (name, station, producer));
+        stuck = progress::demand(&stage.director, clients, bound_ms).await;
+    }
     for (_, station, producer) in producers {
         stage.stop(producer, &station).await;
     }
+    stuck
 }

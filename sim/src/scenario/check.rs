@@ -105,6 +105,10 @@ pub(super) fn scenario(
             &nodes, seconds, &workloads, fault,
         )?);
     }
+    let liveness_ms = match &raw.liveness {
+        Some(bound) => Some(duration(source, "liveness", bound, 1_000, 3_600_000)?),
+        None => None,
+    };
     Ok(Scenario {
         name,
         seconds,
@@ -113,6 +117,7 @@ pub(super) fn scenario(
         producers,
         workloads,
         faults,
+        liveness_ms,
         expect: expect(&raw.expect),
     })
 }

@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) workload: Vec<Spanned<Workload>>,
     #[serde(default)]
     pub(super) fault: Vec<Spanned<Fault>>,
+    pub(super) liveness: Option<Spanned<Ms>>,
     #[serde(default)]
     pub(super) expect: Expect,
 }

@@ -137,6 +137,9 @@ pub struct Scenario {
     pub workloads: Vec<Workload>,
     /// What goes wrong, in plan order.
     pub faults: Vec<Fault>,
+    /// After the workload all faults end and the cluster is healed; then each producer must get
+    /// sends through within so many milliseconds. `None`: nothing is demanded.
+    pub liveness_ms: Option<u64>,
     /// What must come out.
     pub expect: Expect,
 }

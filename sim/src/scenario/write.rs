@@ -39,6 +39,7 @@ impl Scenario {
             producers,
             workloads,
             faults,
+            liveness_ms,
             expect,
         } = self;
         let mut text = String::new();
@@ -48,6 +49,7 @@ impl Scenario {
         let mut top = Table::default();
         top.push("format", FORMAT);
         top.push("seconds", seconds);
+        top.maybe("liveness", liveness_ms.map(duration));
         top.end("", &mut text);
         self::cluster(cluster, &mut text);
         self::network(*network, &mut text);

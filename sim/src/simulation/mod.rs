@@ -130,6 +130,7 @@ impl Simulation {
             producers: Vec::new(),
             workloads: Vec::new(),
             faults: Vec::new(),
+            liveness_ms: None,
             expect: Expect::default(),
         };
         Self {

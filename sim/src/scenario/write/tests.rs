@@ -267,6 +267,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
     let workloads = [workload(), workload()];
     (network, policy, figures, faults, workloads).prop_map(
         |(network, policy, figures, faults, workloads)| Scenario {
+            liveness_ms: figures.map(|(low, _)| 1_000 + 250 * low),
             name: "made.toml".to_owned(),
             seconds: 60,
             cluster: ClusterPlan {

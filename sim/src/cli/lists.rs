@@ -1,0 +1,97 @@
+//! `cargo sim faults` and `cargo sim invariants`: what can go wrong, and what is judged.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use super::{CliError, print};
+use crate::catalogue;
+use crate::invariant::{self, Judge, Source};
+use crate::sweep::Sweep;
+use crate::sweep::file;
+use crate::verdict::Class;
+
+/// What `invariants` is given.
+#[derive(Debug, clap::Args)]
+pub(super) struct InvariantArgs {
+    /// The file of a sweep: adds the share of its runs in which each antecedent was true.
+    #[arg(long, value_name = "FILE")]
+    sweep: Option<PathBuf>,
+}
+
+/// Prints the catalogue of faults: the table of the module's documentation.
+pub(super) fn faults() -> Class {
+    let mut text = String::new();
+    for row in catalogue::all() {
+        let engines: Vec<String> = row.engines().map(|engine| engine.to_string()).collect();
+        let _ = write!(
+            text,
+            "{:<13} on {:<11} {}\n{:13} engines {}",
+            row.example.name(),
+            row.place,
+            row.situation,
+            "",
+            engines.join(", "),
+        );
+        match row.parameters {
+            "" => text.push('\n'),
+            keys => {
+                let _ = writeln!(text, "; keys {keys}");
+            }
+        }
+    }
+    print::to_stdout(&text);
+    Class::Pass
+}
+
+/// Prints the invariants.
+pub(super) fn invariants(args: &InvariantArgs) -> Result<Class, CliError> {
+    let mut sweep = None;
+    if let Some(path) = &args.sweep {
+        let mut all = Sweep::default();
+        for portion in &file::read(path)?.portions {
+            all.add(portion);
+        }
+        sweep = Some(all);
+    }
+    let rare = sweep.as_ref().map_or(Vec::new(), Sweep::rare);
+    let mut text = String::new();
+    for one in invariant::all() {
+        let _ = write!(
+            text,
+            "{}  {:<30} {:<10}",
+            one.id,
+            one.title,
+            class(one.source)
+        );
+        match (&sweep, one.judge) {
+            (None, _) => {}
+            (Some(_), Judge::Twins(_)) => text.push_str("  not in a sweep of single runs"),
+            (Some(sweep), Judge::Run(_)) => {
+                let runs = sweep.exercised.get(one.id).copied().unwrap_or(0);
+                let share = print::percent(runs, sweep.runs);
+                let stated = print::percent(one.rate_per_mille.into(), 1_000);
+                let _ = write!(text, "  {share:>6} of the runs, stated {stated}");
+                if rare.iter().any(|rare| rare.id == one.id) {
+                    text.push_str("  TOO RARE");
+                }
+            }
+        }
+        text.push('\n');
+    }
+    print::to_stdout(&text);
+    Ok(match rare.is_empty() {
+        true => Class::Pass,
+        false => Class::Violation,
+    })
+}
+
+fn class(source: Source) -> &'static str {
+    match source {
+        Source::Evidence => "evidence",
+        Source::Testimony => "testimony",
+        Source::Both => "both",
+        Source::Truth => "truth",
+        Source::End => "end",
+        Source::Twins => "twins",
+    }
+}

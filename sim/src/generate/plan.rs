@@ -1,0 +1,216 @@
+//! Where and when the faults of a generated run happen.
+
+use rmq_remoting::observe::Name;
+
+use super::draw::Draw;
+use super::kinds::{self, Kind, Site, Target};
+use super::knobs::Knobs;
+use crate::fault::{Fault, FaultKind, Place, Position};
+
+/// The last millisecond in which a fault that is anchored to a time starts.
+const LAST_MS: u64 = 50_000;
+
+/// Draws up to five faults, of the kinds that exist in this run.
+pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
+    let count = draw.one_of("faults", [0, 1, 1, 2, 2, 3, 3, 4, 5]);
+    let mut faults: Vec<Fault> = Vec::new();
+    for number in 0..count {
+        let draw = draw.part("fault", number);
+        let Some(kind) = kinds::choose(&draw, &knobs.kinds) else {
+            continue;
+        };
+        for fault in of_kind(&draw, knobs, kind) {
+            if !faults.iter().any(|other| clash(other, &fault)) {
+                faults.push(fault);
+            }
+        }
+    }
+    faults
+}
+
+/// One fault; where a rule waits for a send, one for each broker the send may come to.
+fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
+    let (place, target) = place(draw, knobs, kind.site);
+    let what = (kind.make)(draw, knobs, target);
+    if matches!(what, FaultKind::BlackHole) && !has_a_way_round(knobs, &place) {
+        return Vec::new();
+    }
+    let is_rule = matches!(what, FaultKind::Rule(_));
+    // What no message is part of cannot wait for one.
+    let by_send = match &what {
+        FaultKind::Rule(rule) => {
+            target == Target::Broker
+                && !rule
+                    .codes
+                    .contains(&rmq_remoting::code::request::HEART_BEAT)
+        }
+        _ => true,
+    };
+    let at = position(draw, knobs, is_rule, by_send);
+    let for_ms = match (&what, &at) {
+        (FaultKind::BlackHole, _) => None,
+        (FaultKind::Rule(_), Position::Send { .. }) => None,
+        _ => Some(lasts(draw)),
+    };
+    let mut places = vec![place];
+    if is_rule && matches!(at, Position::Send { .. }) {
+        let brokers = knobs.cluster.brokers.iter();
+        places = brokers.map(|name| Place::Node(Name::clone(name))).collect();
+    }
+    let fault = |place| Fault {
+        kind: what.clone(),
+        place,
+        at: at.clone(),
+        for_ms,
+    };
+    places.into_iter().map(fault).collect()
+}
+
+/// Whether a producer has another server of the kind. A swallowed connection never comes back, the
+/// policy keeps it, and the kernel gives it up after a quarter of an hour only: with one broker
+/// nothing can be demanded of the producer any more.
+fn has_a_way_round(knobs: &Knobs, place: &Place) -> bool {
+    let Place::Pair { a, b } = place else {
+        return true;
+    };
+    let is_producer = knobs.producers.iter().any(|one| one.name == *a);
+    match knobs.cluster.brokers.contains(b) {
+        _ if !is_producer => true,
+        true => knobs.cluster.brokers.len() > 1,
+        false => knobs.cluster.name_servers > 1,
+    }
+}
+
+fn lasts(draw: &Draw) -> u64 {
+    let about = draw.one_of(
+        "lasts",
+        [50, 300, 1_000, 3_000, 5_000, 10_000, 20_000, 35_000],
+    );
+    about + draw.from_to("lasts-more", 0, about / 4)
+}
+
+fn position(draw: &Draw, knobs: &Knobs, is_rule: bool, by_send: bool) -> Position {
+    let at_time = Position::Time {
+        ms: draw.from_to("at", 0, LAST_MS),
+    };
+    if !by_send || draw.coin("by-time", 500) {
+        return at_time;
+    }
+    let number = draw.index("at-workload", knobs.workloads.len());
+    let Some(workload) = knobs.workloads.get(number) else {
+        return at_time;
+    };
+    let attempt = draw.one_of("at-attempt", [Some(1), Some(1), Some(2), None]);
+    Position::Send {
+        workload: u32::try_from(number + 1).unwrap_or(1),
+        send: draw.from_to("at-send", 1, workload.sends),
+        attempt: if is_rule {
+            attempt
+        } else {
+            attempt.or(Some(1))
+        },
+    }
+}
+
+fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
+    let name_servers = knobs.cluster.name_server_names();
+    let producers: Vec<Name> = knobs
+        .producers
+        .iter()
+        .map(|one| Name::clone(&one.name))
+        .collect();
+    let target = match site {
+        Site::Server => draw.one_of(
+            "server",
+            [
+                Target::Broker,
+                Target::Broker,
+                Target::Broker,
+                Target::NameServer,
+            ],
+        ),
+        Site::Process => draw.one_of(
+            "process",
+            [
+                Target::Broker,
+                Target::Broker,
+                Target::Producer,
+                Target::NameServer,
+            ],
+        ),
+        Site::Pair | Site::LinkOrPair => Target::Network,
+    };
+    let broker = pick(draw, "broker", &knobs.cluster.brokers);
+    let name_server = pick(draw, "name-server", &name_servers);
+    let producer = pick(draw, "producer", &producers);
+    let place = match target {
+        Target::Broker => Place::Node(broker),
+        Target::NameServer => Place::Node(name_server),
+        Target::Producer => Place::Node(producer),
+        Target::Network => {
+            let (a, b) = match draw.one_of("ends", [0, 0, 0, 1, 2]) {
+                0 => (producer, broker),
+                1 => (producer, name_server),
+                _ => (broker, name_server),
+            };
+            let both = match site {
+                Site::Pair => true,
+                _ => draw.coin("both-ways", 600),
+            };
+            match (both, draw.coin("backwards", 500)) {
+                (true, _) => Place::Pair { a, b },
+                (false, false) => Place::Link { from: a, to: b },
+                (false, true) => Place::Link { from: b, to: a },
+            }
+        }
+    };
+    (place, target)
+}
+
+fn pick(draw: &Draw, knob: &str, names: &[Name]) -> Name {
+    let name = names.get(draw.index(knob, names.len()));
+    name.map_or_else(|| Name::from(""), Name::clone)
+}
+
+/// Whether two faults would undo each other: the end of one heals what the other one still breaks.
+fn clash(one: &Fault, other: &Fault) -> bool {
+    shares_state(&one.kind, &other.kind)
+        && shares_node(&one.place, &other.place)
+        && !apart(one, other)
+        && !apart(other, one)
+}
+
+/// Whether both kinds set the same thing of a node or a link.
+fn shares_state(one: &FaultKind, other: &FaultKind) -> bool {
+    let life = |kind: &FaultKind| {
+        matches!(
+            kind,
+            FaultKind::Crash(_) | FaultKind::Stop(_) | FaultKind::PowerLoss(_) | FaultKind::Freeze
+        )
+    };
+    match (one, other) {
+        (FaultKind::Rule(_), _) | (_, FaultKind::Rule(_)) => false,
+        _ if life(one) && life(other) => true,
+        _ => std::mem::discriminant(one) == std::mem::discriminant(other),
+    }
+}
+
+fn shares_node(one: &Place, other: &Place) -> bool {
+    let ends = |place: &Place| match place {
+        Place::Node(node) => [Name::clone(node), Name::clone(node)],
+        Place::Link { from: a, to: b } | Place::Pair { a, b } => {
+            let mut ends = [Name::clone(a), Name::clone(b)];
+            ends.sort();
+            ends
+        }
+    };
+    ends(one) == ends(other)
+}
+
+/// Whether the first one is certainly over when the second one starts.
+fn apart(first: &Fault, second: &Fault) -> bool {
+    match (&first.at, first.for_ms, &second.at) {
+        (Position::Time { ms }, Some(for_ms), Position::Time { ms: next }) => ms + for_ms < *next,
+        _ => false,
+    }
+}

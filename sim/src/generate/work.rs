@@ -1,0 +1,118 @@
+//! Who sends what.
+
+use rmq_remoting::observe::Name;
+
+use super::draw::Draw;
+use crate::scenario::{ClusterPlan, NetworkPlan, PolicySource, ProducerPlan, SendMode, Workload};
+
+/// About so many sends in a run, over all workloads.
+const SENDS: u64 = 60;
+/// The last send of a workload is planned for this time at the latest.
+const LAST_MS: u64 = 55_000;
+/// The first send of a workload: the cluster is up by then. What a producer sees of a cluster that
+/// is just starting (topics without their queues, half of the brokers) is true of no later time.
+const FIRST_MS: u64 = 1_000;
+/// A send has time for so many round trips: two name servers asked for a topic and for the default
+/// one, two dials, and an attempt.
+const ROUND_TRIPS: u64 = 12;
+/// A topic that no broker has from the start.
+const NEW_TOPIC: &str = "topic-new";
+
+/// One producer, or two that know nothing of each other.
+pub(super) fn producers(
+    draw: &Draw,
+    cluster: &ClusterPlan,
+    network: NetworkPlan,
+) -> Vec<ProducerPlan> {
+    let shortest_ms = ROUND_TRIPS * 2 * (network.latency_ms + network.jitter_ms);
+    let count = draw.one_of("producers", [1_usize, 1, 2]);
+    (0..count)
+        .map(|number| {
+            let draw = draw.part("producer", number);
+            let name = format!("p{}", number + 1);
+            let asked_first = draw.from_to("first-name-server", 0, cluster.name_servers.into());
+            ProducerPlan {
+                group: format!("group-{name}"),
+                name: Name::from(name),
+                policy: PolicySource::Strict,
+                timeout_ms: Some(
+                    draw.one_of(
+                        "timeout",
+                        [300, 500, 1_000, 2_000, 3_000, 3_000, 5_000, 10_000],
+                    )
+                    .max(shortest_ms),
+                ),
+                retries: draw.one_of(
+                    "retries",
+                    [None, None, Some(0), Some(1), Some(2), Some(3), Some(4)],
+                ),
+                first_queue: None,
+                // One beyond the last: drawn by the producer itself.
+                first_name_server: u32::try_from(asked_first)
+                    .ok()
+                    .filter(|first| *first < cluster.name_servers),
+                id_constant: None,
+            }
+        })
+        .collect()
+}
+
+/// One or two workloads for each producer.
+pub(super) fn workloads(
+    draw: &Draw,
+    cluster: &ClusterPlan,
+    producers: &[ProducerPlan],
+) -> Vec<Workload> {
+    let mut owners = Vec::new();
+    for (number, producer) in producers.iter().enumerate() {
+        let count = draw.part("producer", number).one_of("workloads", [1, 1, 2]);
+        owners.extend(std::iter::repeat_n(producer, count));
+    }
+    let sends = SENDS / owners.len().max(1) as u64;
+    let each = owners.into_iter().enumerate();
+    each.map(|(number, owner)| workload(&draw.part("workload", number), cluster, owner, sends))
+        .collect()
+}
+
+fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64) -> Workload {
+    use SendMode::{Async, Oneway, Sync};
+    let mode = draw.one_of("mode", [Sync, Sync, Sync, Async, Async, Oneway]);
+    let sends = draw.from_to("sends", sends * 3 / 4, sends * 5 / 4);
+    let evenly = LAST_MS / sends.max(1);
+    let every_ms = match draw.one_of("pace", [0, 0, 0, 1, 2]) {
+        0 => evenly,
+        1 => draw.from_to("every", 10, evenly),
+        // A burst.
+        _ => draw.one_of("burst-every", [1, 1, 2, 5]),
+    };
+    let latest = LAST_MS.saturating_sub(sends * every_ms);
+    let start_ms = match draw.one_of("start", [0, 1, 1]) {
+        0 => FIRST_MS,
+        _ => draw.from_to("start-ms", FIRST_MS, latest.max(FIRST_MS)),
+    };
+    let known = draw.index("topic", cluster.topics.len());
+    let topic = cluster.topics.get(known);
+    let topic = topic.filter(|_| !draw.coin("new-topic", 125));
+    let broker = cluster
+        .brokers
+        .get(draw.index("pinned-broker", cluster.brokers.len()));
+    let pinned = match (topic, broker) {
+        (Some((_, queues)), Some(broker)) if mode == Sync && draw.coin("pinned", 150) => {
+            let last = u64::try_from(queues - 1).unwrap_or(0);
+            let queue = draw.from_to("pinned-queue", 0, last);
+            Some((Name::clone(broker), i32::try_from(queue).unwrap_or(0)))
+        }
+        _ => None,
+    };
+    Workload {
+        producer: Name::clone(&owner.name),
+        topic: topic.map_or_else(|| Name::from(NEW_TOPIC), |(topic, _)| Name::clone(topic)),
+        mode,
+        sends,
+        every_ms,
+        start_ms,
+        // The limit of compression is 4096.
+        body_bytes: draw.one_of("body", [16, 16, 16, 200, 4_095, 4_096, 9_000, 40_000]),
+        pinned,
+    }
+}

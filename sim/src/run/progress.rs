@@ -1,0 +1,157 @@
+//! The liveness phase: a healed cluster must be of use again.
+//!
+//! A producer that keeps every promise by never sending anything would satisfy most invariants. So
+//! after the workload every fault ends, and from then on each producer makes probe sends, one a
+//! second, to each of its topics. Within the scenario's bound a few of them must succeed. If they
+//! do not, the finding says what is pending and why.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rmq_producer::event::Mode;
+use rmq_producer::{Message, Producer};
+use rmq_remoting::observe::Name;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::director::Director;
+use super::play::Station;
+use crate::trace::{NodeId, What, WorkEvent, WorkResult};
+use crate::verdict::Finding;
+
+/// So many sends to each topic must succeed.
+const PROBES: u32 = 3;
+/// From the end of one probe to the next.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Heals the cluster and demands progress of every producer; what makes none.
+pub(super) async fn demand<'a>(
+    director: &Arc<Director>,
+    producers: impl Iterator<Item = (&'a Name, &'a Station, &'a Producer)>,
+    bound_ms: u64,
+) -> Vec<Finding> {
+    director.heal();
+    let findings: Arc<Mutex<Vec<Finding>>> = Arc::default();
+    let mut running = Vec::new();
+    for (name, station, producer) in producers {
+        for topic in topics_of(director, name) {
+            let probe = Probe {
+                director: Arc::clone(director),
+                node: station.node,
+                name: Name::clone(name),
+                producer: producer.clone(),
+                topic,
+                bound: Duration::from_millis(bound_ms),
+            };
+            let findings = Arc::clone(&findings);
+            let work = async move {
+                if let Err(stuck) = probe.work().await {
+                    findings.lock().push(stuck);
+                }
+            };
+            running.push(station.host.spawn("probe", Box::pin(work)));
+        }
+    }
+    for task in running {
+        // A panic has ended the run already.
+        task.await;
+    }
+    let mut findings = findings.lock();
+    std::mem::take(&mut *findings)
+}
+
+fn topics_of(director: &Director, producer: &Name) -> BTreeSet<Name> {
+    let workloads = director.scenario.workloads.iter();
+    let own = workloads.filter(|one| one.producer == *producer);
+    own.map(|one| Name::clone(&one.topic)).collect()
+}
+
+/// The probe sends of one producer to one topic.
+struct Probe {
+    director: Arc<Director>,
+    node: NodeId,
+    name: Name,
+    producer: Producer,
+    topic: Name,
+    bound: Duration,
+}
+
+impl Probe {
+    async fn work(self) -> Result<(), Finding> {
+        let due = Instant::now() + self.bound;
+        let mut good = 0;
+        let mut last = "no probe was answered".to_owned();
+        for number in 1.. {
+            let keys = Name::from(format!("probe-{}-{}-{number}", self.name, self.topic));
+            // A send ends by its own deadline; one that does not is what this phase looks for.
+            let left = due.saturating_duration_since(Instant::now());
+            match timeout(left, self.send(&keys)).await {
+                Ok(Ok(())) => good += 1,
+                Ok(Err(cause)) => last = cause,
+                Err(_) => {
+                    self.record(WorkEvent::Dropped { keys });
+                    return Err(self.stuck(good, &last, Some(number)));
+                }
+            }
+            if good == PROBES {
+                return Ok(());
+            }
+            sleep(PAUSE).await;
+            if Instant::now() >= due {
+                break;
+            }
+        }
+        Err(self.stuck(good, &last, None))
+    }
+
+    async fn send(&self, keys: &Name) -> Result<(), String> {
+        let body = keys.as_bytes().to_vec();
+        self.record(WorkEvent::Called {
+            keys: Name::clone(keys),
+            topic: Name::clone(&self.topic),
+            mode: Mode::Sync,
+            body_crc: crc32fast::hash(&body),
+        });
+        let message = Message::new(Name::clone(&self.topic), body).key(Name::clone(keys));
+        let result = self.producer.send(message).await;
+        let (got, told) = match result {
+            Ok(sent) => {
+                let got = WorkResult::Sent {
+                    key: sent.message_id,
+                    broker: sent.queue.broker,
+                    queue: sent.queue.queue,
+                    offset: sent.offset,
+                };
+                (got, Ok(()))
+            }
+            Err(error) => (WorkResult::Failed, Err(error.to_string())),
+        };
+        self.record(WorkEvent::Returned {
+            keys: Name::clone(keys),
+            result: got,
+        });
+        told
+    }
+
+    fn record(&self, event: WorkEvent) {
+        self.director.recorder.push(self.node, What::Work(event));
+    }
+
+    fn stuck(&self, good: u32, last: &str, open: Option<u32>) -> Finding {
+        let pending = open.map_or(String::new(), |number| {
+            format!("; probe {number} is still pending")
+        });
+        Finding {
+            by: "liveness",
+            at: None,
+            text: format!(
+                "{} got {good} of {PROBES} probes to {} through in {} s after the cluster was \
+                 healed{pending}; the last failure: {last}",
+                self.name,
+                self.topic,
+                self.bound.as_secs(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The file of a sweep: a line that says which sweep it is, then one line for each portion.
+//!
+//! Lines are written in the order of the seeds, each in one piece, so a file that was cut off is a
+//! whole file with less in it, perhaps after the start of a line, which is cut away.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Plan, Portion, Shard, Source, Sweep};
+
+/// The only version of the format there is.
+const FORMAT: u32 = 1;
+
+/// Which sweep a file is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// The version of the format.
+    pub format: u32,
+    /// The scenario's name and digest, or `generated`.
+    pub sweep: String,
+    /// The seeds of the whole sweep.
+    pub seeds: (u64, u64),
+    /// Which shard, of how many; nothing in the file of a whole sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<(u64, u64)>,
+}
+
+/// What is wrong with a sweep's file.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("{}: cannot be read: {cause}\n  remedy: give the file of a sweep, written by --out", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// It cannot be written.
+    #[error("{}: cannot be written: {cause}\n  remedy: give a path in a folder that exists and is writable", .file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// Its text is something else.
+    #[error("{}:{line}: {what}\n  remedy: give the file of a sweep, written by --out", .file.display())]
+    Form {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// It is of another sweep.
+    #[error("{}: this is the file of another sweep: {what}\n  remedy: name another file, or remove this one", .file.display())]
+    Other {
+        /// The file.
+        file: PathBuf,
+        /// Of which.
+        what: String,
+    },
+    /// Parts are missing.
+    #[error(
+        "the seeds {from}..{to} are in none of these files\n  remedy: finish their sweep (the same command continues it), and name every shard's file"
+    )]
+    Missing {
+        /// The first seed.
+        from: u64,
+        /// The seed after the last.
+        to: u64,
+    },
+}
+
+/// A file as read.
+#[derive(Debug)]
+pub struct Read {
+    /// Which sweep.
+    pub header: Header,
+    /// Its portions, in order.
+    pub portions: Vec<Portion>,
+    /// The bytes of whole lines.
+    whole: u64,
+}
+
+impl Header {
+    /// The header of a plan's file.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            format: FORMAT,
+            sweep: match &plan.source {
+                Source::Generated => "generated".to_owned(),
+                Source::Given(scenario) => {
+                    let text = serde_json::to_vec(scenario.as_ref()).unwrap_or_default();
+                    let digest = blake3::hash(&text).to_hex();
+                    let short: String = digest.chars().take(16).collect();
+                    format!("{} {short}", scenario.name)
+                }
+            },
+            seeds: (plan.seeds.start, plan.seeds.end),
+            shard: (plan.shard != Shard::WHOLE).then_some((plan.shard.index, plan.shard.of)),
+        }
+    }
+
+    fn line(&self) -> String {
+        line(self)
+    }
+}
+
+/// A value in one line. These types are made of numbers and texts, which JSON can always hold.
+fn line<T: Serialize>(value: &T) -> String {
+    let mut text = serde_json::to_string(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Reads a sweep's file, up to its last whole line.
+///
+/// # Errors
+///
+/// It cannot be read, or is something else.
+pub fn read(file: &Path) -> Result<Read, FileError> {
+    let text = fs::read_to_string(file).map_err(|cause| FileError::Read {
+        file: file.to_owned(),
+        cause,
+    })?;
+    let form = |line, what: String| FileError::Form {
+        file: file.to_owned(),
+        line,
+        what,
+    };
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let mut lines = (1..).zip(text[..whole].lines());
+    let (_, first) = lines
+        .next()
+        .ok_or_else(|| form(1, "the file has no whole line".to_owned()))?;
+    let header: Header = serde_json::from_str(first)
+        .map_err(|error| form(1, format!("no sweep's header: {error}")))?;
+    if header.format != FORMAT {
+        return Err(form(1, format!("format {} is unknown", header.format)));
+    }
+    let mut portions: Vec<Portion> = Vec::new();
+    for (number, text) in lines {
+        let portion: Portion = serde_json::from_str(text)
+            .map_err(|error| form(number, format!("no portion of a sweep: {error}")))?;
+        portions.push(portion);
+    }
+    Ok(Read {
+        header,
+        portions,
+        whole: whole as u64,
+    })
+}
+
+/// A sweep's file that lines are added to.
+#[derive(Debug)]
+pub struct Out {
+    path: PathBuf,
+    file: File,
+}
+
+impl Out {
+    /// Opens the file of a plan: a new one, or one that is continued, with what is in it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written, or is the file of something else; it is untouched then.
+    pub fn open(path: &Path, plan: &Plan) -> Result<(Self, Vec<Portion>), FileError> {
+        let header = Header::of(plan);
+        let writing = |cause| FileError::Write {
+            file: path.to_owned(),
+            cause,
+        };
+        let is_new = fs::metadata(path).map_or(true, |meta| meta.len() == 0);
+        if is_new {
+            let mut file = File::create(path).map_err(writing)?;
+            file.write_all(header.line().as_bytes()).map_err(writing)?;
+            let path = path.to_owned();
+            return Ok((Self { path, file }, Vec::new()));
+        }
+        let before = read(path)?;
+        let planned = (0..).map_while(|nth| plan.portion(nth));
+        let fits = before
+            .portions
+            .iter()
+            .zip(planned)
+            .all(|(portion, seeds)| portion.from == seeds.start && portion.to == seeds.end);
+        if before.header != header || !fits {
+            return Err(FileError::Other {
+                file: path.to_owned(),
+                what: before.header.line().trim_end().to_owned(),
+            });
+        }
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(writing)?;
+        file.set_len(before.whole).map_err(writing)?;
+        let path = path.to_owned();
+        Ok((Self { path, file }, before.portions))
+    }
+
+    /// Adds a portion.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn add(&mut self, portion: &Portion) -> io::Result<()> {
+        let text = line(portion);
+        self.file.write_all(text.as_bytes()).map_err(|cause| {
+            io::Error::new(cause.kind(), format!("{}: {cause}", self.path.display()))
+        })
+    }
+}
+
+/// Puts the files of all shards together: the text of the unsharded sweep's file, and its result.
+///
+/// # Errors
+///
+/// A file is none of a sweep's or of another sweep, or seeds are missing.
+pub fn merge(files: &[PathBuf]) -> Result<(String, Header, Sweep), FileError> {
+    let mut all: BTreeMap<u64, Portion> = BTreeMap::new();
+    let mut merged: Option<Header> = None;
+    for file in files {
+        let Read {
+            mut header,
+            portions,
+            ..
+        } = read(file)?;
+        header.shard = None;
+        let other = |what: String| FileError::Other {
+            file: file.clone(),
+            what,
+        };
+        if *merged.get_or_insert_with(|| header.clone()) != header {
+            return Err(other(header.line().trim_end().to_owned()));
+        }
+        for portion in portions {
+            let seeds = format!("seeds {}..{} differ", portion.from, portion.to);
+            if let Some(twice) = all.insert(portion.from, portion.clone())
+                && twice != portion
+            {
+                return Err(other(seeds));
+            }
+        }
+    }
+    let Some(header) = merged else {
+        return Err(FileError::Missing { from: 0, to: 0 });
+    };
+    let (mut next, end) = header.seeds;
+    let mut text = header.line();
+    let mut sweep = Sweep::default();
+    for portion in all.values() {
+        if portion.from != next {
+            let (from, to) = (next, portion.from);
+            return Err(FileError::Missing { from, to });
+        }
+        next = portion.to;
+        text.push_str(&line(portion));
+        sweep.add(portion);
+    }
+    if next != end {
+        return Err(FileError::Missing {
+            from: next,
+            to: end,
+        });
+    }
+    Ok((text, header, sweep))
+}

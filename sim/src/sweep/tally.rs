@@ -1,0 +1,175 @@
+//! What is kept of the runs of a sweep.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::invariant::{self, Judge};
+use crate::run::Run;
+use crate::verdict::Class;
+
+/// Failing seeds that a sweep remembers with their reason.
+const REMEMBERED: usize = 5;
+/// A sweep of fewer runs says nothing about how often an antecedent is true.
+pub const RATED_RUNS: u64 = 1_000;
+
+/// What a sweep found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// Runs.
+    pub runs: u64,
+    /// Runs by the class of their verdict.
+    pub classes: BTreeMap<Class, u64>,
+    /// The first failing seeds, in order.
+    pub failures: Vec<Failure>,
+    /// For each invariant: the runs in which it had something to say.
+    pub exercised: BTreeMap<String, u64>,
+    /// Sends that ended well, over all runs.
+    pub ok: u64,
+    /// Sends that failed.
+    pub failed: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// One number for all runs: equal for equal programs, whatever the number of threads.
+    pub digest: String,
+}
+
+/// A seed that failed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// The class of its verdict.
+    pub class: Class,
+    /// The first reason.
+    pub reason: String,
+}
+
+/// The runs of one portion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Portion {
+    /// The first seed.
+    pub from: u64,
+    /// The seed after the last.
+    pub to: u64,
+    /// What they found.
+    pub found: Sweep,
+}
+
+/// What is kept of one run.
+#[derive(Debug)]
+pub(super) struct Kept {
+    class: Class,
+    reason: String,
+    exercised: Vec<&'static str>,
+    ok: u64,
+    failed: u64,
+    attempts: u64,
+    digest: [u8; 32],
+}
+
+impl Kept {
+    pub(super) fn of(run: &Run) -> Self {
+        let exercised = run.antecedents.iter().filter(|(_, count)| *count > 0);
+        let reason = run.verdict.findings.first();
+        Self {
+            class: run.verdict.class,
+            reason: reason.map_or(String::new(), ToString::to_string),
+            exercised: exercised.map(|(id, _)| *id).collect(),
+            ok: run.summary.ok,
+            failed: run.summary.failed,
+            attempts: run.summary.attempts,
+            digest: *run.digest.bytes(),
+        }
+    }
+}
+
+impl Portion {
+    pub(super) fn of(seeds: Range<u64>, runs: Vec<(u64, Kept)>) -> Self {
+        let mut found = Sweep::default();
+        let mut digest = blake3::Hasher::new();
+        for (seed, kept) in runs {
+            found.runs += 1;
+            *found.classes.entry(kept.class).or_default() += 1;
+            found.ok += kept.ok;
+            found.failed += kept.failed;
+            found.attempts += kept.attempts;
+            digest.update(&kept.digest);
+            for id in kept.exercised {
+                *found.exercised.entry(id.to_owned()).or_default() += 1;
+            }
+            if kept.class != Class::Pass && found.failures.len() < REMEMBERED {
+                found.failures.push(Failure {
+                    seed,
+                    class: kept.class,
+                    reason: kept.reason,
+                });
+            }
+        }
+        found.digest = short(&digest);
+        Self {
+            from: seeds.start,
+            to: seeds.end,
+            found,
+        }
+    }
+}
+
+/// An invariant whose antecedent was true too rarely.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rare {
+    /// Which.
+    pub id: &'static str,
+    /// In so many runs its antecedent was true.
+    pub runs: u64,
+    /// So many of a thousand are demanded.
+    pub rate_per_mille: u32,
+}
+
+impl Sweep {
+    /// Adds the portion that follows.
+    pub fn add(&mut self, portion: &Portion) {
+        let found = &portion.found;
+        self.runs += found.runs;
+        for (class, runs) in &found.classes {
+            *self.classes.entry(*class).or_default() += runs;
+        }
+        for (id, runs) in &found.exercised {
+            *self.exercised.entry(id.clone()).or_default() += runs;
+        }
+        let room = REMEMBERED.saturating_sub(self.failures.len());
+        self.failures
+            .extend(found.failures.iter().take(room).cloned());
+        self.ok += found.ok;
+        self.failed += found.failed;
+        self.attempts += found.attempts;
+        let mut digest = blake3::Hasher::new();
+        digest.update(self.digest.as_bytes());
+        digest.update(found.digest.as_bytes());
+        self.digest = short(&digest);
+    }
+
+    /// The invariants that this sweep has not tested: their antecedent was true in fewer runs than
+    /// they state. A small sweep says nothing about that.
+    pub fn rare(&self) -> Vec<Rare> {
+        let judged = invariant::all()
+            .iter()
+            .filter(|one| matches!(one.judge, Judge::Run(_)) && self.runs >= RATED_RUNS);
+        judged
+            .map(|one| Rare {
+                id: one.id,
+                runs: self.exercised.get(one.id).copied().unwrap_or(0),
+                rate_per_mille: one.rate_per_mille,
+            })
+            .filter(|rare| rare.runs * 1_000 < self.runs * u64::from(rare.rate_per_mille))
+            .collect()
+    }
+}
+
+fn short(digest: &blake3::Hasher) -> String {
+    digest.finalize().to_hex().chars().take(16).collect()
+}

@@ -1,0 +1,93 @@
+//! A sweep's result does not depend on how it was cut: threads, shards, sittings.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+use rmq_sim::sweep::file::{self, FileError, Out};
+use rmq_sim::sweep::{Plan, Portion, Shard, Source, Watcher, carry_out};
+use rmq_sim::verdict::Class;
+
+struct Keeper {
+    out: Mutex<Out>,
+    left: Mutex<u64>,
+}
+
+impl Watcher for Keeper {
+    fn ran(&self, _: Class) {}
+
+    fn portion(&self, portion: &Portion) -> std::io::Result<()> {
+        self.out.lock().add(portion)
+    }
+
+    fn enough(&self) -> bool {
+        let mut left = self.left.lock();
+        let enough = *left == 0;
+        *left = left.saturating_sub(1);
+        enough
+    }
+}
+
+fn plan(shard: Shard, jobs: usize) -> Plan {
+    Plan {
+        source: Source::Generated,
+        seeds: 5..70,
+        shard,
+        done: 0,
+        jobs,
+    }
+}
+
+/// Runs at most so many portions of a plan into a file, after what is in it.
+fn run(path: &Path, mut plan: Plan, portions: u64) {
+    let (out, before) = Out::open(path, &plan).expect("a file");
+    plan.done = before.len() as u64;
+    let keeper = Keeper {
+        out: Mutex::new(out),
+        left: Mutex::new(portions),
+    };
+    carry_out(&plan, &keeper).expect("a sweep");
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+#[test]
+fn threads_shards_and_sittings_leave_the_same_file() {
+    let folder = folder("sweeps");
+    let whole = folder.join("whole.jsonl");
+    run(&whole, plan(Shard::WHOLE, 1), u64::MAX);
+    let whole = fs::read_to_string(whole).expect("the whole sweep");
+
+    let threads = folder.join("threads.jsonl");
+    run(&threads, plan(Shard::WHOLE, 2), u64::MAX);
+    assert_eq!(fs::read_to_string(threads).expect("two threads"), whole);
+
+    let sittings = folder.join("sittings.jsonl");
+    run(&sittings, plan(Shard::WHOLE, 1), 1);
+    let mut torn = fs::read_to_string(&sittings).expect("the first sitting");
+    torn.push_str("{\"from\":20,\"to");
+    fs::write(&sittings, torn).expect("half a line");
+    run(&sittings, plan(Shard::WHOLE, 1), u64::MAX);
+    assert_eq!(fs::read_to_string(sittings).expect("two sittings"), whole);
+
+    let shards: Vec<PathBuf> = (0..3)
+        .map(|index| {
+            let path = folder.join(format!("{index}.jsonl"));
+            run(&path, plan(Shard { index, of: 3 }, 1), u64::MAX);
+            path
+        })
+        .collect();
+    let (merged, _, sweep) = file::merge(&shards).expect("three shards");
+    assert_eq!(merged, whole);
+    assert_eq!(sweep.runs, 65);
+
+    let missing = file::merge(&shards[..2]);
+    assert!(matches!(missing, Err(FileError::Missing { from: 40, .. })));
+    let other = Out::open(&shards[0], &plan(Shard::WHOLE, 1));
+    assert!(matches!(other, Err(FileError::Other { .. })));
+}
