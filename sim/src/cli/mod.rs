@@ -23,6 +23,7 @@ mod print;
 mod run;
 mod shrink;
 mod sweep;
+mod zoo;
 
 /// Runs the RocketMQ producer against a simulated cluster, breaks things, and says what happened.
 #[derive(Debug, Parser)]
@@ -65,6 +66,9 @@ enum Command {
     Diverge(diverge::Args),
     /// Measures what runs cost on this machine: sends, virtual time, scenarios, and the parts.
     Bench,
+    /// Plants known bugs in a copy of the sources, and prints which of them generic seeds find.
+    #[command(after_long_help = EXIT_CODES)]
+    Zoo(zoo::Args),
 }
 
 /// An engine, as the command line names it.
@@ -95,6 +99,8 @@ enum CliError {
     Scenario(#[from] ScenarioError),
     #[error("{0}")]
     Bench(#[from] crate::bench::BenchError),
+    #[error("{0}")]
+    Zoo(#[from] crate::zoo::ZooError),
     #[error("{file}: {cause}")]
     Run { file: String, cause: RunError },
     #[error(
@@ -133,6 +139,7 @@ impl CliError {
             | Self::Trace { .. }
             | Self::Digests { .. }
             | Self::Child { .. }
+            | Self::Zoo(_)
             | Self::Write { .. } => 1,
             Self::Scenario(_) | Self::Run { .. } => Class::InvalidScenario.exit_code(),
         }
@@ -149,6 +156,7 @@ pub fn main() -> ExitCode {
         Command::Digest(args) => digest::digest(&args),
         Command::Diverge(args) => diverge::diverge(&args),
         Command::Bench => bench::bench(),
+        Command::Zoo(args) => zoo::zoo(&args),
     };
     match done {
         Ok(class) => ExitCode::from(class.exit_code()),
