@@ -18,6 +18,7 @@ pub mod sweep;
 pub mod trace;
 pub mod truth;
 pub mod verdict;
+pub mod zoo;
 
 #[doc(hidden)]
 pub use insta;

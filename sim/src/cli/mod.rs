@@ -26,6 +26,7 @@ mod print;
 mod run;
 mod shrink;
 mod sweep;
+mod zoo;
 
 /// Runs the RocketMQ producer against a simulated cluster, breaks things, and says what happened.
 #[derive(Debug, Parser)]
@@ -75,6 +76,9 @@ enum Command {
     Invariants(lists::InvariantArgs),
     /// Measures what runs cost on this machine: sends, virtual time, scenarios, and the parts.
     Bench,
+    /// Plants known bugs in a copy of the sources, and prints which of them generic seeds find.
+    #[command(after_long_help = EXIT_CODES)]
+    Zoo(zoo::Args),
 }
 
 /// An engine, as the command line names it.
@@ -109,6 +113,8 @@ enum CliError {
     Sweep(#[from] FileError),
     #[error("{0}")]
     Bench(#[from] crate::bench::BenchError),
+    #[error("{0}")]
+    Zoo(#[from] crate::zoo::ZooError),
     #[error("{file}: {cause}")]
     Run { file: String, cause: RunError },
     #[error(
@@ -149,6 +155,7 @@ impl CliError {
             | Self::Digests { .. }
             | Self::Child { .. }
             | Self::Sweep(_)
+            | Self::Zoo(_)
             | Self::Write { .. } => 1,
             Self::Scenario(_) | Self::Run { .. } => Class::InvalidScenario.exit_code(),
         }
@@ -168,6 +175,7 @@ pub fn main() -> ExitCode {
         Command::Faults => Ok(lists::faults()),
         Command::Invariants(args) => lists::invariants(&args),
         Command::Bench => bench::bench(),
+        Command::Zoo(args) => zoo::zoo(&args),
     };
     match done {
         Ok(class) => ExitCode::from(class.exit_code()),

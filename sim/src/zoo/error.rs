@@ -1,0 +1,82 @@
+//! Why a bug could not be hunted.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a bug could not be hunted.
+#[derive(Debug, Error)]
+pub enum ZooError {
+    /// There is no folder of bugs here.
+    #[error("no zoo/ beside a Cargo.toml in {} or above\n  remedy: run it inside the project", .0.display())]
+    NoZoo(PathBuf),
+    /// Nobody knows this bug.
+    #[error("unknown bug {asked}\n  known: {known}")]
+    Unknown {
+        /// What was asked for.
+        asked: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {cause}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// A description is not as it should be.
+    #[error("{}: {cause}", file.display())]
+    Description {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        cause: toml::de::Error,
+    },
+    /// A program cannot be started.
+    #[error("cannot start {program}: {cause}\n  remedy: install it, or put it on the PATH")]
+    Program {
+        /// Its name.
+        program: String,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The sources cannot be listed.
+    #[error("git cannot list the sources: {0}\n  remedy: run it in a clone of the project")]
+    Listing(String),
+    /// The sources have moved on.
+    #[error(
+        "zoo/{bug}/patch.diff no longer applies to the sources: {text}\n  remedy: plant the bug again by hand, and write `git diff` to that file"
+    )]
+    Patch {
+        /// The bug.
+        bug: String,
+        /// The words of git.
+        text: String,
+    },
+    /// The copy does not compile.
+    #[error("{what} does not build; the compiler's last lines:\n{tail}")]
+    Build {
+        /// What was built.
+        what: String,
+        /// The end of its output.
+        tail: String,
+    },
+    /// The sweep came to no result.
+    #[error("the sweep of {what} came to no result; its last lines:\n{tail}")]
+    Sweep {
+        /// What was swept.
+        what: String,
+        /// The end of its output.
+        tail: String,
+    },
+}
+
+/// The last lines of a program's output.
+pub(super) fn tail(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(20);
+    lines[from..].join("\n")
+}
