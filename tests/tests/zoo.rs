@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rmq_sim::zoo::{Bug, Workshop, catalogue};
 use rmq_tests::workspace;
 
+#[expect(clippy::panic, reason = "a test fails by panicking")]
 fn bugs() -> Vec<Bug> {
     catalogue(&workspace()).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -23,7 +23,7 @@ impl Draw {
     }
 
     /// A number from `low` to `high`, both included.
-    pub(super) fn from_to(&self, knob: &str, low: u64, high: u64) -> u64 {
+    pub(super) fn between(&self, knob: &str, low: u64, high: u64) -> u64 {
         low + below(self.number(knob), high.saturating_sub(low) + 1)
     }
 
@@ -38,6 +38,10 @@ impl Draw {
     }
 
     /// One of a few values; one that stands there twice is twice as frequent.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the values are written in the call"
+    )]
     pub(super) fn one_of<T: Clone, const N: usize>(&self, knob: &str, values: [T; N]) -> T {
         const { assert!(N > 0) };
         values[self.index(knob, N)].clone()
@@ -59,7 +63,7 @@ mod tests {
     #[test]
     fn a_range_includes_both_of_its_ends() {
         let drawn: std::collections::BTreeSet<u64> = (0..200)
-            .map(|seed| Draw::of(seed).from_to("range", 3, 6))
+            .map(|seed| Draw::of(seed).between("range", 3, 6))
             .collect();
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [3, 4, 5, 6]);
     }

@@ -182,7 +182,7 @@ fn delay_ms(draw: &Draw, knobs: &Knobs) -> u64 {
     let timeout = producer.timeout_ms.unwrap_or(3_000);
     let attempts = u64::from(producer.retries.unwrap_or(2)) + 1;
     let end = draw.one_of("delay-end", [timeout, timeout / attempts]);
-    let around = draw.from_to("delay-around", 0, 2);
+    let around = draw.between("delay-around", 0, 2);
     let round_trip = 2 * knobs.network.latency_ms;
     (end + around).saturating_sub(1 + round_trip).max(1)
 }

@@ -33,6 +33,8 @@ pub fn generate(seed: u64) -> Scenario {
 
 #[cfg(test)]
 mod tests {
+    use rmq_remoting::observe::Name;
+
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
@@ -69,7 +71,7 @@ mod tests {
             let scenario = generate(seed);
             let mut nodes: BTreeSet<_> = scenario.cluster.name_server_names().into_iter().collect();
             nodes.extend(scenario.cluster.brokers.iter().cloned());
-            nodes.extend(scenario.producers.iter().map(|one| one.name.clone()));
+            nodes.extend(scenario.producers.iter().map(|one| Name::clone(&one.name)));
             for fault in &scenario.faults {
                 let known = match &fault.place {
                     Place::Node(node) => nodes.contains(node),

@@ -48,8 +48,7 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
     };
     let at = position(draw, knobs, is_rule, by_send);
     let for_ms = match (&what, &at) {
-        (FaultKind::BlackHole, _) => None,
-        (FaultKind::Rule(_), Position::Send { .. }) => None,
+        (FaultKind::BlackHole, _) | (FaultKind::Rule(_), Position::Send { .. }) => None,
         _ => Some(lasts(draw)),
     };
     let mut places = vec![place];
@@ -86,12 +85,12 @@ fn lasts(draw: &Draw) -> u64 {
         "lasts",
         [50, 300, 1_000, 3_000, 5_000, 10_000, 20_000, 35_000],
     );
-    about + draw.from_to("lasts-more", 0, about / 4)
+    about + draw.between("lasts-more", 0, about / 4)
 }
 
 fn position(draw: &Draw, knobs: &Knobs, is_rule: bool, by_send: bool) -> Position {
     let at_time = Position::Time {
-        ms: draw.from_to("at", 0, LAST_MS),
+        ms: draw.between("at", 0, LAST_MS),
     };
     if !by_send || draw.coin("by-time", 500) {
         return at_time;
@@ -103,7 +102,7 @@ fn position(draw: &Draw, knobs: &Knobs, is_rule: bool, by_send: bool) -> Positio
     let attempt = draw.one_of("at-attempt", [Some(1), Some(1), Some(2), None]);
     Position::Send {
         workload: u32::try_from(number + 1).unwrap_or(1),
-        send: draw.from_to("at-send", 1, workload.sends),
+        send: draw.between("at-send", 1, workload.sends),
         attempt: if is_rule {
             attempt
         } else {

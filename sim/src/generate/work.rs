@@ -30,7 +30,7 @@ pub(super) fn producers(
         .map(|number| {
             let draw = draw.part("producer", number);
             let name = format!("p{}", number + 1);
-            let asked_first = draw.from_to("first-name-server", 0, cluster.name_servers.into());
+            let asked_first = draw.between("first-name-server", 0, cluster.name_servers.into());
             ProducerPlan {
                 group: format!("group-{name}"),
                 name: Name::from(name),
@@ -77,18 +77,18 @@ pub(super) fn workloads(
 fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64) -> Workload {
     use SendMode::{Async, Oneway, Sync};
     let mode = draw.one_of("mode", [Sync, Sync, Sync, Async, Async, Oneway]);
-    let sends = draw.from_to("sends", sends * 3 / 4, sends * 5 / 4);
+    let sends = draw.between("sends", sends * 3 / 4, sends * 5 / 4);
     let evenly = LAST_MS / sends.max(1);
     let every_ms = match draw.one_of("pace", [0, 0, 0, 1, 2]) {
         0 => evenly,
-        1 => draw.from_to("every", 10, evenly),
+        1 => draw.between("every", 10, evenly),
         // A burst.
         _ => draw.one_of("burst-every", [1, 1, 2, 5]),
     };
     let latest = LAST_MS.saturating_sub(sends * every_ms);
     let start_ms = match draw.one_of("start", [0, 1, 1]) {
         0 => FIRST_MS,
-        _ => draw.from_to("start-ms", FIRST_MS, latest.max(FIRST_MS)),
+        _ => draw.between("start-ms", FIRST_MS, latest.max(FIRST_MS)),
     };
     let known = draw.index("topic", cluster.topics.len());
     let topic = cluster.topics.get(known);
@@ -99,7 +99,7 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
     let pinned = match (topic, broker) {
         (Some((_, queues)), Some(broker)) if mode == Sync && draw.coin("pinned", 150) => {
             let last = u64::try_from(queues - 1).unwrap_or(0);
-            let queue = draw.from_to("pinned-queue", 0, last);
+            let queue = draw.between("pinned-queue", 0, last);
             Some((Name::clone(broker), i32::try_from(queue).unwrap_or(0)))
         }
         _ => None,
