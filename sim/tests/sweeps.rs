@@ -1,5 +1,7 @@
 //! A sweep's result does not depend on how it was cut: threads, shards, sittings.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

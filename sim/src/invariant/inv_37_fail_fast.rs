@@ -14,7 +14,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-37",
     title: "Fail fast",
     source: Source::Testimony,
-    rate_per_mille: 50,
+    rate_per_mille: 100,
     judge: Judge::Run(judge),
     #[cfg(test)]
     examples: tests::EXAMPLES,
