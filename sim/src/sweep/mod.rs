@@ -3,10 +3,10 @@
 //! Each run has a world of its own on the thread it runs on, and results are put together in the
 //! order of the seeds, so the outcome of a sweep depends neither on the number of threads nor on
 //! how it was cut. The seeds are cut into portions at multiples of 20; a shard `I/N` takes every
-//! N-th of them. A sweep's file has one line for each portion ([`file`]), in order, so that it can
+//! N-th of them. A sweep's file has one line for each portion ([`mod@file`]), in order, so that it can
 //! be continued and shards can be merged.
 //!
-//! - [`tally`]: what is kept of runs, and how two parts become one; [`file`]: the file of a sweep.
+//! - [`tally`]: what is kept of runs, and how two parts become one; [`mod@file`]: the file of a sweep.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
