@@ -15,6 +15,7 @@ use rmq_remoting::observe::Name;
 
 use crate::event::{Failure, QueueRef, Stage};
 use crate::lookup::LookupError;
+use crate::permits::Full;
 
 /// What ended an attempt.
 #[derive(Debug, Clone)]
@@ -136,6 +137,8 @@ pub(crate) enum Reason {
     Invalid(#[from] InvalidMessage),
     #[error(transparent)]
     Lookup(#[from] Arc<LookupError>),
+    #[error(transparent)]
+    Full(#[from] Full),
 }
 
 /// A message that is not sent because it cannot be accepted. Code and text are the Java client's.
@@ -232,8 +235,9 @@ impl SendError {
                 f.write_str("the producer is stopped; start a new one to send again")
             }
             (Failure::Closed, _) => write!(f, "the producer was stopped {after} ms after the call"),
-            (Failure::BackPressure, _) => write!(f, "no permit became free within {after} ms"),
+            (Failure::BackPressure, Some(full)) => write!(f, "{full}; gave up after {after} ms"),
             (_, Some(reason)) => write!(f, "{reason}"),
+            (Failure::BackPressure, None) => f.write_str("too much is in flight"),
             (Failure::Invalid, None) => f.write_str("the message is not acceptable"),
             (Failure::NoRoute, None) => f.write_str("no route"),
             (Failure::RouteUnreachable, None) => f.write_str("no name server answered in time"),

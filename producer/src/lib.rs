@@ -44,13 +44,14 @@
 //! | module | holds |
 //! |---|---|
 //! | [`message`], [`sent`], [`error`] | what goes in and what comes out |
-//! | [`producer`], [`client`] | the handles a program holds; builders |
+//! | [`producer`], [`client`], [`dispatch`] | what a program holds; how one message is sent |
 //! | [`policy`] | every habit as data; presets |
 //! | [`decide`] | every decision as a function of values, one file each |
 //! | [`event`], [`observe`] | what the producer did and why, for metrics, logs and proofs |
 //! | `send`, `flight`, `attempt` | one send; its attempts; one request and its answer |
 //! | `routes`, `lookup`, `rotation` | topics' routes; asking name servers; whose turn it is |
 //! | `beat`, `stop`, `tasks` | heartbeats; the end; tasks that somebody owns |
+//! | `permits` | back-pressure |
 //!
 //! Only the second half of the table waits for anything, and only it knows the clock.
 
@@ -58,12 +59,14 @@ mod attempt;
 mod beat;
 pub mod client;
 pub mod decide;
+pub mod dispatch;
 pub mod error;
 pub mod event;
 mod flight;
 mod lookup;
 pub mod message;
 pub mod observe;
+mod permits;
 pub mod policy;
 pub mod producer;
 mod rotation;
@@ -74,9 +77,11 @@ mod stop;
 mod tasks;
 
 pub use client::{Client, ClientBuilder};
+pub use dispatch::Dispatch;
 pub use error::{Attempt, Cause, InvalidMessage, SendError, StartError};
 pub use lookup::LookupError;
 pub use message::{Message, PropertyError};
+pub use permits::WhenFull;
 pub use policy::{Policy, PolicyError};
 pub use producer::{Gauges, Producer, ProducerBuilder};
 pub use sent::{MessageQueue, SendStatus, Sent};

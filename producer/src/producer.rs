@@ -17,12 +17,13 @@ use crate::decide::budget::Bucket;
 use crate::decide::envelope::{Sender, validate_group};
 use crate::decide::health::Table;
 use crate::decide::{route, select};
+use crate::dispatch::Dispatch;
 use crate::error::{SendError, StartError};
-use crate::event::{Event, Mode};
+use crate::event::Event;
 use crate::message::Message;
+use crate::permits::{Limits, Permits, WhenFull};
 use crate::policy::Policy;
 use crate::rotation::Rotations;
-use crate::send::{self, Call};
 use crate::sent::{MessageQueue, Sent};
 use crate::stop::{self, Life};
 use crate::tasks::TaskSet;
@@ -84,6 +85,7 @@ pub(crate) struct ProducerCore {
     pub(crate) health: Mutex<Table>,
     pub(crate) life: Life,
     pub(crate) async_sends: Arc<TaskSet>,
+    pub(crate) permits: Permits,
 }
 
 /// Sizes of a producer's tables, for metrics.
@@ -97,6 +99,10 @@ pub struct Gauges {
     pub topics: u32,
     /// Open connections of its client.
     pub connections: u32,
+    /// Open async sends, if they are limited.
+    pub limited_sends: u32,
+    /// The bytes they hold, if they are limited.
+    pub limited_bytes: u32,
 }
 
 impl Producer {
@@ -106,16 +112,16 @@ impl Producer {
         ProducerBuilder::new(group.into())
     }
 
-    /// Sends a message and waits until a broker has stored it, no longer than the policy's send
+    /// Sends a message and waits until a broker has stored it, no longer than the producer's send
     /// timeout. Dropping the future cancels the send; a copy may still be stored.
     ///
     /// # Errors
     /// No broker has confirmed the message in time; the error lists every attempt.
     pub async fn send(&self, message: Message) -> Result<Sent, SendError> {
-        self.sync(message, None, None).await
+        self.dispatch(message).send().await
     }
 
-    /// [`send`](Self::send) with another timeout than the policy's.
+    /// [`send`](Self::send) with another timeout than the producer's.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -124,7 +130,7 @@ impl Producer {
         message: Message,
         timeout: Duration,
     ) -> Result<Sent, SendError> {
-        self.sync(message, Some(timeout), None).await
+        self.dispatch(message).timeout(timeout).send().await
     }
 
     /// Sends a message to one queue and nowhere else: for orders that consumers must keep.
@@ -132,7 +138,7 @@ impl Producer {
     /// # Errors
     /// As [`send`](Self::send); and if the queue is one of another topic.
     pub async fn send_to(&self, message: Message, queue: MessageQueue) -> Result<Sent, SendError> {
-        self.sync(message, None, Some(queue)).await
+        self.dispatch(message).to(queue).send().await
     }
 
     /// Sends a message in the background and calls back, exactly once. The callback runs in the
@@ -141,8 +147,19 @@ impl Producer {
     where
         F: FnOnce(Result<Sent, SendError>) + Send + 'static,
     {
-        let call = self.call(message, Mode::Async, None, None);
-        send::in_background(&self.handle.core, call, Box::new(callback));
+        self.dispatch(message).send_async(callback);
+    }
+
+    /// Describes a send that differs from the plain ones: with its own timeout or target, in any
+    /// mode.
+    pub fn dispatch(&self, message: Message) -> Dispatch<'_> {
+        Dispatch::new(self, message)
+    }
+
+    /// Waits until the limits of async sends leave room for one more; at once without limits. Who
+    /// awaits it before each [`send_async`](Self::send_async) is slowed down to what brokers take.
+    pub async fn room(&self) {
+        self.handle.core.permits.room().await;
     }
 
     /// Gives a message to a broker's connection without waiting for an answer: it may be lost
@@ -151,8 +168,7 @@ impl Producer {
     /// # Errors
     /// There was no route or no connection in time.
     pub async fn send_oneway(&self, message: Message) -> Result<(), SendError> {
-        let call = self.call(message, Mode::Oneway, None, None);
-        send::oneway(send::Send::open(&self.handle.core, call)).await
+        self.dispatch(message).send_oneway().await
     }
 
     /// Ends the producer: pending sends end as closed, brokers are told, tasks have ended when it
@@ -169,7 +185,10 @@ impl Producer {
         let core = &self.handle.core;
         let transport = core.client.remoting.gauges();
         let count = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        let (limited_sends, limited_bytes) = core.permits.out();
         Gauges {
+            limited_sends,
+            limited_bytes,
             pending: count(transport.pending),
             open_sends: count(core.life.open_sends()),
             topics: count(core.client.routes.len()),
@@ -184,6 +203,7 @@ impl Producer {
             open_sends,
             topics,
             connections,
+            ..
         } = self.gauges();
         self.handle.core.client.emit(Event::Gauges {
             pending,
@@ -205,30 +225,12 @@ impl Producer {
         &self.handle.client
     }
 
-    fn call(
-        &self,
-        message: Message,
-        mode: Mode,
-        timeout: Option<Duration>,
-        pinned: Option<MessageQueue>,
-    ) -> Call {
-        Call {
-            message,
-            mode,
-            timeout,
-            pinned,
-            rotations: Arc::clone(&self.rotations),
-        }
+    pub(crate) fn core(&self) -> &Arc<ProducerCore> {
+        &self.handle.core
     }
 
-    async fn sync(
-        &self,
-        message: Message,
-        timeout: Option<Duration>,
-        pinned: Option<MessageQueue>,
-    ) -> Result<Sent, SendError> {
-        let call = self.call(message, Mode::Sync, timeout, pinned);
-        send::stored(send::Send::open(&self.handle.core, call)).await
+    pub(crate) fn rotations(&self) -> &Arc<Rotations> {
+        &self.rotations
     }
 }
 
@@ -243,6 +245,7 @@ pub struct ProducerBuilder {
     send_timeout: Option<Duration>,
     retries: Option<u32>,
     rotation_start: Option<i32>,
+    limits: Limits,
 }
 
 impl ProducerBuilder {
@@ -255,6 +258,7 @@ impl ProducerBuilder {
             send_timeout: None,
             retries: None,
             rotation_start: None,
+            limits: Limits::default(),
         }
     }
 
@@ -319,6 +323,25 @@ impl ProducerBuilder {
         self
     }
 
+    /// At most so many async sends are open. No limit unless set; at least 1.
+    pub fn max_open_sends(mut self, sends: u32) -> Self {
+        self.limits.sends = Some(sends.max(1));
+        self
+    }
+
+    /// The bodies of the open async sends have at most so many bytes together, before
+    /// compression. No limit unless set. A larger body cannot be sent async at all.
+    pub fn max_open_bytes(mut self, bytes: u32) -> Self {
+        self.limits.bytes = Some(bytes);
+        self
+    }
+
+    /// What becomes of an async send beyond a limit; it waits unless set.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.limits.when_full = when_full;
+        self
+    }
+
     /// Starts the producer. No server is contacted before the first send, so it succeeds while
     /// all of them are down.
     ///
@@ -362,6 +385,7 @@ impl ProducerBuilder {
             health: Mutex::default(),
             life: Life::default(),
             async_sends: Arc::default(),
+            permits: Permits::new(self.limits),
             client: core,
             policy,
             sender,

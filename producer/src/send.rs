@@ -16,6 +16,7 @@ use crate::event::{Event, Failure, Mode, Outcome, SendNumber};
 use crate::flight::{self, Flight};
 use crate::lookup::LookupError;
 use crate::message::Message;
+use crate::permits::{Full, Permit};
 use crate::producer::ProducerCore;
 use crate::rotation::Rotations;
 use crate::routes::{self, Snapshot};
@@ -250,29 +251,60 @@ pub(crate) async fn oneway(mut send: Send) -> Result<(), SendError> {
 
 /// Starts an async send in a task of the producer's.
 pub(crate) fn in_background(core: &Arc<ProducerCore>, call: Call, callback: Callback) {
-    let send = Send::open(core, call);
+    let mut send = Send::open(core, call);
     let mut owed = Owed {
         core: Arc::clone(core),
         number: send.number,
         topic: Name::clone(send.call.message.topic()),
         began: send.began,
         callback: Some(callback),
+        permit: Permit::default(),
     };
+    // Who finds room has it by the order of the calls, not by that in which tasks start.
+    let admission = core.permits.at_once(send.call.message.body().len());
     let run = async move {
-        let outcome = stored(send).await;
+        let outcome = match admitted(&mut send, admission).await {
+            Ok(permit) => {
+                owed.permit = permit;
+                stored(send).await
+            }
+            Err(error) => Err(error),
+        };
         owed.pay(outcome);
     };
     let host = &core.client.host;
     core.async_sends.spawn(host, "async-send", Box::pin(run));
 }
 
-/// The callback that an async send owes its caller.
+/// Waits for the permit of an async send that did not get one at once.
+async fn admitted(send: &mut Send, at_once: Result<Permit, Full>) -> Result<Permit, SendError> {
+    if let Ok(permit) = at_once {
+        return Ok(permit);
+    }
+    let core = &send.core;
+    let len = send.call.message.body().len();
+    let admitted = tokio::select! {
+        biased;
+        admitted = core.permits.acquire(len, send.deadline) => admitted,
+        () = core.life.closed() => {
+            let error = send.error(Failure::Closed);
+            return Err(send.fail(error));
+        }
+    };
+    admitted.map_err(|full| {
+        let error = send.error(Failure::BackPressure).because(full);
+        send.fail(error)
+    })
+}
+
+/// The callback that an async send owes its caller, and the permit until it has returned.
 struct Owed {
     core: Arc<ProducerCore>,
     number: SendNumber,
     topic: Name,
     began: Instant,
     callback: Option<Callback>,
+    permit: Permit,
 }
 
 impl Owed {
@@ -285,6 +317,7 @@ impl Owed {
         if called.is_err() {
             tracing::error!(send = self.number, "the callback of a send panicked");
         }
+        self.permit = Permit::default();
         self.core.client.emit(Event::Callback { send: self.number });
     }
 }

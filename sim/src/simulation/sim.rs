@@ -1,11 +1,12 @@
 //! What a check gets its hands on: producers, time, and what the brokers have stored.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rmq_mock_broker::ledger::Entry;
-use rmq_producer::{Policy, Producer, StartError};
+use rmq_producer::{Policy, Producer, ProducerBuilder, StartError};
 use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::Name;
 
@@ -26,7 +27,7 @@ impl Sim {
             stage: self.stage.clone(),
             name: Name::from(name),
             policy: Policy::strict(),
-            first_queue: None,
+            configure: None,
         }
     }
 
@@ -60,14 +61,25 @@ impl Sim {
     }
 }
 
+/// What a check sets at a producer's builder.
+type Configure = Box<dyn FnOnce(ProducerBuilder) -> ProducerBuilder + Send>;
+
 /// A producer that is being described.
-#[derive(Debug)]
 #[must_use = "a producer does nothing before it is started"]
 pub struct SimProducer {
     stage: Stage,
     name: Name,
     policy: Policy,
-    first_queue: Option<i32>,
+    configure: Option<Configure>,
+}
+
+impl fmt::Debug for SimProducer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimProducer")
+            .field("name", &self.name)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SimProducer {
@@ -90,9 +102,22 @@ impl SimProducer {
         self
     }
 
-    /// Starts the rotation over each topic's queues at this queue, instead of a drawn one.
-    pub fn rotation_start(mut self, queue: i32) -> Self {
-        self.first_queue = Some(queue);
+    /// Sets what else a producer has, at its own builder: limits, hooks, the start of its rotation.
+    /// Policy, timeout and retries are set here, for the judges read them.
+    ///
+    /// ```
+    /// # use rmq_sim::simulation::{Cluster, Simulation};
+    /// # Simulation::new(Cluster::new().brokers(1).topic("orders", 4)).seeds(0..1).check(async |sim| {
+    /// let producer = sim.producer("orders-app").with(|builder| builder.max_open_sends(100));
+    /// # producer.start().await?.stop().await;
+    /// # Ok(())
+    /// # });
+    /// ```
+    pub fn with(
+        mut self,
+        configure: impl FnOnce(ProducerBuilder) -> ProducerBuilder + Send + 'static,
+    ) -> Self {
+        self.configure = Some(Box::new(configure));
         self
     }
 
@@ -104,14 +129,15 @@ impl SimProducer {
     pub async fn start(self) -> Result<Producer, StartError> {
         let (node, host) = self.stage.machine(&self.name);
         self.stage.has_policy(node, &self.policy);
-        let mut builder = Producer::builder(Name::clone(&self.name))
+        let builder = Producer::builder(Name::clone(&self.name))
             .host(host)
             .name_servers(self.stage.name_servers())
             .observer(self.observer(node))
             .policy(self.policy);
-        if let Some(queue) = self.first_queue {
-            builder = builder.rotation_start(queue);
-        }
+        let builder = match self.configure {
+            Some(configure) => configure(builder),
+            None => builder,
+        };
         builder.start().await
     }
 
