@@ -219,7 +219,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The name servers, as `host:port` separated by `;`.
+    /// The name servers, as `host:port` separated by `;`. Unless set, the environment variable
+    /// `NAMESRV_ADDR` says them, as it does for the Java client.
     pub fn name_servers(mut self, servers: impl Into<String>) -> Self {
         self.name_servers = servers.into();
         self
@@ -278,7 +279,8 @@ impl ClientBuilder {
         policy
             .check()
             .map_err(|error| StartError::Policy(error.to_string()))?;
-        let listed = name_server::list(&self.name_servers).map_err(StartError::NameServer)?;
+        let given = name_servers(self.name_servers);
+        let listed = name_server::list(&given).map_err(StartError::NameServer)?;
         let servers: Arc<[Name]> = listed.into_iter().map(Name::from).collect();
         if servers.is_empty() {
             return Err(StartError::NoNameServer);
@@ -338,6 +340,17 @@ impl ClientBuilder {
             }),
         })
     }
+}
+
+/// The environment variable that names the name servers of programs that do not.
+const NAMESRV_ADDR: &str = "NAMESRV_ADDR";
+
+/// The name servers a program gave, or those of its environment.
+fn name_servers(given: String) -> String {
+    if given.trim().is_empty() {
+        return std::env::var(NAMESRV_ADDR).unwrap_or_default();
+    }
+    given
 }
 
 /// A number that stands for a name in draws (FNV-1a).

@@ -277,8 +277,11 @@ pub enum StartError {
     /// The group's name is not acceptable; the text is the Java client's.
     #[error("{0}")]
     Group(String),
-    /// No name server was given.
-    #[error("No name server address, please set it.")]
+    /// No name server was given, and the environment names none.
+    #[error(
+        "No name server address, please set it: with name_servers(\"host:9876\") or by the \
+         environment variable NAMESRV_ADDR"
+    )]
     NoNameServer,
     /// An entry of the name-server list is no `host:port`.
     #[error("name server `{0}` is no host:port; write for example 10.0.0.1:9876;10.0.0.2:9876")]

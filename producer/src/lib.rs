@@ -45,9 +45,9 @@
 //! |---|---|
 //! | [`message`], [`sent`], [`error`] | what goes in and what comes out |
 //! | [`producer`], [`client`], [`dispatch`] | what a program holds; how one message is sent |
-//! | [`policy`] | every habit as data; presets |
+//! | [`policy`], [`config`] | every habit as data, presets; a producer described in a file |
 //! | [`decide`] | every decision as a function of values, one file each |
-//! | [`event`], [`observe`] | what the producer did and why, for metrics, logs and proofs |
+//! | [`event`], [`observe`], [`meter`] | what the producer did and why: for logs, proofs, metrics |
 //! | `send`, `flight`, `attempt` | one send; its attempts; one request and its answer |
 //! | `routes`, `lookup`, `rotation` | topics' routes; asking name servers; whose turn it is |
 //! | `beat`, `stop`, `tasks` | heartbeats; the end; tasks that somebody owns |
@@ -58,6 +58,7 @@
 mod attempt;
 mod beat;
 pub mod client;
+pub mod config;
 pub mod decide;
 pub mod dispatch;
 pub mod error;
@@ -65,6 +66,7 @@ pub mod event;
 mod flight;
 mod lookup;
 pub mod message;
+pub mod meter;
 pub mod observe;
 mod permits;
 pub mod policy;
@@ -77,10 +79,12 @@ mod stop;
 mod tasks;
 
 pub use client::{Client, ClientBuilder};
+pub use config::{Config, ConfigError};
 pub use dispatch::Dispatch;
 pub use error::{Attempt, Cause, InvalidMessage, SendError, StartError};
 pub use lookup::LookupError;
 pub use message::{Message, PropertyError};
+pub use meter::Meter;
 pub use permits::WhenFull;
 pub use policy::{Policy, PolicyError};
 pub use producer::{Gauges, Producer, ProducerBuilder};

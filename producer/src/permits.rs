@@ -10,11 +10,13 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// What becomes of an async send beyond a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WhenFull {
     /// It waits for its turn, within its own timeout. Await
     /// [`Producer::room`](crate::Producer::room) before the call to be slowed down with it.
