@@ -7,17 +7,20 @@ use std::sync::Arc;
 
 use rmq_remoting::client::{CallError, CallStage};
 use rmq_remoting::command::Command;
+use rmq_remoting::event::ConnectionNumber;
 use rmq_remoting::header::HeaderError;
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::SendMessageResponse;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant};
 
 use crate::decide::Millis;
 use crate::decide::budget::{self, AtShareEnd};
 use crate::decide::envelope::{self, Envelope};
-use crate::decide::retry::Ended;
+use crate::decide::health;
+use crate::decide::retry::{self, Ended};
 use crate::error::{Attempt, Cause};
-use crate::event::{Event, QueueRef, SendNumber, Stage};
+use crate::event::{Event, Mode, QueueRef, SendNumber, Stage};
+use crate::policy::{Drain, Policy};
 use crate::producer::ProducerCore;
 use crate::send::{Send, millis};
 use crate::sent::{MessageQueue, SendStatus, Sent};
@@ -85,9 +88,13 @@ pub(crate) fn time(send: &Send, share: Millis) -> Time {
     };
     let born = send.core.client.started;
     let due_ms = millis(due.saturating_duration_since(born));
-    let late = budget::noticed(policy, mode, due_ms).saturating_sub(due_ms);
+    let late = if due <= now {
+        0 // there was no time to begin with
+    } else {
+        budget::noticed(policy, mode, due_ms).saturating_sub(due_ms)
+    };
     let answer = due + Duration::from_millis(late);
-    let longer = budget::dial_time(policy, mode, share).saturating_sub(share);
+    let longer = budget::dial_time(policy, share).saturating_sub(share);
     let dial = answer.max(now + Duration::from_millis(share + longer));
     Time {
         share_end: (!gives_up).then_some(share_end),
@@ -105,7 +112,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    fn failed(stage: Stage, cause: Cause) -> Self {
+    pub(crate) fn failed(stage: Stage, cause: Cause) -> Self {
         Self {
             stage,
             code: None,
@@ -128,8 +135,13 @@ pub(crate) struct Accepted {
 }
 
 impl Accepted {
-    fn read(status: SendStatus, reply: &Command) -> Result<Self, HeaderError> {
-        let header: SendMessageResponse<'_> = reply.header()?;
+    fn read(policy: &Policy, status: SendStatus, reply: &Command) -> Result<Self, HeaderError> {
+        let header = match reply.header::<SendMessageResponse<'_>>() {
+            Err(HeaderError::Missing { .. }) if envelope::wire(policy).bare_answers => {
+                SendMessageResponse::default()
+            }
+            header => header?,
+        };
         let region = header.region.filter(|region| !region.is_empty());
         Ok(Self {
             status,
@@ -177,6 +189,9 @@ pub(crate) struct Exchange {
     pub(crate) named: QueueRef,
     pub(crate) address: Option<Name>,
     pub(crate) time: Time,
+    pub(crate) mode: Mode,
+    /// The broker that is asked, whichever the request names.
+    pub(crate) broker: Name,
 }
 
 impl Exchange {
@@ -185,7 +200,7 @@ impl Exchange {
             return Report::failed(Stage::Address, Cause::NoAddress);
         };
         match self.answer(address).await {
-            Ok(reply) => understand(&reply),
+            Ok(reply) => understand(&self.core.policy, &reply),
             Err(error) => {
                 let stage = stage(&error);
                 Report::failed(stage, Cause::Call(Arc::new(error)))
@@ -194,30 +209,63 @@ impl Exchange {
     }
 
     async fn answer(&self, address: &Name) -> Result<Command, CallError> {
-        let request = envelope::request(&self.core.sender, &self.envelope, &self.named);
-        let client = &self.core.client;
-        let began = Instant::now();
+        let core = &self.core;
+        if self.time.dial > self.time.answer {
+            // The dial may take longer than the answer. Without time left nothing is written.
+            let dialled = core.client.remoting.connect(address, self.time.dial);
+            dialled.await?;
+        }
+        let (connection, reply) = self.once(address).await?;
+        let goes_away = reply.code == retry::GO_AWAY;
+        if !goes_away || retry::drain(&core.policy) != Drain::Resend {
+            return Ok(reply);
+        }
+        if !core.client.remoting.drain(address, connection) {
+            return Ok(reply);
+        }
+        core.client.emit(Event::Resend {
+            send: self.send,
+            number: self.number,
+        });
+        self.once(address).await.map(|(_, reply)| reply)
+    }
+
+    /// Makes the request and awaits its answer; with the connection it was made on.
+    async fn once(&self, address: &Name) -> Result<(ConnectionNumber, Command), CallError> {
+        let core = &self.core;
+        let client = &core.client;
+        let carrier = envelope::request(&core.policy, &core.sender, &self.envelope, &self.named);
+        let (began, until) = (Instant::now(), self.time.answer);
         let pending = client
             .remoting
-            .request(address, &request, self.time.dial)
+            .request(address, carrier.request(), until)
             .await?;
+        let connection = pending.connection();
         client.emit(Event::Requested {
             send: self.send,
             number: self.number,
-            connection: pending.connection(),
+            connection,
             opaque: pending.opaque(),
         });
-        if self.time.dial <= self.time.answer {
-            return pending.await;
-        }
-        // The dial was allowed to take longer than the answer is.
-        match timeout_at(self.time.answer, pending).await {
-            Ok(reply) => reply,
-            Err(_) => Err(CallError::TimedOut {
-                to: Name::clone(address),
-                after: began.elapsed(),
-            }),
-        }
+        dispatched(core, self.mode, &self.broker);
+        let answer = pending.await;
+        let reply = client.settle(address, answer, began, until).await?;
+        Ok((connection, reply))
+    }
+}
+
+/// A request was written in a mode that does not wait for its answer.
+fn dispatched(core: &ProducerCore, mode: Mode, broker: &Name) {
+    if !health::counts_dispatch(&core.policy, mode) {
+        return;
+    }
+    let accepted = Ended {
+        stage: Stage::Accepted,
+        code: None,
+    };
+    if let Some(isolation) = health::isolation(&core.policy, accepted, 0) {
+        let now = millis(core.client.started.elapsed());
+        core.health.lock().note(broker, isolation, now);
     }
 }
 
@@ -231,14 +279,14 @@ fn stage(error: &CallError) -> Stage {
 }
 
 /// What a broker's answer says.
-fn understand(reply: &Command) -> Report {
+fn understand(policy: &Policy, reply: &Command) -> Report {
     let code = reply.code;
     let (stage, result) = match SendStatus::of(code) {
         None => {
             let remark = reply.remark.as_deref().unwrap_or_default().to_owned();
             (Stage::Refused, Err(Cause::Refused { code, remark }))
         }
-        Some(status) => match Accepted::read(status, reply) {
+        Some(status) => match Accepted::read(policy, status, reply) {
             Err(error) => (Stage::Decode, Err(Cause::Decode(error))),
             Ok(accepted) => (Stage::Accepted, Ok(accepted)),
         },
@@ -261,11 +309,11 @@ pub(crate) async fn write(
         return Err((Stage::Address, Cause::NoAddress));
     };
     let core = &send.core;
-    let request = envelope::request(&core.sender, envelope, to);
+    let carrier = envelope::request(&core.policy, &core.sender, envelope, to);
     let written = core
         .client
         .remoting
-        .oneway(address, &request, send.deadline);
+        .oneway(address, carrier.request(), send.deadline);
     let handed = written
         .await
         .map_err(|error| (stage(&error), Cause::Call(Arc::new(error))))?;
@@ -275,5 +323,6 @@ pub(crate) async fn write(
         connection: handed.connection,
         opaque: handed.opaque,
     });
+    dispatched(core, send.call.mode, &to.broker);
     Ok(())
 }

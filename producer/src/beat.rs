@@ -4,6 +4,7 @@
 //! Each master in a route hears of us every 30 s and as soon as a connection to it opens. Beats to
 //! different brokers are independent: one that hangs delays no other.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at, timeout_at};
 
 use crate::client::ClientCore;
+use crate::decide::route;
 use crate::event::Event;
 
 /// Connections that opened and were not yet looked at.
@@ -39,6 +41,9 @@ impl Openings {
     }
 }
 
+/// The group of the producer that every Java client has within.
+const INNER_GROUP: &str = "CLIENT_INNER_PRODUCER";
+
 /// Sends heartbeats for ever.
 pub(crate) async fn run(core: Arc<ClientCore>) {
     let periods = core.policy.periods;
@@ -51,7 +56,8 @@ pub(crate) async fn run(core: Arc<ClientCore>) {
             biased;
             Some(()) = beats.next(), if !beats.is_empty() => continue,
             () = core.openings.told.notified() => {
-                let masters = core.routes.addresses(true);
+                let wanted = route::presence(&core.policy).beat_on_open;
+                let masters = if wanted { core.routes.addresses(true) } else { BTreeSet::new() };
                 let opened = core.openings.take().into_iter();
                 opened.filter(|address| masters.contains(address)).collect()
             }
@@ -71,9 +77,13 @@ fn heartbeat(core: &ClientCore) -> Option<Bytes> {
     let producer = |group: &Name| ProducerData {
         group_name: Name::clone(group),
     };
+    let inner = route::presence(&core.policy).inner_group;
+    let inner = inner.then(|| ProducerData {
+        group_name: INNER_GROUP.into(),
+    });
     let data = HeartbeatData {
         client_id: Name::clone(&core.id),
-        producer_data_set: groups.iter().map(producer).collect(),
+        producer_data_set: groups.iter().map(producer).chain(inner).collect(),
         ..HeartbeatData::default()
     };
     (!groups.is_empty()).then(|| body::to_json(&data))
@@ -92,9 +102,19 @@ fn beat(core: &ClientCore, broker: Name, body: Bytes) -> impl Future<Output = ()
     }
 }
 
-/// Tells every broker in a route, masters and slaves, that a producer group is gone. Ends at the
-/// deadline whoever has not answered.
-pub(crate) async fn farewell(core: &ClientCore, group: &Name, deadline: Instant) {
+/// Tells every broker in a route, masters and slaves, that a producer group is gone, and with the
+/// last one that the client is. Ends at the deadline whoever has not answered.
+pub(crate) async fn farewell(core: &ClientCore, group: &Name, last: bool, deadline: Instant) {
+    let presence = route::presence(&core.policy);
+    if presence.farewell {
+        goodbye(core, group, deadline).await;
+        if presence.inner_group && last {
+            goodbye(core, &INNER_GROUP.into(), deadline).await;
+        }
+    }
+}
+
+async fn goodbye(core: &ClientCore, group: &Name, deadline: Instant) {
     let goodbye = |address: Name| async move {
         let request = UnregisterClient {
             producer_group: Some(group),

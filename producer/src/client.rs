@@ -13,24 +13,25 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
-use rmq_remoting::client::{ClientSettings, RemotingClient};
-use rmq_remoting::command::{HeaderForm, Language};
+use rmq_remoting::client::{CallError, ClientSettings, RemotingClient};
+use rmq_remoting::command::{Command, HeaderForm, Language};
 use rmq_remoting::event::Event as TransportEvent;
 use rmq_remoting::frame::Speaker;
+use rmq_remoting::header::Request;
 use rmq_remoting::host::tokio::TokioHost;
 use rmq_remoting::host::{BoxFuture, SharedHost, Task, TaskEnd};
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::service::Unsupported;
 use rmq_remoting::unique_id::UniqueIds;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::beat::{self, Openings};
-use crate::decide::name_server;
+use crate::decide::{envelope, name_server, retry};
 use crate::error::StartError;
 use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
 use crate::lookup::NameServerList;
 use crate::observe::Tracing;
-use crate::policy::Policy;
+use crate::policy::{Header, Policy};
 use crate::routes::{self, Routes};
 use crate::tasks::TaskSet;
 
@@ -103,6 +104,39 @@ impl ClientCore {
 
     pub(crate) fn next_send(&self) -> SendNumber {
         self.sends.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Makes a request and awaits the answer, in the way the policy has it if the connection ends.
+    pub(crate) async fn call(
+        &self,
+        to: &Name,
+        request: &dyn Request,
+        deadline: Instant,
+    ) -> Result<Command, CallError> {
+        let began = Instant::now();
+        let answer = self.remoting.call(to, request, deadline).await;
+        self.settle(to, answer, began, deadline).await
+    }
+
+    /// What becomes of a request whose connection ended: with some clients it is not noticed
+    /// before the deadline.
+    pub(crate) async fn settle(
+        &self,
+        to: &Name,
+        answer: Result<Command, CallError>,
+        began: Instant,
+        deadline: Instant,
+    ) -> Result<Command, CallError> {
+        match answer {
+            Err(CallError::Lost { cause, .. }) if retry::waits_on(&self.policy, cause) => {
+                sleep_until(deadline).await;
+                Err(CallError::TimedOut {
+                    to: Name::clone(to),
+                    after: deadline.saturating_duration_since(began),
+                })
+            }
+            answer => answer,
+        }
     }
 
     /// A unique key for a message built at this time.
@@ -289,7 +323,10 @@ impl ClientBuilder {
         let observer = self.observer.unwrap_or_else(|| Arc::new(Tracing));
         let openings = Arc::new(Openings::default());
         let speaker = Speaker {
-            form: HeaderForm::Json,
+            form: match envelope::wire(&policy).header {
+                Header::Json => HeaderForm::Json,
+                Header::Binary => HeaderForm::Rocketmq,
+            },
             language: Language::Rust,
             version: VERSION,
         };

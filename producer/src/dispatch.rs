@@ -11,7 +11,8 @@ use crate::error::SendError;
 use crate::event::Mode;
 use crate::message::Message;
 use crate::producer::Producer;
-use crate::send::{self, Call};
+use crate::selector::Selector;
+use crate::send::{self, Call, Target};
 use crate::sent::{MessageQueue, Sent};
 
 /// A message on its way out, made by [`Producer::dispatch`].
@@ -33,7 +34,7 @@ pub struct Dispatch<'a> {
     producer: &'a Producer,
     message: Message,
     timeout: Option<Duration>,
-    pinned: Option<MessageQueue>,
+    target: Target,
 }
 
 impl<'a> Dispatch<'a> {
@@ -42,7 +43,7 @@ impl<'a> Dispatch<'a> {
             producer,
             message,
             timeout: None,
-            pinned: None,
+            target: Target::Any,
         }
     }
 
@@ -54,7 +55,13 @@ impl<'a> Dispatch<'a> {
 
     /// To this queue and nowhere else: for orders that consumers must keep.
     pub fn to(mut self, queue: MessageQueue) -> Self {
-        self.pinned = Some(queue);
+        self.target = Target::Queue(queue);
+        self
+    }
+
+    /// To the queue that this chooses and nowhere else.
+    pub fn by(mut self, selector: Selector) -> Self {
+        self.target = Target::By(selector);
         self
     }
 
@@ -63,7 +70,7 @@ impl<'a> Dispatch<'a> {
     ///
     /// # Errors
     /// No broker has confirmed the message in time; the error lists every attempt. Or the queue is
-    /// one of another topic.
+    /// one of another topic, or none was chosen.
     pub async fn send(self) -> Result<Sent, SendError> {
         let core = self.producer.core();
         send::stored(send::Send::open(core, self.call(Mode::Sync))).await
@@ -94,7 +101,7 @@ impl<'a> Dispatch<'a> {
             message: self.message,
             mode,
             timeout: self.timeout,
-            pinned: self.pinned,
+            target: self.target,
             rotations: Arc::clone(self.producer.rotations()),
         }
     }

@@ -195,6 +195,24 @@ impl SendError {
         self.inner.message_id.as_ref()
     }
 
+    /// What is wrong with the message, if that is why it was not sent.
+    #[must_use]
+    pub fn invalid(&self) -> Option<&InvalidMessage> {
+        match &self.inner.reason {
+            Some(Reason::Invalid(invalid)) => Some(invalid),
+            _ => None,
+        }
+    }
+
+    /// How the lookup of the topic's route failed, if that is why the message was not sent.
+    #[must_use]
+    pub fn lookup(&self) -> Option<&LookupError> {
+        match &self.inner.reason {
+            Some(Reason::Lookup(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Every attempt, in the order of their numbers.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {

@@ -21,6 +21,7 @@ use crate::decide::retry::{self, Ended, Next, Standing};
 use crate::decide::{envelope, health, route, select};
 use crate::error::{Attempt, Cause, SendError};
 use crate::event::{Event, Failure, Outcome, QueueRef, Stage};
+use crate::policy::Late;
 use crate::routes::{self, Snapshot};
 use crate::send::{Prepared, Send, millis};
 use crate::sent::Sent;
@@ -73,6 +74,9 @@ impl<'a> Flight<'a> {
         let core = Arc::clone(&self.send.core);
         let mut closed = pin!(core.life.closed());
         if self.send.left() < budget::LEAST {
+            if retry::late(&core.policy, self.send.call.mode) == Late::ChooseOnly {
+                self.choose_in_vain();
+            }
             return Err(self.fail(Failure::Deadline));
         }
         self.start();
@@ -81,7 +85,7 @@ impl<'a> Flight<'a> {
             let outcome = match step {
                 Step::Ended(index, report) => self.attempt_ended(index, report),
                 Step::ShareEnd => self.share_ended(),
-                Step::Deadline => Some(self.out_of_time()),
+                Step::Deadline => self.out_of_time(),
                 Step::Closed => Some(Err(self.fail(Failure::Closed))),
             };
             if let Some(outcome) = outcome {
@@ -130,11 +134,12 @@ impl<'a> Flight<'a> {
         let Some(to) = choose(send, &self.snapshot, &self.failed) else {
             return;
         };
-        let pinned = send.call.pinned.is_some();
+        let pinned = send.pinned.is_some();
         let other = !pinned && select::has_other(&self.snapshot.queues, &to.broker);
         let share = budget::share(
             policy,
             Situation {
+                mode: send.call.mode,
                 timeout: send.timeout,
                 attempts: send.attempts,
                 attempts_left: self.attempts_left(),
@@ -171,6 +176,8 @@ impl<'a> Flight<'a> {
             named,
             address: address.clone(),
             time,
+            mode: send.call.mode,
+            broker: Name::clone(&to.broker),
         };
         self.open.push(Open {
             number: self.started,
@@ -226,7 +233,13 @@ impl<'a> Flight<'a> {
         if route::refreshes(&core.policy, ended) {
             routes::refresh(&core.client, self.send.call.message.topic());
         }
-        let Some(isolation) = health::isolation(&core.policy, ended, took) else {
+        let counts = health::counts(
+            &core.policy,
+            self.send.call.mode,
+            self.send.pinned.is_some(),
+        );
+        let isolation = counts.then(|| health::isolation(&core.policy, ended, took));
+        let Some(isolation) = isolation.flatten() else {
             return;
         };
         let now = millis(core.client.started.elapsed());
@@ -280,6 +293,10 @@ impl<'a> Flight<'a> {
                 None
             }
             Next::Wait => None,
+            Next::ChooseAndFail => {
+                self.choose_in_vain();
+                Some(self.give_up(ended.stage))
+            }
             Next::Succeed | Next::Fail => Some(self.give_up(ended.stage)),
         }
     }
@@ -302,14 +319,22 @@ impl<'a> Flight<'a> {
 
     /// Java's client closes the connection of a call that timed out.
     fn hang_up(&self, attempt: &Open) {
+        let Some(address) = &attempt.address else {
+            return;
+        };
         let Send { core, call, .. } = &*self.send;
-        let closes =
-            retry::closes_connection(&core.policy, call.mode, attempt.share, self.send.timeout);
-        if let (true, Some(address)) = (closes, &attempt.address) {
-            core.client
-                .remoting
-                .close(address, CloseCause::CallTimedOut);
+        let remoting = &core.client.remoting;
+        let opened = remoting.open_since(address);
+        let dialled = opened.map(|at| at.saturating_duration_since(attempt.began));
+        let had = attempt.share.saturating_sub(dialled.map_or(0, millis));
+        if retry::closes_connection(&core.policy, call.mode, had, self.send.timeout) {
+            remoting.close(address, CloseCause::CallTimedOut);
         }
+    }
+
+    /// Java's client chooses a queue before it looks at the clock, and then does not use it.
+    fn choose_in_vain(&self) {
+        let _ = choose(self.send, &self.snapshot, &self.failed);
     }
 
     fn emit_end(&self, attempt: &Open, ended: Ended, took: Duration) {
@@ -346,10 +371,15 @@ impl<'a> Flight<'a> {
         sent
     }
 
-    /// The deadline has passed: what is open has not been answered in time.
-    fn out_of_time(&mut self) -> Result<Sent, SendError> {
+    /// The deadline has passed: what is open has not been answered in time. If attempts end
+    /// with their share, this is the end of the only one open, as if it had seen it itself.
+    fn out_of_time(&mut self) -> Option<Result<Sent, SendError>> {
+        let gives_up = budget::at_share_end(&self.send.core.policy, 0, false);
+        if gives_up == AtShareEnd::GiveUp && self.open.len() == 1 {
+            return self.attempt_ended(0, Report::failed(Stage::Silent, Cause::Silent));
+        }
         self.end_open(Stage::Silent, &Cause::Silent);
-        self.give_up(Stage::Silent)
+        Some(self.give_up(Stage::Silent))
     }
 
     /// No attempt will succeed any more. A copy that is stored, if not safely, is a success.
@@ -378,25 +408,37 @@ impl<'a> Flight<'a> {
 /// The queue of the next attempt: the caller's, or the next of the rotation.
 fn choose(send: &Send, snapshot: &Snapshot, failed: &[Name]) -> Option<QueueRef> {
     let core = &send.core;
-    if let Some(pinned) = &send.call.pinned {
+    if let Some(pinned) = &send.pinned {
         return Some(pinned.to_ref());
     }
+    let (policy, queues) = (&core.policy, &snapshot.queues);
     let table = core.health.lock();
     let now = millis(core.client.started.elapsed());
-    let healthy = |broker: &Name| table.healthy(broker, now);
-    let topic = send.call.message.topic();
-    send.call
-        .rotations
-        .choose(&core.policy, topic, &snapshot.queues, failed, healthy)
+    let brokers = queues.iter().map(|queue| &queue.broker);
+    let least_bad = table.least_bad(policy, brokers, now);
+    let grade = |broker: &Name| table.grade(policy, broker, least_bad, now);
+    let (mode, topic) = (send.call.mode, send.call.message.topic());
+    let rotations = &send.call.rotations;
+    rotations.choose(policy, mode, topic, queues, failed, grade)
+}
+
+/// Where a one-way send goes.
+pub(crate) struct Aim {
+    to: QueueRef,
+    pub(crate) address: Option<Name>,
+}
+
+/// Chooses where a one-way send goes; nothing if the route has no queue.
+pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
+    let to = choose(send, &prepared.snapshot, &[])?;
+    let address = prepared.snapshot.master(&to.broker).cloned();
+    Some(Aim { to, address })
 }
 
 /// The one attempt of a one-way send.
-pub(crate) async fn write(send: &Send, prepared: Prepared) -> Result<(), SendError> {
+pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(), SendError> {
     let Prepared { envelope, snapshot } = prepared;
-    let Some(to) = choose(send, &snapshot, &[]) else {
-        return Err(send.error(Failure::NoRoute));
-    };
-    let address = snapshot.master(&to.broker).cloned();
+    let Aim { to, address } = aim;
     let began = Instant::now();
     let left = send.left();
     send.emit(Event::Attempt {

@@ -51,7 +51,7 @@
 //! | `send`, `flight`, `attempt` | one send; its attempts; one request and its answer |
 //! | `routes`, `lookup`, `rotation` | topics' routes; asking name servers; whose turn it is |
 //! | `beat`, `stop`, `tasks` | heartbeats; the end; tasks that somebody owns |
-//! | `permits` | back-pressure |
+//! | `permits`, `selector` | back-pressure; who chooses a message's queue |
 //!
 //! Only the second half of the table waits for anything, and only it knows the clock.
 
@@ -73,6 +73,7 @@ pub mod policy;
 pub mod producer;
 mod rotation;
 mod routes;
+mod selector;
 mod send;
 pub mod sent;
 mod stop;
@@ -88,4 +89,5 @@ pub use meter::Meter;
 pub use permits::WhenFull;
 pub use policy::{Policy, PolicyError};
 pub use producer::{Gauges, Producer, ProducerBuilder};
+pub use selector::Selector;
 pub use sent::{MessageQueue, SendStatus, Sent};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rmq_remoting::client::CallError;
+use rmq_remoting::client::{CallError, CallStage};
 use rmq_remoting::code::{response, response_name};
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::GetRouteInfoByTopic;
@@ -159,7 +159,8 @@ pub(crate) async fn ask(
 async fn pass(core: &ClientCore, asked: &Name, lookup: LookupNumber, deadline: Instant) -> Answer {
     let list = &core.name_servers;
     let servers = Arc::clone(list.servers());
-    let count = name_server::pass(&core.policy, servers.len());
+    let rule = name_server::pass(&core.policy, servers.len());
+    let count = rule.servers;
     let whole = millis_until(deadline);
     let mut at = list.current();
     let mut not_exist = false;
@@ -167,7 +168,11 @@ async fn pass(core: &ClientCore, asked: &Name, lookup: LookupNumber, deadline: I
     let mut failures = Vec::new();
     for asked_before in 0..count {
         let left = millis_until(deadline);
-        let mut slice = name_server::slice(left, count - asked_before);
+        let mut slice = if rule.divided {
+            name_server::slice(left, count - asked_before)
+        } else {
+            left
+        };
         if not_exist {
             // The rest of the pass only confirms what one server said, and must leave time to act.
             slice = slice.min(name_server::slice(whole, count));
@@ -184,8 +189,12 @@ async fn pass(core: &ClientCore, asked: &Name, lookup: LookupNumber, deadline: I
         let last = asked_before + 1 == count && !not_exist;
         let sliced = Instant::now() + Duration::from_millis(slice);
         let until = if last { deadline } else { sliced.min(deadline) };
-        let reply = core.remoting.call(server, &request, until).await;
+        let reply = core.call(server, &request, until).await;
         let next = name_server::next(at, servers.len());
+        let last_word = match &reply {
+            Ok(_) => !rule.divided,
+            Err(error) => rule.first_reached && error.stage() != CallStage::Dial,
+        };
         match reply {
             Ok(reply) if reply.code == response::SUCCESS && !reply.body.is_empty() => {
                 list.prefer(at);
@@ -203,6 +212,9 @@ async fn pass(core: &ClientCore, asked: &Name, lookup: LookupNumber, deadline: I
                 failures.push((Name::clone(server), error));
                 list.prefer(next);
             }
+        }
+        if last_word {
+            break;
         }
         at = next;
     }

@@ -15,12 +15,23 @@
 //! # Ok::<(), rmq_producer::PolicyError>(())
 //! ```
 
+mod habits;
+
 use serde::{Deserialize, Serialize};
 
-use crate::event::Stage;
+pub use habits::{
+    Attempts, Avoid, Checks, Deadline, DefaultRoute, Dial, Drain, Failover, Fallback, Header,
+    Health, Late, Lookup, NameServers, NotSafe, OnLost, OnTimeout, Oneway, OutOfTime, Overtaken,
+    Periods, Presence, Retarget, RetryTables, Rotation, SendRequest, Share, TimeoutScan, Wire,
+};
 
 const STRICT: &str = include_str!("presets/strict.toml");
 const JAVA_5_3: &str = include_str!("presets/java_5_3.toml");
+const JAVA_4_9: &str = include_str!("presets/java_4_9.toml");
+const GO_2_1: &str = include_str!("presets/go_2_1.toml");
+
+/// The names of the presets.
+pub const PRESETS: [&str; 4] = ["strict", "java_5_3", "java_4_9", "go_2_1"];
 
 /// Everything a producer decides by. Times are in whole milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +53,12 @@ pub struct Policy {
     /// [`retryable`](crate::decide::retry::retryable).
     pub retry: RetryTables,
     /// Whether a message that a broker has stored, but not flushed or replicated in time (codes
-    /// 10, 11, 12), is sent again. `true` trades duplicates for safety. Read by
-    /// [`after`](crate::decide::retry::after).
-    pub retry_not_safe: bool,
+    /// 10, 11, 12), is sent again. That trades duplicates for safety. Read by
+    /// [`try_for_safe`](crate::decide::retry::try_for_safe).
+    pub not_safe: NotSafe,
+    /// What a send whose time is over does about its next attempt. Read by
+    /// [`late`](crate::decide::retry::late).
+    pub out_of_time: OutOfTime,
     /// What a retry changes in the request. Read by [`target`](crate::decide::envelope::target).
     pub retarget: Retarget,
     /// Which brokers a retry avoids. Read by [`avoided`](crate::decide::select::avoided).
@@ -54,8 +68,8 @@ pub struct Policy {
     pub rotation: Rotation,
     /// Where a retry takes its queue from. Read by [`steps`](crate::decide::select::steps).
     pub failover: Failover,
-    /// Whether brokers that were slow or failed are avoided by later sends. Read by
-    /// [`isolation`](crate::decide::health::isolation).
+    /// How brokers that were slow or failed are avoided by later sends. Read by
+    /// [`rules`](crate::decide::health::rules).
     pub health: Health,
     /// When an unanswered request is noticed. Read by
     /// [`noticed`](crate::decide::budget::noticed).
@@ -64,6 +78,15 @@ pub struct Policy {
     /// every other request on it fail. Read by
     /// [`closes_connection`](crate::decide::retry::closes_connection).
     pub on_timeout: OnTimeout,
+    /// What becomes of a request whose connection has ended. Read by
+    /// [`waits_on`](crate::decide::retry::waits_on).
+    pub on_lost: OnLost,
+    /// When a one-way send is done. Read by
+    /// [`waits_for_write`](crate::decide::retry::waits_for_write).
+    pub oneway: Oneway,
+    /// Whether a send's lookup counts against its time. Read by
+    /// [`lookup_budget`](crate::decide::budget::lookup_budget).
+    pub lookup: Lookup,
     /// How many name servers one lookup asks. Read by
     /// [`pass`](crate::decide::name_server::pass).
     pub name_servers: NameServers,
@@ -97,227 +120,26 @@ pub struct Policy {
     /// The most queues that a topic made on the first send gets on each broker. Read by
     /// [`default_queues`](crate::decide::route::default_queues).
     pub default_queues: i32,
-    /// The largest body accepted, in bytes, before compression. The broker has a limit of its
-    /// own. Read by [`validate`](crate::decide::envelope::validate).
-    pub max_body: u32,
+    /// Which topic's route serves a topic that does not exist yet. Read by
+    /// [`default_route`](crate::decide::route::default_route).
+    pub default_route: DefaultRoute,
+    /// Whether the order that a route prescribes (`orderTopicConf`) is followed. Read by
+    /// [`order`](crate::decide::route::order).
+    pub order_conf: bool,
+    /// Which messages and groups are refused. Read by
+    /// [`checks`](crate::decide::envelope::checks).
+    pub checks: Checks,
+    /// How requests are written and answers are read. Read by
+    /// [`wire`](crate::decide::envelope::wire).
+    pub wire: Wire,
     /// Bodies of at least this many bytes are compressed (zlib, level 5); 0 switches it off. Read
     /// by [`compresses`](crate::decide::envelope::compresses).
     pub compress_over: u32,
+    /// What brokers are told of producers. Read by
+    /// [`presence`](crate::decide::route::presence).
+    pub presence: Presence,
     /// The periods of the background work. Read by the client's own tasks, which decide nothing.
     pub periods: Periods,
-}
-
-/// The number of attempts by mode: 1 + retries. One-way sends have one attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Attempts {
-    /// Of a sync send to a queue the producer chooses.
-    pub sync: u32,
-    /// Of an async send to a queue the producer chooses.
-    #[serde(rename = "async")]
-    pub async_: u32,
-    /// Of a sync send to a queue the caller chose: every attempt goes to that queue.
-    pub pinned_sync: u32,
-    /// Of an async send to a queue the caller chose.
-    pub pinned_async: u32,
-}
-
-impl Attempts {
-    /// The same number of retries in every mode, for sends to a queue the producer chooses.
-    #[must_use]
-    pub fn with_retries(self, retries: u32) -> Self {
-        let attempts = retries.saturating_add(1);
-        Self {
-            sync: attempts,
-            async_: attempts,
-            ..self
-        }
-    }
-}
-
-/// How an attempt's part of the send's time is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Share {
-    /// While another broker could be tried, min(T / N, time left / attempts left), so that every
-    /// configured retry can really happen.
-    Equal,
-    /// All the time that is left, but no more than the timeout: a silent broker uses up the send.
-    Whole,
-    /// At most so many milliseconds, the last attempt all that is left.
-    Cap(u64),
-}
-
-/// What the timeout of a send is a limit of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Deadline {
-    /// Of the send: lookup, dial and all attempts.
-    OverAll,
-    /// Of each attempt: a send may take N times as long as its timeout says. Together with
-    /// [`Share::Whole`] every attempt gets the full timeout.
-    PerAttempt,
-}
-
-/// Which ends of an attempt lead to the next attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RetryTables {
-    /// Stages at which a failed attempt is repeated.
-    pub stages: Vec<Stage>,
-    /// Response codes of a broker after which a sync send is repeated.
-    pub sync_codes: Vec<i32>,
-    /// Response codes of a broker after which an async send is repeated.
-    pub async_codes: Vec<i32>,
-}
-
-/// What a retry changes in the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Retarget {
-    /// The broker and the queue: both are the ones chosen for this attempt.
-    QueueAndBroker,
-    /// In async sends only the address: the first attempt's queue id and broker name stay in the
-    /// request. A broker with fewer queues refuses it.
-    AsyncAddressOnly,
-}
-
-/// Which brokers a retry avoids while there is another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Avoid {
-    /// All that failed in this send, so that its attempts reach as many brokers as possible.
-    AllFailed,
-    /// The one of the last attempt.
-    Last,
-    /// None.
-    None,
-}
-
-/// Who shares a rotation over the queues of a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rotation {
-    /// All callers of one producer: the spread is even whoever sends.
-    PerTopic,
-    /// Each clone of the producer's handle has its own, as a thread has in Java.
-    PerCaller,
-}
-
-/// Where a retry takes its queue from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Failover {
-    /// From a rotation of its own over the queues that are left, so that the load of a failed
-    /// broker spreads evenly over the others.
-    OwnRotation,
-    /// The topic's rotation steps on to the next queue of another broker, which is always that
-    /// broker's first queue.
-    StepOn,
-}
-
-/// Whether brokers that were slow or failed are avoided by later sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Health {
-    /// No memory between sends.
-    Off,
-    /// The table of the Java client 4.9: a result always overwrites the last one.
-    #[serde(rename = "4.9")]
-    Table4,
-    /// The table of the Java client 5.x: a fast success does not end an isolation early.
-    #[serde(rename = "5")]
-    Table5,
-}
-
-/// When an unanswered async request is noticed. Sync callers always have a clock of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub enum TimeoutScan {
-    /// In the millisecond of its deadline.
-    Exact,
-    /// By a scan of the table of requests.
-    #[serde(rename_all = "kebab-case")]
-    Every {
-        /// The time between two scans.
-        period: u64,
-        /// The first scan after the start.
-        first: u64,
-        /// What a request gets beyond its deadline.
-        grace: u64,
-    },
-}
-
-/// What happens to the connection of a sync attempt that was not answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnTimeout {
-    /// It stays: other requests on it are not disturbed.
-    Keep,
-    /// It is closed, if the attempt had more than 100 ms or more than a quarter of the timeout.
-    Close,
-}
-
-/// How many name servers one lookup asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NameServers {
-    /// All, until one knows the topic; the time is divided so that the last one is reached.
-    WholeList,
-    /// One; after a failure the next lookup asks the next one.
-    OneAttempt,
-}
-
-/// Whether opening a connection counts against the send's time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Dial {
-    /// It does.
-    InsideBudget,
-    /// A sync send waits for it however little time is left.
-    OutsideBudget,
-}
-
-/// What becomes of an attempt whose share is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Overtaken {
-    /// It stays open beside the next attempt, and its success completes the send.
-    Accept,
-    /// It has failed, and its reply is not looked at.
-    Ignore,
-}
-
-/// What a broker's announcement of its shutdown means for the attempt that got it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Drain {
-    /// The attempt has failed in a retryable way, whatever the table of codes says.
-    Retry,
-    /// The table of codes decides, as for any other code.
-    ByCode,
-}
-
-/// The periods of the background work, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Periods {
-    /// The first refresh of the routes after the start.
-    pub first_poll: u64,
-    /// Between two refreshes of the routes. A change of topology is seen within this time.
-    pub poll: u64,
-    /// The first heartbeat after the start.
-    pub first_beat: u64,
-    /// Between two heartbeats to a broker, which closes what is silent for 120 s.
-    pub beat: u64,
-    /// The longest a heartbeat or a farewell may take.
-    pub beat_timeout: u64,
-    /// The least time between two lookups of one topic that failed attempts ask for.
-    pub refresh_spacing: u64,
-    /// A connection without traffic for so long is closed.
-    pub idle: u64,
-    /// `stop` takes no longer than this.
-    pub stop: u64,
 }
 
 /// A policy that cannot be read or written.
@@ -342,7 +164,7 @@ pub enum PolicyError {
         remedy: &'static str,
     },
     /// No preset has this name.
-    #[error("no preset `{0}`; there are: strict, java_5_3")]
+    #[error("no preset `{name}`; there are: {all}", name = .0, all = PRESETS.join(", "))]
     NoPreset(String),
 }
 
@@ -356,7 +178,7 @@ impl Policy {
         Self::from_toml(STRICT).expect("the preset `strict` is a policy")
     }
 
-    /// What the Java client 5.3 does with its default settings.
+    /// What the Java client 5.3.3 does with its default settings.
     #[expect(
         clippy::expect_used,
         reason = "a constant of this crate, parsed by a test"
@@ -365,11 +187,31 @@ impl Policy {
         Self::from_toml(JAVA_5_3).expect("the preset `java_5_3` is a policy")
     }
 
+    /// What the Java client 4.9.8 does with its default settings.
+    #[expect(
+        clippy::expect_used,
+        reason = "a constant of this crate, parsed by a test"
+    )]
+    pub fn java_4_9() -> Self {
+        Self::from_toml(JAVA_4_9).expect("the preset `java_4_9` is a policy")
+    }
+
+    /// What the Go client 2.1.2 does with its default settings.
+    #[expect(
+        clippy::expect_used,
+        reason = "a constant of this crate, parsed by a test"
+    )]
+    pub fn go_2_1() -> Self {
+        Self::from_toml(GO_2_1).expect("the preset `go_2_1` is a policy")
+    }
+
     /// The preset of this name.
     pub fn preset(name: &str) -> Result<Self, PolicyError> {
         match name {
             "strict" => Ok(Self::strict()),
             "java_5_3" => Ok(Self::java_5_3()),
+            "java_4_9" => Ok(Self::java_4_9()),
+            "go_2_1" => Ok(Self::go_2_1()),
             other => Err(PolicyError::NoPreset(other.to_owned())),
         }
     }
@@ -403,7 +245,8 @@ impl Policy {
                 "default-queues",
                 u64::try_from(self.default_queues).unwrap_or(0),
             ),
-            ("max-body", u64::from(self.max_body)),
+            ("checks.max-body", u64::from(self.checks.max_body)),
+            ("checks.max-group", u64::from(self.checks.max_group)),
             ("periods.poll", self.periods.poll),
             ("periods.beat", self.periods.beat),
             ("periods.beat-timeout", self.periods.beat_timeout),
@@ -433,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_presets_are_policies_and_survive_a_round_trip() {
-        for preset in [Policy::strict(), Policy::java_5_3()] {
+        for preset in PRESETS.map(|name| Policy::preset(name).unwrap()) {
             let text = preset.to_toml().unwrap();
             assert_eq!(Policy::from_toml(&text).unwrap(), preset);
             assert_eq!(Policy::preset(&preset.name).unwrap(), preset);
@@ -461,6 +304,9 @@ mod tests {
     #[test]
     fn an_unknown_preset_names_those_that_exist() {
         let error = Policy::preset("jave_5_3").unwrap_err().to_string();
-        assert_eq!(error, "no preset `jave_5_3`; there are: strict, java_5_3");
+        assert_eq!(
+            error,
+            "no preset `jave_5_3`; there are: strict, java_5_3, java_4_9, go_2_1"
+        );
     }
 }

@@ -24,6 +24,7 @@ use crate::message::Message;
 use crate::permits::{Limits, Permits, WhenFull};
 use crate::policy::Policy;
 use crate::rotation::Rotations;
+use crate::selector::Selector;
 use crate::sent::{MessageQueue, Sent};
 use crate::stop::{self, Life};
 use crate::tasks::TaskSet;
@@ -139,6 +140,14 @@ impl Producer {
     /// As [`send`](Self::send); and if the queue is one of another topic.
     pub async fn send_to(&self, message: Message, queue: MessageQueue) -> Result<Sent, SendError> {
         self.dispatch(message).to(queue).send().await
+    }
+
+    /// Sends a message to the queue that the selector chooses and nowhere else.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); and if no queue was chosen.
+    pub async fn send_by(&self, message: Message, selector: Selector) -> Result<Sent, SendError> {
+        self.dispatch(message).by(selector).send().await
     }
 
     /// Sends a message in the background and calls back, exactly once. The callback runs in the
@@ -311,7 +320,8 @@ impl ProducerBuilder {
         self
     }
 
-    /// How often a failed attempt is repeated, in every mode but one-way. 2 unless set.
+    /// How often a failed attempt is repeated, in every mode in which the policy repeats any. 2
+    /// unless set.
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
         self
@@ -348,7 +358,6 @@ impl ProducerBuilder {
     /// # Errors
     /// The group, the policy or the list of name servers is not acceptable.
     pub async fn start(self) -> Result<Producer, StartError> {
-        validate_group(&self.group).map_err(StartError::Group)?;
         let known = self.client.as_ref().map(|client| client.policy().clone());
         let mut policy = self.policy.or(known).unwrap_or_default();
         if let Some(timeout) = self.send_timeout {
@@ -362,6 +371,7 @@ impl ProducerBuilder {
         policy
             .check()
             .map_err(|error| StartError::Policy(error.to_string()))?;
+        validate_group(&policy, &self.group).map_err(StartError::Group)?;
         let owns_client = self.client.is_none();
         let client = match self.client {
             Some(client) => client,

@@ -9,8 +9,8 @@ use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::Name;
 
 use crate::client::identity_hash;
-use crate::decide::select::{self, Position, Positions};
-use crate::event::QueueRef;
+use crate::decide::select::{self, Grade, Position, Positions};
+use crate::event::{Mode, QueueRef};
 use crate::policy::Policy;
 
 /// The positions of one caller, or of all callers of one producer.
@@ -51,10 +51,11 @@ impl Rotations {
     pub(crate) fn choose(
         &self,
         policy: &Policy,
+        mode: Mode,
         topic: &Name,
         queues: &[QueueRef],
         failed: &[Name],
-        healthy: impl Fn(&Name) -> bool,
+        grade: impl Fn(&Name) -> Grade,
     ) -> Option<QueueRef> {
         let mut topics = self.topics.lock();
         let positions = match topics.get_mut(topic) {
@@ -63,7 +64,7 @@ impl Rotations {
                 .entry(Name::clone(topic))
                 .or_insert(self.first(topic)),
         };
-        let choice = select::queue(policy, queues, *positions, failed, healthy)?;
+        let choice = select::queue(policy, mode, queues, *positions, failed, grade)?;
         *positions = choice.positions;
         queues.get(choice.index).cloned()
     }

@@ -119,6 +119,12 @@ impl Routes {
         addresses
     }
 
+    /// Keeps the route of a topic fresh from now on, whether it is needed or not.
+    fn know(&self, topic: &Name) {
+        let mut topics = self.topics.lock();
+        topics.entry(Name::clone(topic)).or_default();
+    }
+
     /// The flight to join, and whether it is new and must be started.
     fn board(&self, topic: &Name, reason: LookupReason) -> (Arc<Flight>, bool) {
         let mut topics = self.topics.lock();
@@ -173,8 +179,12 @@ impl Drop for Landing {
     }
 }
 
-/// The route of a topic for a send: the one in force, or the result of a lookup.
-pub(crate) async fn find(core: &Arc<ClientCore>, topic: &Name, deadline: Instant) -> Found {
+/// The route of a topic for a send: the one in force, or the result of a lookup. Without a
+/// deadline of the send a lookup has its own time only.
+pub(crate) async fn find(core: &Arc<ClientCore>, topic: &Name, until: Option<Instant>) -> Found {
+    // Two lookups: of the topic, and of the one that new topics are made after.
+    let own = 2 * Duration::from_millis(name_server::lookup_time(&core.policy));
+    let deadline = until.unwrap_or(Instant::now() + own);
     let too_late = || {
         Arc::new(LookupError::TooLate {
             topic: Name::clone(topic),
@@ -188,7 +198,7 @@ pub(crate) async fn find(core: &Arc<ClientCore>, topic: &Name, deadline: Instant
         let reason = LookupReason::FirstSend;
         let (flight, fresh) = core.routes.board(topic, reason);
         if fresh {
-            start(core, topic, &flight, Some(deadline));
+            start(core, topic, &flight, until);
         }
         let Ok(found) = timeout_at(deadline, flight.wait()).await else {
             return Err(too_late());
@@ -231,6 +241,9 @@ pub(crate) async fn poll(core: Arc<ClientCore>) {
     let first = core.started + Duration::from_millis(periods.first_poll);
     let mut ticks = tokio::time::interval_at(first, Duration::from_millis(periods.poll));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    if let (topic, true) = route::default_route(&core.policy) {
+        core.routes.know(&topic.into());
+    }
     // A send just after the start has asked already when the first poll is due.
     let mut spacing = Duration::from_millis(periods.refresh_spacing);
     loop {
@@ -297,7 +310,7 @@ async fn run(
     if !not_exist || reason != LookupReason::FirstSend || found.is_ok() {
         return found;
     }
-    let default: Name = route::default_topic(&core.policy).into();
+    let default: Name = route::default_route(&core.policy).0.into();
     let until = deadline(core, until);
     let (lookup, answer) = lookup::ask(core, &default, LookupReason::DefaultTopic, until).await;
     conclude(core, topic, lookup, answer, true)
@@ -339,7 +352,7 @@ fn explain(core: &ClientCore, topic: &Name, answer: Answer) -> LookupError {
         Answer::Route(_) => LookupError::BrokenOff(topic),
         Answer::NotExist => LookupError::NotExist {
             topic,
-            default_topic: route::default_topic(&core.policy).into(),
+            default_topic: route::default_route(&core.policy).0.into(),
         },
         Answer::Refused {
             server,
@@ -374,7 +387,7 @@ fn apply(core: &ClientCore, topic: &Name, body: &Bytes, default: bool) -> (Looku
     };
     let published = match TopicRouteData::decode(body) {
         Ok(data) if default => route::apply_default(&core.policy, &data),
-        Ok(data) => route::apply(&data),
+        Ok(data) => route::apply(&core.policy, &data),
         Err(error) => Err(format!("the route cannot be read: {error}")),
     };
     let published = match published {

@@ -10,16 +10,17 @@ use std::sync::Arc;
 use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant, timeout_at};
 
-use crate::decide::{Millis, budget, envelope};
+use crate::decide::{Millis, budget, envelope, retry};
 use crate::error::{InvalidMessage, Reason, SendError};
-use crate::event::{Event, Failure, Mode, Outcome, SendNumber};
+use crate::event::{Event, Failure, Mode, Outcome, QueueRef, SendNumber};
 use crate::flight::{self, Flight};
 use crate::lookup::LookupError;
 use crate::message::Message;
 use crate::permits::{Full, Permit};
 use crate::producer::ProducerCore;
 use crate::rotation::Rotations;
-use crate::routes::{self, Snapshot};
+use crate::routes::{self, Found, Snapshot};
+use crate::selector::Selector;
 use crate::sent::{MessageQueue, Sent};
 
 /// What a program asked for.
@@ -28,8 +29,16 @@ pub(crate) struct Call {
     pub(crate) message: Message,
     pub(crate) mode: Mode,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) pinned: Option<MessageQueue>,
+    pub(crate) target: Target,
     pub(crate) rotations: Arc<Rotations>,
+}
+
+/// Where the caller wants the message.
+#[derive(Debug)]
+pub(crate) enum Target {
+    Any,
+    Queue(MessageQueue),
+    By(Selector),
 }
 
 /// What an async send calls back.
@@ -39,6 +48,8 @@ pub(crate) type Callback = Box<dyn FnOnce(Result<Sent, SendError>) + std::marker
 pub(crate) struct Send {
     pub(crate) core: Arc<ProducerCore>,
     pub(crate) call: Call,
+    /// The queue that the caller chose.
+    pub(crate) pinned: Option<MessageQueue>,
     pub(crate) number: SendNumber,
     pub(crate) began: Instant,
     /// The whole time, T.
@@ -59,11 +70,19 @@ pub(crate) struct Prepared {
 
 impl Send {
     /// Begins a send: from here on it has a number and a deadline.
-    pub(crate) fn open(core: &Arc<ProducerCore>, call: Call) -> Self {
+    pub(crate) fn open(core: &Arc<ProducerCore>, mut call: Call) -> Self {
         let policy = &core.policy;
         let asked = call.timeout.map(millis);
         let timeout = budget::timeout(policy, asked);
-        let attempts = budget::attempts(policy, call.mode, call.pinned.is_some());
+        let chosen = !matches!(call.target, Target::Any);
+        let attempts = budget::attempts(policy, call.mode, chosen);
+        let pinned = match std::mem::replace(&mut call.target, Target::Any) {
+            Target::Queue(queue) => Some(queue),
+            target => {
+                call.target = target;
+                None
+            }
+        };
         let whole = budget::deadline(policy, timeout, attempts);
         let began = Instant::now();
         let send = Self {
@@ -75,6 +94,7 @@ impl Send {
             attempts,
             deadline: began + Duration::from_millis(whole.min(LONGEST)),
             call,
+            pinned,
             done: false,
         };
         send.emit(Event::Call {
@@ -82,7 +102,7 @@ impl Send {
             topic: Name::clone(send.call.message.topic()),
             mode: send.call.mode,
             timeout_ms: timeout,
-            pinned: send.call.pinned.as_ref().map(MessageQueue::to_ref),
+            pinned: send.pinned.as_ref().map(MessageQueue::to_ref),
         });
         send
     }
@@ -124,7 +144,7 @@ impl Send {
     }
 
     /// Checks and builds the message and finds a route for it.
-    async fn prepare(&self) -> Result<Prepared, SendError> {
+    async fn prepare(&mut self) -> Result<Prepared, SendError> {
         if !self.running {
             return Err(self.error(Failure::NotRunning));
         }
@@ -133,15 +153,46 @@ impl Send {
         }
         let envelope = self.build();
         let found = self.route().await;
+        let found = found.and_then(|snapshot| self.select(&snapshot).map(|()| snapshot));
         match found {
             Ok(snapshot) => Ok(Prepared { envelope, snapshot }),
             Err(error) => Err(error.of_message(&envelope.key, Vec::new())),
         }
     }
 
+    /// Lets the caller's selector choose.
+    fn select(&mut self, snapshot: &Snapshot) -> Result<(), SendError> {
+        let selector = match std::mem::replace(&mut self.call.target, Target::Any) {
+            Target::By(selector) => selector,
+            Target::Any | Target::Queue(_) => return Ok(()),
+        };
+        let topic = self.call.message.topic();
+        let queue = |queue: &QueueRef| MessageQueue {
+            topic: Name::clone(topic),
+            broker: Name::clone(&queue.broker),
+            queue: queue.queue,
+        };
+        let queues: Vec<_> = snapshot.queues.iter().map(queue).collect();
+        let drawn = self.core.client.host.draw("producer.selector", self.number);
+        self.pinned = selector.choose(&queues, &self.call.message, drawn);
+        if self.pinned.is_none() {
+            let invalid = InvalidMessage {
+                code: -1,
+                text: "select message queue return null.".to_owned(),
+            };
+            return Err(self.error(Failure::Invalid).because(invalid));
+        }
+        self.validate_queue()
+            .map_err(|invalid| self.error(Failure::Invalid).because(invalid))
+    }
+
     fn validate(&self) -> Result<(), InvalidMessage> {
         envelope::validate(&self.core.policy, &self.call.message)?;
-        match &self.call.pinned {
+        self.validate_queue()
+    }
+
+    fn validate_queue(&self) -> Result<(), InvalidMessage> {
+        match &self.pinned {
             Some(queue) if queue.topic != *self.call.message.topic() => Err(InvalidMessage {
                 code: -1,
                 text: "message's topic not equal mq's topic".to_owned(),
@@ -175,10 +226,9 @@ impl Send {
             return Ok(snapshot);
         }
         let closed = self.core.life.closed();
-        let find = routes::find(&self.core.client, topic, self.deadline);
         let found = tokio::select! {
             biased;
-            found = find => found,
+            found = self.find(topic) => found,
             () = closed => return Err(self.error(Failure::Closed)),
         };
         found.map_err(|error| {
@@ -191,6 +241,24 @@ impl Send {
             };
             self.error(failure).because(Reason::Lookup(error))
         })
+    }
+}
+
+impl Send {
+    /// Looks the topic up, as often and for as long as the policy has it.
+    async fn find(&self, topic: &Name) -> Found {
+        let (inside, tries) = budget::lookup_budget(&self.core.policy, self.attempts);
+        let until = inside.then_some(self.deadline);
+        let mut found = routes::find(&self.core.client, topic, until).await;
+        for _ in 1..tries {
+            match &found {
+                Err(error) if !matches!(**error, LookupError::Unusable { .. }) => {
+                    found = routes::find(&self.core.client, topic, until).await;
+                }
+                _ => break,
+            }
+        }
+        found
     }
 }
 
@@ -225,15 +293,34 @@ pub(crate) async fn stored(mut send: Send) -> Result<Sent, SendError> {
     }
 }
 
-/// Runs a one-way send: one attempt, done when its request is in a connection's buffer.
+/// Runs a one-way send: one attempt, done when its request is in a connection's buffer, or, if the
+/// policy has it so, when it is known where it goes.
 pub(crate) async fn oneway(mut send: Send) -> Result<(), SendError> {
     let prepared = match send.prepare().await {
         Ok(prepared) => prepared,
         Err(error) => return Err(send.fail(error)),
     };
+    let Some(aim) = flight::aim(&send, &prepared) else {
+        let error = send.error(Failure::NoRoute);
+        return Err(send.fail(error));
+    };
+    if retry::waits_for_write(&send.core.policy) || aim.address.is_none() {
+        return write_out(send, prepared, aim).await;
+    }
+    let core = Arc::clone(&send.core);
+    let write = async move {
+        // Nobody waits for what becomes of it; the events tell.
+        let _ = write_out(send, prepared, aim).await;
+    };
+    let host = &core.client.host;
+    core.async_sends.spawn(host, "oneway-send", Box::pin(write));
+    Ok(())
+}
+
+async fn write_out(mut send: Send, prepared: Prepared, aim: flight::Aim) -> Result<(), SendError> {
     let written = {
         let closed = send.core.life.closed();
-        let attempt = timeout_at(send.deadline, flight::write(&send, prepared));
+        let attempt = timeout_at(send.deadline, flight::write(&send, prepared, aim));
         tokio::select! {
             biased;
             written = attempt => written.unwrap_or_else(|_| Err(send.error(Failure::Deadline))),

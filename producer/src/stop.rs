@@ -102,7 +102,7 @@ pub(crate) async fn stop(core: &Arc<ProducerCore>, client: Option<&Client>) {
     let group = &core.sender.group;
     let registered = core.client.groups.lock().remove(group);
     if registered {
-        beat::farewell(&core.client, group, deadline).await;
+        beat::farewell(&core.client, group, client.is_some(), deadline).await;
     }
     if let Some(client) = client {
         let _ = timeout_at(deadline, client.stop()).await;

@@ -6,7 +6,7 @@
 //! is slow as a whole sees a tenth more load, not three times as much.
 
 use crate::event::Mode;
-use crate::policy::{Deadline, Dial, Overtaken, Policy, Share, TimeoutScan};
+use crate::policy::{Deadline, Dial, Lookup, Overtaken, Policy, Share, TimeoutScan};
 
 use super::Millis;
 
@@ -38,6 +38,8 @@ pub fn attempts(policy: &Policy, mode: Mode, pinned: bool) -> u32 {
 /// What an attempt's share depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Situation {
+    /// How the message is sent.
+    pub mode: Mode,
     /// The send's whole timeout, T.
     pub timeout: Millis,
     /// Attempts the send has, N.
@@ -64,8 +66,8 @@ pub fn share(policy: &Policy, now: Situation) -> Millis {
             by_plan.min(by_rest)
         }
         Share::Cap(_) if last => now.left,
-        Share::Cap(cap) => now.left.min(cap),
-        Share::Whole => now.left.min(now.timeout),
+        Share::Cap(cap) if now.mode == Mode::Sync => now.left.min(cap),
+        Share::Cap(_) | Share::Whole => now.left.min(now.timeout),
     };
     share.max(LEAST)
 }
@@ -102,10 +104,21 @@ pub fn at_share_end(policy: &Policy, attempts_left: u32, token: bool) -> AtShare
 
 /// How long opening a connection may take for an attempt with this share.
 #[must_use]
-pub fn dial_time(policy: &Policy, mode: Mode, share: Millis) -> Millis {
+pub fn dial_time(policy: &Policy, share: Millis) -> Millis {
     match policy.dial {
-        Dial::OutsideBudget if mode == Mode::Sync => policy.dial_timeout.max(share),
-        Dial::OutsideBudget | Dial::InsideBudget => share,
+        Dial::OutsideBudget => policy.dial_timeout.max(share),
+        Dial::InsideBudget => share,
+    }
+}
+
+/// Whether a lookup ends with its send's time, and how often a send looks a topic up whose lookup
+/// fails.
+#[must_use]
+pub fn lookup_budget(policy: &Policy, attempts: u32) -> (bool, u32) {
+    match policy.lookup {
+        Lookup::InsideBudget => (true, 1),
+        Lookup::OutsideBudget => (false, 1),
+        Lookup::EachAttempt => (false, attempts),
     }
 }
 
@@ -180,6 +193,7 @@ mod tests {
     use super::*;
 
     const FIRST_OF_THREE: Situation = Situation {
+        mode: Mode::Sync,
         timeout: 3000,
         attempts: 3,
         attempts_left: 3,
@@ -273,6 +287,11 @@ mod tests {
         };
         assert_eq!(share(&policy, FIRST_OF_THREE), 1000);
         assert_eq!(share(&policy, last), 1500);
+        let background = Situation {
+            mode: Mode::Async,
+            ..FIRST_OF_THREE
+        };
+        assert_eq!(share(&policy, background), 3000);
     }
 
     #[test]
@@ -324,11 +343,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_sync_send_of_java_waits_for_a_dial_beyond_its_time() {
-        let java = Policy::java_5_3();
-        assert_eq!(dial_time(&java, Mode::Sync, 50), 3000);
-        assert_eq!(dial_time(&java, Mode::Async, 50), 50);
-        assert_eq!(dial_time(&Policy::strict(), Mode::Sync, 50), 50);
+    fn java_waits_for_a_dial_beyond_its_time() {
+        assert_eq!(dial_time(&Policy::java_5_3(), 50), 3000);
+        assert_eq!(dial_time(&Policy::strict(), 50), 50);
+    }
+
+    #[test]
+    fn go_looks_a_topic_up_for_each_attempt() {
+        assert_eq!(lookup_budget(&Policy::go_2_1(), 4), (false, 4));
+        assert_eq!(lookup_budget(&Policy::java_5_3(), 3), (false, 1));
+        assert_eq!(lookup_budget(&Policy::strict(), 3), (true, 1));
     }
 
     proptest! {
@@ -341,6 +365,7 @@ mod tests {
             let mut left = timeout;
             for attempts_left in (1..=attempts).rev() {
                 let now = Situation {
+                    mode: Mode::Sync,
                     timeout, attempts, attempts_left, left, other_candidate: true, token: true,
                 };
                 let budget = share(&Policy::strict(), now);

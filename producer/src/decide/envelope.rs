@@ -8,7 +8,7 @@ use std::io::Write;
 use bytes::Bytes;
 use flate2::Compression as Level;
 use flate2::write::ZlibEncoder;
-use rmq_remoting::header::WithBody;
+use rmq_remoting::header::{Request, WithBody};
 use rmq_remoting::message::{COMPRESSED, Compression};
 use rmq_remoting::observe::Name;
 use rmq_remoting::properties;
@@ -17,13 +17,10 @@ use rmq_remoting::request::{SendMessage, SendMessageV2};
 use crate::error::InvalidMessage;
 use crate::event::{Mode, QueueRef};
 use crate::message::Message;
-use crate::policy::{Policy, Retarget};
+use crate::policy::{Checks, Policy, Retarget, SendRequest, Wire};
 
 /// The longest topic, in UTF-16 units as Java counts them.
 const TOPIC_MAX: usize = 127;
-
-/// The longest group.
-const GROUP_MAX: usize = 120;
 
 /// Topics that belong to brokers.
 const FORBIDDEN: [&str; 6] = [
@@ -74,7 +71,14 @@ pub struct Sender {
 /// The first thing that is wrong with it.
 pub fn validate(policy: &Policy, message: &Message) -> Result<(), InvalidMessage> {
     let topic = &**message.topic();
-    let max = policy.max_body;
+    let Checks {
+        enabled,
+        max_body: max,
+        ..
+    } = checks(policy);
+    if !enabled {
+        return Ok(());
+    }
     let (code, text) = if topic.trim().is_empty() {
         (-1, "The specified topic is blank".to_owned())
     } else if topic.encode_utf16().count() > TOPIC_MAX {
@@ -103,16 +107,37 @@ pub fn validate(policy: &Policy, message: &Message) -> Result<(), InvalidMessage
     Err(InvalidMessage { code, text })
 }
 
+/// Which messages and groups are refused.
+#[must_use]
+pub fn checks(policy: &Policy) -> Checks {
+    policy.checks
+}
+
+/// How requests are written and answers are read.
+#[must_use]
+pub fn wire(policy: &Policy) -> Wire {
+    policy.wire
+}
+
 /// Whether a name may be a producer group. The texts are the Java client's.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn validate_group(group: &str) -> Result<(), String> {
+pub fn validate_group(policy: &Policy, group: &str) -> Result<(), String> {
+    let Checks {
+        enabled,
+        max_group: max,
+        ..
+    } = checks(policy);
+    if !enabled {
+        return Ok(());
+    }
+    let length = u32::try_from(group.encode_utf16().count()).unwrap_or(u32::MAX);
     if group.trim().is_empty() {
         Err("the specified group is blank".to_owned())
-    } else if group.encode_utf16().count() > GROUP_MAX {
+    } else if length > max {
         Err(format!(
-            "the specified group[{group}] is longer than group max length: {GROUP_MAX}."
+            "the specified group[{group}] is longer than group max length: {max}."
         ))
     } else if !group.chars().all(is_legal) {
         Err(format!(
@@ -148,7 +173,8 @@ pub fn build(policy: &Policy, message: &Message, key: Name, born_ms: i64) -> Env
         .then(|| compress(message.body()))
         .flatten();
     let sys_flag = match compressed {
-        Some(_) => COMPRESSED | Compression::Zlib.bits(),
+        Some(_) if wire(policy).names_compression => COMPRESSED | Compression::Zlib.bits(),
+        Some(_) => COMPRESSED,
         None => 0,
     };
     Envelope {
@@ -187,11 +213,44 @@ pub fn target<'a>(
 /// The request that carries an envelope to a queue.
 #[must_use]
 pub fn request<'a>(
+    policy: &Policy,
     sender: &'a Sender,
     envelope: &'a Envelope,
     to: &'a QueueRef,
-) -> WithBody<'a, SendMessageV2<'a>> {
-    let header = SendMessageV2(SendMessage {
+) -> Carrier<'a> {
+    let body = &envelope.body;
+    let header = header(sender, envelope, to);
+    match wire(policy).request {
+        SendRequest::V1 => Carrier::V1(WithBody { header, body }),
+        SendRequest::V2 => Carrier::V2(WithBody {
+            header: SendMessageV2(header),
+            body,
+        }),
+    }
+}
+
+/// A message on its way to a queue, in one of the two requests that can carry it.
+#[derive(Debug)]
+pub enum Carrier<'a> {
+    /// `SEND_MESSAGE`.
+    V1(WithBody<'a, SendMessage<'a>>),
+    /// `SEND_MESSAGE_V2`.
+    V2(WithBody<'a, SendMessageV2<'a>>),
+}
+
+impl Carrier<'_> {
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &dyn Request {
+        match self {
+            Self::V1(request) => request,
+            Self::V2(request) => request,
+        }
+    }
+}
+
+fn header<'a>(sender: &'a Sender, envelope: &'a Envelope, to: &'a QueueRef) -> SendMessage<'a> {
+    SendMessage {
         producer_group: Some(&sender.group),
         topic: &envelope.topic,
         default_topic: Some(&sender.default_topic),
@@ -206,10 +265,6 @@ pub fn request<'a>(
         max_reconsume_times: None,
         batch: false,
         broker_name: Some(&to.broker),
-    });
-    WithBody {
-        header,
-        body: &envelope.body,
     }
 }
 
@@ -230,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_body_of_exactly_the_limit_passes() {
-        let max = Policy::strict().max_body as usize;
+        let max = Policy::strict().checks.max_body as usize;
         assert!(validate(&Policy::strict(), &Message::new("t", vec![1; max])).is_ok());
         let (code, text) = refused(&Message::new("t", vec![1; max + 1]));
         assert_eq!(code, 13);
@@ -265,6 +320,7 @@ mod tests {
 
     #[test]
     fn a_group_of_120_characters_is_the_longest() {
+        let validate_group = |group: &str| validate_group(&Policy::strict(), group);
         assert_eq!(validate_group(&"g".repeat(120)), Ok(()));
         assert!(
             validate_group(&"g".repeat(121))

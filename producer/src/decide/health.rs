@@ -1,40 +1,24 @@
 //! For how long a broker that was slow or failed is avoided by later sends.
 //!
-//! Only what a broker *did* counts: slowness, silence, a broken or refused connection. A refusal
-//! of one message says nothing about the next one, and a request that was merely written says
-//! nothing at all. With [`Health::Off`] nothing is remembered.
+//! What counts as a failure, what a failure costs and who is chosen while every broker is avoided
+//! is data: [`Health`]. With `enabled = false` nothing is remembered.
 
 use std::collections::BTreeMap;
 
 use rmq_remoting::observe::Name;
 
-use crate::event::Stage;
-use crate::policy::{Health, Policy};
+use crate::event::{Mode, Stage};
+use crate::policy::{Fallback, Health, Policy};
 
 use super::Millis;
 use super::retry::Ended;
+use super::select::Grade;
 
-/// Latency thresholds and isolation times of the Java client 4.9.
-const TABLE_4: [(Millis, Millis); 7] = [
-    (50, 0),
-    (100, 0),
-    (550, 30_000),
-    (1_000, 60_000),
-    (2_000, 120_000),
-    (3_000, 180_000),
-    (15_000, 600_000),
-];
-
-/// Latency thresholds and isolation times of the Java client 5.x.
-const TABLE_5: [(Millis, Millis); 7] = [
-    (50, 0),
-    (100, 0),
-    (550, 2_000),
-    (1_800, 5_000),
-    (3_000, 6_000),
-    (5_000, 10_000),
-    (15_000, 30_000),
-];
+/// The rules, if anything is remembered.
+#[must_use]
+pub fn rules(policy: &Policy) -> Option<&Health> {
+    policy.health.enabled.then_some(&policy.health)
+}
 
 /// What a result does to the standing of its broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,55 +27,122 @@ pub struct Isolation {
     pub for_ms: Millis,
     /// Whether this replaces an isolation that would end later.
     pub overwrites: bool,
+    /// How long it took.
+    pub latency: Millis,
+    /// Whether the broker counts as reachable.
+    pub reachable: bool,
 }
 
 /// What the end of an attempt after `took` does to the standing of its broker.
 #[must_use]
 pub fn isolation(policy: &Policy, ended: Ended, took: Millis) -> Option<Isolation> {
-    let (table, failure, overwrites) = match policy.health {
-        Health::Off => return None,
-        Health::Table4 => (&TABLE_4, 30_000, true),
-        Health::Table5 => (&TABLE_5, 10_000, false),
-    };
-    let latency = match ended.stage {
-        Stage::Accepted => took,
-        Stage::Dial | Stage::Write | Stage::Lost | Stage::Silent => failure,
-        Stage::Refused | Stage::Decode | Stage::Address | Stage::Superseded => return None,
-    };
-    let row = table.iter().rfind(|(least, _)| latency >= *least);
-    let for_ms = row.map_or(0, |&(_, isolated)| isolated);
-    Some(Isolation { for_ms, overwrites })
+    let rules = rules(policy)?;
+    let failed = rules.failures.contains(&ended.stage);
+    if !failed && ended.stage != Stage::Accepted {
+        return None;
+    }
+    let counted = if failed { rules.failure } else { took };
+    let row = rules.table.iter().rfind(|(least, _)| counted >= *least);
+    Some(Isolation {
+        for_ms: row.map_or(0, |&(_, isolated)| isolated),
+        overwrites: rules.overwrites,
+        latency: took,
+        reachable: !rules.unreachable.contains(&ended.stage),
+    })
 }
 
-/// The brokers avoided, and until when. Belongs to one producer.
+/// Whether the end of an attempt teaches anything about its broker.
+#[must_use]
+pub fn counts(policy: &Policy, mode: Mode, pinned: bool) -> bool {
+    let of_pinned = |rules: &Health| rules.counts_pinned_sync || mode != Mode::Sync;
+    rules(policy).is_some_and(|rules| !pinned || of_pinned(rules))
+}
+
+/// Whether a request that was written teaches that its broker is quick.
+#[must_use]
+pub fn counts_dispatch(policy: &Policy, mode: Mode) -> bool {
+    rules(policy).is_some_and(|rules| rules.counts_dispatch) && mode != Mode::Sync
+}
+
+/// What is known of one broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    until: Millis,
+    latency: Millis,
+    reachable: bool,
+}
+
+/// What is known of the brokers. Belongs to one producer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
-    until: BTreeMap<Name, Millis>,
+    brokers: BTreeMap<Name, Standing>,
 }
 
 impl Table {
     /// Notes a result; returns for how long the broker is avoided if that changed.
     pub fn note(&mut self, broker: &Name, isolation: Isolation, now: Millis) -> Option<Millis> {
+        let known = self.brokers.get(broker).copied();
+        let before = known.map_or(0, |standing| standing.until);
         let until = now.saturating_add(isolation.for_ms);
-        let before = self.until.get(broker).copied().unwrap_or(0);
         let later = isolation.for_ms > 0 && until > before;
         let earlier = isolation.overwrites && before > now;
-        if !later && !earlier {
-            return None;
-        }
-        self.until.retain(|_, until| *until > now);
-        if isolation.for_ms > 0 {
-            self.until.insert(Name::clone(broker), until);
-        } else {
-            self.until.remove(broker);
-        }
-        Some(isolation.for_ms)
+        let standing = Standing {
+            until: if later || earlier { until } else { before },
+            latency: isolation.latency,
+            reachable: isolation.reachable,
+        };
+        self.brokers.insert(Name::clone(broker), standing);
+        (later || earlier).then_some(isolation.for_ms)
     }
 
     /// Whether the broker may be a first choice.
     #[must_use]
     pub fn healthy(&self, broker: &Name, now: Millis) -> bool {
-        self.until.get(broker).is_none_or(|until| now >= *until)
+        self.brokers
+            .get(broker)
+            .is_none_or(|standing| now >= standing.until)
+    }
+
+    /// The one of these brokers whose last result was the least bad, if they are all avoided.
+    #[must_use]
+    pub fn least_bad<'a>(
+        &self,
+        policy: &Policy,
+        brokers: impl Iterator<Item = &'a Name> + Clone,
+        now: Millis,
+    ) -> Option<&'a Name> {
+        let rules = rules(policy)?;
+        if rules.fallback != Fallback::LeastBad || brokers.clone().any(|one| self.healthy(one, now))
+        {
+            return None;
+        }
+        let latency = |broker: &&Name| {
+            let known = self.brokers.get(*broker);
+            known.map_or(0, |standing| standing.latency)
+        };
+        brokers.min_by_key(latency)
+    }
+
+    /// How good a choice a broker is.
+    #[must_use]
+    pub fn grade(
+        &self,
+        policy: &Policy,
+        broker: &Name,
+        least_bad: Option<&Name>,
+        now: Millis,
+    ) -> Grade {
+        let Some(rules) = rules(policy) else {
+            return Grade::Usable;
+        };
+        let blind = rules.fallback == Fallback::LeastBad;
+        match self.brokers.get(broker) {
+            _ if Some(broker) == least_bad => Grade::Welcome,
+            _ if blind && self.healthy(broker, now) => Grade::Welcome,
+            _ if self.healthy(broker, now) => Grade::Usable,
+            Some(standing) if !standing.reachable => Grade::Unreachable,
+            _ => Grade::Reachable,
+        }
     }
 }
 
@@ -99,52 +150,69 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn with(health: Health) -> Policy {
-        Policy {
-            health,
-            ..Policy::strict()
-        }
+    fn enabled(mut policy: Policy) -> Policy {
+        policy.health.enabled = true;
+        policy
+    }
+
+    fn five() -> Policy {
+        enabled(Policy::java_5_3())
+    }
+
+    fn four() -> Policy {
+        enabled(Policy::java_4_9())
     }
 
     fn at(stage: Stage) -> Ended {
         Ended { stage, code: None }
     }
 
-    fn for_ms(health: Health, stage: Stage, took: Millis) -> Option<Millis> {
-        isolation(&with(health), at(stage), took).map(|isolation| isolation.for_ms)
+    fn for_ms(policy: &Policy, stage: Stage, took: Millis) -> Option<Millis> {
+        isolation(policy, at(stage), took).map(|isolation| isolation.for_ms)
     }
 
     #[test]
     fn switched_off_nothing_is_remembered() {
-        assert_eq!(for_ms(Health::Off, Stage::Silent, 3000), None);
+        assert_eq!(for_ms(&Policy::strict(), Stage::Silent, 3000), None);
     }
 
     #[test]
     fn a_slow_success_isolates_by_its_latency_in_steps() {
-        let five = |took| for_ms(Health::Table5, Stage::Accepted, took);
+        let five = |took| for_ms(&five(), Stage::Accepted, took);
         assert_eq!(five(0), Some(0));
         assert_eq!(five(549), Some(0));
         assert_eq!(five(550), Some(2_000));
         assert_eq!(five(1_800), Some(5_000));
         assert_eq!(five(Millis::MAX), Some(30_000));
-        assert_eq!(for_ms(Health::Table4, Stage::Accepted, 550), Some(30_000));
+        assert_eq!(for_ms(&four(), Stage::Accepted, 550), Some(30_000));
     }
 
     #[test]
     fn a_failure_isolates_for_ten_seconds_and_for_ten_minutes_in_4_9() {
-        assert_eq!(for_ms(Health::Table5, Stage::Dial, 1), Some(10_000));
-        assert_eq!(for_ms(Health::Table4, Stage::Lost, 1), Some(600_000));
+        assert_eq!(for_ms(&five(), Stage::Dial, 1), Some(10_000));
+        assert_eq!(for_ms(&four(), Stage::Lost, 1), Some(600_000));
+        assert_eq!(for_ms(&five(), Stage::Address, 1), None);
+        assert_eq!(for_ms(&four(), Stage::Address, 1), Some(600_000));
     }
 
     #[test]
-    fn a_refused_message_isolates_nobody() {
-        assert_eq!(for_ms(Health::Table5, Stage::Refused, 5), None);
+    fn a_refused_message_isolates_a_broker_in_java_only() {
+        assert_eq!(for_ms(&five(), Stage::Refused, 5), Some(10_000));
+        let strict = enabled(Policy::strict());
+        assert_eq!(for_ms(&strict, Stage::Refused, 5), None);
+    }
+
+    #[test]
+    fn javas_sync_send_to_a_chosen_queue_teaches_nothing() {
+        assert!(!counts(&five(), Mode::Sync, true));
+        assert!(counts(&five(), Mode::Async, true));
+        assert!(counts(&five(), Mode::Sync, false));
+        assert!(!counts(&Policy::java_5_3(), Mode::Sync, false));
     }
 
     #[test]
     fn a_fast_success_shortens_an_isolation_in_4_9_only() {
-        for (health, healthy) in [(Health::Table4, true), (Health::Table5, false)] {
-            let policy = with(health);
+        for (policy, healthy) in [(four(), true), (five(), false)] {
             let broker = Name::from("broker-a");
             let mut table = Table::default();
             let slow = isolation(&policy, at(Stage::Accepted), 600).unwrap();
@@ -159,12 +227,27 @@ mod tests {
     fn a_broker_is_back_in_the_millisecond_its_isolation_ends() {
         let broker = Name::from("broker-a");
         let mut table = Table::default();
-        let slow = Isolation {
-            for_ms: 2_000,
-            overwrites: false,
-        };
+        let slow = isolation(&five(), at(Stage::Accepted), 600).unwrap();
         assert_eq!(table.note(&broker, slow, 100), Some(2_000));
         assert!(!table.healthy(&broker, 2_099));
         assert!(table.healthy(&broker, 2_100));
+    }
+
+    #[test]
+    fn when_all_are_avoided_5_x_takes_a_reachable_one_and_4_9_the_least_bad() {
+        let (a, b) = (Name::from("a"), Name::from("b"));
+        for (policy, grades) in [
+            (five(), [Grade::Unreachable, Grade::Reachable]),
+            (four(), [Grade::Welcome, Grade::Reachable]),
+        ] {
+            let mut table = Table::default();
+            let refused = isolation(&policy, at(Stage::Refused), 3).unwrap();
+            let lost = isolation(&policy, at(Stage::Lost), 900).unwrap();
+            table.note(&a, refused, 0);
+            table.note(&b, lost, 0);
+            let least = table.least_bad(&policy, [&a, &b].into_iter(), 1);
+            let grade = |broker| table.grade(&policy, broker, least, 1);
+            assert_eq!([grade(&a), grade(&b)], grades, "{}", policy.name);
+        }
     }
 }

@@ -7,12 +7,28 @@ use crate::policy::{NameServers, Policy};
 
 use super::Millis;
 
-/// How many name servers of a list of `count` one lookup asks.
+/// How one lookup goes through the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// How many name servers it asks at most.
+    pub servers: usize,
+    /// Whether its time is divided among them.
+    pub divided: bool,
+    /// Whether one that was reached has the last word, whatever it says or does not say.
+    pub first_reached: bool,
+}
+
+/// How a lookup goes through a list of `count` name servers.
 #[must_use]
-pub fn pass(policy: &Policy, count: usize) -> usize {
-    match policy.name_servers {
-        NameServers::WholeList => count,
-        NameServers::OneAttempt => count.min(1),
+pub fn pass(policy: &Policy, count: usize) -> Pass {
+    let kind = policy.name_servers;
+    Pass {
+        servers: match kind {
+            NameServers::WholeList | NameServers::Each | NameServers::FirstConnected => count,
+            NameServers::OneAttempt => count.min(1),
+        },
+        divided: kind == NameServers::WholeList,
+        first_reached: kind == NameServers::FirstConnected,
     }
 }
 
@@ -85,9 +101,18 @@ mod tests {
 
     #[test]
     fn java_asks_one_server_and_strict_the_whole_list() {
-        assert_eq!(pass(&Policy::strict(), 3), 3);
-        assert_eq!(pass(&Policy::java_5_3(), 3), 1);
-        assert_eq!(pass(&Policy::java_5_3(), 0), 0);
+        assert_eq!(pass(&Policy::strict(), 3).servers, 3);
+        assert_eq!(pass(&Policy::java_5_3(), 3).servers, 1);
+        assert_eq!(pass(&Policy::java_5_3(), 0).servers, 0);
+    }
+
+    #[test]
+    fn java_4_9_asks_the_first_that_it_reaches_and_go_all_with_the_whole_time() {
+        let four = pass(&Policy::java_4_9(), 3);
+        assert!(four.first_reached && !four.divided);
+        let go = pass(&Policy::go_2_1(), 3);
+        assert!(!go.first_reached && !go.divided);
+        assert!(pass(&Policy::strict(), 3).divided);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! One table for every mode: (stage, response code) decides, and the modes differ only in numbers
 //! and lists that the [`Policy`] holds.
 
+use rmq_remoting::event::CloseCause;
+
 use crate::event::{Mode, Stage};
-use crate::policy::{Drain, OnTimeout, Policy};
+use crate::policy::{Drain, Late, NotSafe, OnLost, OnTimeout, Oneway, Policy};
 
 use super::Millis;
 
@@ -46,15 +48,18 @@ pub enum Next {
     Wait,
     /// The send has failed.
     Fail,
+    /// The send has failed, and a queue is chosen for the attempt that comes too late.
+    ChooseAndFail,
 }
 
 /// Decides what a send does after one of its attempts ended.
 #[must_use]
 pub fn after(policy: &Policy, mode: Mode, ended: Ended, standing: Standing) -> Next {
-    let can_start = standing.attempts_left > 0 && standing.left >= super::budget::LEAST;
+    let in_time = standing.left >= super::budget::LEAST;
+    let can_start = standing.attempts_left > 0 && (in_time || late(policy, mode) == Late::Start);
     if ended.stage == Stage::Accepted {
         let unsafe_yet = ended.code.is_some_and(|code| code != 0);
-        return if policy.retry_not_safe && unsafe_yet && can_start {
+        return if unsafe_yet && can_start && try_for_safe(policy, mode) {
             Next::KeepAndRetry
         } else {
             Next::Succeed
@@ -68,8 +73,31 @@ pub fn after(policy: &Policy, mode: Mode, ended: Ended, standing: Standing) -> N
         Next::Retry
     } else if standing.open > 0 {
         Next::Wait
+    } else if standing.attempts_left > 0 && late(policy, mode) == Late::ChooseOnly {
+        Next::ChooseAndFail
     } else {
         Next::Fail
+    }
+}
+
+/// What happens to an attempt for which there is no time.
+#[must_use]
+pub fn late(policy: &Policy, mode: Mode) -> Late {
+    let out_of_time = policy.out_of_time;
+    match mode {
+        Mode::Sync => out_of_time.sync,
+        Mode::Async => out_of_time.async_,
+        Mode::Oneway => Late::Stop,
+    }
+}
+
+/// Whether a copy that is stored but not safe is not the end of the send.
+#[must_use]
+pub fn try_for_safe(policy: &Policy, mode: Mode) -> bool {
+    match policy.not_safe {
+        NotSafe::Done => false,
+        NotSafe::RetrySync => mode == Mode::Sync,
+        NotSafe::Retry => true,
     }
 }
 
@@ -91,9 +119,31 @@ pub fn retryable(policy: &Policy, mode: Mode, ended: Ended) -> bool {
 /// Whether the announcement of a shutdown is retried whatever the table of codes says.
 #[must_use]
 pub fn drained(policy: &Policy) -> bool {
-    match policy.drain {
-        Drain::Retry => true,
-        Drain::ByCode => false,
+    drain(policy) != Drain::ByCode
+}
+
+/// What the announcement of a shutdown means for the attempt that got it.
+#[must_use]
+pub fn drain(policy: &Policy) -> Drain {
+    policy.drain
+}
+
+/// Whether the caller of a request waits on, though its connection ended in this way.
+#[must_use]
+pub fn waits_on(policy: &Policy, cause: CloseCause) -> bool {
+    match policy.on_lost {
+        OnLost::Fail => false,
+        OnLost::WaitAfterClose => cause == CloseCause::PeerClosed,
+        OnLost::Wait => true,
+    }
+}
+
+/// Whether a one-way send waits until its request is in a connection's buffer.
+#[must_use]
+pub fn waits_for_write(policy: &Policy) -> bool {
+    match policy.oneway {
+        Oneway::Written => true,
+        Oneway::Dispatched => false,
     }
 }
 
@@ -105,6 +155,7 @@ pub fn closes_connection(policy: &Policy, mode: Mode, had: Millis, timeout: Mill
     match policy.on_timeout {
         OnTimeout::Keep => false,
         OnTimeout::Close => mode == Mode::Sync && (had > 100 || had > timeout / 4),
+        OnTimeout::CloseAlways => mode == Mode::Sync,
     }
 }
 
@@ -227,7 +278,7 @@ mod tests {
             after(&policy, Mode::Sync, not_flushed, NEWEST),
             Next::Succeed
         );
-        policy.retry_not_safe = true;
+        policy.not_safe = NotSafe::Retry;
         assert_eq!(
             after(&policy, Mode::Sync, not_flushed, NEWEST),
             Next::KeepAndRetry
@@ -245,9 +296,53 @@ mod tests {
     #[test]
     fn a_drain_notice_is_retried_though_javas_async_table_is_empty() {
         let mut policy = Policy::java_5_3();
-        assert!(!retryable(&policy, Mode::Async, refused(GO_AWAY)));
-        policy.drain = Drain::Retry;
         assert!(retryable(&policy, Mode::Async, refused(GO_AWAY)));
+        policy.drain = Drain::ByCode;
+        assert!(!retryable(&policy, Mode::Async, refused(GO_AWAY)));
+        assert!(!retryable(
+            &Policy::java_4_9(),
+            Mode::Sync,
+            refused(GO_AWAY)
+        ));
+    }
+
+    #[test]
+    fn out_of_time_java_chooses_a_queue_in_vain_and_4_9_starts_an_async_retry() {
+        let late = Standing { left: 0, ..NEWEST };
+        let silent = at(Stage::Silent);
+        let next = |policy: &Policy, mode| after(policy, mode, silent, late);
+        let (five, four) = (Policy::java_5_3(), Policy::java_4_9());
+        assert_eq!(next(&five, Mode::Sync), Next::ChooseAndFail);
+        assert_eq!(next(&five, Mode::Async), Next::Fail);
+        assert_eq!(next(&four, Mode::Sync), Next::ChooseAndFail);
+        assert_eq!(next(&four, Mode::Async), Next::Retry);
+        let last = Standing {
+            attempts_left: 0,
+            ..late
+        };
+        assert_eq!(after(&five, Mode::Sync, silent, last), Next::Fail);
+    }
+
+    #[test]
+    fn java_4_9_does_not_notice_a_close_and_go_not_even_a_reset() {
+        let (four, go) = (Policy::java_4_9(), Policy::go_2_1());
+        assert!(waits_on(&four, CloseCause::PeerClosed));
+        assert!(!waits_on(&four, CloseCause::Broken));
+        assert!(waits_on(&go, CloseCause::Broken));
+        assert!(!waits_on(&Policy::java_5_3(), CloseCause::PeerClosed));
+    }
+
+    #[test]
+    fn javas_async_send_is_content_with_an_unsafe_copy() {
+        let mut policy = Policy::java_5_3();
+        policy.not_safe = NotSafe::RetrySync;
+        let not_flushed = Ended {
+            stage: Stage::Accepted,
+            code: Some(10),
+        };
+        let next = |mode| after(&policy, mode, not_flushed, NEWEST);
+        assert_eq!(next(Mode::Sync), Next::KeepAndRetry);
+        assert_eq!(next(Mode::Async), Next::Succeed);
     }
 
     #[test]

@@ -8,9 +8,12 @@ use rmq_remoting::route::{QueueData, TopicRouteData};
 use rmq_remoting::topic::perm;
 
 use crate::event::{QueueRef, Stage};
-use crate::policy::Policy;
+use crate::policy::{Policy, Presence};
 
 use super::retry::Ended;
+
+/// The topic that brokers make new ones after.
+const DEFAULT_TOPIC: &str = "TBW102";
 
 /// More queues than this on one broker are a mistake of the answer, not a topic.
 const QUEUES_MAX: i32 = 65_536;
@@ -31,6 +34,31 @@ pub struct Published {
 #[must_use]
 pub fn default_topic(policy: &Policy) -> &str {
     &policy.default_topic
+}
+
+/// The topic whose route serves a topic that does not exist yet, and whether it is looked up from
+/// the start on.
+#[must_use]
+pub fn default_route(policy: &Policy) -> (&str, bool) {
+    let rule = policy.default_route;
+    let own = if rule.own {
+        default_topic(policy)
+    } else {
+        DEFAULT_TOPIC
+    };
+    (own, rule.polled)
+}
+
+/// Whether the order that a route prescribes is followed.
+#[must_use]
+pub fn order(policy: &Policy) -> bool {
+    policy.order_conf
+}
+
+/// What brokers are told of producers.
+#[must_use]
+pub fn presence(policy: &Policy) -> Presence {
+    policy.presence
 }
 
 /// How many queues a topic made on the first send gets, of what the default topic has.
@@ -55,8 +83,9 @@ pub fn refreshes(policy: &Policy, ended: Ended) -> bool {
 ///
 /// # Errors
 /// The answer contradicts itself; the text says how.
-pub fn apply(data: &TopicRouteData) -> Result<Published, String> {
-    let order = data.order_topic_conf.as_deref().unwrap_or_default();
+pub fn apply(policy: &Policy, data: &TopicRouteData) -> Result<Published, String> {
+    let order = data.order_topic_conf.as_deref();
+    let order = order.filter(|_| self::order(policy)).unwrap_or_default();
     let mut queues = Vec::new();
     if order.is_empty() {
         for queue in writable(data) {
@@ -171,6 +200,10 @@ mod tests {
         names.join(" ")
     }
 
+    fn applied(data: &TopicRouteData) -> String {
+        queues(&apply(&Policy::strict(), data).unwrap())
+    }
+
     fn two_brokers() -> TopicRouteData {
         TopicRouteData {
             queue_datas: vec![queue("b", 8, 2, 6), queue("a", 8, 2, 6)],
@@ -181,7 +214,7 @@ mod tests {
 
     #[test]
     fn queues_are_grouped_by_broker_and_sorted() {
-        let published = apply(&two_brokers()).unwrap();
+        let published = apply(&Policy::strict(), &two_brokers()).unwrap();
         assert_eq!(queues(&published), "a0 a1 b0 b1");
         let masters = [("a", "a:10911"), ("b", "b:10911")];
         assert_eq!(
@@ -195,25 +228,27 @@ mod tests {
     fn a_broker_without_a_master_or_without_write_permission_has_no_queue() {
         let mut data = two_brokers();
         data.broker_datas[0] = broker("b", &[1]);
-        assert_eq!(queues(&apply(&data).unwrap()), "a0 a1");
+        assert_eq!(applied(&data), "a0 a1");
         data.queue_datas[1].perm = perm::READ;
-        assert_eq!(queues(&apply(&data).unwrap()), "");
+        assert_eq!(applied(&data), "");
     }
 
     #[test]
     fn a_broker_listed_twice_has_its_queues_once() {
         let mut data = two_brokers();
         data.queue_datas.push(queue("a", 8, 2, 6));
-        assert_eq!(queues(&apply(&data).unwrap()), "a0 a1 b0 b1");
+        assert_eq!(applied(&data), "a0 a1 b0 b1");
     }
 
     #[test]
     fn an_ordered_topic_keeps_its_order() {
         let mut data = two_brokers();
         data.order_topic_conf = Some("b:2;a:1".to_owned());
-        assert_eq!(queues(&apply(&data).unwrap()), "b0 b1 a0");
+        assert_eq!(applied(&data), "b0 b1 a0");
+        let published = apply(&Policy::go_2_1(), &data).unwrap();
+        assert_eq!(queues(&published), "a0 a1 b0 b1", "Go does not read it");
         data.order_topic_conf = Some(String::new());
-        assert_eq!(queues(&apply(&data).unwrap()), "a0 a1 b0 b1");
+        assert_eq!(applied(&data), "a0 a1 b0 b1");
     }
 
     #[test]
@@ -221,7 +256,7 @@ mod tests {
         let mut data = two_brokers();
         for bad in ["b", "b:x", ":2", "b:2147483647"] {
             data.order_topic_conf = Some(bad.to_owned());
-            assert!(apply(&data).is_err(), "{bad}");
+            assert!(apply(&Policy::strict(), &data).is_err(), "{bad}");
         }
     }
 
@@ -239,7 +274,7 @@ mod tests {
     fn negative_counts_are_no_queues() {
         let mut data = two_brokers();
         data.queue_datas[0].write_queue_nums = i32::MIN;
-        assert_eq!(queues(&apply(&data).unwrap()), "a0 a1");
+        assert_eq!(applied(&data), "a0 a1");
     }
 
     #[test]

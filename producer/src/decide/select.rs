@@ -5,7 +5,7 @@
 
 use rmq_remoting::observe::Name;
 
-use crate::event::QueueRef;
+use crate::event::{Mode, QueueRef};
 use crate::policy::{Avoid, Failover, Policy, Rotation};
 
 /// A place in a rotation: a counter that only ever steps on, and wraps.
@@ -82,27 +82,42 @@ pub enum Steps {
     Retry,
 }
 
-/// Where a choice that must avoid brokers takes its steps.
+/// Where a retry takes its steps.
 #[must_use]
-pub fn steps(policy: &Policy) -> Steps {
+pub fn steps(policy: &Policy, mode: Mode) -> Steps {
     match policy.failover {
         Failover::OwnRotation => Steps::Retry,
+        Failover::StepOn if mode == Mode::Async => Steps::Retry,
         Failover::StepOn => Steps::Topic,
     }
 }
 
+/// How good a choice a broker is, by what is remembered of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// It was slow or failed, and could not even be reached.
+    Unreachable,
+    /// It was slow or failed a moment ago.
+    Reachable,
+    /// Nothing speaks against it.
+    Usable,
+    /// It is chosen whether it failed in this send or not.
+    Welcome,
+}
+
 /// Chooses a queue; `None` only if there is none.
 ///
-/// `failed` are the brokers that failed in this send, in their order; `healthy` tells which
-/// brokers the health table does not avoid. The tiers, best first: healthy and not avoided; not
-/// avoided; not the last one; any.
+/// `failed` are the brokers that failed in this send, in their order; `grade` tells what the
+/// health table says of a broker. The tiers, best first: welcome; usable and not avoided;
+/// reachable and not avoided; not avoided; not the last one; any.
 #[must_use]
 pub fn queue(
     policy: &Policy,
+    mode: Mode,
     queues: &[QueueRef],
     positions: Positions,
     failed: &[Name],
-    healthy: impl Fn(&Name) -> bool,
+    grade: impl Fn(&Name) -> Grade,
 ) -> Option<Choice> {
     if queues.is_empty() {
         return None;
@@ -110,13 +125,18 @@ pub fn queue(
     let avoided = avoided(policy, failed);
     let last = avoided.last();
     let fresh = |queue: &QueueRef| !avoided.contains(&queue.broker);
-    let best = |queue: &QueueRef| fresh(queue) && healthy(&queue.broker);
-    let tiers: [&dyn Fn(&QueueRef) -> bool; 3] =
-        [&best, &fresh, &|queue| Some(&queue.broker) != last];
+    let best = |queue: &QueueRef| fresh(queue) && grade(&queue.broker) >= Grade::Usable;
+    let tiers: [&dyn Fn(&QueueRef) -> bool; 5] = [
+        &|queue| grade(&queue.broker) == Grade::Welcome,
+        &best,
+        &|queue| fresh(queue) && grade(&queue.broker) == Grade::Reachable,
+        &fresh,
+        &|queue| Some(&queue.broker) != last,
+    ];
     let walk = if failed.is_empty() {
         Steps::Topic
     } else {
-        steps(policy)
+        steps(policy, mode)
     };
     // A tier without a queue costs no step: a whole round would end at the same place.
     let tier = tiers.into_iter().find(|tier| queues.iter().any(tier));
@@ -185,7 +205,8 @@ mod tests {
     }
 
     fn pick(policy: &Policy, list: &[QueueRef], at: &mut Positions, failed: &[&str]) -> String {
-        let choice = queue(policy, list, *at, &names(failed), |_| true).unwrap();
+        let failed = names(failed);
+        let choice = queue(policy, Mode::Sync, list, *at, &failed, |_| Grade::Usable).unwrap();
         *at = choice.positions;
         let queue = &list[choice.index];
         format!("{}{}", queue.broker, queue.queue)
@@ -257,7 +278,10 @@ mod tests {
 
     #[test]
     fn no_queue_is_no_choice() {
-        assert_eq!(queue(&Policy::strict(), &[], start(0), &[], |_| true), None);
+        let nothing = queue(&Policy::strict(), Mode::Sync, &[], start(0), &[], |_| {
+            Grade::Usable
+        });
+        assert_eq!(nothing, None);
     }
 
     #[test]
@@ -274,11 +298,28 @@ mod tests {
     fn an_unhealthy_broker_is_no_first_choice_but_better_than_none() {
         let list = queues(&[("a", 1), ("b", 1)]);
         let policy = Policy::strict();
-        let well = |name: &Name| &**name == "b";
-        let choice = queue(&policy, &list, start(0), &[], well).unwrap();
-        assert_eq!(choice.index, 1);
-        let none_well = queue(&policy, &list, start(0), &[], |_| false).unwrap();
-        assert_eq!(none_well.index, 0);
+        let choose = |failed: &[Name], grades: [Grade; 2]| {
+            let grade = |name: &Name| grades[usize::from(&**name == "b")];
+            let choice = queue(&policy, Mode::Sync, &list, start(0), failed, grade);
+            choice.unwrap().index
+        };
+        let (gone, slow) = (Grade::Unreachable, Grade::Reachable);
+        assert_eq!(choose(&[], [slow, Grade::Usable]), 1);
+        assert_eq!(choose(&[], [slow, slow]), 0);
+        assert_eq!(choose(&[], [gone, slow]), 1);
+        assert_eq!(choose(&names(&["b"]), [slow, Grade::Usable]), 0);
+        assert_eq!(choose(&names(&["b"]), [slow, Grade::Welcome]), 1);
+    }
+
+    #[test]
+    fn javas_async_retry_leaves_the_topics_rotation_where_it_is() {
+        let java = Policy::java_5_3();
+        let list = queues(&[("a", 2), ("b", 2)]);
+        let at = start(0);
+        let failed = names(&["a"]);
+        let retry = |mode| queue(&java, mode, &list, at, &failed, |_| Grade::Usable).unwrap();
+        assert_eq!(retry(Mode::Async).positions.first, at.first);
+        assert_ne!(retry(Mode::Sync).positions.first, at.first);
     }
 
     proptest! {
@@ -296,7 +337,8 @@ mod tests {
             let list = queues(&of);
             let failed: Vec<_> = failed.into_iter().map(|at| Name::from(brokers[at])).collect();
             let at = Positions { first: Position::before(first), retry: Position::drawn(retry) };
-            let choice = queue(&policy, &list, at, &failed, |_| true).unwrap();
+            let usable = |_: &Name| Grade::Usable;
+            let choice = queue(&policy, Mode::Sync, &list, at, &failed, usable).unwrap();
             let chosen = &list[choice.index].broker;
             let avoid = avoided(&policy, &failed);
             if list.iter().any(|queue| !avoid.contains(&queue.broker)) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::pending::Pending;
 use crate::event::{CloseCause, ConnectionNumber, DialFailure};
@@ -32,7 +33,7 @@ struct State {
 #[derive(Debug, Clone)]
 enum Phase {
     Dialling,
-    Open,
+    Open(Instant),
     Failed(FailedDial),
 }
 
@@ -86,7 +87,7 @@ impl Link {
             let mut state = self.state.lock();
             let dialling = matches!(state.phase, Phase::Dialling);
             if dialling {
-                state.phase = Phase::Open;
+                state.phase = Phase::Open(Instant::now());
             }
             dialling
         };
@@ -127,8 +128,16 @@ impl Link {
     pub(super) fn dial_result(&self) -> Option<Result<(), FailedDial>> {
         match &self.state.lock().phase {
             Phase::Dialling => None,
-            Phase::Open => Some(Ok(())),
+            Phase::Open(_) => Some(Ok(())),
             Phase::Failed(failed) => Some(Err(failed.clone())),
+        }
+    }
+
+    /// When it was opened, if it is open or was.
+    pub(super) fn open_since(&self) -> Option<Instant> {
+        match self.state.lock().phase {
+            Phase::Open(since) => Some(since),
+            Phase::Dialling | Phase::Failed(_) => None,
         }
     }
 

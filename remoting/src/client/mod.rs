@@ -157,6 +157,40 @@ impl RemotingClient {
         Ok(reply)
     }
 
+    /// Sees to it that there is a connection to `to`, which is dialled if needed.
+    ///
+    /// # Errors
+    ///
+    /// There is none in time.
+    pub async fn connect(&self, to: &Name, deadline: Instant) -> Result<(), CallError> {
+        let call = Call {
+            to,
+            began: Instant::now(),
+            deadline,
+        };
+        self.connected(&call).await.map(|_| ())
+    }
+
+    /// When the connection to an address was opened, if there is one.
+    pub fn open_since(&self, to: &Name) -> Option<Instant> {
+        let registry = self.core.environment.registry.lock();
+        registry.slots.get(to)?.link.open_since()
+    }
+
+    /// The peer at `to` announced its shutdown on this connection: the next request dials anew.
+    /// The old connection stays until the peer closes it, for the answers that are still to come.
+    /// Tells whether it was the current one.
+    pub fn drain(&self, to: &Name, connection: ConnectionNumber) -> bool {
+        let mut registry = self.core.environment.registry.lock();
+        let slot = registry.slots.get(to);
+        if slot.is_none_or(|slot| slot.link.number != connection) {
+            return false;
+        }
+        let slot = registry.slots.remove(to);
+        registry.drained.extend(slot);
+        true
+    }
+
     /// Makes a request and awaits the answer.
     ///
     /// # Errors
@@ -232,7 +266,8 @@ impl RemotingClient {
     /// What it holds now.
     pub fn gauges(&self) -> Gauges {
         let registry = self.core.environment.registry.lock();
-        let links = || registry.slots.values().map(|slot| &slot.link);
+        let slots = || registry.slots.values().chain(&registry.drained);
+        let links = || slots().map(|slot| &slot.link);
         Gauges {
             pending: links()
                 .map(|link| link.pending(|pending| pending.waiting()))
@@ -249,7 +284,7 @@ impl RemotingClient {
         let links: Vec<Arc<Link>> = {
             let mut registry = environment.registry.lock();
             registry.stopped = true;
-            let slots = registry.slots.values();
+            let slots = registry.slots.values().chain(&registry.drained);
             slots.map(|slot| Arc::clone(&slot.link)).collect()
         };
         for link in links {

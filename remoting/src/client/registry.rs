@@ -24,15 +24,16 @@ pub(super) struct Core {
 impl Drop for Core {
     fn drop(&mut self) {
         // The tasks hold the environment, so they must be taken out of it to be cancelled.
-        let (slots, ended) = {
+        let (slots, drained, ended) = {
             let mut registry = self.environment.registry.lock();
             registry.stopped = true;
             (
                 std::mem::take(&mut registry.slots),
+                std::mem::take(&mut registry.drained),
                 std::mem::take(&mut registry.ended),
             )
         };
-        drop((slots, ended));
+        drop((slots, drained, ended));
     }
 }
 
@@ -49,6 +50,8 @@ pub(super) struct Environment {
 #[derive(Default)]
 pub(super) struct Registry {
     pub(super) slots: BTreeMap<Name, Slot>,
+    /// Connections whose peers announced their shutdown, and which others have replaced.
+    pub(super) drained: Vec<Slot>,
     /// Tasks of connections that have ended or are about to: a task must not drop itself.
     pub(super) ended: Vec<Task>,
     pub(super) dials: ConnectionNumber,
@@ -72,6 +75,12 @@ impl Environment {
         if here == Some(link.number)
             && let Some(slot) = registry.slots.remove(&link.to)
         {
+            registry.ended.push(slot.task);
+        }
+        let drained = registry.drained.iter();
+        let mut at = drained.map(|slot| slot.link.number);
+        if let Some(at) = at.position(|number| number == link.number) {
+            let slot = registry.drained.swap_remove(at);
             registry.ended.push(slot.task);
         }
     }

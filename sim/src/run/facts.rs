@@ -1,9 +1,7 @@
 //! The policy of a producer, and what the judges must know of it.
 
 use rmq_producer::Policy;
-use rmq_producer::policy::{
-    Avoid, Deadline, Health, Overtaken, PolicyError, Retarget, Share, TimeoutScan,
-};
+use rmq_producer::policy::{Avoid, Deadline, Overtaken, PolicyError, Retarget, Share, TimeoutScan};
 
 use crate::scenario::{PolicySource, ProducerPlan};
 use crate::trace::{Form, NodeId, PolicyFacts};
@@ -56,7 +54,7 @@ pub(super) fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         avoids_last: policy.avoid != Avoid::None,
         avoids_all_failed: policy.avoid == Avoid::AllFailed,
         retargets_queue: policy.retarget == Retarget::QueueAndBroker,
-        health_table: policy.health != Health::Off,
+        health_table: policy.health.enabled,
         poll_ms: policy.periods.poll,
         heartbeat_ms: policy.periods.beat,
         name_server_timeout_ms: policy.name_server_timeout,
