@@ -214,10 +214,10 @@ mod tests {
 
     #[test]
     fn a_policy_is_a_preset_and_its_differences() {
-        let text = "group = 'g'\n[policy]\npreset = 'java_5_3'\nmax-body = 100\n\
+        let text = "group = 'g'\n[policy]\npreset = 'java_5_3'\nchecks.max-body = 100\n\
                     [policy.periods]\npoll = 7";
         let mut expected = Policy::java_5_3();
-        expected.max_body = 100;
+        expected.checks.max_body = 100;
         expected.periods.poll = 7;
         assert_eq!(Config::from_toml(text).unwrap().policy, expected);
     }
@@ -230,7 +230,7 @@ mod tests {
         assert!(told("group = 'g'\n[policy]\npreset = 3").contains("preset is 3"));
         assert!(told("group = 'g'\n[policy]\npreset = 'x'").contains("no preset `x`"));
         assert!(told("group = 'g'\n[policy]\nmax-bodi = 3").contains("max-bodi"));
-        assert!(told("group = 'g'\n[policy]\nmax-body = 0").contains("max-body is 0"));
+        assert!(told("group = 'g'\n[policy]\nchecks.max-body = 0").contains("max-body is 0"));
         assert!(told("group = 'g'\n[limits]\nwhen-full = 'drop'").contains("drop"));
         let missing = Config::from_file("no/such/file.toml").unwrap_err();
         assert!(missing.to_string().starts_with("no/such/file.toml: "));
