@@ -1,13 +1,16 @@
 //! `cargo sim diff`: two runs, aligned by send.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::chosen::Chosen;
+use super::shrink::{LIMIT, smallest};
 use super::{CliError, print};
 use crate::fault::Engine;
 use crate::run;
+use crate::scenario::Scenario;
 use crate::trace::by_send::{ReadError, Sends, side_by_side};
 use crate::trace::json;
 use crate::verdict::Class;
@@ -15,50 +18,90 @@ use crate::verdict::Class;
 /// What `diff` is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A scenario's file, with a seed as FILE.toml@SEED, or a trace made by `run --jsonl`.
+    /// A scenario's file with a seed, FILE.toml@SEED; a generated scenario, @SEED; or a trace made
+    /// by `run --jsonl`.
     a: String,
-    /// The other one.
-    b: String,
+    /// The other one. Without it A must fail: it is shrunk, and the smallest scenario that fails is
+    /// compared with its nearest neighbour that passes.
+    b: Option<String>,
     /// Prints the sends that are equal, too.
     #[arg(long)]
     all: bool,
 }
 
+/// One of the two that are compared.
+enum Side {
+    Trace(PathBuf),
+    Seed(Chosen, u64),
+}
+
+impl Side {
+    fn parse(text: &str) -> Result<Self, CliError> {
+        let (file, seed) = match text.rsplit_once('@') {
+            Some((file, seed)) => (file, seed.parse().ok()),
+            None => (text, Some(0)),
+        };
+        let is_scenario = Path::new(file).extension().is_some_and(|it| it == "toml");
+        Ok(match seed {
+            Some(seed) if file.is_empty() => Side::Seed(Chosen::Generated, seed),
+            Some(seed) if is_scenario => Side::Seed(Chosen::new(Some(Path::new(file)))?, seed),
+            _ => Side::Trace(PathBuf::from(text)),
+        })
+    }
+
+    fn sends(&self) -> Result<Sends, CliError> {
+        match self {
+            Side::Trace(file) => read(file),
+            Side::Seed(chosen, seed) => played(chosen, &chosen.of_seed(*seed), *seed),
+        }
+    }
+}
+
 /// Runs the command.
 pub(super) fn diff(args: &Args) -> Result<Class, CliError> {
-    let (a, b) = (sends(&args.a)?, sends(&args.b)?);
+    let a = Side::parse(&args.a)?;
+    let (a, b) = match (&args.b, &a) {
+        (Some(b), a) => (a.sends()?, Side::parse(b)?.sends()?),
+        (None, Side::Seed(chosen, seed)) => with_neighbour(chosen, *seed)?,
+        (None, Side::Trace(file)) => {
+            let alone = io::Error::other("a trace alone cannot be shrunk");
+            return Err(no_trace(file, ReadError::Io(alone)));
+        }
+    };
     print::to_stdout(&side_by_side(&a, &b, args.all));
     Ok(Class::Pass)
 }
 
-/// The sends of a trace's file, or of a run that is made for it.
-fn sends(what: &str) -> Result<Sends, CliError> {
-    let (file, seed) = match what.rsplit_once('@') {
-        Some((file, seed)) => (file, seed.parse().ok()),
-        None => (what, Some(0)),
+/// The smallest scenario that fails, and the nearest one that passes.
+fn with_neighbour(chosen: &Chosen, seed: u64) -> Result<(Sends, Sends), CliError> {
+    let shrunk = smallest(chosen, seed, LIMIT)?;
+    let Some((step, passing)) = shrunk.passing else {
+        return Err(CliError::NoNeighbour {
+            scenario: chosen.name(),
+            seed,
+        });
     };
-    let (file, seed) = match seed {
-        Some(seed) => (Path::new(file), seed),
-        None => (Path::new(what), 0),
-    };
-    let lines = if file.extension().is_some_and(|it| it == "toml") {
-        lines(&Chosen::new(file)?, seed)?
-    } else {
-        return read(file);
-    };
-    Sends::read(lines.as_slice()).map_err(|cause| no_trace(file, cause))
+    print::to_stdout(&format!(
+        "fails    {}: {}\npasses   {step}\n",
+        shrunk.failure,
+        shrunk.scenario.in_words()
+    ));
+    Ok((
+        played(chosen, &Arc::new(shrunk.scenario), seed)?,
+        played(chosen, &Arc::new(passing), seed)?,
+    ))
 }
 
-fn lines(chosen: &Chosen, seed: u64) -> Result<Vec<u8>, CliError> {
-    let run = run::run(&chosen.of_seed(seed), seed, Engine::Event);
-    let run = run.map_err(|cause| CliError::Run {
+/// The sends of a run that is made for it.
+fn played(chosen: &Chosen, scenario: &Arc<Scenario>, seed: u64) -> Result<Sends, CliError> {
+    let run = run::run(scenario, seed, Engine::Event).map_err(|cause| CliError::Run {
         file: chosen.name(),
         cause,
     })?;
     let mut lines = Vec::new();
     // Writing to memory cannot fail.
     let _ = json::write(&run.trace, &mut lines);
-    Ok(lines)
+    Sends::read(lines.as_slice()).map_err(|cause| no_trace(Path::new(&chosen.name()), cause))
 }
 
 fn read(file: &Path) -> Result<Sends, CliError> {

@@ -13,8 +13,8 @@ use crate::verdict::Class;
 /// What `digest` is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The scenario's file.
-    scenario: PathBuf,
+    /// The scenario's file; without one, the scenario that the seed generates.
+    scenario: Option<PathBuf>,
     /// The seeds: from the first up to, and without, the second.
     #[arg(long, value_name = "A..B", value_parser = seeds, required_unless_present = "check")]
     seeds: Option<Range<u64>>,
@@ -25,7 +25,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn digest(args: &Args) -> Result<Class, CliError> {
-    let chosen = Chosen::new(&args.scenario)?;
+    let chosen = Chosen::new(args.scenario.as_deref())?;
     if let Some(list) = &args.check {
         return check(&chosen, list, args.seeds.clone().unwrap_or(0..u64::MAX));
     }

@@ -14,8 +14,8 @@ use crate::verdict::Class;
 /// What `diverge` is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The scenario's file.
-    scenario: PathBuf,
+    /// The scenario's file; without one, the scenario that the seed generates.
+    scenario: Option<PathBuf>,
     /// The seed that is run twice here and once in another process.
     #[arg(long, default_value_t = 0, conflicts_with = "seeds")]
     seed: u64,
@@ -34,7 +34,7 @@ fn two_seeds(text: &str) -> Result<(u64, u64), String> {
 
 /// Runs the command.
 pub(super) fn diverge(args: &Args) -> Result<Class, CliError> {
-    let chosen = Chosen::new(&args.scenario)?;
+    let chosen = Chosen::new(args.scenario.as_deref())?;
     if let Some((a, b)) = args.seeds {
         let found = compare(&play(&chosen, a)?, &play(&chosen, b)?);
         print::to_stdout(&match found {

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -26,6 +26,7 @@ mod print;
 mod run;
 mod shrink;
 mod sweep;
+mod whole;
 mod zoo;
 
 /// Runs the RocketMQ producer against a simulated cluster, breaks things, and says what happened.
@@ -121,7 +122,11 @@ enum CliError {
         "there is nothing to shrink: {scenario} passes on seed {seed}\n  remedy: give a seed that fails; a sweep names them"
     )]
     NothingToShrink { scenario: String, seed: u64 },
-    #[error("{}: {cause}\n  remedy: give a scenario's file (FILE.toml@SEED), or a trace made by run --jsonl", file.display())]
+    #[error(
+        "{scenario} has no passing neighbour on seed {seed}\n  remedy: compare it with another run: cargo sim diff A B"
+    )]
+    NoNeighbour { scenario: String, seed: u64 },
+    #[error("{}: {cause}\n  remedy: give a scenario's file (FILE.toml@SEED), a generated one (@SEED), or a trace made by run --jsonl", file.display())]
     Trace {
         file: PathBuf,
         cause: crate::trace::by_send::ReadError,
@@ -151,6 +156,7 @@ impl CliError {
             }
             | Self::Bench(_)
             | Self::NothingToShrink { .. }
+            | Self::NoNeighbour { .. }
             | Self::Trace { .. }
             | Self::Digests { .. }
             | Self::Child { .. }
@@ -193,4 +199,19 @@ pub fn main() -> ExitCode {
 )]
 fn stopwatch() -> Instant {
     Instant::now()
+}
+
+/// The processor time of this process so far, all threads, as Linux counts it; nothing elsewhere.
+fn processor_time() -> Duration {
+    let counted = || {
+        let line = std::fs::read_to_string("/proc/self/stat").ok()?;
+        // The program's name, in brackets, may contain anything.
+        let (_, rest) = line.rsplit_once(')')?;
+        let mut fields = rest.split_whitespace().skip(11);
+        let user: u64 = fields.next()?.parse().ok()?;
+        let system: u64 = fields.next()?.parse().ok()?;
+        // Linux shows hundredths of a second, whatever it counts in.
+        Some(Duration::from_millis((user + system) * 10))
+    };
+    counted().unwrap_or_default()
 }

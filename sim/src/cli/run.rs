@@ -1,13 +1,11 @@
 //! `cargo sim run`: one run, told.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use super::{CliError, EngineName, print, stopwatch};
+use super::{CliError, EngineName, print, stopwatch, whole};
 use crate::generate;
 use crate::run::{self, Run};
 use crate::scenario::Scenario;
@@ -47,6 +45,9 @@ enum TraceForm {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Class, CliError> {
+    if let Some(file) = &args.jsonl {
+        whole::check(file)?;
+    }
     let scenario = Arc::new(match &args.scenario {
         Some(file) => Scenario::load(file)?,
         None => {
@@ -71,14 +72,11 @@ pub(super) fn run(args: &Args) -> Result<Class, CliError> {
     let wall = start.elapsed();
     match args.trace {
         TraceForm::Short => print::to_stdout(&format!("\n{}\n", short::render(&run.trace))),
-        TraceForm::Full => print::to_stdout(&full(&run)),
+        TraceForm::Full => print::to_stdout(&String::from_utf8_lossy(&lines(&run))),
         TraceForm::None => {}
     }
     if let Some(file) = &args.jsonl {
-        write_jsonl(&run, file).map_err(|cause| CliError::Write {
-            file: file.clone(),
-            cause,
-        })?;
+        whole::write(file, &lines(&run))?;
     }
     print::to_stdout(&print::summary(&run));
     print::to_stdout(&print::verdict(&run, wall));
@@ -99,15 +97,10 @@ fn repeat(args: &Args) -> String {
     text
 }
 
-fn full(run: &Run) -> String {
-    let mut text = Vec::new();
+/// Every record, one JSON value a line.
+fn lines(run: &Run) -> Vec<u8> {
+    let mut lines = Vec::new();
     // Writing to memory cannot fail.
-    let _ = json::write(&run.trace, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-fn write_jsonl(run: &Run, file: &Path) -> std::io::Result<()> {
-    let mut out = BufWriter::new(File::create(file)?);
-    json::write(&run.trace, &mut out)?;
-    out.flush()
+    let _ = json::write(&run.trace, &mut lines);
+    lines
 }

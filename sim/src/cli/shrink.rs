@@ -1,5 +1,6 @@
 //! `cargo sim shrink`: the smallest scenario that still fails, as a file with its story.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::chosen::Chosen;
-use super::{CliError, print, stopwatch};
+use super::{CliError, print, stopwatch, whole};
 use crate::fault::{Engine, FaultEvent};
 use crate::run::{self, Run};
 use crate::scenario::{PolicySource, Scenario};
@@ -18,11 +19,14 @@ use crate::shrink::{self, Shrunk};
 use crate::trace::What;
 use crate::verdict::Class;
 
+/// Runs after which shrinking stops unless told otherwise.
+pub(super) const LIMIT: u32 = 5_000;
+
 /// What `shrink` is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The scenario's file.
-    scenario: PathBuf,
+    /// The scenario's file; without one, the scenario that the seed generates.
+    scenario: Option<PathBuf>,
     /// The seed that fails.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -33,38 +37,20 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     passing: Option<PathBuf>,
     /// Runs after which it stops with what it has.
-    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    #[arg(long, value_name = "N", default_value_t = LIMIT)]
     limit: u32,
 }
 
 /// Runs the command.
 pub(super) fn shrink(args: &Args) -> Result<Class, CliError> {
-    let chosen = Chosen::new(&args.scenario)?;
-    let scenario = chosen.of_seed(args.seed);
-    // Once in full, for a scenario that cannot run at all.
-    play(&chosen, &scenario, args.seed)?;
-    let bar = progress_bar();
-    let start = stopwatch();
-    let failing = shrink::failing(args.seed);
-    let shrunk = shrink::shrink(&scenario, &failing, args.limit, &mut |progress| {
-        let sign = if progress.kept { "kept" } else { "no" };
-        bar.set_message(format!(
-            "{} runs: {}; {} ({sign})",
-            progress.runs,
-            progress.best.in_words(),
-            progress.step
-        ));
-        bar.tick();
-    });
-    let wall = start.elapsed();
-    bar.finish_and_clear();
-    let Some(shrunk) = shrunk else {
-        return Err(CliError::NothingToShrink {
-            scenario: chosen.name(),
-            seed: args.seed,
-        });
-    };
+    let chosen = Chosen::new(args.scenario.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| default_name(args));
+    for file in [Some(&out), args.passing.as_ref()].into_iter().flatten() {
+        whole::check(file)?;
+    }
+    let start = stopwatch();
+    let shrunk = smallest(&chosen, args.seed, args.limit)?;
+    let wall = start.elapsed();
     let run = play(&chosen, &shrunk.scenario, args.seed)?;
     let repeat = format!("cargo sim run {} --seed {}", out.display(), args.seed);
     let story = story(&chosen, args.seed, &shrunk, &run, &repeat);
@@ -77,9 +63,34 @@ pub(super) fn shrink(args: &Args) -> Result<Class, CliError> {
         let comment = format!("It passes on seed {}: {} {step}.", args.seed, out.display());
         write(passing, &passing.to_toml_under(&comment), file)?;
     }
-    print::to_stdout(&report(args, &scenario, &shrunk, &run, wall));
+    let from = chosen.of_seed(args.seed);
+    print::to_stdout(&report(args, &from, &shrunk, &run, wall));
     print::to_stdout(&format!("written  {}\nrepeat   {repeat}\n", out.display()));
     Ok(run.verdict.class)
+}
+
+/// The smallest scenario that fails as the chosen one does on this seed; shows its progress.
+pub(super) fn smallest(chosen: &Chosen, seed: u64, limit: u32) -> Result<Shrunk, CliError> {
+    let scenario = chosen.of_seed(seed);
+    // Once in full, for a scenario that cannot run at all.
+    play(chosen, &scenario, seed)?;
+    let bar = progress_bar();
+    let failing = shrink::failing(seed);
+    let shrunk = shrink::shrink(&scenario, &failing, limit, &mut |progress| {
+        let sign = if progress.kept { "kept" } else { "no" };
+        bar.set_message(format!(
+            "{} runs: {}; {} ({sign})",
+            progress.runs,
+            progress.best.in_words(),
+            progress.step
+        ));
+        bar.tick();
+    });
+    bar.finish_and_clear();
+    shrunk.ok_or_else(|| CliError::NothingToShrink {
+        scenario: chosen.name(),
+        seed,
+    })
 }
 
 fn play(chosen: &Chosen, scenario: &Scenario, seed: u64) -> Result<Run, CliError> {
@@ -101,12 +112,9 @@ fn progress_bar() -> ProgressBar {
 
 /// `broker-crash-seed-7.toml`
 fn default_name(args: &Args) -> PathBuf {
-    let stem = args.scenario.file_stem().unwrap_or_default();
-    PathBuf::from(format!(
-        "{}-seed-{}.toml",
-        stem.to_string_lossy(),
-        args.seed
-    ))
+    let stem = args.scenario.as_deref().and_then(Path::file_stem);
+    let stem = stem.map_or("generated".into(), OsStr::to_string_lossy);
+    PathBuf::from(format!("{stem}-seed-{}.toml", args.seed))
 }
 
 /// What fails, when, after which faults, and how to see it.
@@ -176,32 +184,24 @@ fn write(scenario: &Scenario, text: &str, to: &Path) -> Result<(), CliError> {
     let folder = to.parent().unwrap_or(Path::new(""));
     for plan in &scenario.producers {
         if let PolicySource::Text { file, text } = &plan.policy {
-            whole(&folder.join(file), text, false)?;
+            beside(&folder.join(file), text)?;
         }
     }
-    whole(to, text, true)
+    whole::write(to, text.as_bytes())
 }
 
-/// Writes a file whole or not at all; unless `over`, one that is there must be the same.
-fn whole(file: &Path, text: &str, over: bool) -> Result<(), CliError> {
+/// Writes a policy's file; one that is there must be the same.
+fn beside(file: &Path, text: &str) -> Result<(), CliError> {
     let failed = |cause: io::Error| CliError::Write {
         file: file.to_owned(),
         cause,
     };
-    if !over && file.exists() {
-        return match fs::read_to_string(file) {
-            Ok(there) if there == text => Ok(()),
-            Ok(_) => Err(failed(io::Error::from(io::ErrorKind::AlreadyExists))),
-            Err(cause) => Err(failed(cause)),
-        };
+    match fs::read_to_string(file) {
+        Ok(there) if there == text => Ok(()),
+        Ok(_) => Err(failed(io::ErrorKind::AlreadyExists.into())),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            whole::write(file, text.as_bytes())
+        }
+        Err(cause) => Err(failed(cause)),
     }
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let written = fs::write(&part, text).and_then(|()| fs::rename(&part, file));
-    if written.is_err() {
-        // What is half-written must not stay; that it cannot be removed says nothing new.
-        let _ = fs::remove_file(&part);
-    }
-    written.map_err(failed)
 }

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 
-use super::{CliError, print, stopwatch};
+use super::{CliError, print, processor_time, stopwatch, whole};
 use crate::scenario::Scenario;
 use crate::sweep::file::{self, Out};
 use crate::sweep::{self, Plan, Portion, Shard, Source, Sweep, SweepError, Watcher};
@@ -80,12 +81,18 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// Shows the progress of a sweep and keeps its result.
 struct Keeper {
     bar: ProgressBar,
+    /// Runs that failed, in this sitting.
+    red: AtomicU64,
     kept: Mutex<(Sweep, Option<Out>)>,
     until: Option<Instant>,
 }
 
 impl Watcher for Keeper {
-    fn ran(&self, _: Class) {
+    fn ran(&self, class: Class) {
+        if class != Class::Pass {
+            let red = self.red.fetch_add(1, Ordering::Relaxed) + 1;
+            self.bar.set_message(format!("{red} failed"));
+        }
         self.bar.inc(1);
     }
 
@@ -114,9 +121,10 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
         plan.done = portions.len() as u64;
         out = Some(file);
     }
-    let start = stopwatch();
+    let (start, worked) = (stopwatch(), processor_time());
     let keeper = Keeper {
         bar: progress(args.seeds.as_ref().map(|_| plan.left())),
+        red: AtomicU64::new(0),
         until: args.time.and_then(|time| start.checked_add(time)),
         kept: Mutex::new((before.clone(), out)),
     };
@@ -138,15 +146,15 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
         },
     })?;
     let (sweep, _) = keeper.kept.into_inner();
-    let millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX).max(1);
     let ran = sweep.runs - before.runs;
+    let threads = if plan.jobs == 1 { "thread" } else { "threads" };
     let mut text = format!(
-        "sweep    {} {}: {ran} runs in {} on {} threads, {} a second\n",
+        "sweep    {} {}: {ran} runs in {} on {} {threads}\nrate     {}\n",
         title(args.scenario.as_deref()),
         which(args, &plan),
         print::seconds(wall),
         plan.jobs,
-        ran * 1_000 / millis,
+        rate(ran, wall, processor_time().checked_sub(worked)),
     );
     if before.runs > 0 {
         let _ = writeln!(text, "before   {} runs were in the file", before.runs);
@@ -160,10 +168,7 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
 pub(super) fn merge(args: &MergeArgs) -> Result<Class, CliError> {
     let (text, header, sweep) = file::merge(&args.files)?;
     if let Some(path) = &args.out {
-        whole_file(path, &text).map_err(|cause| CliError::Write {
-            file: path.clone(),
-            cause,
-        })?;
+        whole::write(path, text.as_bytes())?;
     }
     let generated = header.sweep == "generated";
     let scenario = header.sweep.split(' ').next().filter(|_| !generated);
@@ -179,14 +184,6 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Class, CliError> {
     Ok(class(&sweep, generated))
 }
 
-/// Writes a file so that it is there as a whole or not at all.
-fn whole_file(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    std::fs::write(&part, text)?;
-    std::fs::rename(&part, path)
-}
-
 fn plan(args: &Args) -> Result<Plan, CliError> {
     let source = match &args.scenario {
         Some(file) => Source::Given(Arc::new(Scenario::load(file)?)),
@@ -196,7 +193,6 @@ fn plan(args: &Args) -> Result<Plan, CliError> {
         Some(text) => Shard::parse(text, &|name| std::env::var(name).ok())?,
         None => Shard::WHOLE,
     };
-    let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Plan {
         source,
         seeds: args.seeds.clone().unwrap_or(0..u64::MAX),
@@ -204,6 +200,28 @@ fn plan(args: &Args) -> Result<Plan, CliError> {
         done: 0,
         jobs: args.jobs.unwrap_or_else(processors),
     })
+}
+
+/// The processors of this machine.
+pub(super) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Runs by the clock, and by the processor time spent on them, which other programs do not slow.
+fn rate(runs: u64, wall: Duration, worked: Option<Duration>) -> String {
+    let per_second = |time: Duration| {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        runs * 1_000 / millis
+    };
+    let mut text = format!("{} a second", per_second(wall));
+    if let Some(worked) = worked.filter(|worked| !worked.is_zero()) {
+        let _ = write!(
+            text,
+            ", {} in each second of one processor",
+            per_second(worked)
+        );
+    }
+    text
 }
 
 fn title(scenario: Option<&Path>) -> String {
@@ -237,7 +255,7 @@ fn progress(runs: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::new(runs);
     // On a template that cannot be read the bar keeps its ordinary look.
     if let Ok(style) =
-        ProgressStyle::with_template("{bar:40} {pos} of {len} seeds  {per_sec}  {eta} left")
+        ProgressStyle::with_template("{bar:30} {pos} of {len} seeds  {per_sec}  {eta} left  {msg}")
     {
         bar.set_style(style);
     }
@@ -245,11 +263,16 @@ fn progress(runs: Option<u64>) -> ProgressBar {
 }
 
 fn report(scenario: Option<&Path>, sweep: &Sweep) -> String {
-    let mut text = "verdicts ".to_owned();
-    for (class, runs) in &sweep.classes {
-        let _ = write!(text, "{runs} {class}  ");
+    let classes = sweep.classes.iter();
+    let classes: Vec<String> = classes
+        .map(|(class, runs)| format!("{runs} {class}"))
+        .collect();
+    let mut text = format!("verdicts {}", classes.join("  "));
+    if !sweep.failed_by.is_empty() {
+        let by = sweep.failed_by.iter();
+        let by: Vec<String> = by.map(|(by, runs)| format!("{by} {runs}")).collect();
+        let _ = write!(text, "  (by {})", by.join(", "));
     }
-    text.truncate(text.trim_end().len());
     let _ = writeln!(
         text,
         "\nsends    {} ok  {} failed  {} attempts",
@@ -275,14 +298,31 @@ fn report(scenario: Option<&Path>, sweep: &Sweep) -> String {
             );
         }
     }
+    text.push_str(&failures(scenario, sweep));
+    let _ = writeln!(text, "digest   {}", sweep.digest);
+    text
+}
+
+/// The first failing seeds, each with the line that repeats it, and what to do next.
+fn failures(scenario: Option<&Path>, sweep: &Sweep) -> String {
+    let file = scenario.map_or(String::new(), |file| format!(" {}", file.display()));
+    let mut text = String::new();
     for failure in &sweep.failures {
-        let file = scenario.map_or(String::new(), |file| format!(" {}", file.display()));
+        let seed = failure.seed;
+        let _ = write!(text, "failed   seed {seed}: {}", failure.class);
+        for part in [&failure.by, &failure.reason] {
+            if !part.is_empty() && *part != failure.class.to_string() {
+                let _ = write!(text, ": {part}");
+            }
+        }
+        let _ = writeln!(text, "\nrepeat   cargo sim run{file} --seed {seed}");
+    }
+    if let Some(first) = sweep.failures.first() {
         let _ = writeln!(
             text,
-            "failed   seed {}: {}: {}\nrepeat   cargo sim run{file} --seed {}",
-            failure.seed, failure.class, failure.reason, failure.seed,
+            "smaller  cargo sim shrink{file} --seed {}",
+            first.seed
         );
     }
-    let _ = writeln!(text, "digest   {}", sweep.digest);
     text
 }

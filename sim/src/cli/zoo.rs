@@ -1,10 +1,16 @@
 //! `cargo sim zoo`: which planted bugs generic seeds find, and how soon.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use super::sweep::processors;
 use super::{CliError, print, stopwatch};
 use crate::verdict::Class;
-use crate::zoo::{Bug, Kill, Quarry, Workshop, ZooError, catalogue, choose, hunt};
+use crate::zoo::specimen::{self, REPEATS};
+use crate::zoo::{
+    Bug, Kill, Quarry, Specimen, Spoiled, Workshop, ZooError, catalogue, choose, control, hunt,
+};
 
 /// What `zoo` is given.
 #[derive(Debug, clap::Args)]
@@ -15,10 +21,16 @@ pub(super) struct Args {
     /// How many seeds each bug gets, from 0 on.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
+    /// Threads of the sweeps; one for each processor unless given.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
     /// Sweeps this scenario instead of generated ones. What it finds says nothing of the generator.
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
-    /// Where the copy of the sources and its target folder are kept.
+    /// Shrinks the first failing seed of each killed bug, and runs what is left 100 times.
+    #[arg(long)]
+    shrink: bool,
+    /// Where the copy of the sources, its target folder and the results are kept.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
     /// Lists the bugs and ends.
@@ -35,73 +47,224 @@ pub(super) fn zoo(args: &Args) -> Result<Class, CliError> {
     let workshop = Workshop::new(&here, args.folder.as_deref())?;
     let bugs = choose(catalogue(workshop.root())?, &args.only)?;
     if args.list {
-        for bug in &bugs {
-            let about = &bug.about;
-            print::to_stdout(&format!(
-                "{}  {} ({})\n     {}\n     breaks {}; seen in {}\n",
-                bug.id,
-                about.name,
-                about.seam,
-                about.story,
-                about.invariants.join(", "),
-                about.citation.join(", "),
-            ));
-        }
+        print::to_stdout(&bugs.iter().map(listed).collect::<String>());
         return Ok(Class::Pass);
+    }
+    // A patch that does not apply is told before anything is built.
+    workshop.restore()?;
+    for bug in &bugs {
+        workshop.plant(bug, true)?;
     }
     print::to_stderr(&format!(
         "planting in {}; the first build takes some minutes\n",
         workshop.sources().display()
     ));
-    print::to_stdout("bug   result    by        seeds  seconds  name\n");
-    let mut kills = Vec::new();
+    print::to_stdout("bug   result    by           seeds   build   sweep  name\n");
+    let start = stopwatch();
+    let quarry = quarry(args, &workshop, None)?;
+    let built = start.elapsed();
+    let spoiled = control(&quarry)?;
+    let swept = start.elapsed() - built;
+    let mut found = Vec::new();
     for bug in &bugs {
-        if let Some(kill) = row(args, &workshop, Some(bug))? {
-            kills.push(kill.seed + 1);
-        }
+        found.push(one(args, &workshop, bug, &spoiled)?);
     }
-    let control = row(args, &workshop, None)?;
-    kills.sort_unstable();
-    let median = kills.get(kills.len() / 2).copied().unwrap_or_default();
-    print::to_stdout(&format!(
-        "killed {} of {}, median {median} seeds; the honest build has {} violations\n",
-        kills.len(),
-        bugs.len(),
-        u8::from(control.is_some()),
-    ));
-    let good = control.is_none() && kills.len() == bugs.len();
-    Ok(if good { Class::Pass } else { Class::Violation })
+    let first = spoiled.values().next();
+    print::to_stdout(&row(args, None, first, built, swept));
+    print::to_stdout(&summary(args, &bugs, &found, &spoiled));
+    Ok(class(&bugs, &found, &spoiled))
 }
 
-/// Hunts one bug, or none in the honest build, and prints what came of it.
-fn row(args: &Args, workshop: &Workshop, bug: Option<&Bug>) -> Result<Option<Kill>, ZooError> {
-    let start = stopwatch();
+fn listed(bug: &Bug) -> String {
+    let about = &bug.about;
+    let mut text = format!(
+        "{}  {} ({})\n     {}\n     breaks {}; seen in {}\n",
+        bug.id,
+        about.name,
+        about.seam,
+        about.story,
+        about.invariants.join(", "),
+        about.citation.join(", "),
+    );
+    if let Some(why) = &about.explained {
+        let _ = writeln!(text, "     generic seeds miss it: {why}");
+    }
+    text
+}
+
+/// What came of one bug.
+struct Found {
+    kill: Option<Kill>,
+    shrunk: Option<(Specimen, Duration)>,
+}
+
+/// Builds the copy as it is, with a bug or without.
+fn quarry<'a>(
+    args: &'a Args,
+    workshop: &Workshop,
+    bug: Option<&'a Bug>,
+) -> Result<Quarry<'a>, ZooError> {
+    let what = bug.map_or("none", |bug| &*bug.id);
+    Ok(Quarry {
+        what,
+        program: workshop.build(what)?,
+        sources: workshop.sources(),
+        folder: workshop.results()?,
+        seeds: args.seeds,
+        jobs: args.jobs.unwrap_or_else(processors),
+        scenario: args.scenario.as_deref(),
+    })
+}
+
+/// Hunts one bug and prints what comes of it.
+fn one(args: &Args, workshop: &Workshop, bug: &Bug, spoiled: &Spoiled) -> Result<Found, ZooError> {
     workshop.restore()?;
+    workshop.plant(bug, false)?;
+    let start = stopwatch();
+    let quarry = quarry(args, workshop, Some(bug))?;
+    let built = start.elapsed();
+    let kill = hunt(&quarry, spoiled)?;
+    let swept = start.elapsed() - built;
+    print::to_stdout(&row(args, Some(bug), kill.as_ref(), built, swept));
+    let mut shrunk = None;
+    if let (true, Some(kill)) = (args.shrink, &kill) {
+        let start = stopwatch();
+        let file = specimen::shrink(&quarry, kill)?;
+        let took = start.elapsed();
+        let specimen = specimen::examine(&quarry, kill, file)?;
+        print::to_stdout(&format!(
+            "      shrunk in {} to {}; fails {} of {REPEATS}: {}\n",
+            print::seconds(took),
+            specimen.scenario.in_words(),
+            specimen.fails,
+            specimen.file.display(),
+        ));
+        shrunk = Some((specimen, took));
+    }
+    Ok(Found { kill, shrunk })
+}
+
+fn row(
+    args: &Args,
+    bug: Option<&Bug>,
+    kill: Option<&Kill>,
+    built: Duration,
+    swept: Duration,
+) -> String {
     let (what, name) = bug.map_or(("none", "the honest build"), |bug| {
         (&*bug.id, &*bug.about.name)
     });
-    if let Some(bug) = bug {
-        workshop.plant(bug, false)?;
-    }
-    let program = workshop.build(what)?;
-    let scenario = args.scenario.as_deref();
-    let kill = hunt(&Quarry {
-        what,
-        program,
-        sources: workshop.sources(),
-        seeds: args.seeds,
-        scenario,
-    })?;
-    let took = start.elapsed().as_secs();
-    let (result, by, seeds, reason) = match &kill {
-        Some(kill) => ("killed", &*kill.by, kill.seed + 1, &*kill.reason),
-        None if bug.is_some() => ("survived", "-", args.seeds, ""),
-        None => ("clean", "-", args.seeds, ""),
+    let (result, by, seeds) = match (kill, bug) {
+        (Some(kill), Some(_)) => ("killed", &*kill.by, kill.seed + 1),
+        (Some(kill), None) => ("red", &*kill.by, kill.seed + 1),
+        (None, Some(_)) => ("survived", "-", args.seeds),
+        (None, None) => ("clean", "-", args.seeds),
     };
-    let mut line = format!("{what:<5} {result:<9} {by:<9} {seeds:>5}  {took:>7}  {name}\n");
-    if !reason.is_empty() {
-        line.push_str(&format!("      {reason}\n"));
+    let (built, swept) = (print::seconds(built), print::seconds(swept));
+    let mut text =
+        format!("{what:<5} {result:<9} {by:<11} {seeds:>6} {built:>7} {swept:>7}  {name}\n");
+    if let Some(kill) = kill {
+        let _ = writeln!(text, "      {}", kill.reason);
+    } else if let Some(why) = bug.and_then(|bug| bug.about.explained.as_ref()) {
+        let _ = writeln!(text, "      explained: {why}");
     }
-    print::to_stdout(&line);
-    Ok(kill)
+    text
+}
+
+fn summary(args: &Args, bugs: &[Bug], found: &[Found], spoiled: &Spoiled) -> String {
+    let kills: Vec<&Kill> = found.iter().filter_map(|it| it.kill.as_ref()).collect();
+    let as_named = bugs
+        .iter()
+        .zip(found)
+        .filter_map(|(bug, found)| Some((bug, found.kill.as_ref()?)))
+        .filter(|(bug, kill)| bug.about.invariants.contains(&kill.by));
+    let mut text = format!(
+        "killed   {} of {}, median {} seeds; {} by an invariant that the bug's file names\n",
+        kills.len(),
+        bugs.len(),
+        median(kills.iter().map(|kill| kill.seed + 1)).0,
+        as_named.count(),
+    );
+    let seeds: Vec<String> = spoiled.keys().map(u64::to_string).collect();
+    let _ = match seeds.is_empty() {
+        true => writeln!(
+            text,
+            "control  the honest build passes all {} seeds",
+            args.seeds
+        ),
+        false => writeln!(
+            text,
+            "control  the honest build fails the seeds {}: they kill no bug here",
+            seeds.join(", ")
+        ),
+    };
+    let shrunk: Vec<&(Specimen, Duration)> =
+        found.iter().filter_map(|it| it.shrunk.as_ref()).collect();
+    if !shrunk.is_empty() {
+        text.push_str(&distribution(&shrunk));
+    }
+    text
+}
+
+/// What is left of the killed bugs' first failing seeds, in figures.
+fn distribution(shrunk: &[&(Specimen, Duration)]) -> String {
+    let figure = |what: &str, of: &dyn Fn(&Specimen) -> u64| {
+        let (median, most) = median(shrunk.iter().map(|(specimen, _)| of(specimen)));
+        format!("         {what:<8} median {median}, at most {most}\n")
+    };
+    let length = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    let (mid, most) = median(shrunk.iter().map(|(_, took)| took.as_millis()));
+    let seconds = |millis: u128| {
+        print::seconds(Duration::from_millis(
+            u64::try_from(millis).unwrap_or(u64::MAX),
+        ))
+    };
+    let sure = shrunk.iter().filter(|(it, _)| it.fails == REPEATS);
+    let mut text = format!(
+        "shrunk   {}, of which {} fail {REPEATS} times of {REPEATS}\n",
+        shrunk.len(),
+        sure.count()
+    );
+    let _ = writeln!(
+        text,
+        "         {:<8} median {}, at most {}",
+        "time",
+        seconds(mid),
+        seconds(most)
+    );
+    text.push_str(&figure("faults", &|it| length(it.scenario.faults.len())));
+    text.push_str(&figure("sends", &|it| {
+        it.scenario.workloads.iter().map(|work| work.sends).sum()
+    }));
+    text.push_str(&figure("servers", &|it| {
+        let cluster = &it.scenario.cluster;
+        u64::from(cluster.name_servers) + length(cluster.brokers.len())
+    }));
+    text
+}
+
+/// The median and the greatest of some figures; nothing of none.
+fn median<T: Ord + Copy + Default>(figures: impl Iterator<Item = T>) -> (T, T) {
+    let mut figures: Vec<T> = figures.collect();
+    figures.sort_unstable();
+    let middle = figures.get(figures.len().saturating_sub(1) / 2);
+    (
+        middle.copied().unwrap_or_default(),
+        figures.last().copied().unwrap_or_default(),
+    )
+}
+
+/// A search that misses a bug without a reason is red, as is one that cries wolf.
+fn class(bugs: &[Bug], found: &[Found], spoiled: &Spoiled) -> Class {
+    let missed = |(bug, found): (&Bug, &Found)| {
+        found.kill.is_none() && bug.about.explained.is_none()
+            || found
+                .shrunk
+                .as_ref()
+                .is_some_and(|(it, _)| it.fails != REPEATS)
+    };
+    match !spoiled.is_empty() || bugs.iter().zip(found).any(missed) {
+        true => Class::Violation,
+        false => Class::Pass,
+    }
 }

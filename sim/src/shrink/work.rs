@@ -42,6 +42,9 @@ pub(super) fn lessen(shrinker: &mut Shrinker<'_>) {
 
 /// Everything a reader would otherwise have to think about.
 pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
+    shrinker.attempt("nothing demanded after the faults", |scenario| {
+        scenario.liveness_ms = None;
+    });
     shrinker.attempt("ready order fifo", |scenario| {
         scenario.network.ready_order = Order::Fifo;
     });

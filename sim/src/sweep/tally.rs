@@ -9,7 +9,7 @@ use crate::invariant::{self, Judge};
 use crate::run::Run;
 use crate::verdict::Class;
 
-/// Failing seeds that a sweep remembers with their reason.
+/// Failing seeds that a sweep remembers with their reason, beside the first one of every invariant.
 const REMEMBERED: usize = 5;
 /// A sweep of fewer runs says nothing about how often an antecedent is true.
 pub const RATED_RUNS: u64 = 1_000;
@@ -22,7 +22,9 @@ pub struct Sweep {
     pub runs: u64,
     /// Runs by the class of their verdict.
     pub classes: BTreeMap<Class, u64>,
-    /// The first failing seeds, in order.
+    /// Failing runs by what says so first: an invariant, `expect`, or the class where nothing does.
+    pub failed_by: BTreeMap<String, u64>,
+    /// The first failing seeds, and the first one of everything in `failed_by`, in order.
     pub failures: Vec<Failure>,
     /// For each invariant: the runs in which it had something to say.
     pub exercised: BTreeMap<String, u64>,
@@ -44,7 +46,9 @@ pub struct Failure {
     pub seed: u64,
     /// The class of its verdict.
     pub class: Class,
-    /// The first reason.
+    /// What says so: an invariant, `expect`, or the class where nothing does.
+    pub by: String,
+    /// What it says.
     pub reason: String,
 }
 
@@ -64,6 +68,7 @@ pub struct Portion {
 #[derive(Debug)]
 pub(super) struct Kept {
     class: Class,
+    by: String,
     reason: String,
     exercised: Vec<&'static str>,
     ok: u64,
@@ -75,10 +80,12 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn of(run: &Run) -> Self {
         let exercised = run.antecedents.iter().filter(|(_, count)| *count > 0);
-        let reason = run.verdict.findings.first();
+        let class = run.verdict.class;
+        let first = run.verdict.findings.first();
         Self {
-            class: run.verdict.class,
-            reason: reason.map_or(String::new(), ToString::to_string),
+            class,
+            by: first.map_or_else(|| class.to_string(), |first| first.by.to_owned()),
+            reason: first.map_or(String::new(), |first| first.text.clone()),
             exercised: exercised.map(|(id, _)| *id).collect(),
             ok: run.summary.ok,
             failed: run.summary.failed,
@@ -102,10 +109,12 @@ impl Portion {
             for id in kept.exercised {
                 *found.exercised.entry(id.to_owned()).or_default() += 1;
             }
-            if kept.class != Class::Pass && found.failures.len() < REMEMBERED {
-                found.failures.push(Failure {
+            if kept.class != Class::Pass {
+                *found.failed_by.entry(kept.by.clone()).or_default() += 1;
+                found.remember(Failure {
                     seed,
                     class: kept.class,
+                    by: kept.by,
                     reason: kept.reason,
                 });
             }
@@ -141,9 +150,12 @@ impl Sweep {
         for (id, runs) in &found.exercised {
             *self.exercised.entry(id.clone()).or_default() += runs;
         }
-        let room = REMEMBERED.saturating_sub(self.failures.len());
-        self.failures
-            .extend(found.failures.iter().take(room).cloned());
+        for (by, runs) in &found.failed_by {
+            *self.failed_by.entry(by.clone()).or_default() += runs;
+        }
+        for failure in &found.failures {
+            self.remember(failure.clone());
+        }
         self.ok += found.ok;
         self.failed += found.failed;
         self.attempts += found.attempts;
@@ -151,6 +163,13 @@ impl Sweep {
         digest.update(self.digest.as_bytes());
         digest.update(found.digest.as_bytes());
         self.digest = short(&digest);
+    }
+
+    fn remember(&mut self, failure: Failure) {
+        let is_new = !self.failures.iter().any(|known| known.by == failure.by);
+        if is_new || self.failures.len() < REMEMBERED {
+            self.failures.push(failure);
+        }
     }
 
     /// The invariants that this sweep has not tested: their antecedent was true in fewer runs than
@@ -172,4 +191,46 @@ impl Sweep {
 
 fn short(digest: &blake3::Hasher) -> String {
     digest.finalize().to_hex().chars().take(16).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn portion(failing: &[(u64, &str)]) -> Portion {
+        let mut found = Sweep::default();
+        for (seed, by) in failing {
+            *found.failed_by.entry((*by).to_owned()).or_default() += 1;
+            found.remember(Failure {
+                seed: *seed,
+                class: Class::Violation,
+                by: (*by).to_owned(),
+                reason: String::new(),
+            });
+        }
+        Portion {
+            from: 0,
+            to: 20,
+            found,
+        }
+    }
+
+    #[test]
+    fn the_first_failing_seeds_are_remembered_and_the_first_of_every_invariant() {
+        let mut failing: Vec<(u64, &str)> = (0..9).map(|seed| (seed, "INV-44")).collect();
+        failing.push((9, "INV-08"));
+        let seeds = |sweep: &Sweep| sweep.failures.iter().map(|it| it.seed).collect::<Vec<_>>();
+        let whole = portion(&failing).found;
+        assert_eq!(seeds(&whole), [0, 1, 2, 3, 4, 9]);
+        assert_eq!(
+            (whole.failed_by["INV-44"], whole.failed_by["INV-08"]),
+            (9, 1)
+        );
+        for cut in 0..failing.len() {
+            let mut parts = Sweep::default();
+            parts.add(&portion(&failing[..cut]));
+            parts.add(&portion(&failing[cut..]));
+            assert_eq!(seeds(&parts), seeds(&whole), "cut at {cut}");
+        }
+    }
 }

@@ -34,6 +34,9 @@ pub struct About {
     pub seam: String,
     /// The files that the patch touches.
     pub files: Vec<String>,
+    /// Why generic seeds cannot find it, if they cannot.
+    #[serde(default)]
+    pub explained: Option<String>,
 }
 
 /// All bugs under `root/zoo`, by number.

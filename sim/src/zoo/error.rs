@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::scenario::ScenarioError;
+
 /// Why a bug could not be hunted.
 #[derive(Debug, Error)]
 pub enum ZooError {
@@ -11,7 +13,7 @@ pub enum ZooError {
     #[error("no zoo/ beside a Cargo.toml in {} or above\n  remedy: run it inside the project", .0.display())]
     NoZoo(PathBuf),
     /// Nobody knows this bug.
-    #[error("unknown bug {asked}\n  known: {known}")]
+    #[error("unknown bug {asked}\n  remedy: name some of {known}")]
     Unknown {
         /// What was asked for.
         asked: String,
@@ -19,7 +21,7 @@ pub enum ZooError {
         known: String,
     },
     /// A file cannot be read or written.
-    #[error("{}: {cause}", file.display())]
+    #[error("{}: {cause}\n  remedy: give a --folder that exists and is writable, and run it inside the project", file.display())]
     File {
         /// The file.
         file: PathBuf,
@@ -71,6 +73,19 @@ pub enum ZooError {
         /// The end of its output.
         tail: String,
     },
+    /// A failing seed did not shrink.
+    #[error("{what}: seed {seed} does not shrink; the last lines:\n{tail}")]
+    Shrink {
+        /// The bug.
+        what: String,
+        /// The seed.
+        seed: u64,
+        /// The end of its output.
+        tail: String,
+    },
+    /// The minimal scenario is none.
+    #[error("the minimal scenario cannot be read: {0}")]
+    Specimen(ScenarioError),
 }
 
 /// The last lines of a program's output.

@@ -1,13 +1,20 @@
 //! Sweeps generic seeds with a program that may have a bug in it, until one fails.
+//!
+//! The honest build is swept first, over all of the seeds. A seed that it fails, too, says nothing
+//! of a bug, so it kills none: a search that cries wolf would seem to find everything.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::ZooError;
 use super::error::tail;
 use super::workshop::run;
+use crate::sweep::{Failure, file};
 
-/// Most bugs fail within so many seeds: they are swept before the rest.
+/// The seeds of the first sweep; each further one has as many as all before it. Most bugs fail
+/// soon, and what is built is not optimised for long sweeps.
 const FIRST: u64 = 20;
 
 /// What is swept.
@@ -19,85 +26,90 @@ pub struct Quarry<'a> {
     pub program: PathBuf,
     /// Its sources, in which it runs.
     pub sources: PathBuf,
+    /// Where the files of its sweeps go.
+    pub folder: PathBuf,
     /// Seeds, from 0 on.
     pub seeds: u64,
+    /// Threads.
+    pub jobs: usize,
     /// The scenario to sweep; none for generated ones.
     pub scenario: Option<&'a Path>,
 }
 
-/// The first failing seed.
+/// A failing seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kill {
     /// The seed.
     pub seed: u64,
     /// The invariant that says so, or the class of the verdict where none does.
     pub by: String,
-    /// The rest of the finding.
+    /// What it says.
     pub reason: String,
 }
 
-/// Sweeps until a seed fails; `None` if all pass.
+/// The seeds that fail without a bug, each with what fails.
+pub type Spoiled = BTreeMap<u64, Kill>;
+
+/// Sweeps until a seed fails that is not `spoiled`; `None` if none does.
 ///
 /// # Errors
-/// The sweep came to no result.
-pub fn hunt(quarry: &Quarry<'_>) -> Result<Option<Kill>, ZooError> {
-    let first = FIRST.min(quarry.seeds);
-    for (from, to) in [(0, first), (first, quarry.seeds)] {
-        if from == to {
-            continue;
+/// A sweep came to no result.
+pub fn hunt(quarry: &Quarry<'_>, spoiled: &Spoiled) -> Result<Option<Kill>, ZooError> {
+    let (mut from, mut to) = (0, FIRST.min(quarry.seeds));
+    while from < to {
+        let kill = sweep(quarry, from, to)?
+            .into_iter()
+            .find(|kill| !spoiled.contains_key(&kill.seed));
+        if kill.is_some() {
+            return Ok(kill);
         }
-        let swept = run(Command::new(&quarry.program)
-            .current_dir(&quarry.sources)
-            .arg("sweep")
-            .args(quarry.scenario)
-            .arg("--seeds")
-            .arg(format!("{from}..{to}")))?;
-        let text = String::from_utf8_lossy(&swept.stdout);
-        if let Some(kill) = text.lines().find_map(read) {
-            return Ok(Some(kill));
-        }
-        // A sweep in which an invariant was exercised too rarely is red, but no seed of it failed.
-        if !text.lines().any(|line| line.starts_with("verdicts")) {
-            let mut output = swept.stdout;
-            output.extend(swept.stderr);
-            return Err(ZooError::Sweep {
-                what: quarry.what.to_owned(),
-                tail: tail(&output),
-            });
-        }
+        (from, to) = (to, quarry.seeds.min(to * 2));
     }
     Ok(None)
 }
 
-/// Reads `failed   seed 7: violation: INV-09: text`.
-fn read(line: &str) -> Option<Kill> {
-    let (seed, finding) = line.strip_prefix("failed")?.trim().split_once(": ")?;
-    let seed = seed.strip_prefix("seed ")?.parse().ok()?;
-    let (class, reason) = finding.split_once(": ").unwrap_or((finding, ""));
-    let (by, reason) = match reason.split_once(": ") {
-        Some((by, reason)) if by.starts_with("INV-") => (by, reason),
-        _ => (class, reason),
-    };
-    Some(Kill {
-        seed,
-        by: by.to_owned(),
-        reason: reason.to_owned(),
-    })
+/// Sweeps every seed of the honest build, and gives those that fail.
+///
+/// # Errors
+/// The sweep came to no result.
+pub fn control(quarry: &Quarry<'_>) -> Result<Spoiled, ZooError> {
+    let failing = sweep(quarry, 0, quarry.seeds)?;
+    Ok(failing.into_iter().map(|kill| (kill.seed, kill)).collect())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The failing seeds of a sweep, as its file remembers them: the first ones of every portion.
+fn sweep(quarry: &Quarry<'_>, from: u64, to: u64) -> Result<Vec<Kill>, ZooError> {
+    let out = quarry.folder.join("sweep.jsonl");
+    // The file of the sweep before; a new sweep would take it for its own, begun.
+    let _ = fs::remove_file(&out);
+    let swept = run(Command::new(&quarry.program)
+        .current_dir(&quarry.sources)
+        .arg("sweep")
+        .args(quarry.scenario)
+        .args(["--seeds", &format!("{from}..{to}")])
+        .args(["--jobs", &quarry.jobs.to_string()])
+        .arg("--out")
+        .arg(&out))?;
+    let failed = |text: String| ZooError::Sweep {
+        what: quarry.what.to_owned(),
+        tail: text,
+    };
+    let said = [swept.stdout, swept.stderr].concat();
+    let portions = file::read(&out).map_err(|error| failed(format!("{error}\n{}", tail(&said))))?;
+    let portions = portions.portions;
+    if portions.last().is_none_or(|last| last.to != to) {
+        return Err(failed(tail(&said)));
+    }
+    let failures = portions.into_iter().flat_map(|it| it.found.failures);
+    Ok(failures.map(Kill::from).collect())
+}
 
-    #[test]
-    fn a_line_of_a_failed_seed_names_the_invariant_or_else_the_class() {
-        let kill = read("failed   seed 7: violation: INV-09: a retry: again").unwrap();
-        assert_eq!(
-            (kill.seed, &*kill.by, &*kill.reason),
-            (7, "INV-09", "a retry: again")
-        );
-        let kill = read("failed   seed 12: limit: livelock").unwrap();
-        assert_eq!((kill.seed, &*kill.by), (12, "limit"));
-        assert_eq!(read("verdicts 20 pass"), None);
+impl From<Failure> for Kill {
+    fn from(failure: Failure) -> Self {
+        Self {
+            seed: failure.seed,
+            by: failure.by,
+            reason: failure.reason,
+        }
     }
 }

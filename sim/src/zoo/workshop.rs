@@ -15,14 +15,15 @@ use super::{Bug, ZooError};
 pub struct Workshop {
     root: PathBuf,
     folder: PathBuf,
-    files: Vec<PathBuf>,
+    /// The sources as they were in the beginning: whoever edits them meanwhile changes no build.
+    files: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Workshop {
     /// A workshop in `folder` for the project around the folder `from`.
     ///
     /// # Errors
-    /// No project is there, or git cannot list its files.
+    /// No project is there, git cannot list its files, or one cannot be read.
     pub fn new(from: &Path, folder: Option<&Path>) -> Result<Self, ZooError> {
         let is_root = |at: &&Path| at.join("zoo").is_dir() && at.join("Cargo.toml").is_file();
         let root = from.ancestors().find(is_root);
@@ -38,13 +39,26 @@ impl Workshop {
             return Err(ZooError::Listing(tail(&listed.stderr)));
         }
         let names = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let files = names.split('\0').filter(|name| !name.is_empty());
+        let mut files = Vec::new();
+        for name in names.split('\0').filter(|name| !name.is_empty()) {
+            let file = root.join(name);
+            // One that is not there is deleted, and not committed yet.
+            if file.is_file() {
+                let text = fs::read(&file).map_err(|cause| ZooError::File { file, cause })?;
+                files.push((PathBuf::from(name), text));
+            }
+        }
         let of_root = blake3::hash(root.as_os_str().as_encoded_bytes()).to_hex();
         let own = || std::env::temp_dir().join(format!("rocketmq-sim-zoo-{}", &of_root[..8]));
+        let folder = folder.map_or_else(own, Path::to_path_buf);
         Ok(Self {
             root: root.to_path_buf(),
-            folder: folder.map_or_else(own, Path::to_path_buf),
-            files: files.map(PathBuf::from).collect(),
+            // Programs run in the copy, and are given files in this folder.
+            folder: std::path::absolute(&folder).map_err(|cause| ZooError::File {
+                file: folder,
+                cause,
+            })?,
+            files,
         })
     }
 
@@ -60,19 +74,30 @@ impl Workshop {
         self.folder.join("source")
     }
 
+    /// Where results are: the files of sweeps, and minimal scenarios.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn results(&self) -> Result<PathBuf, ZooError> {
+        let results = self.folder.join("results");
+        match fs::create_dir_all(&results) {
+            Ok(()) => Ok(results),
+            Err(cause) => Err(ZooError::File {
+                file: results,
+                cause,
+            }),
+        }
+    }
+
     /// Makes the copy equal to the sources again.
     ///
     /// # Errors
     /// A file cannot be read or written.
     pub fn restore(&self) -> Result<(), ZooError> {
         let sources = self.sources();
-        for name in &self.files {
-            let (from, to) = (self.root.join(name), sources.join(name));
-            if !from.is_file() {
-                continue; // deleted, and not committed yet
-            }
-            let wanted = fs::read(&from).map_err(|cause| ZooError::File { file: from, cause })?;
-            if fs::read(&to).is_ok_and(|there| there == wanted) {
+        for (name, wanted) in &self.files {
+            let to = sources.join(name);
+            if fs::read(&to).is_ok_and(|there| there == *wanted) {
                 continue;
             }
             let made = to.parent().map_or(Ok(()), fs::create_dir_all);

@@ -1,0 +1,386 @@
+//! What the command line says when it is given something wrong: one clear error that names place and
+//! remedy, the right exit code, and no file that was not there before.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A folder of its own for a test, with nothing in it.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("command-line")
+        .join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+/// Every file below a folder, with what is in it.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push((path.clone(), fs::read(&path).expect("a file")));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The program, in a folder, with no batch engine around it.
+fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rocketmq-sim"));
+    program
+        .current_dir(folder)
+        .env_remove("SLURM_ARRAY_TASK_ID")
+        .env_remove("JOB_COMPLETION_INDEX")
+        .args(arguments);
+    program
+}
+
+/// Runs the program to its end: exit code, standard output, standard error.
+fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = program(folder, arguments).output().expect("it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (
+        output.status.code().expect("an exit code"),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// The command is refused with this code and these words, and leaves the folder as it was.
+fn refused(folder: &Path, arguments: &[&str], code: i32, words: &[&str]) {
+    let before = files(folder);
+    let (exit, stdout, stderr) = run(folder, arguments);
+    assert_eq!(exit, code, "{arguments:?}: {stderr}");
+    assert_eq!(
+        stderr.matches("error: ").count(),
+        1,
+        "{arguments:?}: {stderr}"
+    );
+    for word in words {
+        assert!(
+            stderr.contains(word),
+            "{arguments:?}: no {word:?} in: {stderr}"
+        );
+    }
+    assert_eq!(stdout, "", "{arguments:?}");
+    assert_eq!(files(folder), before, "{arguments:?}");
+}
+
+/// A cluster of one broker that nothing happens to.
+const CALM: &str = "format = 1\nseconds = 3\n[cluster]\nbrokers = [\"broker-a\"]\n\
+    topics = { orders = 1 }\n[producer.p1]\n[[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 2\n";
+
+fn with_calm(name: &str) -> PathBuf {
+    let folder = folder(name);
+    fs::write(folder.join("calm.toml"), CALM).expect("a scenario");
+    folder
+}
+
+#[test]
+fn a_scenario_of_an_unknown_format_is_refused_by_every_command_that_reads_one() {
+    let folder = folder("format");
+    fs::write(
+        folder.join("new.toml"),
+        CALM.replace("format = 1", "format = 2"),
+    )
+    .expect("a file");
+    let words = [
+        "new.toml:1:",
+        "format 2 is unknown",
+        "remedy: write `format = 1`",
+    ];
+    for arguments in [
+        &["run", "new.toml", "--jsonl", "trace.jsonl"][..],
+        &[
+            "sweep",
+            "new.toml",
+            "--seeds",
+            "0..9",
+            "--out",
+            "sweep.jsonl",
+        ],
+        &["shrink", "new.toml", "--out", "small.toml"],
+        &["digest", "new.toml", "--seeds", "0..9"],
+        &["diverge", "new.toml"],
+        &["diff", "new.toml@1", "new.toml@2"],
+    ] {
+        refused(&folder, arguments, 15, &words);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_runs() {
+    let folder = with_calm("unwritable");
+    let no_folder = ["nowhere/", "remedy: give a path in a folder that exists"];
+    for arguments in [
+        &[
+            "sweep",
+            "calm.toml",
+            "--seeds",
+            "0..9",
+            "--out",
+            "nowhere/sweep.jsonl",
+        ][..],
+        &["shrink", "calm.toml", "--out", "nowhere/small.toml"],
+        &["run", "calm.toml", "--jsonl", "nowhere/trace.jsonl"],
+        // A file where a folder should be.
+        &[
+            "run",
+            "calm.toml",
+            "--jsonl",
+            "calm.toml/nowhere/trace.jsonl",
+        ],
+    ] {
+        refused(&folder, arguments, 1, &no_folder);
+    }
+    fs::create_dir(folder.join("taken")).expect("a folder");
+    let is_folder = ["taken", "remedy: "];
+    for arguments in [
+        &["sweep", "calm.toml", "--seeds", "0..9", "--out", "taken"][..],
+        &["shrink", "calm.toml", "--out", "taken"],
+        &["run", "calm.toml", "--jsonl", "taken"],
+    ] {
+        refused(&folder, arguments, 1, &is_folder);
+    }
+}
+
+#[test]
+fn a_shard_that_there_is_not_is_a_wrong_command_line() {
+    let folder = with_calm("shard");
+    let sweep = |shard| {
+        [
+            "sweep",
+            "calm.toml",
+            "--seeds",
+            "0..9",
+            "--out",
+            "out",
+            "--shard",
+            shard,
+        ]
+    };
+    let words = ["no shard 4 of 4", "remedy: shards are numbered from 0 to 3"];
+    refused(&folder, &sweep("4/4"), 2, &words);
+    refused(
+        &folder,
+        &sweep("four"),
+        2,
+        &["\"four\"", "remedy: write I/N"],
+    );
+    let words = [
+        "SLURM_ARRAY_TASK_ID",
+        "JOB_COMPLETION_INDEX",
+        "remedy: start it as an array job",
+    ];
+    refused(&folder, &sweep("env/4"), 2, &words);
+}
+
+#[test]
+fn the_shard_of_a_batch_job_is_read_from_its_environment() {
+    let folder = with_calm("environment");
+    for (variable, index) in [("SLURM_ARRAY_TASK_ID", "1"), ("JOB_COMPLETION_INDEX", "0")] {
+        let arguments = [
+            "sweep",
+            "calm.toml",
+            "--seeds",
+            "0..40",
+            "--shard",
+            "env/2",
+            "--out",
+            index,
+        ];
+        let status = program(&folder, &arguments)
+            .env(variable, index)
+            .stdout(std::process::Stdio::null())
+            .status()
+            .expect("it starts");
+        assert!(status.success(), "{variable}");
+    }
+    let (code, ..) = run(
+        &folder,
+        &["sweep", "calm.toml", "--seeds", "0..40", "--out", "whole"],
+    );
+    assert_eq!(code, 0);
+    refused(
+        &folder,
+        &["merge", "1", "--out", "merged"],
+        1,
+        &[
+            "the seeds 0..20 are in none of these files",
+            "remedy: finish their sweep",
+        ],
+    );
+    let (code, ..) = run(&folder, &["merge", "1", "0", "--out", "merged"]);
+    assert_eq!(code, 0);
+    let read = |name| fs::read_to_string(folder.join(name)).expect("a file");
+    assert_eq!(read("merged"), read("whole"));
+}
+
+#[test]
+fn the_file_of_another_sweep_is_left_alone() {
+    let folder = with_calm("other");
+    let (code, ..) = run(
+        &folder,
+        &["sweep", "calm.toml", "--seeds", "0..9", "--out", "out"],
+    );
+    assert_eq!(code, 0);
+    let words = [
+        "out: this is the file of another sweep",
+        "\"seeds\":[0,9]",
+        "remedy: name another file",
+    ];
+    refused(
+        &folder,
+        &["sweep", "calm.toml", "--seeds", "0..10", "--out", "out"],
+        1,
+        &words,
+    );
+    refused(
+        &folder,
+        &["sweep", "--seeds", "0..9", "--out", "out"],
+        1,
+        &words,
+    );
+    fs::write(folder.join("notes"), "buy milk\n").expect("a file");
+    let words = [
+        "notes:1: no sweep's header",
+        "remedy: give the file of a sweep",
+    ];
+    refused(
+        &folder,
+        &["sweep", "calm.toml", "--seeds", "0..9", "--out", "notes"],
+        1,
+        &words,
+    );
+    refused(&folder, &["merge", "notes", "--out", "merged"], 1, &words);
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    let folder = with_calm("arguments");
+    let seeds = ["--seeds", "9..3", "the first one smaller: 0..1000"];
+    refused(&folder, &["sweep", "--seeds", "9..3"], 2, &seeds);
+    refused(&folder, &["digest", "--seeds", "9..3"], 2, &seeds);
+    refused(
+        &folder,
+        &["diverge", "--seeds", "7"],
+        2,
+        &["--seeds", "write two seeds: 7,8"],
+    );
+    refused(
+        &folder,
+        &["run", "--seed", "many"],
+        2,
+        &["'many'", "--seed"],
+    );
+    refused(
+        &folder,
+        &["sweep", "--for", "5"],
+        2,
+        &["--for", "write a whole number and a unit"],
+    );
+    let lost = ["lost.toml", "remedy: "];
+    refused(&folder, &["run", "lost.toml"], 1, &lost);
+    refused(
+        &folder,
+        &["sweep", "lost.toml", "--seeds", "0..9"],
+        1,
+        &lost,
+    );
+    refused(&folder, &["diff", "lost.toml", "calm.toml"], 1, &lost);
+    refused(
+        &folder,
+        &["diff", "calm.toml", "@seven"],
+        1,
+        &["@seven", "remedy: "],
+    );
+}
+
+#[test]
+fn a_pass_is_nothing_to_shrink_and_a_broken_list_nothing_to_check() {
+    let folder = with_calm("nothing");
+    let words = [
+        "calm.toml passes on seed 3",
+        "remedy: give a seed that fails",
+    ];
+    refused(
+        &folder,
+        &["shrink", "calm.toml", "--seed", "3", "--out", "small.toml"],
+        1,
+        &words,
+    );
+    refused(&folder, &["diff", "calm.toml@3"], 1, &words);
+    fs::write(folder.join("list"), "0 0123456789abcdef\none\n").expect("a file");
+    let words = [
+        "list: line 2 is no seed with its digest",
+        "remedy: give a list made by",
+    ];
+    refused(
+        &folder,
+        &["digest", "calm.toml", "--check", "list"],
+        1,
+        &words,
+    );
+}
+
+#[test]
+fn a_patch_that_no_longer_applies_is_told_before_anything_is_built() {
+    let folder = folder("zoo");
+    let (project, copy) = (folder.join("project"), folder.join("copy"));
+    let bug = project.join("zoo").join("Z99");
+    fs::create_dir_all(&bug).expect("a folder");
+    fs::create_dir_all(&copy).expect("a folder");
+    let write = |path: PathBuf, text: &str| fs::write(path, text).expect("a file");
+    write(project.join("Cargo.toml"), "[workspace]\n");
+    write(project.join("code.rs"), "fn today() {}\n");
+    write(
+        bug.join("bug.toml"),
+        "name = \"a bug\"\nstory = \"It breaks.\"\ncitation = [\"a/b#1\"]\n\
+         invariants = [\"INV-01\"]\nseam = \"none\"\nfiles = [\"code.rs\"]\n",
+    );
+    write(
+        bug.join("patch.diff"),
+        "--- a/code.rs\n+++ b/code.rs\n@@ -1 +1 @@\n-fn yesterday() {}\n+fn broken() {}\n",
+    );
+    let git = Command::new("git")
+        .arg("init")
+        .arg("--quiet")
+        .current_dir(&project)
+        .status();
+    assert!(git.expect("git").success());
+    let copy = copy.to_str().expect("a path");
+    let (code, stdout, stderr) = run(&project, &["zoo", "--folder", copy]);
+    assert_eq!((code, &*stdout), (1, ""), "{stderr}");
+    for words in [
+        "zoo/Z99/patch.diff no longer applies",
+        "code.rs:1",
+        "remedy: plant the bug again",
+    ] {
+        assert!(stderr.contains(words), "no {words:?} in: {stderr}");
+    }
+    let copied = fs::read_to_string(Path::new(copy).join("source").join("code.rs"));
+    assert_eq!(copied.expect("the copy"), "fn today() {}\n");
+    refused(
+        &project,
+        &["zoo", "--only", "Z98"],
+        1,
+        &["unknown bug Z98", "remedy: name some of Z99"],
+    );
+    refused(
+        &folder,
+        &["zoo"],
+        1,
+        &[
+            "no zoo/ beside a Cargo.toml",
+            "remedy: run it inside the project",
+        ],
+    );
+}
