@@ -221,36 +221,10 @@ impl<'a> Flight<'a> {
             stage: Stage::Silent,
             code: None,
         };
-        self.learn(&broker, silent, took);
+        learn(self.send, &broker, silent, took);
         self.failed.push(broker);
         self.start();
         None
-    }
-
-    /// What the end of an attempt teaches about its broker and the route.
-    fn learn(&self, broker: &Name, ended: Ended, took: u64) {
-        let core = &self.send.core;
-        if route::refreshes(&core.policy, ended) {
-            routes::refresh(&core.client, self.send.call.message.topic());
-        }
-        let counts = health::counts(
-            &core.policy,
-            self.send.call.mode,
-            self.send.pinned.is_some(),
-        );
-        let isolation = counts.then(|| health::isolation(&core.policy, ended, took));
-        let Some(isolation) = isolation.flatten() else {
-            return;
-        };
-        let now = millis(core.client.started.elapsed());
-        let noted = core.health.lock().note(broker, isolation, now);
-        if let Some(for_ms) = noted {
-            self.send.emit(Event::Health {
-                broker: Name::clone(broker),
-                for_ms,
-                reason: ended.stage,
-            });
-        }
     }
 
     /// An attempt has ended: by an answer, or without one.
@@ -313,7 +287,7 @@ impl<'a> Flight<'a> {
             self.hang_up(attempt);
         }
         if !attempt.overtaken {
-            self.learn(&attempt.to.broker, ended, millis(took));
+            learn(self.send, &attempt.to.broker, ended, millis(took));
         }
     }
 
@@ -355,6 +329,10 @@ impl<'a> Flight<'a> {
             self.emit_end(&attempt, ended, took);
             if stage == Stage::Silent {
                 self.hang_up(&attempt);
+                // An overtaken one has taught its lesson when it was overtaken.
+                if !attempt.overtaken {
+                    learn(self.send, &attempt.to.broker, ended, millis(took));
+                }
             }
             self.ended.push(attempt.end(ended, took, cause.clone()));
         }
@@ -435,6 +413,28 @@ pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
     Some(Aim { to, address })
 }
 
+/// What the end of an attempt teaches about its broker and the route.
+fn learn(send: &Send, broker: &Name, ended: Ended, took: u64) {
+    let core = &send.core;
+    if route::refreshes(&core.policy, ended) {
+        routes::refresh(&core.client, send.call.message.topic());
+    }
+    let counts = health::counts(&core.policy, send.call.mode, send.pinned.is_some());
+    let isolation = counts.then(|| health::isolation(&core.policy, ended, took));
+    let Some(isolation) = isolation.flatten() else {
+        return;
+    };
+    let now = millis(core.client.started.elapsed());
+    let noted = core.health.lock().note(broker, isolation, now);
+    if let Some(for_ms) = noted {
+        send.emit(Event::Health {
+            broker: Name::clone(broker),
+            for_ms,
+            reason: ended.stage,
+        });
+    }
+}
+
 /// The one attempt of a one-way send.
 pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(), SendError> {
     let Prepared { envelope, snapshot } = prepared;
@@ -462,6 +462,7 @@ pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(
         code: None,
         after_ms: millis(took),
     });
+    learn(send, &to.broker, Ended { stage, code: None }, millis(took));
     let attempt = Attempt {
         number: 1,
         to,
