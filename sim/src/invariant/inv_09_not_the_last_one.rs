@@ -45,7 +45,7 @@ fn has_choice(
     };
     let health = case
         .policy(send.node)
-        .is_some_and(|policy| policy.health_table);
+        .is_some_and(|policy| policy.isolation.is_some());
     let mut queues = snapshot.queues.iter();
     queues.any(|queue| {
         let avoided = health && next.avoided.contains(&queue.broker);

@@ -104,7 +104,7 @@ impl<'t> Widths<'_, 't> {
                         WidthSource::Broker(broker, queues) => {
                             history.push((broker, news.moment, queues));
                         }
-                        WidthSource::Route(brokers) => {
+                        WidthSource::Route(_, brokers) => {
                             history.extend(brokers.iter().filter_map(|(broker, queues)| {
                                 Some((self.case.header().node(broker)?, news.moment, *queues))
                             }));

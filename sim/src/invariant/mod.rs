@@ -34,23 +34,33 @@ mod inv_13_pinned_stays_pinned;
 mod inv_14_legal_target;
 mod inv_15_snapshots_are_values;
 mod inv_16_even_spread;
+mod inv_17_spread_of_failover;
+mod inv_18_avoidance;
+mod inv_19_recovery;
 mod inv_20_never_empty;
+mod inv_23_freshness;
 mod inv_24_poller_lives;
 mod inv_25_no_going_back;
 mod inv_26_keep_what_works;
 mod inv_27_single_flight;
 mod inv_29_auto_create_bounds;
+mod inv_31_name_server_failover;
+mod inv_32_name_server_list;
 mod inv_33_name_server_load;
 mod inv_34_ids;
 mod inv_35_table_drains;
 mod inv_36_permits_add_up;
 mod inv_37_fail_fast;
 mod inv_38_one_good_connection;
+mod inv_40_peers_are_independent;
+mod inv_42_kept_alive;
 mod inv_44_cadence;
 mod inv_45_stop_is_bounded;
+mod inv_47_confinement;
 mod inv_48_no_residue;
 mod inv_49_acknowledged_means_stored;
 mod inv_50_copies_are_explained;
+mod inv_51_order;
 mod inv_54_ids_of_messages;
 mod inv_55_replay;
 mod inv_57_no_panic;
@@ -78,23 +88,33 @@ pub fn all() -> &'static [Invariant] {
             inv_14_legal_target::INVARIANT,
             inv_15_snapshots_are_values::INVARIANT,
             inv_16_even_spread::INVARIANT,
+            inv_17_spread_of_failover::INVARIANT,
+            inv_18_avoidance::INVARIANT,
+            inv_19_recovery::INVARIANT,
             inv_20_never_empty::INVARIANT,
+            inv_23_freshness::INVARIANT,
             inv_24_poller_lives::INVARIANT,
             inv_25_no_going_back::INVARIANT,
             inv_26_keep_what_works::INVARIANT,
             inv_27_single_flight::INVARIANT,
             inv_29_auto_create_bounds::INVARIANT,
+            inv_31_name_server_failover::INVARIANT,
+            inv_32_name_server_list::INVARIANT,
             inv_33_name_server_load::INVARIANT,
             inv_34_ids::INVARIANT,
             inv_35_table_drains::INVARIANT,
             inv_36_permits_add_up::INVARIANT,
             inv_37_fail_fast::INVARIANT,
             inv_38_one_good_connection::INVARIANT,
+            inv_40_peers_are_independent::INVARIANT,
+            inv_42_kept_alive::INVARIANT,
             inv_44_cadence::INVARIANT,
             inv_45_stop_is_bounded::INVARIANT,
+            inv_47_confinement::INVARIANT,
             inv_48_no_residue::INVARIANT,
             inv_49_acknowledged_means_stored::INVARIANT,
             inv_50_copies_are_explained::INVARIANT,
+            inv_51_order::INVARIANT,
             inv_54_ids_of_messages::INVARIANT,
             inv_55_replay::INVARIANT,
             inv_57_no_panic::INVARIANT,
@@ -252,6 +272,12 @@ impl<'t> Case<'t> {
             .sends
             .iter()
             .flat_map(|send| send.attempts.iter().map(move |it| (send, it)))
+    }
+
+    /// The moment after everything that happened up to the end of this millisecond.
+    fn after(&self, ms: u64) -> Moment {
+        let at = self.trace.records.partition_point(|it| it.ms <= ms);
+        Moment { at, ms }
     }
 
     /// The end of the run as a moment after all others.

@@ -1,10 +1,13 @@
 //! The policy of a producer, and what the judges must know of it.
 
 use rmq_producer::Policy;
-use rmq_producer::policy::{Avoid, Deadline, Overtaken, PolicyError, Retarget, Share, TimeoutScan};
+use rmq_producer::decide::health;
+use rmq_producer::policy::{
+    Avoid, Deadline, NameServers, Overtaken, PolicyError, Retarget, Share, TimeoutScan,
+};
 
 use crate::scenario::{PolicySource, ProducerPlan};
-use crate::trace::{Form, NodeId, PolicyFacts};
+use crate::trace::{Form, IsolationFacts, NodeId, PolicyFacts};
 
 /// The policy that a producer of a scenario has.
 pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
@@ -54,11 +57,32 @@ pub(super) fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         avoids_last: policy.avoid != Avoid::None,
         avoids_all_failed: policy.avoid == Avoid::AllFailed,
         retargets_queue: policy.retarget == Retarget::QueueAndBroker,
-        health_table: policy.health.enabled,
+        isolation: isolation(policy),
+        refreshes_on_failure: policy.refresh_on_failure,
+        refresh_spacing_ms: policy.periods.refresh_spacing,
         poll_ms: policy.periods.poll,
         heartbeat_ms: policy.periods.beat,
         name_server_timeout_ms: policy.name_server_timeout,
+        asks_all_name_servers: policy.name_servers == NameServers::WholeList,
+        idle_ms: policy.periods.idle,
         default_topic_queues: u32::try_from(policy.default_queues).unwrap_or(0),
         stop_ms: policy.periods.stop,
     }
+}
+
+/// What the health table remembers, and for how long.
+fn isolation(policy: &Policy) -> Option<IsolationFacts> {
+    let rules = health::rules(policy)?;
+    let of = |latency: u64| {
+        let row = rules.table.iter().rfind(|(least, _)| latency >= *least);
+        row.map_or(0, |(_, isolated)| *isolated)
+    };
+    let slow = rules.table.iter().find(|(_, isolated)| *isolated > 0);
+    Some(IsolationFacts {
+        failures: rules.failures.clone(),
+        failed_ms: of(rules.failure),
+        longest_ms: rules.table.iter().map(|(_, isolated)| *isolated).max()?,
+        slow_ms: slow.map_or(u64::MAX, |(least, _)| *least),
+        counts_pinned_sync: rules.counts_pinned_sync,
+    })
 }

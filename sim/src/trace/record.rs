@@ -6,7 +6,7 @@
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
-use rmq_producer::event::{Event as ProducerEvent, Mode};
+use rmq_producer::event::{Event as ProducerEvent, Mode, Stage};
 use rmq_remoting::observe::Name;
 use serde::Serialize;
 
@@ -93,18 +93,42 @@ pub struct PolicyFacts {
     pub avoids_all_failed: bool,
     /// A retry chooses a new queue id with the new broker.
     pub retargets_queue: bool,
-    /// Brokers are avoided because of earlier sends.
-    pub health_table: bool,
+    /// For how long later sends avoid a broker; none: nothing is remembered between sends.
+    pub isolation: Option<IsolationFacts>,
+    /// An attempt that failed in a way that says "the route is old" starts a lookup.
+    pub refreshes_on_failure: bool,
+    /// From one such lookup of a topic to the next, at least, in milliseconds.
+    pub refresh_spacing_ms: u64,
     /// The period of the route refresh, in milliseconds.
     pub poll_ms: u64,
     /// The period of heartbeats, in milliseconds.
     pub heartbeat_ms: u64,
     /// The time limit of one name-server call, in milliseconds.
     pub name_server_timeout_ms: u64,
+    /// A lookup asks every name server before it gives up.
+    pub asks_all_name_servers: bool,
+    /// A connection without traffic for so long is closed, by this client or by its peer, in
+    /// milliseconds.
+    pub idle_ms: u64,
     /// Queues of a topic made from the default topic's route, at most.
     pub default_topic_queues: u32,
     /// The stated limit of `stop`, in milliseconds.
     pub stop_ms: u64,
+}
+
+/// For how long a policy avoids a broker because of what it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IsolationFacts {
+    /// The ends of an attempt that count as a failure of its broker.
+    pub failures: Vec<Stage>,
+    /// After such a failure.
+    pub failed_ms: u64,
+    /// After whatever, at most.
+    pub longest_ms: u64,
+    /// The shortest time of a success that counts as slow.
+    pub slow_ms: u64,
+    /// Sync sends to a queue of the caller's choice count, too.
+    pub counts_pinned_sync: bool,
 }
 
 impl PolicyFacts {

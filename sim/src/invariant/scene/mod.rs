@@ -10,14 +10,15 @@ use std::net::SocketAddr;
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
-use rmq_producer::event::{Event, LookupEnd, LookupReason, QueueRef};
+use rmq_producer::event::{Event, LookupEnd, LookupReason, QueueRef, Stage};
 use rmq_remoting::event::{CloseCause, Event as Transport};
 use rmq_remoting::observe::Name;
 
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
 use crate::trace::record::Form;
 use crate::trace::{
-    End, Header, NodeId, NodeInfo, NodeKind, PolicyFacts, Record, Trace, What, WorkEvent,
+    End, Header, IsolationFacts, NodeId, NodeInfo, NodeKind, PolicyFacts, Record, Trace, What,
+    WorkEvent,
 };
 
 mod send;
@@ -122,12 +123,27 @@ fn policy(node: NodeId) -> PolicyFacts {
         avoids_last: true,
         avoids_all_failed: true,
         retargets_queue: true,
-        health_table: false,
+        isolation: None,
+        refreshes_on_failure: true,
+        refresh_spacing_ms: 1000,
         poll_ms: 30_000,
         heartbeat_ms: 30_000,
         name_server_timeout_ms: 3000,
+        asks_all_name_servers: true,
+        idle_ms: 120_000,
         default_topic_queues: 4,
         stop_ms: 5000,
+    }
+}
+
+/// What a policy with the table of 5.x remembers.
+pub(crate) fn isolation() -> IsolationFacts {
+    IsolationFacts {
+        failures: vec![Stage::Dial, Stage::Write, Stage::Lost, Stage::Silent],
+        failed_ms: 10_000,
+        longest_ms: 30_000,
+        slow_ms: 550,
+        counts_pinned_sync: true,
     }
 }
 

@@ -8,8 +8,8 @@ use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
 use super::{
-    AttemptStory, BuiltStory, ConnectionStory, EndStory, Life, LookupStory, Moment, SendStory,
-    SnapshotStory, Story, Wire, WorkStory,
+    AttemptStory, BuiltStory, ConnectionStory, EndStory, HealthStory, Life, LookupStory, Moment,
+    SendStory, SnapshotStory, Story, Wire, WorkStory,
 };
 use crate::trace::{NodeId, Trace, What, WorkEvent};
 
@@ -54,6 +54,18 @@ impl<'t> Builder<'t> {
             Event::Stopping => self.story.lives.push((node, Life::Stopping, moment)),
             Event::Stopped => self.story.lives.push((node, Life::Stopped, moment)),
             Event::Call { .. } => self.call(node, moment, event),
+            Event::NameServers { servers } => self.story.lists.push((node, moment, servers)),
+            Event::Health {
+                broker,
+                for_ms,
+                reason,
+            } => self.story.health.push(HealthStory {
+                node,
+                moment,
+                broker,
+                for_ms: *for_ms,
+                reason: *reason,
+            }),
             Event::Lookup { .. }
             | Event::NameServerChosen { .. }
             | Event::LookupEnded { .. }
@@ -301,12 +313,18 @@ impl<'t> Builder<'t> {
 
     fn work(&mut self, node: NodeId, moment: Moment, event: &'t WorkEvent) {
         match event {
-            WorkEvent::Called { keys, body_crc, .. } => {
+            WorkEvent::Called {
+                keys,
+                topic,
+                body_crc,
+                ..
+            } => {
                 self.works.insert(&**keys, self.story.work.len());
                 self.story.work.push(WorkStory {
                     node,
                     keys,
                     called: moment,
+                    topic,
                     body_crc: *body_crc,
                     returned: SmallVec::new(),
                     dropped: None,

@@ -52,6 +52,12 @@ pub struct Story<'t> {
     pub strays: Vec<Moment>,
     /// Tasks of nodes, as the engine runs them.
     pub tasks: Vec<TaskStory>,
+    /// Brokers that producers avoid from some moment on.
+    pub health: Vec<HealthStory<'t>>,
+    /// Lists of name servers, as they came into force.
+    pub lists: Vec<(NodeId, Moment, &'t [Name])>,
+    /// Servers that begin to listen: at first, and after each restart.
+    pub boots: Vec<(NodeId, Moment)>,
     /// `Started`, `Stopping` and `Stopped` of producers.
     pub lives: Vec<(NodeId, Life, Moment)>,
 }
@@ -316,6 +322,21 @@ pub struct ConnectionStory<'t> {
     pub written: Vec<(i32, Moment)>,
 }
 
+/// A broker is avoided by a producer.
+#[derive(Debug, Clone, Copy)]
+pub struct HealthStory<'t> {
+    /// The producer.
+    pub node: NodeId,
+    /// Since when.
+    pub moment: Moment,
+    /// The broker.
+    pub broker: &'t Name,
+    /// For how long.
+    pub for_ms: u64,
+    /// What made it so.
+    pub reason: Stage,
+}
+
 /// A task of a node.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskStory {
@@ -340,6 +361,8 @@ pub struct WorkStory<'t> {
     pub keys: &'t Name,
     /// When it was called.
     pub called: Moment,
+    /// The topic.
+    pub topic: &'t Name,
     /// CRC-32 of the body.
     pub body_crc: u32,
     /// Every return; more than one is a fault of the producer.
@@ -377,8 +400,8 @@ pub struct Width<'t> {
 pub enum WidthSource<'t> {
     /// The broker that created the topic.
     Broker(NodeId, i32),
-    /// A name server's route: brokers by name.
-    Route(&'t [(Name, i32)]),
+    /// A name server, of its route: brokers by name.
+    Route(NodeId, &'t [(Name, i32)]),
 }
 
 impl<'t> Story<'t> {
@@ -392,6 +415,26 @@ impl<'t> Story<'t> {
         self.connections
             .iter()
             .rposition(|it| it.opened.is_some_and(|(_, address)| address == local))
+    }
+
+    /// What a name server says of a topic at some moment: the write queues of each broker. Empty
+    /// if it knows none, as after a restart.
+    pub fn route_at(&self, server: NodeId, topic: &str, moment: Moment) -> &'t [(Name, i32)] {
+        let boots = self.boots.iter().rev();
+        let booted = boots
+            .filter(|(node, at)| *node == server && *at <= moment)
+            .map(|(_, at)| *at)
+            .next();
+        let news = self.widths.iter().rev().filter(|news| {
+            news.moment <= moment && booted.is_none_or(|booted| news.moment > booted)
+        });
+        let mut routes = news.filter_map(|news| match news.source {
+            WidthSource::Route(node, route) if node == server && **news.topic == *topic => {
+                Some(route)
+            }
+            _ => None,
+        });
+        routes.next().unwrap_or_default()
     }
 
     /// The route in force for a topic at a producer at some moment: an index into `snapshots`.

@@ -25,6 +25,13 @@ impl<'t> Builder<'t> {
             } => {
                 self.story.beats.push((node, *peer, moment));
             }
+            BrokerEvent::Listening { .. } => {
+                // Its requests are numbered anew.
+                let first = self.story.requests.len();
+                self.incarnations.retain(|(broker, _)| *broker != node);
+                self.incarnations.push((node, first));
+                self.story.boots.push((node, moment));
+            }
             BrokerEvent::Ruled { request, rule } => {
                 if let Some(it) = self.request(node, *request) {
                     it.ruled = Some(rule);
@@ -219,11 +226,12 @@ impl<'t> Builder<'t> {
                     topic,
                 });
             }
+            NameServerEvent::Listening { .. } => self.story.boots.push((node, moment)),
             NameServerEvent::RouteChanged {
                 topic,
                 write_queues,
             } => {
-                let source = WidthSource::Route(write_queues);
+                let source = WidthSource::Route(node, write_queues);
                 self.story.widths.push(Width {
                     topic,
                     moment,

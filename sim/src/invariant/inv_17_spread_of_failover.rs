@@ -1,0 +1,188 @@
+//! What one broker loses is shared by all others.
+//!
+//! While a broker fails, its sends move on. If all of them take the first queue of the next broker,
+//! that broker gets twice its load, fails in its turn, and the herd moves on: one outage becomes
+//! two. Retries that were chosen from one route and avoid the same brokers are spread evenly over
+//! the queues that are left, and over their brokers.
+//!
+//! Rotations of several routes share one counter, so the counts need not differ by one at most: they
+//! stay within four sigma of even. Judged for producers of the strict form, by where requests
+//! arrived, or, for those that never did, by where they were sent.
+
+use std::collections::BTreeMap;
+
+use rmq_remoting::observe::Name;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::record::Form;
+use crate::trace::story::{AttemptStory, Moment};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-17",
+    title: "Spread of failover",
+    source: Source::Both,
+    rate_per_mille: 10,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+/// Fewer retries say nothing about their spread.
+const ENOUGH: u64 = 8;
+
+/// Retries that had the same choice.
+struct Group<'t> {
+    /// The queues that were left.
+    queues: Vec<(&'t str, i32)>,
+    /// How often each was taken.
+    counts: Vec<u64>,
+    last: Moment,
+}
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    // By route and by the brokers avoided.
+    let mut groups: BTreeMap<(usize, &[Name]), Group<'_>> = BTreeMap::new();
+    for (send, attempt) in case.attempts() {
+        let policy = case.policy(send.node);
+        let strict = policy.is_some_and(|it| it.form == Form::Strict && it.retargets_queue);
+        let (Some(route), true, None, 2..) =
+            (attempt.snapshot, strict, send.pinned, attempt.number)
+        else {
+            continue;
+        };
+        let group = groups
+            .entry((route, attempt.avoided))
+            .or_insert_with(|| left(case, route, attempt));
+        let taken = taken(case, attempt);
+        if let Some(index) = group.queues.iter().position(|queue| *queue == taken) {
+            group.counts[index] += 1;
+            group.last = attempt.started;
+        }
+    }
+    for ((route, _), group) in groups {
+        spread(case, route, &group, judged);
+    }
+}
+
+/// The queues that a retry could take.
+fn left<'t>(case: &Case<'t>, route: usize, attempt: &AttemptStory<'t>) -> Group<'t> {
+    let queues = case.story.snapshots[route].queues.iter();
+    let queues: Vec<(&str, i32)> = queues
+        .filter(|queue| !attempt.avoided.contains(&queue.broker))
+        .map(|queue| (&*queue.broker, queue.queue))
+        .collect();
+    Group {
+        counts: vec![0; queues.len()],
+        queues,
+        last: attempt.started,
+    }
+}
+
+/// Where the retry arrived, or else was sent to.
+fn taken<'t>(case: &Case<'t>, attempt: &AttemptStory<'t>) -> (&'t str, i32) {
+    match attempt.seen().map(|seen| &case.story.requests[seen]) {
+        Some(request) => (case.name(request.broker), request.seen.queue),
+        None => (&*attempt.to.broker, attempt.to.queue),
+    }
+}
+
+fn spread(case: &Case<'_>, route: usize, group: &Group<'_>, judged: &mut Judged) {
+    let all: u64 = group.counts.iter().sum();
+    let queues = u64::try_from(group.queues.len()).unwrap_or(u64::MAX);
+    // Whether a herd would be seen at all.
+    if all < ENOUGH || !too_many(all, all, 1, queues) {
+        return;
+    }
+    judged.case();
+    let mut brokers: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for ((broker, _), count) in group.queues.iter().zip(&group.counts) {
+        let of_broker = brokers.entry(broker).or_default();
+        of_broker.0 += count;
+        of_broker.1 += 1;
+    }
+    let snapshot = &case.story.snapshots[route];
+    let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+    let broker = brokers
+        .iter()
+        .find(|(_, (count, share))| too_many(*count, all, *share, queues));
+    let queue = group.queues.iter().zip(&group.counts);
+    let queue = queue
+        .into_iter()
+        .find(|(_, count)| too_many(**count, all, 1, queues));
+    let herd = match (queue, broker) {
+        (Some(((broker, queue), count)), _) => Some((format!("{broker}/{queue}"), *count)),
+        (None, Some((broker, (count, _)))) => Some(((*broker).to_owned(), *count)),
+        (None, None) => None,
+    };
+    if let Some((target, count)) = herd {
+        let text = format!("{target} gets {count} of {who}'s {all} retries to {topic}");
+        judged.wrong(group.last, text);
+    }
+}
+
+/// Whether `count` of `all` is more than four sigma above the part of `share` in `of` queues.
+fn too_many(count: u64, all: u64, share: u64, of: u64) -> bool {
+    let (got, fair) = (
+        u128::from(count) * u128::from(of),
+        u128::from(all) * u128::from(share),
+    );
+    let variance = fair * u128::from(of.saturating_sub(share));
+    got > fair && (got - fair).pow(2) > 16 * variance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+    use crate::trace::What;
+    use rmq_producer::event::{Event, Stage};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("retries go around the queues of the others", || {
+            let targets = ["b/0", "b/1", "b/2", "b/3", "c/0", "c/1", "c/2", "c/3"];
+            targets.iter().zip(1..).fold(Scene::new(), retry)
+        }),
+        accepts("three retries say nothing", || {
+            ["b/0"; 3].iter().zip(1..).fold(Scene::new(), retry)
+        }),
+        rejects("the first queue of the next broker gets them all", || {
+            herd(&["b/0"; 8])
+        }),
+        rejects("all go to one of two brokers", || {
+            let targets = ["b/0", "b/1", "b/2", "b/3"].repeat(5);
+            herd(&targets)
+        }),
+    ];
+
+    fn herd(targets: &[&str]) -> Scene {
+        let mut scene = targets.iter().zip(1..).fold(Scene::new(), retry);
+        scene.marked = scene.trace.records.iter().rposition(|record| {
+            matches!(
+                record.what,
+                What::Producer(Event::Attempt { number: 2, .. })
+            )
+        });
+        scene
+    }
+
+    /// A send whose first attempt, to broker-a, is lost.
+    fn retry(scene: Scene, (to, send): (&&str, u64)) -> Scene {
+        let scene = scene.at(100 * send).call(send).attempt(send, 1, "a/0");
+        let scene = scene.ended(send, 1, Stage::Lost, None);
+        let scene = scene.attempt_by(send, 2, queue(to), 1).change(|what| {
+            if let What::Producer(Event::Attempt { avoided, .. }) = what {
+                *avoided = vec!["broker-a".into()];
+            }
+        });
+        let connection = if to.starts_with('b') { 2 } else { 3 };
+        scene.request(send, 2, connection).succeeds(send, 2)
+    }
+
+    #[test]
+    fn four_sigma_are_counted_for_any_share() {
+        // All of eight to one of eight queues, and five of them; twenty to one of two brokers.
+        assert!(too_many(8, 8, 1, 8) && too_many(5, 8, 1, 8) && !too_many(4, 8, 1, 8));
+        assert!(too_many(20, 20, 4, 8) && !too_many(16, 16, 4, 8));
+        assert!(!too_many(9, 9, 1, 1));
+    }
+}

@@ -1,0 +1,229 @@
+//! A broker that fails is left alone for a while, and no other is.
+//!
+//! With fault tolerance on, a result that isolates a broker keeps later sends away from it as long as
+//! there is a better one: a switch that does nothing costs every send its share of time. But a
+//! broker that only refused one message, or that nobody has heard of yet, has done nothing wrong: a
+//! single bad message must not take a healthy broker out of use. Judged where the policy remembers
+//! results: no first attempt goes to a broker within the isolation that an attempt's end demands,
+//! and each isolation follows from such an end.
+
+use rmq_producer::event::{Mode, Stage};
+use rmq_remoting::observe::Name;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{AttemptStory, EndStory, HealthStory, Moment, SendStory};
+use crate::trace::{IsolationFacts, NodeId};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-18",
+    title: "Avoidance",
+    source: Source::Both,
+    rate_per_mille: 10,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+/// A broker that must not be a first choice.
+struct Avoided<'t> {
+    node: NodeId,
+    broker: &'t Name,
+    since: Moment,
+    until_ms: u64,
+}
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    let mut avoided: Vec<Avoided<'_>> = Vec::new();
+    for (send, attempt) in case.attempts() {
+        let facts = facts(case, send.node);
+        if let Some((facts, since)) = facts.and_then(|it| Some((it, failed(it, send, attempt)?))) {
+            avoided.push(Avoided {
+                node: send.node,
+                broker: &attempt.to.broker,
+                since,
+                until_ms: since.ms.saturating_add(facts.failed_ms),
+            });
+        }
+    }
+    for (send, attempt) in case.attempts() {
+        if attempt.number == 1 && send.pinned.is_none() && !avoided.is_empty() {
+            keeps_away(case, send, attempt, &avoided, judged);
+        }
+    }
+    for isolated in case.story.health.iter().filter(|it| it.for_ms > 0) {
+        explained(case, isolated, facts(case, isolated.node), judged);
+    }
+}
+
+/// What the producer's policy remembers.
+fn facts<'t>(case: &Case<'t>, node: NodeId) -> Option<&'t IsolationFacts> {
+    case.policy(node)?.isolation.as_ref()
+}
+
+/// When an attempt showed that its broker does not serve, by the policy's rules. One that is
+/// overtaken counts as silent.
+fn failed(
+    facts: &IsolationFacts,
+    send: &SendStory<'_>,
+    attempt: &AttemptStory<'_>,
+) -> Option<Moment> {
+    if send.pinned.is_some() && send.mode == Mode::Sync && !facts.counts_pinned_sync {
+        return None;
+    }
+    let silent = facts.failures.contains(&Stage::Silent);
+    let overtaken = attempt.overtaken.filter(|_| silent);
+    let counts = |end: &EndStory| facts.failures.contains(&end.stage);
+    overtaken.or(attempt.ended.filter(counts).map(|end| end.moment))
+}
+
+fn keeps_away(
+    case: &Case<'_>,
+    send: &SendStory<'_>,
+    attempt: &AttemptStory<'_>,
+    avoided: &[Avoided<'_>],
+    judged: &mut Judged,
+) {
+    let now = attempt.started;
+    let failed = |broker: &Name| {
+        avoided.iter().rev().find(|it| {
+            let own = it.node == send.node && it.broker == broker;
+            own && it.since < now && now.ms < it.until_ms
+        })
+    };
+    // A success in the meantime may count for the broker again, as it does in 4.9.
+    let isolated = |broker: &Name| failed(broker).is_some_and(|it| !well_since(case, it, now));
+    let good = |broker: &Name| failed(broker).is_none() && !said_ill(case, send.node, broker, now);
+    let Some(route) = attempt.snapshot else {
+        return;
+    };
+    let mut queues = case.story.snapshots[route].queues.iter();
+    let mut better = queues.clone().filter(|queue| good(&queue.broker));
+    // Nobody is better, or there is nothing to avoid.
+    if better.next().is_none() || !queues.any(|queue| isolated(&queue.broker)) {
+        return;
+    }
+    judged.case();
+    if isolated(&attempt.to.broker) {
+        let (who, number, broker) = (case.name(send.node), send.number, &attempt.to.broker);
+        let text = format!("{who} s{number} begins at {broker}, which failed a moment ago");
+        judged.wrong(now, text);
+    }
+}
+
+/// Whether the producer says that it avoids the broker, for whatever reason.
+fn said_ill(case: &Case<'_>, node: NodeId, broker: &Name, now: Moment) -> bool {
+    case.story.health.iter().any(|it| {
+        let until = it.moment.ms.saturating_add(it.for_ms);
+        it.node == node && it.broker == broker && it.moment < now && now.ms < until
+    })
+}
+
+/// Whether the broker took a message of the producer after it failed.
+fn well_since(case: &Case<'_>, avoided: &Avoided<'_>, now: Moment) -> bool {
+    case.attempts().any(|(send, attempt)| {
+        let own = send.node == avoided.node && attempt.to.broker == *avoided.broker;
+        own && attempt.ended.is_some_and(|end| {
+            end.stage == Stage::Accepted && end.moment > avoided.since && end.moment < now
+        })
+    })
+}
+
+fn explained(
+    case: &Case<'_>,
+    isolated: &HealthStory<'_>,
+    facts: Option<&IsolationFacts>,
+    judged: &mut Judged,
+) {
+    let (now, broker) = (isolated.moment, isolated.broker);
+    let follows = |(send, attempt): (&SendStory<'_>, &AttemptStory<'_>)| {
+        let just = |moment: Moment| moment < now && moment.ms == now.ms;
+        let slow = attempt.ended.filter(|end| {
+            let took = end.moment.ms.saturating_sub(attempt.started.ms);
+            end.stage == Stage::Accepted && facts.is_some_and(|facts| took >= facts.slow_ms)
+        });
+        let own = send.node == isolated.node && attempt.to.broker == *broker;
+        let failed = facts.and_then(|facts| failed(facts, send, attempt));
+        own && (failed.is_some_and(just) || slow.is_some_and(|end| just(end.moment)))
+    };
+    let too_long = facts.is_none_or(|facts| isolated.for_ms > facts.longest_ms);
+    let (who, reason) = (case.name(isolated.node), isolated.reason);
+    if !case.attempts().any(follows) {
+        let text = format!("{who} avoids {broker} as {reason:?}, but no attempt there ended so");
+        judged.wrong(now, text);
+    } else if too_long {
+        let text = format!("{who} avoids {broker} for {} ms", isolated.for_ms);
+        judged.wrong(now, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::{Event, Failure};
+
+    use super::*;
+    use crate::invariant::scene::{Example, Scene, accepts, isolation, queue, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts(
+            "a broker that was lost is left alone for ten seconds",
+            || {
+                let scene = lost().at(2_000).whole(2, "b/0").at(9_000).whole(3, "c/0");
+                scene.at(10_060).whole(4, "a/1")
+            },
+        ),
+        accepts("all are isolated, so any is right", || {
+            let scene = lost().found(1, 2, &["a/0"]).at(2_000).call(2);
+            scene.attempt_by(2, 1, queue("a/0"), 2)
+        }),
+        accepts("nothing is remembered by this policy", || {
+            let scene = lost().facts(|it| it.policies[0].isolation = None);
+            let mut scene = scene.at(2_000).whole(2, "a/1");
+            scene.trace.records.retain(|record| {
+                !matches!(
+                    &record.what,
+                    crate::trace::What::Producer(Event::Health { .. })
+                )
+            });
+            scene
+        }),
+        rejects("the next send begins at the broker that was lost", || {
+            lost().at(2_000).call(2).attempt_marked(2, 1, "a/1")
+        }),
+        rejects("a refusal isolates the broker", || {
+            let scene = remembers()
+                .at(5)
+                .call(1)
+                .attempt(1, 1, "a/0")
+                .refused(1, 1, 13);
+            isolates(scene, "broker-a", 10_000, Stage::Refused).wrong()
+        }),
+        rejects("a request that is only written isolates the broker", || {
+            let scene = remembers().at(5).call(1).attempt(1, 1, "a/0");
+            isolates(scene, "broker-a", 2_000, Stage::Accepted).wrong()
+        }),
+        rejects("a broker is avoided for ever", || {
+            let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(50);
+            let scene = scene.ended(1, 1, Stage::Lost, None);
+            isolates(scene, "broker-a", 86_400_000, Stage::Lost).wrong()
+        }),
+    ];
+
+    fn remembers() -> Scene {
+        Scene::new().facts(|it| it.policies[0].isolation = Some(isolation()))
+    }
+
+    fn isolates(scene: Scene, broker: &str, for_ms: u64, reason: Stage) -> Scene {
+        scene.say(Event::Health {
+            broker: broker.into(),
+            for_ms,
+            reason,
+        })
+    }
+
+    fn lost() -> Scene {
+        let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(50);
+        let scene = scene.ended(1, 1, Stage::Lost, None);
+        let scene = isolates(scene, "broker-a", 10_000, Stage::Lost);
+        scene.failed(1, Failure::Attempts(Stage::Lost))
+    }
+}

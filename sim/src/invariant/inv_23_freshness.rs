@@ -1,0 +1,222 @@
+//! What the name servers have known for a while, the producer knows, too.
+//!
+//! A route that is refreshed too late, or read once and never again, sends messages to a broker that
+//! has moved or left, long after everybody could know better. When all name servers say the same of
+//! a topic, and go on saying it, it is in force at each producer of the topic after a poll and the
+//! time to ask them all; where a failed attempt refreshes the route, after that attempt and one
+//! lookup.
+
+use rmq_producer::event::{QueueRef, Stage};
+use rmq_remoting::observe::Name;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{AttemptStory, Life, Moment, SnapshotStory, WidthSource};
+use crate::trace::{NodeId, NodeKind, PolicyFacts};
+use crate::truth::State;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-23",
+    title: "Freshness",
+    source: Source::Truth,
+    rate_per_mille: 10,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+/// How long name servers must have been healthy: what a fault held back may arrive this much later.
+const RECOVERY_MS: u64 = 10_000;
+
+/// A route that all name servers agree on, for some time.
+struct Agreed<'t> {
+    topic: &'t Name,
+    route: &'t [(Name, i32)],
+    since: Moment,
+    until: Moment,
+}
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    let servers: Vec<NodeId> = case.header().of_kind(NodeKind::NameServer).collect();
+    let agreed = agreed(case, &servers);
+    for producer in case.header().of_kind(NodeKind::Producer) {
+        let Some(policy) = case.policy(producer) else {
+            continue;
+        };
+        for agreed in &agreed {
+            in_force(case, producer, (policy, &servers), agreed, judged);
+        }
+    }
+}
+
+/// Everything that all name servers agreed on, in order.
+fn agreed<'t>(case: &Case<'t>, servers: &[NodeId]) -> Vec<Agreed<'t>> {
+    let mut topics: Vec<&Name> = case.story.snapshots.iter().map(|it| it.topic).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    let mut all = Vec::new();
+    for topic in topics {
+        let news =
+            case.story.widths.iter().filter(|news| {
+                news.topic == topic && matches!(news.source, WidthSource::Route(..))
+            });
+        let boots = case
+            .story
+            .boots
+            .iter()
+            .filter(|(node, _)| servers.contains(node));
+        let mut turns: Vec<Moment> = news.map(|news| news.moment).collect();
+        turns.extend(boots.map(|(_, moment)| *moment));
+        turns.sort_unstable();
+        for (index, since) in turns.iter().enumerate() {
+            let until = turns.get(index + 1).copied().unwrap_or_else(|| case.end());
+            let route_at = |server: &NodeId| case.story.route_at(*server, topic, *since);
+            let Some(route) = servers.first().map(route_at) else {
+                continue;
+            };
+            let usable = route.iter().any(|(_, queues)| *queues > 0);
+            if usable && servers.iter().all(|server| route_at(server) == route) {
+                all.push(Agreed {
+                    topic,
+                    route,
+                    since: *since,
+                    until,
+                });
+            }
+        }
+    }
+    all
+}
+
+fn in_force(
+    case: &Case<'_>,
+    producer: NodeId,
+    (policy, servers): (&PolicyFacts, &[NodeId]),
+    agreed: &Agreed<'_>,
+    judged: &mut Judged,
+) {
+    let Some(before) = case.story.in_force(producer, agreed.topic, agreed.since) else {
+        return;
+    };
+    if says(&case.story.snapshots[before], agreed.route) {
+        return;
+    }
+    let count = u64::try_from(servers.len()).unwrap_or(u64::MAX);
+    let pass = policy.name_server_timeout_ms.saturating_mul(count);
+    let mut due = case.due(
+        producer,
+        agreed.since.ms,
+        policy.poll_ms.saturating_add(pass),
+    );
+    if let Some(failed) = refreshed(case, producer, policy, agreed) {
+        let lookup = policy.name_server_timeout_ms;
+        // One lookup may be under way, and the next one is spaced.
+        let time = policy.refresh_spacing_ms.saturating_add(2 * lookup);
+        due = due.min(case.due(producer, failed.ms, time));
+    }
+    let since = agreed.since.ms.saturating_sub(RECOVERY_MS);
+    let well = |server: &NodeId| case.truth.worst(producer, *server, since, due) == State::Healthy;
+    if due >= agreed.until.ms || due >= ends(case, producer) || !servers.iter().all(well) {
+        return;
+    }
+    judged.case();
+    let now = case.story.in_force(producer, agreed.topic, case.after(due));
+    if !now.is_some_and(|now| says(&case.story.snapshots[now], agreed.route)) {
+        let (who, topic, late) = (case.name(producer), agreed.topic, due - agreed.since.ms);
+        let text = format!("{who} has an old route of {topic} {late} ms after it changed here");
+        judged.wrong(agreed.since, text);
+    }
+}
+
+/// Whether a published route has exactly the queues of a name server's.
+fn says(snapshot: &SnapshotStory<'_>, route: &[(Name, i32)]) -> bool {
+    let count: i32 = route.iter().map(|(_, queues)| *queues).sum();
+    let has = |queue: &QueueRef| {
+        let mut brokers = route.iter();
+        brokers.any(|(broker, queues)| *broker == queue.broker && queue.queue < *queues)
+    };
+    usize::try_from(count) == Ok(snapshot.queues.len()) && snapshot.queues.iter().all(has)
+}
+
+/// The first attempt after the change whose failure says that the route is old, and which finds no
+/// lookup that was made a moment ago.
+fn refreshed(
+    case: &Case<'_>,
+    producer: NodeId,
+    policy: &PolicyFacts,
+    agreed: &Agreed<'_>,
+) -> Option<Moment> {
+    if !policy.refreshes_on_failure {
+        return None;
+    }
+    let old = |attempt: &AttemptStory<'_>| {
+        let end = attempt.ended?;
+        matches!(end.stage, Stage::Dial | Stage::Lost).then_some(end.moment)
+    };
+    let attempts = case
+        .attempts()
+        .filter(|(send, _)| send.node == producer && send.topic == agreed.topic);
+    let failed = attempts.filter_map(|(_, attempt)| old(attempt));
+    let spaced = |failed: &Moment| {
+        let from = failed.ms.saturating_sub(policy.refresh_spacing_ms);
+        let mut lookups = case.story.lookups.iter();
+        !lookups.any(|lookup| {
+            let lately = (from..=failed.ms).contains(&lookup.started.ms);
+            let before = lookup.started < *failed && lately;
+            before && lookup.node == producer && lookup.topic == agreed.topic
+        })
+    };
+    let after = failed.filter(|failed| *failed > agreed.since);
+    after.filter(spaced).min()
+}
+
+/// When the producer's duty ends.
+fn ends(case: &Case<'_>, producer: NodeId) -> u64 {
+    let mut turns = case.story.lives.iter();
+    let stopping = turns.find(|(at, life, _)| *at == producer && *life != Life::Started);
+    stopping.map_or(case.trace.end_ms, |(.., moment)| moment.ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_mock_namesrv::event::Event as NameServerEvent;
+    use rmq_producer::event::LookupReason;
+
+    use super::*;
+    use crate::fault::FaultKind;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::End;
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("the next poll brings the new route", || {
+            let scene = changed().at(30_000).lookup(2, LookupReason::Poll);
+            scene
+                .found(2, 2, &["a/0", "b/0"])
+                .end(End::Finished, 90_000)
+        }),
+        accepts("a name server hangs meanwhile", || {
+            let scene = changed().at(20_000).fault(1, FaultKind::Freeze, "ns-2");
+            scene.end(End::Finished, 90_000)
+        }),
+        rejects("the route is never read again", || {
+            changed().end(End::Finished, 90_000)
+        }),
+        rejects("an attempt that failed does not refresh the route", || {
+            let scene = changed().at(12_000).call(1).attempt(1, 1, "c/0");
+            let scene = scene.ended(1, 1, Stage::Dial, None);
+            let scene = scene.at(30_000).lookup(2, LookupReason::Poll);
+            scene
+                .found(2, 2, &["a/0", "b/0"])
+                .end(End::Finished, 90_000)
+        }),
+    ];
+
+    /// Both name servers say that two of three brokers have a queue each.
+    fn changed() -> Scene {
+        let event = |count| NameServerEvent::RouteChanged {
+            topic: "orders".into(),
+            write_queues: vec![("broker-a".into(), count), ("broker-b".into(), count)],
+        };
+        let scene = Scene::new().at(10_000).name_server("ns-1", event(1));
+        scene.name_server("ns-2", event(1)).wrong()
+    }
+}

@@ -1,0 +1,197 @@
+//! One name server that works is enough.
+//!
+//! A list of name servers is there for the day on which one of them hangs, or has just been
+//! restarted and knows nothing. A client that gives the first one all the time, or takes its "no
+//! such topic" for the truth, turns that day into an outage. So while one of them is healthy and
+//! knows the topic, a lookup ends with its answer, within the time of a lookup and within that of
+//! the send that waits for it.
+//!
+//! Judged where the policy asks the whole list. "Healthy" includes the connection that is used: one
+//! that was opened before the server's last fault may be dead. A share of the time that is too short
+//! for a dial and an answer promises nothing.
+
+use rmq_producer::event::{LookupEnd, LookupReason};
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{Life, LookupStory};
+use crate::trace::{NodeId, NodeKind, PolicyFacts};
+use crate::truth::State;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-31",
+    title: "Name-server failover",
+    source: Source::Truth,
+    rate_per_mille: 10,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+/// How long a server must have been healthy: what a fault held back may arrive this much later.
+const RECOVERY_MS: u64 = 10_000;
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    let servers = case.header().of_kind(NodeKind::NameServer).count();
+    if servers < 2 {
+        return;
+    }
+    for lookup in &case.story.lookups {
+        // The default topic is asked for in what time the topic's own lookup has left.
+        let own = lookup.reason != LookupReason::DefaultTopic;
+        let policy = case.policy(lookup.node);
+        if let Some(policy) = policy.filter(|policy| own && policy.asks_all_name_servers) {
+            answered(case, lookup, (policy, servers), judged);
+        }
+    }
+}
+
+fn answered(
+    case: &Case<'_>,
+    lookup: &LookupStory<'_>,
+    (policy, servers): (&PolicyFacts, usize),
+    judged: &mut Judged,
+) {
+    let time = time(case, lookup, policy);
+    let share = time / u64::try_from(servers).unwrap_or(u64::MAX);
+    if share <= 3 * case.header().round_trip_ms {
+        return;
+    }
+    let due = case.due(lookup.node, lookup.started.ms, time);
+    let ended = lookup.ended.filter(|(ended, _)| ended.ms <= due);
+    let until = ended.map_or(due, |(ended, _)| ended.ms);
+    let all: Vec<NodeId> = case.header().of_kind(NodeKind::NameServer).collect();
+    let helps = |server: &&NodeId| knows(case, lookup, **server, until);
+    let Some(helper) = all.iter().find(helps) else {
+        return;
+    };
+    // With all of them well there is nothing to fail over from.
+    if all.iter().all(|server| knows(case, lookup, *server, until)) || given_up(case, lookup, due) {
+        return;
+    }
+    judged.case();
+    let (who, topic, name) = (case.name(lookup.node), lookup.topic, case.name(*helper));
+    match ended {
+        Some((_, LookupEnd::Changed | LookupEnd::Unchanged | LookupEnd::Unusable(_))) => {}
+        Some((moment, end)) => {
+            let text = format!("{who} looks {topic} up: {end:?}, although {name} has its route");
+            judged.wrong(moment, text);
+        }
+        None => {
+            let text = format!("{who} gets no route of {topic} in {time} ms, {name} has it");
+            judged.wrong(lookup.started, text);
+        }
+    }
+}
+
+/// How long the lookup may take: that of the policy, or what is left to the send that waits.
+fn time(case: &Case<'_>, lookup: &LookupStory<'_>, policy: &PolicyFacts) -> u64 {
+    let most = policy.name_server_timeout_ms;
+    if lookup.reason != LookupReason::FirstSend {
+        return most;
+    }
+    let sends = case.story.sends.iter().filter(|send| {
+        let waits =
+            send.called < lookup.started && send.over().is_none_or(|it| it > lookup.started);
+        waits && send.node == lookup.node && send.topic == lookup.topic
+    });
+    let left = sends.map(|send| send.deadline_ms().saturating_sub(lookup.started.ms));
+    left.min().map_or(0, |left| left.min(most))
+}
+
+/// Whether a server had the topic's route and was well, as was the connection to it.
+fn knows(case: &Case<'_>, lookup: &LookupStory<'_>, server: NodeId, until: u64) -> bool {
+    let ended = lookup.ended.filter(|(ended, _)| ended.ms <= until);
+    let end = ended.map_or_else(|| case.after(until), |(ended, _)| ended);
+    let has_route = |moment| {
+        let route = case.story.route_at(server, lookup.topic, moment);
+        route.iter().any(|(_, queues)| *queues > 0)
+    };
+    let dialled = case.story.connections.iter().rev().find(|it| {
+        let info = case.header().nodes.get(server.index());
+        it.node == lookup.node
+            && it.dialled < end
+            && info.is_some_and(|info| info.address.as_ref() == Some(it.to))
+    });
+    let recovered = lookup.started.ms.saturating_sub(RECOVERY_MS);
+    let since = dialled.map_or(recovered, |it| it.dialled.ms.min(recovered));
+    case.truth.worst(lookup.node, server, since, until) == State::Healthy
+        && has_route(lookup.started)
+        && has_route(end)
+}
+
+/// Whether the lookup was broken off by a stop, or by the end of the run.
+fn given_up(case: &Case<'_>, lookup: &LookupStory<'_>, due: u64) -> bool {
+    let stopped = case.story.lives.iter().any(|(node, life, moment)| {
+        *node == lookup.node && *life != Life::Started && moment.ms <= due
+    });
+    lookup.ended.is_none() && (stopped || case.trace.end_ms <= due)
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_mock_namesrv::event::Event as NameServerEvent;
+    use rmq_producer::event::Event;
+
+    use super::*;
+    use crate::fault::FaultKind;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("the second one answers for the first, which hangs", || {
+            let scene = frozen().lookup(2, LookupReason::Poll).at(31_500);
+            ends(scene, LookupEnd::Unchanged)
+        }),
+        accepts("nobody knows the topic", || {
+            let scene = route(frozen(), "ns-2", 0).lookup(2, LookupReason::Poll);
+            ends(scene, LookupEnd::NotExist)
+        }),
+        accepts("a send has no time for two name servers", || {
+            let scene = frozen().call(1).facts(|it| it.round_trip_ms = 500);
+            ends(
+                scene.lookup(2, LookupReason::FirstSend),
+                LookupEnd::Unreachable,
+            )
+        }),
+        rejects("the first one uses up the time", || {
+            let scene = frozen().lookup(2, LookupReason::Poll).at(33_000);
+            ends(scene, LookupEnd::Unreachable).wrong()
+        }),
+        rejects("the first one, just restarted, has the last word", || {
+            let at = ([10, 0, 1, 1], 9876).into();
+            let scene = both()
+                .at(20_000)
+                .name_server("ns-1", NameServerEvent::Listening { at });
+            let scene = scene.at(30_000).lookup(2, LookupReason::Poll);
+            ends(scene, LookupEnd::NotExist).wrong()
+        }),
+        rejects("the lookup never ends", || {
+            let (topic, reason) = ("orders".into(), LookupReason::Poll);
+            let lookup = Event::Lookup {
+                lookup: 2,
+                topic,
+                reason,
+            };
+            frozen().say(lookup).wrong()
+        }),
+    ];
+
+    fn both() -> Scene {
+        route(route(Scene::new(), "ns-1", 4), "ns-2", 4)
+    }
+
+    fn frozen() -> Scene {
+        both().at(30_000).fault(1, FaultKind::Freeze, "ns-1")
+    }
+
+    fn route(scene: Scene, server: &str, queues: i32) -> Scene {
+        let event = NameServerEvent::RouteChanged {
+            topic: "orders".into(),
+            write_queues: vec![("broker-a".into(), queues)],
+        };
+        scene.name_server(server, event)
+    }
+
+    fn ends(scene: Scene, end: LookupEnd) -> Scene {
+        scene.say(Event::LookupEnded { lookup: 2, end })
+    }
+}

@@ -1,0 +1,148 @@
+//! What is wrong with one broker delays nothing that goes to another.
+//!
+//! One lock around all dials, one writer for all connections, one queue of callbacks: any of them
+//! makes a broker that hangs the affair of all the others. So while some broker is ill, an attempt
+//! that goes to a healthy one is answered as if nothing were wrong: within a dial and a round trip.
+//! What the producer itself has lately sent there, and must share the connection with, is taken into
+//! account: more bytes than a fraction of a window are not judged.
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::story::{AttemptStory, SendStory, WidthSource};
+use crate::trace::{NodeId, NodeKind};
+use crate::truth::State;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-40",
+    title: "Peers are independent",
+    source: Source::Truth,
+    rate_per_mille: 100,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+/// How long a broker must have been healthy: what a fault held back may arrive this much later.
+const RECOVERY_MS: u64 = 10_000;
+/// Bytes that a connection takes without waiting for its peer.
+const FREE_BYTES: u64 = 32_768;
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    if case.truth.intervals().is_empty() {
+        return;
+    }
+    let brokers: Vec<NodeId> = case.header().of_kind(NodeKind::Broker).collect();
+    for (send, attempt) in case.attempts() {
+        let Some(broker) = case.header().node(&attempt.to.broker) else {
+            continue;
+        };
+        // A dial and a request.
+        let bound = 2 * case.header().round_trip_ms;
+        let due = case.due(send.node, attempt.started.ms, bound);
+        let well = |node: NodeId, since: u64| {
+            case.truth.worst(send.node, node, since, due) == State::Healthy
+        };
+        let others = brokers.iter().filter(|node| **node != broker);
+        let ill = others
+            .filter(|node| !well(**node, attempt.started.ms))
+            .count()
+            > 0;
+        let waits = crowded(case, send, attempt, due) || creates(case, send, broker, due);
+        if ill && well(broker, since(case, send, attempt)) && !waits {
+            judged.case();
+            answered(case, (send, attempt), due, judged);
+        }
+    }
+}
+
+/// Since when the broker must be healthy: a connection that is older than a fault may be dead.
+fn since(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> u64 {
+    let recovered = attempt.started.ms.saturating_sub(RECOVERY_MS);
+    let mut connections = case.story.connections.iter().rev();
+    let dialled = connections.find(|it| {
+        it.node == send.node && Some(it.to) == attempt.address && it.dialled < attempt.started
+    });
+    let published = attempt
+        .snapshot
+        .map(|route| case.story.snapshots[route].moment.ms);
+    let known = dialled.map(|it| it.dialled.ms).into_iter().chain(published);
+    known.chain([recovered]).min().unwrap_or(recovered)
+}
+
+/// Whether the producer has more on its way to the broker than a connection takes at once.
+fn crowded(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>, due: u64) -> bool {
+    let waiting = case.attempts().filter(|(other, it)| {
+        let over = other
+            .over()
+            .is_some_and(|over| over.ms < attempt.started.ms);
+        other.node == send.node
+            && it.to.broker == attempt.to.broker
+            && it.started.ms <= due
+            && !over
+    });
+    let bytes = waiting.map(|(other, _)| other.built.map_or(0, |built| u64::from(built.body_len)));
+    bytes.sum::<u64>() > FREE_BYTES
+}
+
+/// Whether the broker creates the topic meanwhile: it tells the name servers before it answers.
+fn creates(case: &Case<'_>, send: &SendStory<'_>, broker: NodeId, due: u64) -> bool {
+    case.story.widths.iter().any(|news| {
+        let here = matches!(news.source, WidthSource::Broker(at, _) if at == broker);
+        here && news.topic == send.topic && news.moment > send.called && news.moment.ms <= due
+    })
+}
+
+fn answered(
+    case: &Case<'_>,
+    (send, attempt): (&SendStory<'_>, &AttemptStory<'_>),
+    due: u64,
+    judged: &mut Judged,
+) {
+    let ended = attempt.ended.map(|end| end.moment.ms);
+    let over = send.over().map(|over| over.ms);
+    let until = ended.into_iter().chain(over).min();
+    let alive = case.trace.end_ms > due;
+    if alive && until.is_none_or(|until| until > due) {
+        let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+        let (broker, bound) = (&attempt.to.broker, due - attempt.started.ms);
+        let text =
+            format!("{who} s{number} #{k} waits over {bound} ms for {broker}, which is well");
+        judged.wrong(attempt.started, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fault::FaultKind;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a healthy broker answers beside one that hangs", || {
+            hangs().call(1).attempt(1, 1, "b/0").succeeds(1, 1)
+        }),
+        accepts("the one that hangs lets its own sends wait", || {
+            hangs()
+                .call(1)
+                .attempt(1, 1, "a/0")
+                .at(23_000)
+                .succeeds(1, 1)
+        }),
+        accepts("a healthy broker was ill a moment ago", || {
+            let scene = hangs().fault(2, FaultKind::Freeze, "broker-b");
+            let scene = scene.at(20_010).fault_ends(2, "broker-b").call(1);
+            scene.attempt(1, 1, "b/0").at(20_900).succeeds(1, 1)
+        }),
+        rejects(
+            "a send to a healthy broker waits for the one that hangs",
+            || {
+                let scene = hangs().call(1).attempt_marked(1, 1, "b/0");
+                scene.at(22_000).succeeds(1, 1)
+            },
+        ),
+    ];
+
+    fn hangs() -> Scene {
+        Scene::new()
+            .at(20_000)
+            .fault(1, FaultKind::Freeze, "broker-a")
+    }
+}

@@ -1,0 +1,148 @@
+//! A quiet connection stays usable, and a healthy cluster takes every message.
+//!
+//! Servers and firewalls drop connections on which nothing happens. A client that finds this out by
+//! a failed send has a bug that no test of a busy producer shows: one message a minute fails, and
+//! every retry of it succeeds. So each connection to a broker of a route carries something at least
+//! twice in the idle limit; and in a run without any fault no send fails, at whatever pace.
+
+use rmq_producer::event::{Failure, Outcome};
+
+use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::NodeId;
+use crate::trace::story::{ConnectionStory, Life, Moment};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-42",
+    title: "Kept alive",
+    source: Source::Both,
+    rate_per_mille: 100,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    for connection in &case.story.connections {
+        carries(case, connection, judged);
+    }
+    if case.truth.intervals().is_empty() {
+        nothing_fails(case, judged);
+    }
+}
+
+fn carries(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judged) {
+    let (Some((opened, _)), Some(policy)) = (connection.opened, case.policy(connection.node))
+    else {
+        return;
+    };
+    let stops = case.story.lives.iter().filter_map(|(node, life, moment)| {
+        (*node == connection.node && *life != Life::Started).then_some(*moment)
+    });
+    let closed = connection.closed.map(|(moment, _)| moment).into_iter();
+    let ends = closed.chain(connection.torn).chain(stops);
+    let end = ends
+        .filter(|end| *end > opened)
+        .min()
+        .unwrap_or_else(|| case.end());
+    let mut last = opened;
+    let written = connection.written.iter().map(|(_, moment)| *moment);
+    for next in written.chain([end]) {
+        let due = case.due(connection.node, last.ms, policy.idle_ms / 2);
+        let routed = |moment| in_route(case, connection, moment);
+        if next.ms >= due && routed(last) && routed(next) {
+            judged.case();
+            if next.ms > due {
+                let (who, to, gap) = (case.name(connection.node), connection.to, next.ms - last.ms);
+                let text = format!("{who} writes nothing to {to} for {gap} ms from here");
+                judged.wrong(last, text);
+            }
+        }
+        last = next;
+    }
+}
+
+/// Whether sends may use the connection: its address is in a route in force.
+fn in_route(case: &Case<'_>, connection: &ConnectionStory<'_>, moment: Moment) -> bool {
+    let node: NodeId = connection.node;
+    let snapshots = case.story.snapshots.iter().enumerate();
+    let mut named = snapshots.filter(|(_, snapshot)| {
+        let mut addresses = snapshot.addresses.iter();
+        snapshot.node == node && addresses.any(|(_, address)| address == connection.to)
+    });
+    named.any(|(index, snapshot)| case.story.in_force(node, snapshot.topic, moment) == Some(index))
+}
+
+fn nothing_fails(case: &Case<'_>, judged: &mut Judged) {
+    for send in &case.story.sends {
+        let Some((done, outcome)) = send.done.first() else {
+            continue;
+        };
+        judged.case();
+        if let Outcome::Failed(failure) = outcome
+            && !matches!(
+                failure,
+                Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
+            )
+        {
+            let (who, number) = (case.name(send.node), send.number);
+            let text = format!("{who} s{number} fails in a run without faults: {failure:?}");
+            judged.wrong(*done, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::{Event, Stage};
+    use rmq_remoting::event::{CloseCause, Event as Transport};
+
+    use super::*;
+    use crate::fault::FaultKind;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::{End, What};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("something is written every half of the idle limit", || {
+            let scene = all(all(Scene::new(), 50_000), 100_000);
+            scene.end(End::Finished, 150_000)
+        }),
+        accepts("a broker that left the route is not kept", || {
+            let scene = all(Scene::new().at(10).found(1, 2, &["b/0"]), 50_000);
+            let scene = all(scene, 100_000);
+            scene.end(End::Finished, 150_000)
+        }),
+        accepts("a send fails in a run with a fault", || {
+            let scene = Scene::new().fault(1, FaultKind::Freeze, "broker-b");
+            scene
+                .call(1)
+                .failed(1, Failure::Deadline)
+                .end(End::Finished, 50_000)
+        }),
+        rejects("a connection lies idle", || {
+            let scene = all(Scene::new(), 50_000).at(100_000);
+            let mut scene = scene.whole(60, "a/1").whole(61, "b/1");
+            let connection = 3;
+            scene.marked = scene.trace.records.iter().rposition(|record| {
+                let What::Producer(Event::Transport(event)) = &record.what else {
+                    return false;
+                };
+                matches!(event, Transport::Written { connection: at, .. } if *at == connection)
+            });
+            scene.end(End::Finished, 115_000)
+        }),
+        rejects("a healthy cluster loses a message", || {
+            let scene = Scene::new().call(1).attempt(1, 1, "a/0").at(50);
+            let scene = scene.close(1, "broker-a", CloseCause::Idle);
+            let scene = scene.failed(1, Failure::Attempts(Stage::Lost));
+            scene.wrong().end(End::Finished, 50_000)
+        }),
+    ];
+
+    fn all(scene: Scene, ms: u64) -> Scene {
+        let scene = scene
+            .at(ms)
+            .whole(ms / 1_000, "a/0")
+            .whole(ms / 1_000 + 1, "b/0");
+        scene.whole(ms / 1_000 + 2, "c/0")
+    }
+}
