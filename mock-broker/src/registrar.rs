@@ -192,7 +192,10 @@ impl Registrar {
             let address = self.address();
             let request = self.request(&address, &body);
             // Nobody waits for it, so nobody learns of its failure either.
-            let _ = self.client.oneway(&server.name, &request, deadline).await;
+            let _ = self
+                .client
+                .oneway(&server.name, &request, true, deadline)
+                .await;
         }
     }
 

@@ -63,6 +63,8 @@ pub(crate) struct Time {
     pub(crate) share_end: Option<Instant>,
     /// Until when its connection may be opened.
     dial: Instant,
+    /// Until when its request may be written.
+    due: Instant,
     /// Until when its answer counts.
     answer: Instant,
 }
@@ -99,6 +101,7 @@ pub(crate) fn time(send: &Send, share: Millis) -> Time {
     Time {
         share_end: (!gives_up).then_some(share_end),
         dial: if longer > 0 { dial } else { answer },
+        due,
         answer,
     }
 }
@@ -210,10 +213,16 @@ impl Exchange {
 
     async fn answer(&self, address: &Name) -> Result<Command, CallError> {
         let core = &self.core;
-        if self.time.dial > self.time.answer {
-            // The dial may take longer than the answer. Without time left nothing is written.
+        if self.time.dial > self.time.due {
             let dialled = core.client.remoting.connect(address, self.time.dial);
             dialled.await?;
+            if Instant::now() >= self.time.due {
+                // Without time left nothing is written.
+                return Err(CallError::TimedOut {
+                    to: Name::clone(address),
+                    after: Duration::ZERO,
+                });
+            }
         }
         let (connection, reply) = self.once(address).await?;
         let goes_away = reply.code == retry::GO_AWAY;
@@ -310,10 +319,9 @@ pub(crate) async fn write(
     };
     let core = &send.core;
     let carrier = envelope::request(&core.policy, &core.sender, envelope, to);
-    let written = core
-        .client
-        .remoting
-        .oneway(address, carrier.request(), send.deadline);
+    let says_so = envelope::wire(&core.policy).oneway_flag;
+    let remoting = &core.client.remoting;
+    let written = remoting.oneway(address, carrier.request(), says_so, send.deadline);
     let handed = written
         .await
         .map_err(|error| (stage(&error), Cause::Call(Arc::new(error))))?;

@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 pub use habits::{
     Attempts, Avoid, Checks, Deadline, DefaultRoute, Dial, Drain, Failover, Fallback, Header,
     Health, Late, Lookup, NameServers, NotSafe, OnLost, OnTimeout, Oneway, OutOfTime, Overtaken,
-    Periods, Presence, Retarget, RetryTables, Rotation, SendRequest, Share, TimeoutScan, Wire,
+    Periods, Presence, Retarget, RetryTables, Rotation, RotationStart, SendRequest, Share,
+    TimeoutScan, Wire,
 };
 
 const STRICT: &str = include_str!("presets/strict.toml");
@@ -66,6 +67,8 @@ pub struct Policy {
     /// Who shares a rotation over the queues of a topic. Read by
     /// [`shared`](crate::decide::select::shared).
     pub rotation: Rotation,
+    /// Where a rotation starts. Read by [`start`](crate::decide::select::start).
+    pub rotation_start: RotationStart,
     /// Where a retry takes its queue from. Read by [`steps`](crate::decide::select::steps).
     pub failover: Failover,
     /// How brokers that were slow or failed are avoided by later sends. Read by

@@ -62,14 +62,14 @@ impl Rotations {
             Some(positions) => positions,
             None => topics
                 .entry(Name::clone(topic))
-                .or_insert(self.first(topic)),
+                .or_insert(self.first(policy, topic)),
         };
         let choice = select::queue(policy, mode, queues, *positions, failed, grade)?;
         *positions = choice.positions;
         queues.get(choice.index).cloned()
     }
 
-    fn first(&self, topic: &Name) -> Positions {
+    fn first(&self, policy: &Policy, topic: &Name) -> Positions {
         if let Some(start) = self.start {
             let position = Position::before(start);
             return Positions {
@@ -80,9 +80,6 @@ impl Rotations {
         let drawn = self
             .host
             .draw("producer.rotation", self.seed ^ identity_hash(topic));
-        Positions {
-            first: Position::drawn(drawn),
-            retry: Position::drawn(drawn >> 32),
-        }
+        select::start(policy, drawn)
     }
 }

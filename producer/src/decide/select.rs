@@ -6,7 +6,7 @@
 use rmq_remoting::observe::Name;
 
 use crate::event::{Mode, QueueRef};
-use crate::policy::{Avoid, Failover, Policy, Rotation};
+use crate::policy::{Avoid, Failover, Policy, Rotation, RotationStart};
 
 /// A place in a rotation: a counter that only ever steps on, and wraps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,21 @@ pub fn shared(policy: &Policy) -> bool {
     match policy.rotation {
         Rotation::PerTopic => true,
         Rotation::PerCaller => false,
+    }
+}
+
+/// Where rotations start, given a random number.
+#[must_use]
+pub fn start(policy: &Policy, drawn: u64) -> Positions {
+    match policy.rotation_start {
+        RotationStart::Drawn => Positions {
+            first: Position::drawn(drawn),
+            retry: Position::drawn(drawn >> 32),
+        },
+        RotationStart::At(queue) => Positions {
+            first: Position::before(queue),
+            retry: Position::before(queue),
+        },
     }
 }
 

@@ -125,6 +125,16 @@ pub enum Rotation {
     PerCaller,
 }
 
+/// Where a rotation starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RotationStart {
+    /// At a queue drawn at random, so that producers do not all start with the same one.
+    Drawn,
+    /// At this queue of the list, from 0.
+    At(i32),
+}
+
 /// Where a retry takes its queue from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -345,6 +355,8 @@ pub struct Wire {
     /// Whether a compressed message says how it is compressed. If it does not, a reader assumes
     /// zlib.
     pub names_compression: bool,
+    /// Whether a one-way request says that it wants no answer.
+    pub oneway_flag: bool,
     /// Whether an acceptance without queue and offset is a success (at queue 0, offset 0), or an
     /// answer that cannot be understood.
     pub bare_answers: bool,

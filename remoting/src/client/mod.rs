@@ -205,8 +205,9 @@ impl RemotingClient {
         self.request(to, request, deadline).await?.await
     }
 
-    /// Makes a request that is not answered. Returns once it is in the connection's buffer, with
-    /// what names it there.
+    /// Makes a request whose answer nobody waits for. Returns once it is in the connection's
+    /// buffer, with what names it there. With `says_so` the request asks for no answer; without,
+    /// an answer that comes is late.
     ///
     /// # Errors
     ///
@@ -215,6 +216,7 @@ impl RemotingClient {
         &self,
         to: &Name,
         request: &dyn Request,
+        says_so: bool,
         deadline: Instant,
     ) -> Result<Handed, CallError> {
         let call = Call {
@@ -224,7 +226,8 @@ impl RemotingClient {
         };
         let link = self.connected(&call).await?;
         let opaque = self.core.environment.opaque.fetch_add(1, Ordering::Relaxed);
-        self.writing(&link, &call, request, opaque, FLAG_ONEWAY)
+        let flag = if says_so { FLAG_ONEWAY } else { 0 };
+        self.writing(&link, &call, request, opaque, flag)
             .done()
             .await?;
         Ok(Handed {

@@ -199,7 +199,7 @@ async fn a_oneway_request_is_written_and_not_waited_for() {
     let (client, log) = memory.client(|_| {});
     let to = name("127.0.0.1:1");
     client
-        .oneway(&to, &ask(ECHO, "x"), within(10))
+        .oneway(&to, &ask(ECHO, "x"), true, within(10))
         .await
         .unwrap();
     assert_eq!(client.gauges().pending, 0);

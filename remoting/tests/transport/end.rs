@@ -44,7 +44,7 @@ async fn every_waiting_request_fails_in_the_moment_its_connection_ends() {
     assert_eq!(client.gauges().pending, 100);
     let began = Instant::now();
     client
-        .oneway(&to, &ask(CLOSE, ""), within(10))
+        .oneway(&to, &ask(CLOSE, ""), true, within(10))
         .await
         .unwrap();
     for result in join_all(waiting).await {
@@ -133,7 +133,10 @@ async fn an_idle_connection_is_closed_by_the_client() {
     answer.unwrap();
     let began = Instant::now();
     pause(60_000).await;
-    client.oneway(&to, &request, within(10)).await.unwrap();
+    client
+        .oneway(&to, &request, true, within(10))
+        .await
+        .unwrap();
     hand.read().await.unwrap();
     assert!(hand.read().await.is_none(), "closed");
     assert_eq!(began.elapsed(), Duration::from_secs(180));
