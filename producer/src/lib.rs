@@ -68,6 +68,7 @@ mod lookup;
 pub mod message;
 pub mod meter;
 pub mod observe;
+mod pack;
 mod permits;
 pub mod policy;
 pub mod producer;

@@ -20,10 +20,10 @@ mod habits;
 use serde::{Deserialize, Serialize};
 
 pub use habits::{
-    Attempts, Avoid, Checks, Deadline, DefaultRoute, Dial, Drain, Failover, Fallback, Header,
-    Health, Late, Lookup, NameServers, NotSafe, OnLost, OnTimeout, Oneway, OutOfTime, Overtaken,
-    Periods, Presence, Retarget, RetryTables, Rotation, RotationStart, SendRequest, Share,
-    TimeoutScan, Wire,
+    Attempts, Avoid, Checks, CompressionKind, Deadline, DefaultRoute, Dial, Drain, Failover,
+    Fallback, Header, Health, Late, Lookup, NameServers, NotSafe, OnLost, OnTimeout, Oneway,
+    OutOfTime, Overtaken, Periods, Presence, Retarget, RetryTables, Rotation, RotationStart,
+    SendRequest, Share, TimeoutScan, Wire,
 };
 
 const STRICT: &str = include_str!("presets/strict.toml");
@@ -135,9 +135,11 @@ pub struct Policy {
     /// How requests are written and answers are read. Read by
     /// [`wire`](crate::decide::envelope::wire).
     pub wire: Wire,
-    /// Bodies of at least this many bytes are compressed (zlib, level 5); 0 switches it off. Read
-    /// by [`compresses`](crate::decide::envelope::compresses).
+    /// Bodies of at least this many bytes are compressed; 0 switches it off. Read by
+    /// [`compresses`](crate::decide::envelope::compresses).
     pub compress_over: u32,
+    /// How they are. Read by [`compresses`](crate::decide::envelope::compresses).
+    pub compression: CompressionKind,
     /// What brokers are told of producers. Read by
     /// [`presence`](crate::decide::route::presence).
     pub presence: Presence,

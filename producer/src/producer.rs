@@ -21,6 +21,7 @@ use crate::dispatch::Dispatch;
 use crate::error::{SendError, StartError};
 use crate::event::Event;
 use crate::message::Message;
+use crate::pack::Packer;
 use crate::permits::{Limits, Permits, WhenFull};
 use crate::policy::Policy;
 use crate::rotation::Rotations;
@@ -87,6 +88,7 @@ pub(crate) struct ProducerCore {
     pub(crate) life: Life,
     pub(crate) async_sends: Arc<TaskSet>,
     pub(crate) permits: Permits,
+    pub(crate) packer: Packer,
 }
 
 /// Sizes of a producer's tables, for metrics.
@@ -396,6 +398,7 @@ impl ProducerBuilder {
             life: Life::default(),
             async_sends: Arc::default(),
             permits: Permits::new(self.limits),
+            packer: Packer::default(),
             client: core,
             policy,
             sender,

@@ -210,7 +210,10 @@ impl Send {
         let now = core.client.host.unix_millis();
         let key = core.client.next_key(now);
         let message = &self.call.message;
-        let built = envelope::build(&core.policy, message, key, now);
+        let body = message.body();
+        let packed = envelope::compresses(&core.policy, body.len())
+            .and_then(|kind| Some((kind, core.packer.pack(kind, body)?)));
+        let built = envelope::build(&core.policy, message, packed, key, now);
         self.emit(Event::Built {
             send: self.number,
             key: Name::clone(&built.key),

@@ -3,11 +3,7 @@
 //! A message is built once for all attempts of its send: body, compression, properties, unique key
 //! and time. A retry changes nothing but the target.
 
-use std::io::Write;
-
 use bytes::Bytes;
-use flate2::Compression as Level;
-use flate2::write::ZlibEncoder;
 use rmq_remoting::header::{Request, WithBody};
 use rmq_remoting::message::{COMPRESSED, Compression};
 use rmq_remoting::observe::Name;
@@ -17,7 +13,7 @@ use rmq_remoting::request::{SendMessage, SendMessageV2};
 use crate::error::InvalidMessage;
 use crate::event::{Mode, QueueRef};
 use crate::message::Message;
-use crate::policy::{Checks, Policy, Retarget, SendRequest, Wire};
+use crate::policy::{Checks, CompressionKind, Policy, Retarget, SendRequest, Wire};
 
 /// The longest topic, in UTF-16 units as Java counts them.
 const TOPIC_MAX: usize = 127;
@@ -31,9 +27,6 @@ const FORBIDDEN: [&str; 6] = [
     "SELF_TEST_TOPIC",
     "OFFSET_MOVED_EVENT",
 ];
-
-/// The level of compression that the Java client uses.
-const LEVEL: u32 = 5;
 
 /// A message as all its attempts send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,43 +149,45 @@ fn is_legal(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '%' | '|' | '_' | '-')
 }
 
-/// Whether a body of this length is compressed.
+/// How a body of this length is compressed, if it is.
 #[must_use]
-pub fn compresses(policy: &Policy, length: usize) -> bool {
+pub fn compresses(policy: &Policy, length: usize) -> Option<Compression> {
     let least = usize::try_from(policy.compress_over).unwrap_or(usize::MAX);
-    least > 0 && length >= least
+    let kind = match policy.compression {
+        CompressionKind::Zlib => Compression::Zlib,
+        CompressionKind::Lz4 => Compression::Lz4,
+        CompressionKind::Zstd => Compression::Zstd,
+    };
+    (least > 0 && length >= least).then_some(kind)
 }
 
-/// Builds what all attempts of a send carry.
+/// Builds what all attempts of a send carry. `packed` is the message's body as it was compressed,
+/// if it was.
 #[must_use]
-pub fn build(policy: &Policy, message: &Message, key: Name, born_ms: i64) -> Envelope {
+pub fn build(
+    policy: &Policy,
+    message: &Message,
+    packed: Option<(Compression, Bytes)>,
+    key: Name,
+    born_ms: i64,
+) -> Envelope {
     let mut text = String::with_capacity(64);
     message.for_each_property(|name, value| properties::append(&mut text, name, value));
     properties::append(&mut text, properties::name::UNIQ_KEY, &key);
-    let compressed = compresses(policy, message.body().len())
-        .then(|| compress(message.body()))
-        .flatten();
-    let sys_flag = match compressed {
-        Some(_) if wire(policy).names_compression => COMPRESSED | Compression::Zlib.bits(),
-        Some(_) => COMPRESSED,
-        None => 0,
+    let (body, sys_flag) = match packed {
+        Some((kind, packed)) if wire(policy).names_compression => (packed, kind.bits()),
+        Some((_, packed)) => (packed, COMPRESSED),
+        None => (message.body().clone(), 0),
     };
     Envelope {
         topic: Name::clone(message.topic()),
         key,
-        body: compressed.unwrap_or_else(|| message.body().clone()),
+        body,
         sys_flag,
         flag: message.flag_value(),
         properties: text,
         born_ms,
     }
-}
-
-/// The body as a zlib stream; nothing if that fails, then the plain body is sent.
-fn compress(body: &[u8]) -> Option<Bytes> {
-    let mut encoder = ZlibEncoder::new(Vec::with_capacity(body.len() / 2), Level::new(LEVEL));
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok().map(Bytes::from)
 }
 
 /// The queue and broker name that an attempt's request names, of the first attempt's target and
@@ -270,8 +265,6 @@ fn header<'a>(sender: &'a Sender, envelope: &'a Envelope, to: &'a QueueRef) -> S
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     fn refused(message: &Message) -> (i32, String) {
@@ -280,7 +273,7 @@ mod tests {
     }
 
     fn built(message: &Message) -> Envelope {
-        build(&Policy::strict(), message, "KEY".into(), 7)
+        build(&Policy::strict(), message, None, "KEY".into(), 7)
     }
 
     #[test]
@@ -342,15 +335,26 @@ mod tests {
 
     #[test]
     fn a_body_of_4096_bytes_is_compressed_and_one_of_4095_is_not() {
-        let plain = built(&Message::new("t", vec![7; 4095]));
-        assert_eq!((plain.sys_flag, plain.body.len()), (0, 4095));
-        let message = Message::new("t", vec![7; 4096]);
-        let packed = built(&message);
-        assert_eq!(packed.sys_flag, 769);
-        let mut unpacked = Vec::new();
-        let mut reader = flate2::read::ZlibDecoder::new(&*packed.body);
-        reader.read_to_end(&mut unpacked).unwrap();
-        assert_eq!(unpacked, *message.body());
+        let mut policy = Policy::strict();
+        assert_eq!(compresses(&policy, 4095), None);
+        assert_eq!(compresses(&policy, 4096), Some(Compression::Zlib));
+        policy.compress_over = 0;
+        assert_eq!(compresses(&policy, 4096), None);
+    }
+
+    #[test]
+    fn a_compressed_body_says_how_unless_its_reader_would_not_understand() {
+        let message = Message::new("t", "plain");
+        let packed = || Some((Compression::Lz4, Bytes::from_static(b"packed")));
+        let build = |policy: &Policy, packed| build(policy, &message, packed, "KEY".into(), 7);
+        let envelope = build(&Policy::strict(), packed());
+        assert_eq!(
+            (envelope.sys_flag, &*envelope.body),
+            (0x101, &b"packed"[..])
+        );
+        assert_eq!(build(&Policy::go_2_1(), packed()).sys_flag, 1);
+        let plain = build(&Policy::strict(), None);
+        assert_eq!((plain.sys_flag, &*plain.body), (0, &b"plain"[..]));
     }
 
     #[test]

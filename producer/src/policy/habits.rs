@@ -344,6 +344,18 @@ pub struct Checks {
     pub max_group: u32,
 }
 
+/// How bodies are compressed. Consumers need to know the kind: old ones know zlib only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CompressionKind {
+    /// A zlib stream, level 5.
+    Zlib,
+    /// An LZ4 frame: quicker, larger. Consumers since 5.0.
+    Lz4,
+    /// A Zstandard frame, level 5: smaller at the same speed. Consumers since 5.0.
+    Zstd,
+}
+
 /// How requests are written and answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
