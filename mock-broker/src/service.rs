@@ -3,14 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use rmq_remoting::code::response;
-use rmq_remoting::command::{Command, FLAG_RESPONSE};
-use rmq_remoting::frame::{Outgoing, encode};
-use rmq_remoting::header::NoFields;
+use rmq_remoting::command::Command;
 use rmq_remoting::message::COMPRESSED;
 use rmq_remoting::observe::Name;
-use rmq_remoting::service::{Answer, Peer, Reply, Response, Service};
+use rmq_remoting::service::{Answer, Mangle, Peer, Reply, Response, Service};
 use tokio::time::sleep;
 
 use crate::control::{Action, Ruled, Seen};
@@ -182,10 +179,11 @@ fn act(job: &Job<'_>, action: Action) -> Reply {
         Action::CloseAfter => conclude(job, handle(job), End::Close),
         Action::ResetBefore => conclude(job, plain(Response::new(0)), End::Reset),
         Action::ResetAfter => conclude(job, handle(job), End::Reset),
-        Action::ReplyTwice => conclude(job, handle(job), End::Twice),
-        Action::UnknownOpaque => conclude(job, handle(job), End::UnknownOpaque),
-        Action::HalfFrame => conclude(job, handle(job), End::HalfFrame),
-        Action::Garbage => conclude(job, handle(job), End::Garbage),
+        Action::ReplyTwice => conclude(job, handle(job), End::Mangled(Mangle::Twice)),
+        Action::UnknownOpaque => conclude(job, handle(job), End::Mangled(Mangle::UnknownOpaque)),
+        Action::HalfFrame => conclude(job, handle(job), End::Mangled(Mangle::Half)),
+        Action::HalfFrameClose => conclude(job, handle(job), End::Mangled(Mangle::HalfClose)),
+        Action::Garbage => conclude(job, handle(job), End::Mangled(Mangle::Garbage)),
     }
 }
 
@@ -197,10 +195,7 @@ enum End {
     Silence,
     Close,
     Reset,
-    Twice,
-    UnknownOpaque,
-    HalfFrame,
-    Garbage,
+    Mangled(Mangle),
 }
 
 /// What is needed to end a request once it has been handled.
@@ -227,12 +222,6 @@ fn conclude(job: &Job<'_>, handled: Handled, end: End) -> Reply {
     }
 }
 
-/// A request id that no client has: they count up from 0.
-const FOREIGN_OPAQUE: i32 = i32::MIN + 7;
-
-/// The first four bytes announce a frame longer than any.
-const GARBAGE: &[u8] = b"\xff\xff\xff\xffno frame at all";
-
 impl Exit {
     /// The answer, with its event; the ledger learns whether the sender was told.
     fn leave(self, mut done: Done) -> Answer {
@@ -246,9 +235,11 @@ impl Exit {
         let ending = match self.end {
             End::Close | End::Reset => Ending::Closed,
             _ if self.oneway => Ending::NoAnswerDue,
-            End::Answer | End::Replace { .. } | End::Twice => Ending::Answered { code },
+            End::Answer | End::Replace { .. } | End::Mangled(Mangle::Twice) => {
+                Ending::Answered { code }
+            }
             End::Silence => Ending::Silent,
-            End::UnknownOpaque | End::HalfFrame | End::Garbage => Ending::Mangled,
+            End::Mangled(_) => Ending::Mangled,
         };
         if let (Ending::Answered { code }, Some(stored)) = (ending, &done.stored)
             && tells_of_storing(code)
@@ -271,37 +262,14 @@ impl Exit {
             End::Silence => Answer::Nothing,
             End::Close => Answer::Close,
             End::Reset => Answer::Reset,
-            End::Twice => {
-                let again = Answer::Raw(self.frame(&response, self.opaque));
-                Answer::Many(vec![Answer::Respond(response), again])
+            End::Mangled(how) => {
+                let speaker = &self.shared.speaker;
+                Answer::mangled(response, speaker, self.opaque, how).unwrap_or_else(|error| {
+                    tracing::warn!("an answer cannot be encoded: {error}");
+                    Answer::Nothing
+                })
             }
-            End::UnknownOpaque => Answer::Raw(self.frame(&response, FOREIGN_OPAQUE)),
-            End::HalfFrame => {
-                let frame = self.frame(&response, self.opaque);
-                Answer::Raw(frame.slice(..frame.len() / 2))
-            }
-            End::Garbage => Answer::Raw(Bytes::from_static(GARBAGE)),
         }
-    }
-
-    /// A response as the bytes of its frame.
-    fn frame(&self, response: &Response, opaque: i32) -> Bytes {
-        let mut buffer = BytesMut::new();
-        let outgoing = Outgoing {
-            code: response.code,
-            opaque,
-            flag: FLAG_RESPONSE,
-            remark: response.remark.as_deref(),
-            header: match &response.header {
-                Some(header) => header.as_ref(),
-                None => &NoFields,
-            },
-            body: &response.body,
-        };
-        if let Err(error) = encode(&self.shared.speaker, &outgoing, &mut buffer) {
-            tracing::warn!("an answer cannot be encoded: {error}");
-        }
-        buffer.freeze()
     }
 }
 

@@ -72,6 +72,34 @@ pub enum Action {
     Silence,
     /// Not handled; the connection is closed.
     Close,
+    /// Not handled; the connection is dropped at once.
+    Reset,
+    /// Handled and answered twice.
+    ReplyTwice,
+    /// Handled; the answer carries a request id that the client never used.
+    UnknownOpaque,
+    /// Handled; the first half of the answer is written, then nothing.
+    HalfFrame,
+    /// Handled; the first half of the answer is written, then the connection is closed.
+    HalfFrameClose,
+    /// Handled; the answer is bytes that are no frame.
+    Garbage,
+    /// A route as it was when [`Memory::keep`](crate::Memory::keep) was called with this number;
+    /// as it is now if it never was.
+    StaleRoute {
+        /// The number.
+        kept: u32,
+    },
+    /// A route without one broker. Without brokers there is no route.
+    PartialRoute {
+        /// The broker.
+        broker: Name,
+    },
+    /// A route with its brokers in another order.
+    PermutedRoute {
+        /// Which order: each number stands for one.
+        order: u64,
+    },
 }
 
 /// Which requests a rule is about. An absent field matches everything.

@@ -15,4 +15,4 @@ mod server;
 
 pub use config::Config;
 pub use profile::Profile;
-pub use server::NameServer;
+pub use server::{Memory, NameServer};

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_remoting::code::request;
 use rmq_remoting::command::{Command, Language};
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::host::{SharedHost, Task};
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::server::{Server, ServerSettings};
-use rmq_remoting::service::{Answer, Peer, Reply, Response, Service};
+use rmq_remoting::service::{Answer, Mangle, Peer, Reply, Response, Service};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -21,12 +22,13 @@ use crate::control::{Action, Control, Ruled, Seen};
 use crate::event::{Event, RemovalCause, RequestNumber};
 use crate::handle::{self, Ask, Leaving};
 use crate::profile::Profile;
-use crate::tables::{Changes, Tables};
+use crate::tables::{Changes, Tables, Twist};
 
 /// A running name server. Dropping it is a kill.
 #[derive(Debug)]
 pub struct NameServer {
     server: Server,
+    memory: Memory,
     _tasks: [Task; 2],
 }
 
@@ -42,6 +44,11 @@ impl NameServer {
         control: Arc<dyn Control>,
         observer: Arc<dyn Observer<Event>>,
     ) -> io::Result<Self> {
+        let speaker = Speaker {
+            form: config.form,
+            language: Language::Java,
+            version: config.profile.version(),
+        };
         let state = Arc::new(State {
             tables: Mutex::new(Tables::new(config.profile, config.broker_timeout)),
             profile: config.profile,
@@ -51,16 +58,14 @@ impl NameServer {
             peers: Mutex::default(),
             leaving: Mutex::default(),
             left: Notify::new(),
+            kept: Mutex::default(),
+            speaker,
         });
-        let speaker = Speaker {
-            form: config.form,
-            language: Language::Java,
-            version: config.profile.version(),
-        };
         let settings = ServerSettings {
             idle: config.idle,
             ..ServerSettings::new(speaker)
         };
+        let memory = Memory(Arc::downgrade(&state));
         let front = Arc::new(Front(Arc::clone(&state)));
         let server = Server::start(Arc::clone(&host), config.listen, settings, front).await?;
         observer.on(Event::Listening {
@@ -73,6 +78,7 @@ impl NameServer {
         ];
         Ok(Self {
             server,
+            memory,
             _tasks: tasks,
         })
     }
@@ -82,6 +88,11 @@ impl NameServer {
         self.server.local_addr()
     }
 
+    /// A handle that can keep what it knows now, for stale answers later.
+    pub fn memory(&self) -> Memory {
+        self.memory.clone()
+    }
+
     /// Closes the port and every connection. A name server tells nobody that it stops.
     #[expect(
         clippy::unused_async,
@@ -89,6 +100,22 @@ impl NameServer {
     )]
     pub async fn stop(self) {
         drop(self);
+    }
+}
+
+/// Keeps what a name server knows, as a value that later changes do not reach. It outlives the
+/// name server and does nothing then.
+#[derive(Debug, Clone)]
+pub struct Memory(Weak<State>);
+
+impl Memory {
+    /// Keeps the tables as they are now, under a number, for
+    /// [`StaleRoute`](crate::control::Action::StaleRoute). What was kept under it before is forgotten.
+    pub fn keep(&self, number: u32) {
+        if let Some(state) = self.0.upgrade() {
+            let now = state.tables.lock().clone();
+            state.kept.lock().insert(number, now);
+        }
     }
 }
 
@@ -105,6 +132,9 @@ struct State {
     /// Brokers that said they leave and are still in the tables.
     leaving: Mutex<VecDeque<Leaving>>,
     left: Notify,
+    /// Tables of earlier, by the number they were kept under.
+    kept: Mutex<BTreeMap<u32, Tables>>,
+    speaker: Speaker,
 }
 
 /// How many requests came in.
@@ -122,6 +152,17 @@ impl Counts {
         *nth += 1;
         (self.all, *nth)
     }
+}
+
+/// An answer, and what else the request led to.
+struct Handled {
+    response: Response,
+    changes: Changes,
+    leaving: Option<Leaving>,
+}
+
+fn asks_for_a_route(command: &Command) -> bool {
+    command.code == request::GET_ROUTEINFO_BY_TOPIC
 }
 
 /// The service behind the port.
@@ -153,23 +194,7 @@ impl Service for Front {
             request: number,
             rule,
         });
-        match action {
-            Action::Answer { code, remark } => {
-                let mut response = Response::new(code);
-                response.remark = remark.map(|text| text.to_string().into());
-                state.answered(number, response).into()
-            }
-            Action::Delay { ms } => {
-                let response = state.handle(peer, &request);
-                let state = Arc::clone(state);
-                Reply::Later(Box::pin(async move {
-                    sleep(Duration::from_millis(ms)).await;
-                    state.answered(number, response).into()
-                }))
-            }
-            Action::Silence => Reply::Now(Answer::Nothing),
-            Action::Close => Reply::Now(Answer::Close),
-        }
+        state.act(peer, &request, number, action)
     }
 
     fn connected(&self, peer: &Peer) {
@@ -190,22 +215,73 @@ impl Service for Front {
 }
 
 impl State {
+    /// Does to a request what a rule says.
+    fn act(
+        self: &Arc<Self>,
+        peer: &Peer,
+        request: &Command,
+        number: RequestNumber,
+        action: Action,
+    ) -> Reply {
+        let mangled = |how| {
+            let response = self.answered(number, self.handle(peer, request));
+            let answer = Answer::mangled(response, &self.speaker, request.opaque, how);
+            Reply::Now(answer.unwrap_or_else(|error| {
+                tracing::warn!("an answer cannot be encoded: {error}");
+                Answer::Nothing
+            }))
+        };
+        let respond = |response| Reply::from(self.answered(number, response));
+        match action {
+            Action::Answer { code, remark } => {
+                let mut response = Response::new(code);
+                response.remark = remark.map(|text| text.to_string().into());
+                respond(response)
+            }
+            Action::Delay { ms } => {
+                let response = self.handle(peer, request);
+                let state = Arc::clone(self);
+                Reply::Later(Box::pin(async move {
+                    sleep(Duration::from_millis(ms)).await;
+                    state.answered(number, response).into()
+                }))
+            }
+            Action::Silence => Reply::Now(Answer::Nothing),
+            Action::Close => Reply::Now(Answer::Close),
+            Action::Reset => Reply::Now(Answer::Reset),
+            Action::ReplyTwice => mangled(Mangle::Twice),
+            Action::UnknownOpaque => mangled(Mangle::UnknownOpaque),
+            Action::HalfFrame => mangled(Mangle::Half),
+            Action::HalfFrameClose => mangled(Mangle::HalfClose),
+            Action::Garbage => mangled(Mangle::Garbage),
+            Action::StaleRoute { kept } => {
+                let old = self.kept.lock().get(&kept).cloned();
+                respond(match old.filter(|_| asks_for_a_route(request)) {
+                    Some(mut old) => self.handle_with(&mut old, peer, request, None).response,
+                    None => self.handle(peer, request),
+                })
+            }
+            Action::PartialRoute { broker } => {
+                respond(self.handled(peer, request, Some(Twist::Without(&broker))))
+            }
+            Action::PermutedRoute { order } => {
+                respond(self.handled(peer, request, Some(Twist::Permuted(order))))
+            }
+        }
+    }
+
     /// Ordinary service.
     fn handle(&self, peer: &Peer, request: &Command) -> Response {
+        self.handled(peer, request, None)
+    }
+
+    fn handled(&self, peer: &Peer, request: &Command, twist: Option<Twist<'_>>) -> Response {
         let mut tables = self.tables.lock();
-        let mut ask = Ask {
-            tables: &mut tables,
-            request,
-            channel: peer.number(),
-            now: Instant::now(),
-            profile: self.profile,
-            changes: Changes::default(),
-            leaving: None,
-        };
-        let response = handle::handle(&mut ask);
-        let Ask {
-            changes, leaving, ..
-        } = ask;
+        let Handled {
+            response,
+            changes,
+            leaving,
+        } = self.handle_with(&mut tables, peer, request, twist);
         drop(tables);
         self.report(&changes);
         if let Some(leaving) = leaving {
@@ -213,6 +289,31 @@ impl State {
             self.left.notify_one();
         }
         response
+    }
+
+    /// Answers from these tables, and says what the request changed in them.
+    fn handle_with(
+        &self,
+        tables: &mut Tables,
+        peer: &Peer,
+        request: &Command,
+        twist: Option<Twist<'_>>,
+    ) -> Handled {
+        let mut ask = Ask {
+            tables,
+            request,
+            channel: peer.number(),
+            now: Instant::now(),
+            profile: self.profile,
+            twist,
+            changes: Changes::default(),
+            leaving: None,
+        };
+        Handled {
+            response: handle::handle(&mut ask),
+            changes: ask.changes,
+            leaving: ask.leaving,
+        }
     }
 
     /// Notes that a response goes out.

@@ -14,13 +14,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
 use crate::code::response;
-use crate::command::{Command, FLAG_ONEWAY};
-use crate::frame::{EncodeError, Outgoing, Speaker};
-use crate::header::{EncodeHeader, Request};
+use crate::command::{Command, FLAG_ONEWAY, FLAG_RESPONSE};
+use crate::frame::{EncodeError, Outgoing, Speaker, encode};
+use crate::header::{EncodeHeader, NoFields, Request};
 use crate::host::BoxFuture;
 use crate::outbox::{Append, Outbox, Room};
 
@@ -127,6 +127,29 @@ impl Response {
         self.body = body.into();
         self
     }
+
+    /// It as the bytes of a frame, to be mangled or sent to where it does not belong: ordinary
+    /// answers are framed by the connection.
+    ///
+    /// # Errors
+    ///
+    /// A field is too long for a frame.
+    pub fn frame(&self, speaker: &Speaker, opaque: i32) -> Result<Bytes, EncodeError> {
+        let mut buffer = BytesMut::new();
+        let outgoing = Outgoing {
+            code: self.code,
+            opaque,
+            flag: FLAG_RESPONSE,
+            remark: self.remark.as_deref(),
+            header: match &self.header {
+                Some(header) => header.as_ref(),
+                None => &NoFields,
+            },
+            body: &self.body,
+        };
+        encode(speaker, &outgoing, &mut buffer)?;
+        Ok(buffer.freeze())
+    }
 }
 
 impl fmt::Debug for Response {
@@ -136,6 +159,55 @@ impl fmt::Debug for Response {
             .field("remark", &self.remark)
             .field("body", &self.body.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// A way to spoil an answer on purpose, as broken peers and proxies do. For mock servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mangle {
+    /// The answer, twice.
+    Twice,
+    /// It names a request that the client never made.
+    UnknownOpaque,
+    /// Its first half, then nothing.
+    Half,
+    /// Its first half, then the end of the connection.
+    HalfClose,
+    /// Bytes that are no frame.
+    Garbage,
+}
+
+/// A request id that no client has: they count up from 0.
+const FOREIGN_OPAQUE: i32 = i32::MIN + 7;
+
+/// The first four bytes announce a frame longer than any.
+const GARBAGE: &[u8] = b"\xff\xff\xff\xffno frame at all";
+
+impl Answer {
+    /// The response to the request `opaque`, spoilt.
+    ///
+    /// # Errors
+    ///
+    /// The response cannot be encoded.
+    pub fn mangled(
+        response: Response,
+        speaker: &Speaker,
+        opaque: i32,
+        how: Mangle,
+    ) -> Result<Self, EncodeError> {
+        let half = |frame: Bytes| Self::Raw(frame.slice(..frame.len() / 2));
+        Ok(match how {
+            Mangle::Twice => {
+                let again = Self::Raw(response.frame(speaker, opaque)?);
+                Self::Many(vec![Self::Respond(response), again])
+            }
+            Mangle::UnknownOpaque => Self::Raw(response.frame(speaker, FOREIGN_OPAQUE)?),
+            Mangle::Half => half(response.frame(speaker, opaque)?),
+            Mangle::HalfClose => {
+                Self::Many(vec![half(response.frame(speaker, opaque)?), Self::Close])
+            }
+            Mangle::Garbage => Self::Raw(Bytes::from_static(GARBAGE)),
+        })
     }
 }
 

@@ -1,7 +1,11 @@
-//! The catalogue of faults, as a table that a program can read.
+//! The catalogue of faults: every kind once, with all that depends on its kind alone.
 //!
-//! The same faults stand in the documentation of [`fault`](crate::fault); here each row also says
-//! which parameters it has. Which engines can do it is asked of the fault itself.
+//! The scenario file's reader asks it which keys a fault may have and where it may be, `cargo sim
+//! faults` prints it, the generator draws from it, and the table in the documentation of
+//! [`fault`](crate::fault) is its copy (a test compares them). Which engines can do a fault is asked
+//! of the fault itself.
+
+use std::fmt;
 
 use crate::fault::{Engine, FaultKind, Restart, Rule, RuleAction};
 
@@ -11,11 +15,44 @@ pub struct Row {
     /// A fault of the kind: its name and its engines follow from it.
     pub example: FaultKind,
     /// Where it can be.
-    pub place: &'static str,
+    pub site: Site,
     /// The keys of a scenario file that only some kinds have.
-    pub parameters: &'static str,
+    pub parameters: &'static [&'static str],
     /// What it is in the real world.
     pub situation: &'static str,
+}
+
+/// Where a kind of fault can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// Any process.
+    Node,
+    /// A broker or a name server.
+    Server,
+    /// A broker.
+    Broker,
+    /// A name server.
+    NameServer,
+    /// One direction between two nodes.
+    Link,
+    /// Both directions between two nodes.
+    Pair,
+    /// One direction or both.
+    LinkOrPair,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Node => "node",
+            Self::Server => "server",
+            Self::Broker => "broker",
+            Self::NameServer => "name server",
+            Self::Link => "link",
+            Self::Pair => "pair",
+            Self::LinkOrPair => "link, pair",
+        })
+    }
 }
 
 impl Row {
@@ -25,131 +62,390 @@ impl Row {
             .into_iter()
             .filter(|engine| self.example.impossible_on(*engine).is_none())
     }
+
+    /// Whether it is a rule of a server.
+    pub fn is_rule(&self) -> bool {
+        matches!(self.example, FaultKind::Rule(_))
+    }
 }
 
-/// Every kind of fault, in the order of the documentation.
-#[expect(clippy::too_many_lines, reason = "one table, a row for each fault")]
+/// The row of a kind, by the name it has in a scenario file.
+pub fn row(name: &str) -> Option<Row> {
+    all().into_iter().find(|row| row.example.name() == name)
+}
+
+/// Every kind of fault: of processes, of links, and rules of servers.
 pub fn all() -> Vec<Row> {
-    const RULE: &str = "request, topic, queue, per-mille, times";
-    let restart = Restart::default();
-    let row = |example, place, parameters, situation| Row {
+    let mut rows = processes();
+    rows.extend(links());
+    rows.extend(requests());
+    rows.extend(answers());
+    rows
+}
+
+/// The catalogue as a table in Markdown; the keys that every rule has are left out.
+pub fn markdown() -> String {
+    let titles = ["`do`", "on", "keys", "in the real world", "engines"].map(str::to_owned);
+    let mut lines = vec![titles];
+    for row in all() {
+        let engines: Vec<String> = row.engines().map(|engine| engine.to_string()).collect();
+        let own = row.parameters.iter();
+        let own = own.filter(|key| !(row.is_rule() && OF_EVERY_RULE.contains(key)));
+        let keys: Vec<String> = own.map(|key| format!("`{key}`")).collect();
+        lines.push([
+            format!("`{}`", row.example.name()),
+            match row.is_rule() {
+                true => format!("{}, a rule", row.site),
+                false => row.site.to_string(),
+            },
+            keys.join(", "),
+            row.situation.to_owned(),
+            match engines.len() {
+                3 => "all".to_owned(),
+                _ => engines.join(", "),
+            },
+        ]);
+    }
+    lines.insert(1, ["---"; 5].map(str::to_owned));
+    let widths: [usize; 5] = std::array::from_fn(|column| {
+        let cells = lines.iter().map(|line| line[column].chars().count());
+        cells.max().unwrap_or(0)
+    });
+    let line = |cells: &[String; 5]| {
+        let cells = cells.iter().zip(widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    lines.iter().map(line).collect()
+}
+
+const fn row_of(
+    example: FaultKind,
+    site: Site,
+    parameters: &'static [&'static str],
+    situation: &'static str,
+) -> Row {
+    Row {
         example,
-        place,
+        site,
         parameters,
         situation,
-    };
-    let rule = |then, parameters, situation| {
-        let rule = Rule {
-            codes: Vec::new(),
-            topic: None,
-            queue: None,
-            per_mille: None,
-            times: None,
-            then,
-        };
-        row(FaultKind::Rule(rule), "server", parameters, situation)
-    };
-    let slow = FaultKind::Slow { ms_per_step: 1 };
-    let loss = FaultKind::Loss { per_mille: 1 };
+    }
+}
+
+fn processes() -> Vec<Row> {
+    use Site::{Node, Server};
+    const BACK: &[&str] = &["data", "address"];
+    let back = Restart::default();
+    vec![
+        row_of(
+            FaultKind::Crash(back),
+            Server,
+            BACK,
+            "the process is killed, its kernel closes the sockets; started again after `for`",
+        ),
+        row_of(
+            FaultKind::Stop(back),
+            Server,
+            BACK,
+            "an orderly shutdown: the process says goodbye first",
+        ),
+        row_of(
+            FaultKind::PowerLoss(back),
+            Server,
+            BACK,
+            "the machine is gone without a word; after `for` it boots again",
+        ),
+        row_of(
+            FaultKind::Freeze,
+            Node,
+            &[],
+            "a long garbage collection or SIGSTOP: the kernel lives, the process does nothing",
+        ),
+        row_of(
+            FaultKind::Slow { ms_per_step: 1 },
+            Node,
+            &["step"],
+            "a starved CPU: one step per so many milliseconds",
+        ),
+        row_of(
+            FaultKind::ClockJump { ms: 1 },
+            Node,
+            &["by"],
+            "NTP or an operator sets the wall clock; timers do not notice",
+        ),
+        row_of(
+            FaultKind::Refuse,
+            Server,
+            &[],
+            "a firewall or a full machine answers dials with a reset",
+        ),
+        row_of(
+            FaultKind::SwallowDials,
+            Server,
+            &[],
+            "a firewall drops dials: they hang; open connections work",
+        ),
+        row_of(
+            FaultKind::StopReading,
+            Server,
+            &[],
+            "a stuck reader: its window fills, and the peer's writes block",
+        ),
+    ]
+}
+
+fn links() -> Vec<Row> {
+    use Site::{Link, LinkOrPair, Pair};
     let latency = FaultKind::Latency {
         ms: 1,
         jitter_ms: 0,
     };
+    vec![
+        row_of(
+            FaultKind::Partition,
+            LinkOrPair,
+            &[],
+            "a switch drops packets, one way or both; they are sent again when it heals",
+        ),
+        row_of(
+            FaultKind::Hold,
+            LinkOrPair,
+            &[],
+            "a paused virtual machine or tunnel: all that was on the way arrives at its end",
+        ),
+        row_of(
+            FaultKind::BlackHole,
+            Pair,
+            &[],
+            "a dead middlebox: open connections swallow all bytes, new ones work",
+        ),
+        row_of(
+            FaultKind::HalfOpen,
+            Link,
+            &[],
+            "a middlebox forgets: the receivers lose open connections, the senders learn it late",
+        ),
+        row_of(
+            FaultKind::Reset { byte: 0 },
+            LinkOrPair,
+            &["byte"],
+            "a middlebox resets: on a pair all connections now, on a link one, at a byte",
+        ),
+        row_of(
+            FaultKind::Loss { per_mille: 1 },
+            LinkOrPair,
+            &["per-mille"],
+            "a bad cable: retransmissions, seen as delay",
+        ),
+        row_of(latency, LinkOrPair, &["latency"], "a long way round"),
+        row_of(
+            FaultKind::Bandwidth { bytes_per_ms: 1 },
+            LinkOrPair,
+            &["bytes-per-ms"],
+            "a thin or crowded line",
+        ),
+        row_of(
+            FaultKind::Slice { bytes: 1 },
+            LinkOrPair,
+            &["bytes"],
+            "tiny segments and full buffers: each read and write moves a few bytes",
+        ),
+        row_of(
+            FaultKind::Corrupt { byte: 0 },
+            Link,
+            &["byte"],
+            "a byte flips on the way",
+        ),
+    ]
+}
+
+fn rule(
+    then: RuleAction,
+    site: Site,
+    parameters: &'static [&'static str],
+    situation: &'static str,
+) -> Row {
+    let rule = Rule {
+        codes: Vec::new(),
+        topic: None,
+        queue: None,
+        per_mille: None,
+        times: None,
+        then,
+    };
+    row_of(FaultKind::Rule(rule), site, parameters, situation)
+}
+
+/// The keys of every rule.
+const OF_EVERY_RULE: [&str; 5] = ["request", "topic", "queue", "per-mille", "times"];
+
+/// The keys of a rule: its own, then those of every rule.
+macro_rules! rule_keys {
+    ($($own:literal),*) => {
+        &[$($own,)* "request", "topic", "queue", "per-mille", "times"]
+    };
+}
+
+/// What happens to a request.
+fn requests() -> Vec<Row> {
+    use Site::{Broker, Server};
     let answer = RuleAction::Answer {
         code: 1,
         remark: None,
     };
     vec![
-        row(
-            FaultKind::Crash(restart),
-            "server",
-            "data, address",
-            "the process is killed; its kernel closes the sockets",
-        ),
-        row(
-            FaultKind::Stop(restart),
-            "server",
-            "data, address",
-            "an orderly shutdown: the process says goodbye first",
-        ),
-        row(
-            FaultKind::PowerLoss(restart),
-            "server",
-            "data, address",
-            "the machine is gone without a word",
-        ),
-        row(
-            FaultKind::Freeze,
-            "node",
-            "",
-            "a long garbage collection or SIGSTOP: the kernel lives on",
-        ),
-        row(
-            slow,
-            "node",
-            "step",
-            "a starved CPU: one step per so many milliseconds",
-        ),
-        row(
-            FaultKind::Refuse,
-            "server",
-            "",
-            "a firewall or a full machine answers dials with a reset",
-        ),
-        row(
-            FaultKind::Partition,
-            "link, pair",
-            "",
-            "a switch drops packets, one way or both",
-        ),
-        row(
-            FaultKind::BlackHole,
-            "pair",
-            "",
-            "a dead middlebox: open connections swallow all bytes",
-        ),
-        row(
-            loss,
-            "link, pair",
-            "per-mille",
-            "a bad cable: retransmissions, seen as delay",
-        ),
-        row(latency, "link, pair", "latency", "a long way round"),
-        row(
-            FaultKind::Corrupt { byte: 0 },
-            "link",
-            "byte",
-            "a byte flips on the way",
-        ),
         rule(
             answer,
-            "code, remark, and those of delay but by",
-            "the server refuses with a response code",
+            Server,
+            rule_keys!("code", "remark"),
+            "the server refuses with a response code; 1500 tells that it drains",
         ),
         rule(
-            RuleAction::Delay { ms: 1 },
-            "by, request, topic, queue, per-mille, times",
-            "the server answers late",
+            RuleAction::StoreThenAnswer { code: 10 },
+            Broker,
+            rule_keys!("code"),
+            "stored, but not flushed or not replicated in time",
+        ),
+        rule(
+            RuleAction::Delay {
+                ms: 1,
+                jitter_ms: 0,
+            },
+            Server,
+            rule_keys!("by", "jitter"),
+            "the server does its work and answers late, maybe past the deadline",
+        ),
+        rule(
+            RuleAction::DelayRequest { ms: 1 },
+            Broker,
+            rule_keys!("by"),
+            "a long queue in front of the store",
         ),
         rule(
             RuleAction::DropRequest,
-            RULE,
+            Server,
+            rule_keys!(),
             "the server loses a request it has read",
         ),
         rule(
             RuleAction::DropReply,
-            RULE,
+            Server,
+            rule_keys!(),
             "the server does its work and its answer is lost",
         ),
         rule(
             RuleAction::CloseBefore,
-            RULE,
-            "the server dies with the request, before its work",
+            Server,
+            rule_keys!(),
+            "the server closes the connection before its work",
         ),
         rule(
             RuleAction::CloseAfter,
-            RULE,
+            Server,
+            rule_keys!(),
+            "the server closes the connection between its work and its answer",
+        ),
+        rule(
+            RuleAction::ResetBefore,
+            Server,
+            rule_keys!(),
+            "the server dies with the request, before its work",
+        ),
+        rule(
+            RuleAction::ResetAfter,
+            Server,
+            rule_keys!(),
             "the server dies with the request, after its work",
         ),
     ]
+}
+
+/// What happens to an answer.
+fn answers() -> Vec<Row> {
+    use Site::{NameServer, Server};
+    let partial = RuleAction::PartialRoute { broker: "".into() };
+    vec![
+        rule(
+            RuleAction::ReplyTwice,
+            Server,
+            rule_keys!(),
+            "a broken proxy repeats the answer",
+        ),
+        rule(
+            RuleAction::UnknownOpaque,
+            Server,
+            rule_keys!(),
+            "a broken proxy: the answer names a request that nobody made",
+        ),
+        rule(
+            RuleAction::HalfFrame,
+            Server,
+            rule_keys!(),
+            "a stalled path: half an answer, and the rest never comes",
+        ),
+        rule(
+            RuleAction::HalfFrameClose,
+            Server,
+            rule_keys!(),
+            "the server dies while it writes the answer",
+        ),
+        rule(
+            RuleAction::Garbage,
+            Server,
+            rule_keys!(),
+            "a wrong peer, a broken proxy: bytes that are no frame",
+        ),
+        rule(
+            RuleAction::StaleRoute,
+            NameServer,
+            rule_keys!(),
+            "a name server that has fallen behind: it answers as at the start of the fault",
+        ),
+        rule(
+            partial,
+            NameServer,
+            rule_keys!("broker"),
+            "a name server that one broker cannot reach: it leaves it out",
+        ),
+        rule(
+            RuleAction::PermutedRoute,
+            NameServer,
+            rule_keys!(),
+            "a name server whose table has another order at each answer",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_of_the_faults_has_this_table() {
+        let source = include_str!("fault/mod.rs");
+        let table = source.lines().filter_map(|line| line.strip_prefix("//! |"));
+        let table: String = table.map(|rest| format!("|{rest}\n")).collect();
+        let now = markdown();
+        assert_eq!(table, now, "put this into fault/mod.rs:\n{now}");
+    }
+
+    #[test]
+    fn a_rule_has_the_keys_of_every_rule() {
+        for row in all().iter().filter(|row| row.is_rule()) {
+            let of_all = OF_EVERY_RULE.iter().all(|key| row.parameters.contains(key));
+            assert!(of_all, "{}", row.example.name());
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own_and_an_engine() {
+        let mut names = std::collections::BTreeSet::new();
+        for row in all() {
+            assert!(names.insert(row.example.name()), "{}", row.example.name());
+            assert!(row.engines().any(|engine| engine == Engine::Event));
+        }
+    }
 }

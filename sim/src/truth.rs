@@ -185,16 +185,46 @@ fn scope(header: &Header, place: &Place) -> Option<Scope> {
 fn state(kind: &FaultKind) -> State {
     match kind {
         FaultKind::Crash(_) | FaultKind::Stop(_) | FaultKind::PowerLoss(_) => State::Gone,
-        FaultKind::Freeze | FaultKind::Partition | FaultKind::BlackHole => State::Silent,
-        FaultKind::Slow { .. } | FaultKind::Loss { .. } | FaultKind::Latency { .. } => State::Slow,
-        FaultKind::Refuse | FaultKind::Corrupt { .. } => State::Refusing,
-        FaultKind::Rule(rule) => match rule.then {
-            RuleAction::Answer { .. } | RuleAction::CloseBefore | RuleAction::CloseAfter => {
-                State::Refusing
-            }
-            RuleAction::Delay { .. } => State::Slow,
-            RuleAction::DropRequest | RuleAction::DropReply => State::Silent,
-        },
+        FaultKind::Freeze
+        | FaultKind::SwallowDials
+        | FaultKind::StopReading
+        | FaultKind::Partition
+        | FaultKind::Hold
+        | FaultKind::BlackHole => State::Silent,
+        FaultKind::Slow { .. }
+        | FaultKind::Loss { .. }
+        | FaultKind::Latency { .. }
+        | FaultKind::Bandwidth { .. } => State::Slow,
+        FaultKind::Refuse
+        | FaultKind::Corrupt { .. }
+        | FaultKind::Reset { .. }
+        | FaultKind::HalfOpen => State::Refusing,
+        // What a program does with its bytes and what it calls the time is up to it.
+        FaultKind::Slice { .. } | FaultKind::ClockJump { .. } => State::Healthy,
+        FaultKind::Rule(rule) => rule_state(&rule.then),
+    }
+}
+
+fn rule_state(then: &RuleAction) -> State {
+    match then {
+        RuleAction::PermutedRoute => State::Healthy,
+        RuleAction::Delay { .. } | RuleAction::DelayRequest { .. } => State::Slow,
+        RuleAction::Answer { .. }
+        | RuleAction::StoreThenAnswer { .. }
+        | RuleAction::CloseBefore
+        | RuleAction::CloseAfter
+        | RuleAction::ResetBefore
+        | RuleAction::ResetAfter
+        | RuleAction::HalfFrameClose
+        | RuleAction::Garbage
+        | RuleAction::StaleRoute
+        | RuleAction::PartialRoute { .. } => State::Refusing,
+        // The first of two answers counts.
+        RuleAction::ReplyTwice => State::Healthy,
+        RuleAction::DropRequest
+        | RuleAction::DropReply
+        | RuleAction::UnknownOpaque
+        | RuleAction::HalfFrame => State::Silent,
     }
 }
 

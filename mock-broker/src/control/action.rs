@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 /// | `reply-twice` | yes | the answer, twice | a broken proxy |
 /// | `unknown-opaque` | yes | an answer to another request | a broken proxy |
 /// | `half-frame` | yes | half an answer, then silence | a stalled path |
+/// | `half-frame-close` | yes | half an answer, then end of stream | a process killed while it writes |
 /// | `garbage` | yes | bytes that are no frame | a wrong peer, a broken proxy |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
@@ -73,6 +74,8 @@ pub enum Action {
     UnknownOpaque,
     /// Handled; the first half of the answer is written, then nothing.
     HalfFrame,
+    /// Handled; the first half of the answer is written, then the connection is closed.
+    HalfFrameClose,
     /// Handled; the answer is bytes that are no frame.
     Garbage,
 }

@@ -35,7 +35,7 @@ use rmq_remoting::service::{Response, Unsupported};
 use tokio::time::Instant;
 
 use crate::profile::Profile;
-use crate::tables::{Changes, Channel, Tables};
+use crate::tables::{Changes, Channel, Tables, Twist};
 
 /// A request, and what answering it may use.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) channel: Channel,
     pub(crate) now: Instant,
     pub(crate) profile: Profile,
+    /// How a route is to be told wrongly.
+    pub(crate) twist: Option<Twist<'a>>,
     /// What the request changed.
     pub(crate) changes: Changes,
     /// A broker that leaves once the answer is out.

@@ -19,7 +19,11 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
         .get("__ZONE_NAME")
         .filter(|name| zoned && !name.trim().is_empty())
         .map(Zone);
-    let Some(route) = ask.tables.route(topic, zone) else {
+    let route = ask.tables.route(topic, zone).and_then(|mut route| {
+        let stays = ask.twist.is_none_or(|twist| twist.apply(&mut route));
+        stays.then_some(route)
+    });
+    let Some(route) = route else {
         let remark = format!(
             "No topic route info in name server for the topic: {topic}\n\
              See {} for further details.",

@@ -55,6 +55,7 @@ impl Server {
             channel: 1,
             now: Instant::now(),
             profile: Profile::V5_3_3,
+            twist: None,
             changes: Changes::default(),
             leaving: None,
         };

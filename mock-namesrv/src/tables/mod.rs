@@ -21,7 +21,7 @@ use tokio::time::Instant;
 pub use kv::{KeyValues, ORDER_TOPICS};
 pub use register::{Registered, Registration};
 pub use remove::Expired;
-pub use route::Zone;
+pub use route::{Twist, Zone};
 
 use crate::event::RemovalCause;
 use crate::profile::Profile;
@@ -76,7 +76,7 @@ pub struct Removed {
 }
 
 /// All tables of a name server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tables {
     profile: Profile,
     /// How long a broker may be silent that states no limit.

@@ -18,6 +18,42 @@ impl Zone<'_> {
     }
 }
 
+/// A route that is told wrongly, on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twist<'a> {
+    /// Without this broker.
+    Without(&'a str),
+    /// Its brokers in another order; each number stands for one.
+    Permuted(u64),
+}
+
+impl Twist<'_> {
+    /// Twists a route. `false`: no broker is left in it.
+    pub fn apply(self, route: &mut TopicRouteData) -> bool {
+        match self {
+            Self::Without(broker) => {
+                route.broker_datas.retain(|it| *it.broker_name != *broker);
+                route.queue_datas.retain(|it| *it.broker_name != *broker);
+            }
+            Self::Permuted(order) => {
+                permute(&mut route.broker_datas, order);
+                permute(&mut route.queue_datas, order);
+            }
+        }
+        !route.broker_datas.is_empty()
+    }
+}
+
+/// Puts a list into the order that a number stands for: its digits in the factorial system.
+fn permute<T>(list: &mut [T], mut order: u64) {
+    for first in 0..list.len() {
+        let left = list.len() - first;
+        let pick = usize::try_from(order % left as u64).unwrap_or(0);
+        order /= left as u64;
+        list.swap(first, first + pick);
+    }
+}
+
 impl Tables {
     /// The route of a topic; `None` unless it has queues and at least one known broker.
     pub fn route(&self, topic: &str, zone: Option<Zone<'_>>) -> Option<TopicRouteData> {

@@ -20,26 +20,7 @@ pub(super) struct InvariantArgs {
 
 /// Prints the catalogue of faults: the table of the module's documentation.
 pub(super) fn faults() -> Class {
-    let mut text = String::new();
-    for row in catalogue::all() {
-        let engines: Vec<String> = row.engines().map(|engine| engine.to_string()).collect();
-        let _ = write!(
-            text,
-            "{:<13} on {:<11} {}\n{:13} engines {}",
-            row.example.name(),
-            row.place,
-            row.situation,
-            "",
-            engines.join(", "),
-        );
-        match row.parameters {
-            "" => text.push('\n'),
-            keys => {
-                let _ = writeln!(text, "; keys {keys}");
-            }
-        }
-    }
-    print::to_stdout(&text);
+    print::to_stdout(&catalogue::markdown());
     Class::Pass
 }
 

@@ -56,6 +56,9 @@ pub(super) struct Node {
     /// The last incarnation that was handed out.
     pub(super) booted: u32,
     pub(super) refuses: bool,
+    pub(super) swallows: bool,
+    /// Its program reads nothing from connections it accepted.
+    pub(super) deaf: bool,
     pub(super) wall_offset_ms: i64,
     pub(super) chance: Chance,
     pub(super) tasks: u32,
@@ -137,6 +140,8 @@ pub(crate) struct Core {
     pub(super) nodes: Vec<Node>,
     pub(super) machines: Vec<Machine>,
     pub(super) links: Links,
+    /// How many directions are held.
+    pub(super) holds: u32,
     pub(super) conns: Vec<Option<Box<Conn>>>,
     pub(super) listeners: BTreeMap<SocketAddr, Listening>,
     pub(super) next_listener: u64,
@@ -220,6 +225,7 @@ impl Core {
             run,
             now: 0,
             links: Links::new(&config.network, &chance),
+            holds: 0,
             config: config.network.clone(),
             start_unix_millis: config.start_unix_millis,
             chance,
@@ -355,6 +361,8 @@ impl Core {
             started: 0,
             booted: 0,
             refuses: false,
+            swallows: false,
+            deaf: false,
             wall_offset_ms: 0,
             chance: self.chance.part(name, 0),
             tasks: 0,

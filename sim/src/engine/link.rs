@@ -7,6 +7,7 @@
 use rmq_remoting::observe::Name;
 
 use super::config::{LinkBytes, NetworkConfig};
+use super::core::Due;
 use super::ops::LinkChange;
 use crate::chance::{Block, Chance, below, happens, site_number};
 use crate::trace::record::NodeId;
@@ -31,6 +32,10 @@ pub(super) struct Link {
     latency: Option<(u64, u64)>,
     /// Bytes per millisecond; 0: no limit.
     bandwidth: u64,
+    /// Bytes that one read or write moves at most; 0: no limit.
+    slice: u64,
+    /// Deliveries that wait; `None`: nothing is held.
+    held: Option<Vec<Due>>,
     /// When the line is free again, in bytes of the limited bandwidth since the start.
     busy: u64,
     chance: Option<Chance>,
@@ -125,8 +130,46 @@ impl Links {
                 link.bandwidth = bytes_per_ms;
                 link.busy = 0;
             }
+            LinkChange::Slice(bytes) => link.slice = bytes,
             LinkChange::Corrupt(after) => link.corrupt.push(link.carried + after),
             LinkChange::ResetAfter(after) => link.resets.push(link.carried + after),
+        }
+    }
+
+    /// The most that one read or write moves.
+    pub(super) fn slice(&self, from: NodeId, to: NodeId) -> usize {
+        let bytes = self.get(from, to).map_or(0, |link| link.slice);
+        match bytes {
+            0 => usize::MAX,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
+        }
+    }
+
+    pub(super) fn is_held(&self, from: NodeId, to: NodeId) -> bool {
+        self.get(from, to).is_some_and(|link| link.held.is_some())
+    }
+
+    /// Starts to hold a direction, or ends it; what has waited.
+    pub(super) fn hold(&mut self, from: NodeId, to: NodeId, on: bool) -> Vec<Due> {
+        let Some(link) = self.get_mut(from, to) else {
+            return Vec::new();
+        };
+        let held = link.held.take();
+        if on {
+            link.held = Some(held.unwrap_or_default());
+            return Vec::new();
+        }
+        held.unwrap_or_default()
+    }
+
+    /// Whether a delivery has to wait; if so, it is kept.
+    pub(super) fn waits(&mut self, from: NodeId, to: NodeId, due: Due) -> bool {
+        match self.get_mut(from, to).and_then(|link| link.held.as_mut()) {
+            Some(held) => {
+                held.push(due);
+                true
+            }
+            None => false,
         }
     }
 

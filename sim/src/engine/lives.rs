@@ -13,6 +13,9 @@ impl Core {
     pub(super) fn deliver_next(&mut self) -> Option<Due> {
         let due = self.next_due()?;
         let (conn, dir) = (due.conn, usize::from(due.dir));
+        if self.holds > 0 && self.is_held(due) {
+            return Some(due);
+        }
         match due.what {
             What::Syn => self.syn(conn),
             What::SynAgain => self.syn_again(conn),
@@ -104,6 +107,14 @@ impl Core {
                     node.refuses = on;
                 }
             }
+            Op::Hold(from, to, on) => self.hold_link(from, to, on),
+            Op::SwallowDials(node, on) => {
+                if let Some(node) = self.nodes.get_mut(node.index()) {
+                    node.swallows = on;
+                }
+            }
+            Op::StopReading(node, on) => self.stop_reading(node, on),
+            Op::HalfOpen(from, to) => self.half_open(from, to),
             Op::BlackHole(a, b) => self.black_hole(a, b),
             Op::Reset(a, b) => self.reset_between(a, b),
             // The engine's own: what concerns tasks.

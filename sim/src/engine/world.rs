@@ -162,6 +162,33 @@ impl World {
         self.queue(Op::Link(from, to, LinkChange::Bandwidth(bytes_per_ms)));
     }
 
+    /// Makes each read and write from `from` to `to` move at most so many bytes; 0 ends it.
+    pub fn slice(self, from: NodeId, to: NodeId, bytes: u64) {
+        self.queue(Op::Link(from, to, LinkChange::Slice(bytes)));
+    }
+
+    /// Makes whatever arrives from `from` at `to` wait, or lets all of it arrive now, in order.
+    /// Acknowledgements are not held.
+    pub fn hold(self, from: NodeId, to: NodeId, on: bool) {
+        self.queue(Op::Hold(from, to, on));
+    }
+
+    /// Leaves every dial to this node without an answer, or stops that.
+    pub fn swallow_dials(self, node: NodeId, on: bool) {
+        self.queue(Op::SwallowDials(node, on));
+    }
+
+    /// Keeps the node's program from reading from the connections it accepted, or stops that.
+    pub fn stop_reading(self, node: NodeId, on: bool) {
+        self.queue(Op::StopReading(node, on));
+    }
+
+    /// Every connection that is open between the two nodes vanishes at the end of `to`: its program
+    /// is told of a timeout, `from` of nothing until it sends.
+    pub fn half_open(self, from: NodeId, to: NodeId) {
+        self.queue(Op::HalfOpen(from, to));
+    }
+
     /// Makes the node's machine answer every dial to this node with RST, or stops that.
     pub fn refuse(self, node: NodeId, on: bool) {
         self.queue(Op::Refuse(node, on));

@@ -1,6 +1,7 @@
 //! The kinds of fault that a generated run may have, and what each of them draws for itself.
 
 use rmq_remoting::code::{request, response};
+use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
 use super::knobs::Knobs;
@@ -21,8 +22,14 @@ pub(super) struct Kind {
 pub(super) enum Site {
     /// A broker or a name server.
     Server,
+    /// A broker.
+    Broker,
+    /// A name server.
+    NameServer,
     /// Any process.
     Process,
+    /// One direction between two nodes.
+    Link,
     /// Both directions between two nodes.
     Pair,
     /// One direction or both.
@@ -46,8 +53,31 @@ const fn kind(
     Kind { name, site, make }
 }
 
-/// Every kind but `corrupt`: where a flipped byte changes a message on its way, evidence and testimony
-/// disagree, and no judge can tell that from a producer that lies. It has a scenario of its own.
+/// A rule without parameters of its own.
+macro_rules! plain {
+    ($name:literal, $site:ident, $then:ident) => {
+        kind($name, Site::$site, |draw, knobs, on| {
+            rule(draw, knobs, on, RuleAction::$then)
+        })
+    };
+}
+
+/// Kinds of fault and presets that exist and are not drawn, each with the reason.
+pub const NOT_DRAWN: &[(&str, &str)] = &[
+    (
+        "corrupt",
+        "where a flipped byte changes a message on its way, evidence and testimony disagree, and \
+         no judge can tell that from a producer that lies; it has a scenario of its own",
+    ),
+    ("java_5_3", PARITY),
+    ("java_4_9", PARITY),
+    ("go_2_1", PARITY),
+];
+
+/// Why a preset is not drawn.
+const PARITY: &str = "INV-02, 14, 37 and 38 judge it as if it were strict";
+
+/// Every kind but those of [`NOT_DRAWN`].
 pub(super) const KINDS: &[Kind] = &[
     kind("crash", Site::Server, |draw, _, on| {
         FaultKind::Crash(restart(draw, on))
@@ -62,11 +92,32 @@ pub(super) const KINDS: &[Kind] = &[
     kind("slow", Site::Process, |draw, _, _| FaultKind::Slow {
         ms_per_step: draw.one_of("step", [1, 2, 5, 20, 100]),
     }),
+    kind("clock-jump", Site::Process, |draw, _, _| {
+        let by = draw.one_of("clock-by", [1, 1_000, 60_000, 3_600_000, 40 * 86_400_000]);
+        FaultKind::ClockJump {
+            ms: if draw.coin("clock-back", 500) {
+                -by
+            } else {
+                by
+            },
+        }
+    }),
     kind("refuse", Site::Server, |_, _, _| FaultKind::Refuse),
+    kind("swallow-dials", Site::Server, |_, _, _| {
+        FaultKind::SwallowDials
+    }),
+    kind("stop-reading", Site::Server, |_, _, _| {
+        FaultKind::StopReading
+    }),
     kind("partition", Site::LinkOrPair, |_, _, _| {
         FaultKind::Partition
     }),
+    kind("hold", Site::LinkOrPair, |_, _, _| FaultKind::Hold),
     kind("black-hole", Site::Pair, |_, _, _| FaultKind::BlackHole),
+    kind("half-open", Site::Link, |_, _, _| FaultKind::HalfOpen),
+    kind("reset", Site::LinkOrPair, |draw, _, _| FaultKind::Reset {
+        byte: draw.between("reset-byte", 0, 2_000),
+    }),
     kind("loss", Site::LinkOrPair, |draw, _, _| FaultKind::Loss {
         per_mille: draw.one_of("loss", [10, 50, 200, 500]),
     }),
@@ -76,25 +127,56 @@ pub(super) const KINDS: &[Kind] = &[
             jitter_ms: draw.one_of("link-jitter", [0, 0, 10, 100]),
         }
     }),
-    kind("answer", Site::Server, |draw, _, on| {
-        rule(draw, on, answer(draw, on))
+    kind("bandwidth", Site::LinkOrPair, |draw, _, _| {
+        FaultKind::Bandwidth {
+            bytes_per_ms: draw.one_of("bandwidth", [1, 5, 50, 1_000]),
+        }
+    }),
+    kind("slice", Site::LinkOrPair, |draw, _, _| FaultKind::Slice {
+        bytes: draw.one_of("slice", [1, 7, 100, 1_460]),
+    }),
+    kind("answer", Site::Server, |draw, knobs, on| {
+        rule(draw, knobs, on, answer(draw, on))
+    }),
+    kind("store-then-answer", Site::Broker, |draw, knobs, on| {
+        let code = draw.one_of(
+            "stored-code",
+            [
+                response::FLUSH_DISK_TIMEOUT,
+                response::SLAVE_NOT_AVAILABLE,
+                response::FLUSH_SLAVE_TIMEOUT,
+            ],
+        );
+        rule(draw, knobs, on, RuleAction::StoreThenAnswer { code })
     }),
     kind("delay", Site::Server, |draw, knobs, on| {
         let ms = delay_ms(draw, knobs);
-        rule(draw, on, RuleAction::Delay { ms })
+        let jitter_ms = draw.one_of("delay-jitter", [0, 0, 2, ms]);
+        rule(draw, knobs, on, RuleAction::Delay { ms, jitter_ms })
     }),
-    kind("drop-request", Site::Server, |draw, _, on| {
-        rule(draw, on, RuleAction::DropRequest)
+    kind("delay-request", Site::Broker, |draw, knobs, on| {
+        let ms = delay_ms(draw, knobs);
+        rule(draw, knobs, on, RuleAction::DelayRequest { ms })
     }),
-    kind("drop-reply", Site::Server, |draw, _, on| {
-        rule(draw, on, RuleAction::DropReply)
+    plain!("drop-request", Server, DropRequest),
+    plain!("drop-reply", Server, DropReply),
+    plain!("close-before", Server, CloseBefore),
+    plain!("close-after", Server, CloseAfter),
+    plain!("reset-before", Server, ResetBefore),
+    plain!("reset-after", Server, ResetAfter),
+    plain!("reply-twice", Server, ReplyTwice),
+    plain!("unknown-opaque", Server, UnknownOpaque),
+    plain!("half-frame", Server, HalfFrame),
+    plain!("half-frame-close", Server, HalfFrameClose),
+    plain!("garbage", Server, Garbage),
+    plain!("stale-route", NameServer, StaleRoute),
+    kind("partial-route", Site::NameServer, |draw, knobs, on| {
+        let brokers = &knobs.cluster.brokers;
+        let broker = brokers.get(draw.index("left-out", brokers.len()));
+        let broker = broker.map_or_else(|| "".into(), Name::clone);
+        rule(draw, knobs, on, RuleAction::PartialRoute { broker })
     }),
-    kind("close-before", Site::Server, |draw, _, on| {
-        rule(draw, on, RuleAction::CloseBefore)
-    }),
-    kind("close-after", Site::Server, |draw, _, on| {
-        rule(draw, on, RuleAction::CloseAfter)
-    }),
+    plain!("permuted-route", NameServer, PermutedRoute),
 ];
 
 /// The kinds that exist in a run. Some runs have all of them.
@@ -113,20 +195,26 @@ pub(super) fn choose(draw: &Draw, kinds: &[&'static str]) -> Option<&'static Kin
 }
 
 fn restart(draw: &Draw, on: Target) -> Restart {
+    let keep_data = !draw.coin("lose-data", 200);
     Restart {
-        keep_data: !draw.coin("lose-data", 200),
-        // A producer has its name servers' addresses from its user; those do not move.
-        new_address: on == Target::Broker && draw.coin("new-address", 200),
+        keep_data,
+        // A producer has its name servers' addresses from its user; those do not move. A broker
+        // that comes back elsewhere and without its topics is named by no route of theirs, so
+        // nobody who kept the old route can find it.
+        new_address: on == Target::Broker && keep_data && draw.coin("new-address", 200),
     }
 }
 
-fn rule(draw: &Draw, on: Target, then: RuleAction) -> FaultKind {
+fn rule(draw: &Draw, knobs: &Knobs, on: Target, then: RuleAction) -> FaultKind {
     let send = vec![
         request::SEND_MESSAGE,
         request::SEND_MESSAGE_V2,
         request::SEND_BATCH_MESSAGE,
     ];
     let codes = match on {
+        _ if then.is_about_routes() => vec![request::GET_ROUTEINFO_BY_TOPIC],
+        // A heartbeat is not stored.
+        Target::Broker if then.is_broker_only() => send,
         Target::Broker => draw.one_of("code", [send.clone(), send, vec![request::HEART_BEAT]]),
         _ => draw.one_of(
             "code",
@@ -137,11 +225,15 @@ fn rule(draw: &Draw, on: Target, then: RuleAction) -> FaultKind {
             ],
         ),
     };
+    let topics = &knobs.cluster.topics;
+    let topic = topics.get(draw.index("rule-topic", topics.len()));
     FaultKind::Rule(Rule {
-        codes,
-        topic: None,
+        topic: topic
+            .filter(|_| !codes.contains(&request::HEART_BEAT) && draw.coin("one-topic", 100))
+            .map(|(topic, _)| Name::clone(topic)),
         queue: None,
-        per_mille: draw.one_of("per-mille", [None, None, Some(50), Some(300), Some(700)]),
+        codes,
+        per_mille: draw.one_of("per-mille", [None, None, None, Some(100), Some(500)]),
         times: draw.one_of("times", [None, None, Some(1), Some(3)]),
         then,
     })
@@ -158,6 +250,7 @@ fn answer(draw: &Draw, on: Target) -> RuleAction {
                 response::NO_PERMISSION,
                 response::TOPIC_NOT_EXIST,
                 response::MESSAGE_ILLEGAL,
+                response::GO_AWAY,
             ],
         ),
         _ => draw.one_of(

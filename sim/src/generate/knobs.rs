@@ -10,7 +10,8 @@ use super::kinds::{self, KINDS};
 use super::{plan, work};
 use crate::fault::{Fault, Millis};
 use crate::scenario::{
-    ClusterPlan, Expect, NetworkPlan, Order, ProducerPlan, Scenario, SendMode, Workload,
+    ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, SendMode,
+    Workload,
 };
 
 /// How long a generated run lasts, before the liveness phase.
@@ -107,8 +108,12 @@ impl fmt::Display for Knobs {
             let retries = plan.retries.map_or("default".to_owned(), |n| n.to_string());
             writeln!(
                 f,
-                "client   {} timeout {timeout}, retries {retries}",
-                plan.name
+                "client   {} {} timeout {timeout}, retries {retries}",
+                plan.name,
+                match &plan.policy {
+                    PolicySource::Preset(name) => name,
+                    PolicySource::Text { file, .. } => file.as_str(),
+                },
             )?;
         }
         for (number, one) in (1..).zip(&self.workloads) {

@@ -22,6 +22,7 @@ mod knobs;
 mod plan;
 mod work;
 
+pub use kinds::NOT_DRAWN;
 pub use knobs::Knobs;
 
 use crate::scenario::Scenario;

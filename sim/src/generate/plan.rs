@@ -20,7 +20,9 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
             continue;
         };
         for fault in of_kind(&draw, knobs, kind) {
-            if !faults.iter().any(|other| clash(other, &fault)) {
+            if !faults.iter().any(|other| clash(other, &fault))
+                && leaves_a_way(knobs, &faults, &fault)
+            {
                 faults.push(fault);
             }
         }
@@ -32,9 +34,6 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
 fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
     let (place, target) = place(draw, knobs, kind.site);
     let what = (kind.make)(draw, knobs, target);
-    if matches!(what, FaultKind::BlackHole) && !has_a_way_round(knobs, &place) {
-        return Vec::new();
-    }
     let is_rule = matches!(what, FaultKind::Rule(_));
     // What no message is part of cannot wait for one.
     let by_send = match &what {
@@ -48,7 +47,8 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
     };
     let at = position(draw, knobs, is_rule, by_send);
     let for_ms = match (&what, &at) {
-        (FaultKind::BlackHole, _) | (FaultKind::Rule(_), Position::Send { .. }) => None,
+        (kind, _) if kind.is_at_once() => None,
+        (FaultKind::Rule(_), Position::Send { .. }) => None,
         _ => Some(lasts(draw)),
     };
     let mut places = vec![place];
@@ -65,25 +65,45 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
     places.into_iter().map(fault).collect()
 }
 
-/// Whether a producer has another server of the kind. A swallowed connection never comes back, the
-/// policy keeps it, and the kernel gives it up after a quarter of an hour only: with one broker
-/// nothing can be demanded of the producer any more.
-fn has_a_way_round(knobs: &Knobs, place: &Place) -> bool {
-    let Place::Pair { a, b } = place else {
+/// Whether every producer keeps a server of each kind to which its connections work, with this fault
+/// after the others. A swallowed connection never comes back, the policy keeps it, and the kernel
+/// gives it up after a quarter of an hour only: of a producer that has no other nothing can be
+/// demanded.
+fn leaves_a_way(knobs: &Knobs, others: &[Fault], next: &Fault) -> bool {
+    let swallowed = |fault: &Fault| match (&fault.kind, &fault.place) {
+        (FaultKind::BlackHole, Place::Pair { a, b }) => Some((Name::clone(a), Name::clone(b))),
+        _ => None,
+    };
+    let Some((producer, server)) = swallowed(next) else {
         return true;
     };
-    let is_producer = knobs.producers.iter().any(|one| one.name == *a);
-    match knobs.cluster.brokers.contains(b) {
-        _ if !is_producer => true,
-        true => knobs.cluster.brokers.len() > 1,
-        false => knobs.cluster.name_servers > 1,
-    }
+    let is_broker = |name: &Name| knobs.cluster.brokers.contains(name);
+    let mut gone: Vec<Name> = others
+        .iter()
+        .filter_map(swallowed)
+        .filter(|(a, b)| *a == producer && is_broker(b) == is_broker(&server))
+        .map(|(_, b)| b)
+        .chain([Name::clone(&server)])
+        .collect();
+    gone.sort();
+    gone.dedup();
+    let all = match is_broker(&server) {
+        true => knobs.cluster.brokers.len(),
+        false => knobs.cluster.name_servers as usize,
+    };
+    let is_producer = knobs.producers.iter().any(|one| one.name == producer);
+    // A topic that is new may live on one broker alone.
+    let is_new = |topic: &Name| knobs.cluster.topics.iter().all(|(known, _)| known != topic);
+    let mut works = knobs.workloads.iter();
+    let needs_one =
+        is_broker(&server) && works.any(|work| work.producer == producer && is_new(&work.topic));
+    !is_producer || (gone.len() < all && !needs_one)
 }
 
 fn lasts(draw: &Draw) -> u64 {
     let about = draw.one_of(
         "lasts",
-        [50, 300, 1_000, 3_000, 5_000, 10_000, 20_000, 35_000],
+        [50, 1_000, 3_000, 5_000, 10_000, 10_000, 20_000, 35_000],
     );
     about + draw.between("lasts-more", 0, about / 4)
 }
@@ -99,7 +119,7 @@ fn position(draw: &Draw, knobs: &Knobs, is_rule: bool, by_send: bool) -> Positio
     let Some(workload) = knobs.workloads.get(number) else {
         return at_time;
     };
-    let attempt = draw.one_of("at-attempt", [Some(1), Some(1), Some(2), None]);
+    let attempt = draw.one_of("at-attempt", [Some(1), Some(2), None, None]);
     Position::Send {
         workload: u32::try_from(number + 1).unwrap_or(1),
         send: draw.between("at-send", 1, workload.sends),
@@ -137,7 +157,9 @@ fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
                 Target::NameServer,
             ],
         ),
-        Site::Pair | Site::LinkOrPair => Target::Network,
+        Site::Broker => Target::Broker,
+        Site::NameServer => Target::NameServer,
+        Site::Link | Site::Pair | Site::LinkOrPair => Target::Network,
     };
     let broker = pick(draw, "broker", &knobs.cluster.brokers);
     let name_server = pick(draw, "name-server", &name_servers);
@@ -154,6 +176,7 @@ fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
             };
             let both = match site {
                 Site::Pair => true,
+                Site::Link => false,
                 _ => draw.coin("both-ways", 600),
             };
             match (both, draw.coin("backwards", 500)) {

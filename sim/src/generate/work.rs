@@ -3,14 +3,14 @@
 use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
+use super::kinds::NOT_DRAWN;
 use crate::scenario::{ClusterPlan, NetworkPlan, PolicySource, ProducerPlan, SendMode, Workload};
 
 /// About so many sends in a run, over all workloads.
 const SENDS: u64 = 60;
 /// The last send of a workload is planned for this time at the latest.
 const LAST_MS: u64 = 55_000;
-/// The first send of a workload: the cluster is up by then. What a producer sees of a cluster that
-/// is just starting (topics without their queues, half of the brokers) is true of no later time.
+/// The first send of most workloads: the cluster is up by then.
 const FIRST_MS: u64 = 1_000;
 /// A send has time for so many round trips: two name servers asked for a topic and for the default
 /// one, two dials, and an attempt.
@@ -26,6 +26,17 @@ pub(super) fn producers(
 ) -> Vec<ProducerPlan> {
     let shortest_ms = ROUND_TRIPS * 2 * (network.latency_ms + network.jitter_ms);
     let count = draw.one_of("producers", [1_usize, 1, 2]);
+    // Most runs look for bugs of the default; the presets share its code.
+    let policy = match draw.between("policy", 1, 20) {
+        17..=18 => "java_5_3",
+        19 => "java_4_9",
+        20 => "go_2_1",
+        _ => "strict",
+    };
+    let policy = match NOT_DRAWN.iter().any(|(name, _)| *name == policy) {
+        true => "strict",
+        false => policy,
+    };
     (0..count)
         .map(|number| {
             let draw = draw.part("producer", number);
@@ -34,17 +45,20 @@ pub(super) fn producers(
             ProducerPlan {
                 group: format!("group-{name}"),
                 name: Name::from(name),
-                policy: PolicySource::Strict,
-                timeout_ms: Some(
-                    draw.one_of(
-                        "timeout",
-                        [300, 500, 1_000, 2_000, 3_000, 3_000, 5_000, 10_000],
-                    )
-                    .max(shortest_ms),
-                ),
+                policy: PolicySource::Preset(policy),
+                timeout_ms: Some(match draw.coin("hasty", 100) {
+                    // Just enough time on a healthy network, and not for a second attempt.
+                    true => draw.between("hasty-timeout", shortest_ms * 3 / 4, shortest_ms),
+                    false => draw
+                        .one_of(
+                            "timeout",
+                            [300, 500, 1_000, 2_000, 3_000, 3_000, 5_000, 10_000],
+                        )
+                        .max(shortest_ms),
+                }),
                 retries: draw.one_of(
                     "retries",
-                    [None, None, Some(0), Some(1), Some(2), Some(3), Some(4)],
+                    [None, None, Some(0), Some(0), Some(1), Some(2), Some(4)],
                 ),
                 first_queue: None,
                 // One beyond the last: drawn by the producer itself.
@@ -86,8 +100,10 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
         _ => draw.one_of("burst-every", [1, 1, 2, 5]),
     };
     let latest = LAST_MS.saturating_sub(sends * every_ms);
-    let start_ms = match draw.one_of("start", [0, 1, 1]) {
+    let start_ms = match draw.one_of("start", [0, 0, 0, 1, 2, 2, 2, 2, 2]) {
         0 => FIRST_MS,
+        // While the servers are starting.
+        1 => draw.between("start-early", 0, FIRST_MS),
         _ => draw.between("start-ms", FIRST_MS, latest.max(FIRST_MS)),
     };
     let known = draw.index("topic", cluster.topics.len());
@@ -97,7 +113,7 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
         .brokers
         .get(draw.index("pinned-broker", cluster.brokers.len()));
     let pinned = match (topic, broker) {
-        (Some((_, queues)), Some(broker)) if mode == Sync && draw.coin("pinned", 150) => {
+        (Some((_, queues)), Some(broker)) if mode == Sync && draw.coin("pinned", 250) => {
             let last = u64::try_from(queues - 1).unwrap_or(0);
             let queue = draw.between("pinned-queue", 0, last);
             Some((Name::clone(broker), i32::try_from(queue).unwrap_or(0)))

@@ -131,6 +131,65 @@ pub trait Fabric: fmt::Debug + Send + Sync + 'static {
 
     /// Flips one bit of the byte that follows `after` further bytes from `from` to `to`.
     fn corrupt(&self, from: NodeId, to: NodeId, after: u64) -> Modelled;
+
+    /// Makes everything on the way wait, or lets it go; then all of it arrives, in order. Most
+    /// networks have no such thing: an engine that does not say otherwise refuses it, and so with
+    /// all that follows here.
+    fn hold(&self, way: Way, on: bool) -> Modelled {
+        let _ = (way, on);
+        self.refuses("holding and releasing")
+    }
+
+    /// Limits the way to so many bytes a millisecond; 0 ends it.
+    fn bandwidth(&self, way: Way, bytes_per_ms: u64) -> Modelled {
+        let _ = (way, bytes_per_ms);
+        self.refuses("a bandwidth")
+    }
+
+    /// Makes each read and write on the way move at most so many bytes; 0 ends it.
+    fn slice(&self, way: Way, bytes: u64) -> Modelled {
+        let _ = (way, bytes);
+        self.refuses("steered partial reads and writes")
+    }
+
+    /// Resets every connection between the nodes now, at both ends.
+    fn reset(&self, a: NodeId, b: NodeId) -> Modelled {
+        let _ = (a, b);
+        self.refuses("a reset from outside")
+    }
+
+    /// Resets the connection that carries the byte which follows `after` further bytes.
+    fn reset_after(&self, from: NodeId, to: NodeId, after: u64) -> Modelled {
+        let _ = (from, to, after);
+        self.refuses("a reset from outside")
+    }
+
+    /// Open connections between the nodes vanish at the end of `to`, and `from` hears nothing.
+    fn half_open(&self, from: NodeId, to: NodeId) -> Modelled {
+        let _ = (from, to);
+        self.refuses("half-open connections")
+    }
+
+    /// Leaves dials to the node without an answer, or stops that.
+    fn swallow_dials(&self, node: NodeId, on: bool) -> Modelled {
+        let _ = (node, on);
+        self.refuses("swallowed dials")
+    }
+
+    /// Keeps the node's program from reading from connections it accepted, or stops that.
+    fn stop_reading(&self, node: NodeId, on: bool) -> Modelled {
+        let _ = (node, on);
+        self.refuses("a program that stops reading")
+    }
+
+    /// The refusal of an operation that this engine has no model of.
+    fn refuses(&self, what: &'static str) -> Modelled {
+        Err(NotModelled {
+            engine: self.engine(),
+            what,
+            reason: "its network has no such thing",
+        })
+    }
 }
 
 /// The n-th machine's address on a simulated network: 10.0.0.1, 10.0.0.2 …
@@ -259,6 +318,52 @@ impl Fabric for World {
 
     fn corrupt(&self, from: NodeId, to: NodeId, after: u64) -> Modelled {
         World::corrupt(*self, from, to, after);
+        Ok(())
+    }
+
+    fn hold(&self, way: Way, on: bool) -> Modelled {
+        for (from, to) in way.directions() {
+            World::hold(*self, from, to, on);
+        }
+        Ok(())
+    }
+
+    fn bandwidth(&self, way: Way, bytes_per_ms: u64) -> Modelled {
+        for (from, to) in way.directions() {
+            World::bandwidth(*self, from, to, bytes_per_ms);
+        }
+        Ok(())
+    }
+
+    fn slice(&self, way: Way, bytes: u64) -> Modelled {
+        for (from, to) in way.directions() {
+            World::slice(*self, from, to, bytes);
+        }
+        Ok(())
+    }
+
+    fn reset(&self, a: NodeId, b: NodeId) -> Modelled {
+        World::reset(*self, a, b);
+        Ok(())
+    }
+
+    fn reset_after(&self, from: NodeId, to: NodeId, after: u64) -> Modelled {
+        World::reset_after(*self, from, to, after);
+        Ok(())
+    }
+
+    fn half_open(&self, from: NodeId, to: NodeId) -> Modelled {
+        World::half_open(*self, from, to);
+        Ok(())
+    }
+
+    fn swallow_dials(&self, node: NodeId, on: bool) -> Modelled {
+        World::swallow_dials(*self, node, on);
+        Ok(())
+    }
+
+    fn stop_reading(&self, node: NodeId, on: bool) -> Modelled {
+        World::stop_reading(*self, node, on);
         Ok(())
     }
 }

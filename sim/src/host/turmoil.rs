@@ -354,6 +354,11 @@ impl Fabric for TurmoilWorld {
         self.set_cut(way, false)
     }
 
+    /// A cut that is a hold: `turmoil` has no other.
+    fn hold(&self, way: Way, on: bool) -> Modelled {
+        self.set_cut(way, on)
+    }
+
     fn loss(&self, _way: Way, _per_mille: u32) -> Modelled {
         refused("loss", NO_RETRANSMISSION)
     }

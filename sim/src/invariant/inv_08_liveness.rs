@@ -147,6 +147,9 @@ fn reaches_the_healthy(
     let Some((done, outcome)) = send.done.first() else {
         return;
     };
+    if case.makes_its_topic(send, *done) {
+        return;
+    }
     let mut brokers: Vec<&str> = case.story.snapshots[route]
         .queues
         .iter()
@@ -176,7 +179,10 @@ fn reaches_the_healthy(
     judged.case();
     let excused = send.attempts.iter().any(|attempt| {
         let left = send.deadline_ms().saturating_sub(attempt.started.ms);
-        let waits = attempt.overtaken.is_none() && attempt.budget_ms >= left;
+        // It has all the time from the start, or goes on after its share for want of a token.
+        let end = attempt.ended.map_or(done.ms, |end| end.moment.ms);
+        let outlived = end > attempt.started.ms + attempt.budget_ms;
+        let waits = attempt.overtaken.is_none() && (attempt.budget_ms >= left || outlived);
         let early = usize::try_from(attempt.number).is_ok_and(|k| k <= ill);
         let refused = attempt.ended.is_some_and(|end| {
             end.stage == Stage::Refused && !retryable(policy, send.mode, end.stage, end.code)

@@ -77,7 +77,11 @@ fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
                 case.truth.worst(send.node, node, since, done.ms) == State::Healthy
             })
         });
-    if !healthy {
+    // A pinned send has one broker only, and that one may have left the route.
+    let has_a_target = send
+        .pinned
+        .is_none_or(|pinned| snapshot.queues.iter().any(|it| it.broker == pinned.broker));
+    if !healthy || !has_a_target || case.makes_its_topic(send, *done) {
         return;
     }
     judged.case();

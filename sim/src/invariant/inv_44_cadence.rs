@@ -3,8 +3,10 @@
 //! While a connection to a healthy broker is open, heartbeats arrive there no further apart than
 //! the period, whatever other brokers do. Judged by what the brokers read.
 
+use rmq_remoting::observe::Name;
+
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{ConnectionStory, Life, Moment};
+use crate::trace::story::{ConnectionStory, Life, Moment, SnapshotStory};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::State;
 
@@ -63,12 +65,42 @@ fn beats(case: &Case<'_>, connection: &ConnectionStory<'_>, broker: NodeId, judg
             judged.case();
         }
         if healthy && moment.ms > due {
-            late(case, (connection.node, broker), (last, moment), judged);
+            if is_known(case, connection.node, broker, (last, moment)) {
+                late(case, (connection.node, broker), (last, moment), judged);
+            }
         } else if moment != end {
             judged.case();
         }
         last = moment;
     }
+}
+
+/// Whether a producer knew the broker all the time: some topic's route had it from the first moment
+/// to the second. Brokers that no route names any more are no longer spoken to.
+fn is_known(
+    case: &Case<'_>,
+    producer: NodeId,
+    broker: NodeId,
+    (from, to): (Moment, Moment),
+) -> bool {
+    let name = case.name(broker);
+    let of_producer = || case.story.snapshots.iter().filter(|it| it.node == producer);
+    let has_it = |snapshot: &SnapshotStory<'_>| {
+        let mut queues = snapshot.queues.iter();
+        queues.any(|queue| *queue.broker == *name)
+    };
+    let lost = |topic: &Name| {
+        let mut later = of_producer().filter(|it| it.topic == topic && it.moment > from);
+        later.any(|it| it.moment <= to && !has_it(it))
+    };
+    if of_producer().next().is_none() {
+        return true;
+    }
+    of_producer().any(|snapshot| {
+        let in_force = case.story.in_force(producer, snapshot.topic, from);
+        let held = in_force.is_some_and(|index| has_it(&case.story.snapshots[index]));
+        held && !lost(snapshot.topic)
+    })
 }
 
 fn late(

@@ -13,7 +13,7 @@
 
 use rmq_producer::event::Mode;
 
-use crate::trace::story::{AttemptStory, Moment, SendStory, Story};
+use crate::trace::story::{AttemptStory, Moment, SendStory, Story, WidthSource};
 use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace};
 use crate::truth::Truth;
 use crate::verdict::{Class, Finding, Verdict};
@@ -227,6 +227,16 @@ impl<'t> Case<'t> {
 
     fn name(&self, node: NodeId) -> &'t str {
         self.trace.header.name(node)
+    }
+
+    /// Whether a broker makes the topic of a send while the send is open: it tells every name server
+    /// before it answers, so their faults are its own then.
+    fn makes_its_topic(&self, send: &SendStory<'_>, done: Moment) -> bool {
+        self.story.widths.iter().any(|width| {
+            matches!(width.source, WidthSource::Broker(..))
+                && width.topic == send.topic
+                && (send.called..=done).contains(&width.moment)
+        })
     }
 
     fn policy(&self, producer: NodeId) -> Option<&'t PolicyFacts> {

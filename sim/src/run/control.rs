@@ -12,7 +12,7 @@ use rmq_mock_namesrv::control as name_server;
 use rmq_remoting::observe::Name;
 
 use super::director::{Director, Phase, Progress, number};
-use crate::chance::happens;
+use crate::chance::{below, happens};
 use crate::fault::{FaultKind, Place, Position, Rule, RuleAction};
 
 /// The script of one server.
@@ -38,8 +38,8 @@ struct Request<'a> {
 
 /// What happens to a request because of a fault.
 enum Decision {
-    /// A rule says so.
-    Rule(u32, RuleAction),
+    /// A rule says so, with a number drawn for this use of it.
+    Rule(u32, RuleAction, u64),
     /// A fault starts with it and takes the process away, so that it is not handled.
     Lost(u32),
     /// A fault starts with it; it is handled a moment later, under that fault.
@@ -67,7 +67,8 @@ impl Script {
                             continue;
                         }
                         fault.applied += 1;
-                        decision = Some(Decision::Rule(number(index), rule.then.clone()));
+                        let drawn = self.draw(index, "use", request);
+                        decision = Some(Decision::Rule(number(index), rule.then.clone(), drawn));
                         starts.push(index);
                         if rule.times == Some(fault.applied) {
                             ends.push(index);
@@ -100,9 +101,14 @@ impl Script {
         let Some(per_mille) = rule.per_mille else {
             return true;
         };
+        happens(self.draw(index, "rule", request), per_mille)
+    }
+
+    /// A number that belongs to (rule, message, attempt).
+    fn draw(&self, index: usize, what: &str, request: &Request<'_>) -> u64 {
         let site = request.message.or(request.topic).map_or("", |name| name);
-        let field = self.director.chance.part("rule", index as u64);
-        happens(field.draw(site, u64::from(request.attempt)), per_mille)
+        let field = self.director.chance.part(what, index as u64);
+        field.draw(site, u64::from(request.attempt))
     }
 
     /// Counts a request of a send that some fault waits for; over all servers.
@@ -183,7 +189,7 @@ impl broker::Control for Script {
             attempt_anywhere: self.count_anywhere(seen.keys),
         };
         let (number, action) = match Script::decide(self, &request)? {
-            Decision::Rule(number, action) => (number, broker_action(action)),
+            Decision::Rule(number, action, drawn) => (number, broker_action(action, drawn)),
             Decision::Lost(number) => (number, broker::Action::DropRequest),
             Decision::Later(number) => (number, broker::Action::delay(1)),
         };
@@ -194,17 +200,34 @@ impl broker::Control for Script {
     }
 }
 
-fn broker_action(action: RuleAction) -> broker::Action {
+fn broker_action(action: RuleAction, drawn: u64) -> broker::Action {
     match action {
         RuleAction::Answer { code, remark } => broker::Action::Answer {
             code,
             remark: remark.map(Name::from),
         },
-        RuleAction::Delay { ms } => broker::Action::DelayReply { ms },
+        RuleAction::StoreThenAnswer { code } => {
+            broker::Action::StoreThenAnswer { code, remark: None }
+        }
+        RuleAction::Delay { ms, jitter_ms } => broker::Action::DelayReply {
+            ms: ms + below(drawn, jitter_ms.saturating_add(1)),
+        },
+        RuleAction::DelayRequest { ms } => broker::Action::delay(ms),
         RuleAction::DropRequest => broker::Action::DropRequest,
         RuleAction::DropReply => broker::Action::DropReply,
         RuleAction::CloseBefore => broker::Action::CloseBefore,
         RuleAction::CloseAfter => broker::Action::CloseAfter,
+        RuleAction::ResetBefore => broker::Action::ResetBefore,
+        RuleAction::ResetAfter => broker::Action::ResetAfter,
+        RuleAction::ReplyTwice => broker::Action::ReplyTwice,
+        RuleAction::UnknownOpaque => broker::Action::UnknownOpaque,
+        RuleAction::HalfFrame => broker::Action::HalfFrame,
+        RuleAction::HalfFrameClose => broker::Action::HalfFrameClose,
+        RuleAction::Garbage => broker::Action::Garbage,
+        // A broker has no routes; a scenario that asks for it is refused when it is read.
+        RuleAction::StaleRoute | RuleAction::PartialRoute { .. } | RuleAction::PermutedRoute => {
+            broker::Action::Normal
+        }
     }
 }
 
@@ -219,7 +242,9 @@ impl name_server::Control for Script {
             attempt_anywhere: 0,
         };
         let (number, action) = match Script::decide(self, &request)? {
-            Decision::Rule(number, action) => (number, name_server_action(action)),
+            Decision::Rule(number, action, drawn) => {
+                (number, name_server_action(number, action, drawn))
+            }
             Decision::Lost(number) => (number, name_server::Action::Silence),
             Decision::Later(number) => (number, name_server::Action::Delay { ms: 1 }),
         };
@@ -231,14 +256,28 @@ impl name_server::Control for Script {
 }
 
 /// A name server's answer is all of its work that a client sees, so "before" and "after" are one.
-fn name_server_action(action: RuleAction) -> name_server::Action {
+fn name_server_action(number: u32, action: RuleAction, drawn: u64) -> name_server::Action {
     match action {
         RuleAction::Answer { code, remark } => name_server::Action::Answer {
             code,
             remark: remark.map(Name::from),
         },
-        RuleAction::Delay { ms } => name_server::Action::Delay { ms },
+        // What only a broker does is refused when the scenario is read.
+        RuleAction::StoreThenAnswer { code } => name_server::Action::Answer { code, remark: None },
+        RuleAction::Delay { ms, jitter_ms } => name_server::Action::Delay {
+            ms: ms + below(drawn, jitter_ms.saturating_add(1)),
+        },
+        RuleAction::DelayRequest { ms } => name_server::Action::Delay { ms },
         RuleAction::DropRequest | RuleAction::DropReply => name_server::Action::Silence,
         RuleAction::CloseBefore | RuleAction::CloseAfter => name_server::Action::Close,
+        RuleAction::ResetBefore | RuleAction::ResetAfter => name_server::Action::Reset,
+        RuleAction::ReplyTwice => name_server::Action::ReplyTwice,
+        RuleAction::UnknownOpaque => name_server::Action::UnknownOpaque,
+        RuleAction::HalfFrame => name_server::Action::HalfFrame,
+        RuleAction::HalfFrameClose => name_server::Action::HalfFrameClose,
+        RuleAction::Garbage => name_server::Action::Garbage,
+        RuleAction::StaleRoute => name_server::Action::StaleRoute { kept: number },
+        RuleAction::PartialRoute { broker } => name_server::Action::PartialRoute { broker },
+        RuleAction::PermutedRoute => name_server::Action::PermutedRoute { order: drawn },
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rmq_mock_broker::Disk;
+use rmq_mock_namesrv::Memory;
 use rmq_producer::Policy;
 use rmq_producer::event::SendNumber;
 use rmq_remoting::host::{SharedHost, Task};
@@ -17,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::layout::Layout;
 use crate::chance::Chance;
-use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
+use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position, Rule, RuleAction};
 use crate::host::{Modelled, NotModelled, SharedFabric, Way};
 use crate::scenario::Scenario;
 use crate::trace::{NodeId, Recorder, What, WorkEvent};
@@ -52,6 +53,8 @@ pub(super) struct Process {
     pub(super) main: Task,
     /// Asks for an orderly shutdown.
     pub(super) stop: Option<oneshot::Sender<()>>,
+    /// Of a name server that is up: keeps what it knows, for stale answers.
+    pub(super) memory: Option<Memory>,
 }
 
 /// A machine that a check's own code added, beside the scenario's nodes.
@@ -170,7 +173,14 @@ impl Director {
                 data: Arc::clone(&data),
             }),
         );
-        self.change(&data, true);
+        self.change(index, &data, true);
+        if matches!(
+            (&data.kind, &data.place),
+            (FaultKind::Reset { .. }, Place::Pair { .. })
+        ) {
+            // It has struck.
+            self.end(index);
+        }
         if let Some(for_ms) = data.for_ms {
             let director = Arc::clone(self);
             let end = self.recorder.now_ms().saturating_add(for_ms);
@@ -190,13 +200,16 @@ impl Director {
                 fault: number(index),
             }),
         );
-        self.change(&data, false);
+        self.change(index, &data, false);
     }
 
-    /// Ends every fault, and none starts any more: the cluster is healed.
+    /// Ends every fault, and none starts any more: the cluster is healed. What struck connections
+    /// for good goes on.
     pub(super) fn heal(self: &Arc<Self>) {
-        for index in 0..self.scenario.faults.len() {
-            if self.enter(index, Phase::Waiting, Phase::Over).is_none() {
+        for (index, fault) in self.scenario.faults.iter().enumerate() {
+            if fault.kind.is_at_once() {
+                self.enter(index, Phase::Waiting, Phase::Over);
+            } else if self.enter(index, Phase::Waiting, Phase::Over).is_none() {
                 self.end(index);
             }
         }
@@ -230,9 +243,15 @@ impl Director {
         guest.map_or_else(|| self.layout.node(name), |guest| guest.node)
     }
 
-    fn change(self: &Arc<Self>, fault: &Fault, on: bool) {
+    fn change(self: &Arc<Self>, index: usize, fault: &Fault, on: bool) {
         let modelled = match &fault.place {
-            Place::Node(name) => self.change_node(self.node(name), fault, on),
+            Place::Node(name) => {
+                let node = self.node(name);
+                if let (FaultKind::Rule(rule), true) = (&fault.kind, on) {
+                    self.remember(node, number(index), rule);
+                }
+                self.change_node(node, fault, on)
+            }
             Place::Link { from, to } => {
                 let way = Way::One(self.node(from), self.node(to));
                 self.change_way(way, fault, on)
@@ -245,6 +264,19 @@ impl Director {
         if let Err(not_modelled) = modelled {
             self.state.lock().not_modelled.get_or_insert(not_modelled);
             self.trouble.notify_one();
+        }
+    }
+
+    /// A name server that will answer as of now must know what it knows now.
+    fn remember(&self, node: NodeId, number: u32, rule: &Rule) {
+        if rule.then != RuleAction::StaleRoute {
+            return;
+        }
+        let state = self.state.lock();
+        let memory = state.processes.get(&node).map(|it| it.memory.clone());
+        drop(state);
+        if let Some(memory) = memory.flatten() {
+            memory.keep(number);
         }
     }
 
@@ -274,6 +306,12 @@ impl Director {
             (FaultKind::Slow { ms_per_step }, true) => fabric.slow(node, *ms_per_step),
             (FaultKind::Slow { .. }, false) => fabric.slow(node, 0),
             (FaultKind::Refuse, on) => fabric.refuse(node, on),
+            (FaultKind::SwallowDials, on) => fabric.swallow_dials(node, on),
+            (FaultKind::StopReading, on) => fabric.stop_reading(node, on),
+            (FaultKind::ClockJump { ms }, true) => fabric.jump_wall_clock(node, *ms),
+            (FaultKind::ClockJump { ms }, false) => {
+                fabric.jump_wall_clock(node, ms.saturating_neg())
+            }
             // A rule acts in the server's control; links are not on a node.
             _ => Ok(()),
         }
@@ -284,6 +322,18 @@ impl Director {
         match (&fault.kind, on) {
             (FaultKind::Partition, true) => fabric.cut(way),
             (FaultKind::Partition, false) => fabric.heal(way),
+            (FaultKind::Hold, on) => fabric.hold(way, on),
+            (FaultKind::Bandwidth { bytes_per_ms }, true) => fabric.bandwidth(way, *bytes_per_ms),
+            (FaultKind::Bandwidth { .. }, false) => fabric.bandwidth(way, 0),
+            (FaultKind::Slice { bytes }, true) => fabric.slice(way, *bytes),
+            (FaultKind::Slice { .. }, false) => fabric.slice(way, 0),
+            (FaultKind::Reset { byte }, true) => match way {
+                Way::One(from, to) => fabric.reset_after(from, to, *byte),
+                Way::Both(a, b) => fabric.reset(a, b),
+            },
+            (FaultKind::HalfOpen, true) => way
+                .directions()
+                .try_for_each(|(from, to)| fabric.half_open(from, to)),
             (FaultKind::Loss { per_mille }, true) => fabric.loss(way, *per_mille),
             (FaultKind::Loss { .. }, false) => fabric.loss(way, 0),
             (FaultKind::Latency { ms, jitter_ms }, true) => fabric.latency(way, *ms, *jitter_ms),
@@ -295,7 +345,7 @@ impl Director {
                 .directions()
                 .take(1)
                 .try_for_each(|(a, b)| fabric.black_hole(a, b)),
-            // A flipped byte and a swallowed connection never end; the rest is about nodes.
+            // What strikes once has no end; the rest is about nodes.
             _ => Ok(()),
         }
     }

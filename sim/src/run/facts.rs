@@ -12,8 +12,7 @@ use crate::trace::{Form, IsolationFacts, NodeId, PolicyFacts};
 /// The policy that a producer of a scenario has.
 pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
     let mut policy = match &plan.policy {
-        PolicySource::Strict => Policy::strict(),
-        PolicySource::Java53 => Policy::java_5_3(),
+        PolicySource::Preset(name) => Policy::preset(name)?,
         PolicySource::Text { text, .. } => Policy::from_toml(text)?,
     };
     if let Some(timeout) = plan.timeout_ms {

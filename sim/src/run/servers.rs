@@ -79,6 +79,7 @@ impl Director {
         let process = Process {
             main,
             stop: Some(stop),
+            memory: None,
         };
         let before = self.state.lock().processes.insert(node, process);
         // Outside the lock: dropping a handle asks the engine to cancel its task.
@@ -97,8 +98,12 @@ impl Director {
         }
         let control = Arc::new(self.script(node));
         let observer = Arc::new(self.watch(node));
+        let director = Arc::clone(self);
         async move {
             let server = NameServer::start(host, config, control, observer).await?;
+            if let Some(process) = director.state.lock().processes.get_mut(&node) {
+                process.memory = Some(server.memory());
+            }
             // The sender lives as long as the run; when it is gone, so is this task.
             let _ = asked.await;
             server.stop().await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use rmq_producer::policy::PRESETS;
 use rmq_remoting::observe::Name;
 use toml::Spanned;
 
@@ -259,6 +260,30 @@ pub(super) fn latency_range(
     ))
 }
 
+/// A preset, or a file beside the scenario.
+fn policy(
+    source: Source<'_>,
+    policy: &Spanned<String>,
+    load: Load<'_>,
+) -> Result<PolicySource, ScenarioError> {
+    let preset = PRESETS.into_iter().find(|name| name == policy.get_ref());
+    if let Some(name) = preset {
+        return Ok(PolicySource::Preset(name));
+    }
+    let file = policy.get_ref().clone();
+    let text = load(&file).map_err(|error| {
+        source.error(
+            policy.span(),
+            format!("\"{file}\" is no preset, and as a file it cannot be read: {error}"),
+            format!(
+                "write one of {}, or a policy file beside the scenario",
+                PRESETS.join(", ")
+            ),
+        )
+    })?;
+    Ok(PolicySource::Text { file, text })
+}
+
 fn producer(
     source: Source<'_>,
     cluster: &ClusterPlan,
@@ -270,24 +295,8 @@ fn producer(
     let raw = raw.into_inner();
     let name = node_name(source, name, at, &mut BTreeSet::new())?;
     let policy = match raw.policy {
-        None => PolicySource::Strict,
-        Some(policy) => match policy.get_ref().as_str() {
-            "strict" => PolicySource::Strict,
-            "java_5_3" => PolicySource::Java53,
-            file => {
-                let file = file.to_owned();
-                let text = load(&file).map_err(|error| {
-                    source.error(
-                        policy.span(),
-                        format!(
-                            "\"{file}\" is no preset, and as a file it cannot be read: {error}"
-                        ),
-                        "write \"strict\", \"java_5_3\", or a policy file beside the scenario",
-                    )
-                })?;
-                PolicySource::Text { file, text }
-            }
-        },
+        None => PolicySource::Preset("strict"),
+        Some(policy) => self::policy(source, &policy, load)?,
     };
     let timeout_ms = match raw.timeout {
         Some(timeout) => Some(duration(source, "a timeout", &timeout, 1, 600_000)?),

@@ -8,30 +8,11 @@ use toml::Spanned;
 
 use super::check::{Nodes, duration, latency_range, within};
 use super::check_position::Frame;
-use super::error::ScenarioError;
-use super::value::{At, Code, Codes, Logical, Times};
+use super::error::{ScenarioError, Source};
+use super::value::{At, Code, Codes, Jump, Logical, Ms, Times};
 use super::{Workload, file};
+use crate::catalogue::{self, Site};
 use crate::fault::{Fault, FaultKind, Place, Restart, Rule, RuleAction};
-
-/// The keys that only some kinds of fault have, each with the kinds that have it.
-const KEYS: [(&str, &[&str]); 11] = [
-    ("data", &["crash", "stop", "power-loss"]),
-    ("address", &["crash", "stop", "power-loss"]),
-    ("step", &["slow"]),
-    ("latency", &["latency"]),
-    ("byte", &["corrupt"]),
-    ("per-mille", &["loss", RULE]),
-    ("request", &[RULE]),
-    ("topic", &[RULE]),
-    ("queue", &[RULE]),
-    ("times", &[RULE]),
-    ("by", &["delay"]),
-];
-/// Stands for all rules in [`KEYS`].
-const RULE: &str = "a rule";
-
-const KINDS: &str = "crash, stop, power-loss, freeze, slow, refuse, partition, black-hole, loss, \
-    latency, corrupt, answer, delay, drop-request, drop-reply, close-before, close-after";
 
 /// Checks a fault; one for each of the places it names.
 pub(super) fn fault(
@@ -73,10 +54,10 @@ pub(super) fn fault(
         let kind = kind(nodes, &raw, &whole, &place)?;
         check_place(nodes, &kind, &place, &places_at)?;
         let at = frame.position(&kind, &place, raw.at.clone())?;
-        if matches!(kind, FaultKind::BlackHole) && for_ms.is_some() {
+        if kind.is_at_once() && for_ms.is_some() {
             return Err(nodes.source.error(
                 kind_at,
-                "a black hole never gives its connections back",
+                format!("\"{}\" strikes connections once and for good", kind.name()),
                 "remove `for`; use a partition for a link that heals",
             ));
         }
@@ -90,66 +71,92 @@ pub(super) fn fault(
     Ok(faults)
 }
 
+/// Refuses a key that means nothing for the kind of fault, as the catalogue has it.
 fn refuse_foreign_keys(nodes: &Nodes<'_>, raw: &file::Fault) -> Result<(), ScenarioError> {
     let given = [
-        raw.data.as_ref().map(Spanned::span),
-        raw.address.as_ref().map(Spanned::span),
-        raw.step.as_ref().map(Spanned::span),
-        raw.latency.as_ref().map(Spanned::span),
-        raw.byte.as_ref().map(Spanned::span),
-        raw.per_mille.as_ref().map(Spanned::span),
-        raw.request.as_ref().map(Spanned::span),
-        raw.topic.as_ref().map(Spanned::span),
-        raw.queue.as_ref().map(Spanned::span),
-        raw.times.as_ref().map(Spanned::span),
-        raw.by.as_ref().map(Spanned::span),
-    ];
-    let kind = raw.kind.get_ref().as_str();
-    let is_rule = RULES.contains(&kind);
-    for ((key, kinds), span) in KEYS.iter().zip(given) {
-        let fits = kinds.contains(&kind) || (is_rule && kinds.contains(&RULE));
-        if let Some(span) = span
-            && !fits
-        {
-            return Err(foreign(nodes, span, key, kind, &kinds.join(", ")));
-        }
-    }
-    let answer_only = [
+        ("data", raw.data.as_ref().map(Spanned::span)),
+        ("address", raw.address.as_ref().map(Spanned::span)),
+        ("step", raw.step.as_ref().map(Spanned::span)),
+        ("latency", raw.latency.as_ref().map(Spanned::span)),
+        ("bytes-per-ms", raw.bytes_per_ms.as_ref().map(Spanned::span)),
+        ("bytes", raw.bytes.as_ref().map(Spanned::span)),
+        ("byte", raw.byte.as_ref().map(Spanned::span)),
+        ("per-mille", raw.per_mille.as_ref().map(Spanned::span)),
+        ("request", raw.request.as_ref().map(Spanned::span)),
+        ("topic", raw.topic.as_ref().map(Spanned::span)),
+        ("queue", raw.queue.as_ref().map(Spanned::span)),
+        ("times", raw.times.as_ref().map(Spanned::span)),
         ("code", raw.code.as_ref().map(Spanned::span)),
         ("remark", raw.remark.as_ref().map(Spanned::span)),
+        ("by", raw.by.as_ref().map(Spanned::span)),
+        ("jitter", raw.jitter.as_ref().map(Spanned::span)),
+        ("broker", raw.broker.as_ref().map(Spanned::span)),
     ];
-    for (key, span) in answer_only {
+    let kind = raw.kind.get_ref().as_str();
+    let Some(row) = catalogue::row(kind) else {
+        let all: Vec<_> = catalogue::all();
+        let all: Vec<&str> = all.iter().map(|row| row.example.name()).collect();
+        return Err(nodes.source.error(
+            raw.kind.span(),
+            format!("there is no fault \"{kind}\""),
+            format!("use one of: {}", all.join(", ")),
+        ));
+    };
+    for (key, span) in given {
         if let Some(span) = span
-            && kind != "answer"
+            && !row.parameters.contains(&key)
         {
-            return Err(foreign(nodes, span, key, kind, "answer"));
+            let others = catalogue::all();
+            let others = others.iter().filter(|row| row.parameters.contains(&key));
+            let others: Vec<&str> = others.map(|row| row.example.name()).collect();
+            return Err(nodes.source.error(
+                span,
+                format!("\"{key}\" means nothing for the fault \"{kind}\""),
+                format!("remove it; it belongs to: {}", others.join(", ")),
+            ));
         }
     }
     Ok(())
 }
 
-fn foreign(
-    nodes: &Nodes<'_>,
-    at: Range<usize>,
-    key: &str,
-    kind: &str,
-    kinds: &str,
-) -> ScenarioError {
-    nodes.source.error(
-        at,
-        format!("\"{key}\" means nothing for the fault \"{kind}\""),
-        format!("remove it; it belongs to: {kinds}"),
-    )
+/// The keys of a fault that its kind cannot do without.
+struct Needed<'a> {
+    nodes: &'a Nodes<'a>,
+    raw: &'a file::Fault,
+    whole: &'a Range<usize>,
 }
 
-const RULES: [&str; 6] = [
-    "answer",
-    "delay",
-    "drop-request",
-    "drop-reply",
-    "close-before",
-    "close-after",
-];
+impl Needed<'_> {
+    /// The value of a key, or the advice to add it in this form.
+    fn get<T: Clone>(
+        &self,
+        value: &Option<Spanned<T>>,
+        key: &str,
+        form: &str,
+    ) -> Result<Spanned<T>, ScenarioError> {
+        value.clone().ok_or_else(|| {
+            self.nodes.source.error(
+                self.whole.clone(),
+                format!(
+                    "the fault \"{}\" needs the key \"{key}\"",
+                    self.raw.kind.get_ref()
+                ),
+                format!("add {key} = {form}"),
+            )
+        })
+    }
+
+    /// A duration.
+    fn duration(
+        &self,
+        value: &Option<Spanned<Ms>>,
+        (what, key, form): (&str, &str, &str),
+        most: u64,
+    ) -> Result<u64, ScenarioError> {
+        let value = self.get(value, key, form)?;
+        duration(self.nodes.source, what, &value, 1, most)
+    }
+}
 
 fn kind(
     nodes: &Nodes<'_>,
@@ -158,60 +165,87 @@ fn kind(
     place: &Place,
 ) -> Result<FaultKind, ScenarioError> {
     let source = nodes.source;
-    let needs = |key: &str, form: &str| {
-        source.error(
-            whole.clone(),
-            format!(
-                "the fault \"{}\" needs the key \"{key}\"",
-                raw.kind.get_ref()
-            ),
-            format!("add {key} = {form}"),
-        )
-    };
+    let needed = Needed { nodes, raw, whole };
     Ok(match raw.kind.get_ref().as_str() {
         "crash" => FaultKind::Crash(restart(nodes, raw)?),
         "stop" => FaultKind::Stop(restart(nodes, raw)?),
         "power-loss" => FaultKind::PowerLoss(restart(nodes, raw)?),
         "freeze" => FaultKind::Freeze,
-        "slow" => {
-            let step = raw.step.clone().ok_or_else(|| needs("step", "\"20ms\""))?;
-            FaultKind::Slow {
-                ms_per_step: duration(source, "a step", &step, 1, 60_000)?,
-            }
-        }
+        "slow" => FaultKind::Slow {
+            ms_per_step: needed.duration(&raw.step, ("a step", "step", "\"20ms\""), 60_000)?,
+        },
+        "clock-jump" => FaultKind::ClockJump {
+            ms: jump(source, &needed.get(&raw.by, "by", "\"-1m\"")?)?,
+        },
         "refuse" => FaultKind::Refuse,
+        "swallow-dials" => FaultKind::SwallowDials,
+        "stop-reading" => FaultKind::StopReading,
         "partition" => FaultKind::Partition,
+        "hold" => FaultKind::Hold,
         "black-hole" => FaultKind::BlackHole,
+        "half-open" => FaultKind::HalfOpen,
+        "reset" => FaultKind::Reset {
+            byte: byte_of(nodes, raw, place)?,
+        },
         "loss" => {
-            let per_mille = raw
-                .per_mille
-                .clone()
-                .ok_or_else(|| needs("per-mille", "100"))?;
+            let per_mille = needed.get(&raw.per_mille, "per-mille", "100")?;
             FaultKind::Loss {
                 per_mille: within(source, "per-mille", &per_mille, 1, 999)?,
             }
         }
         "latency" => {
-            let latency = raw
-                .latency
-                .clone()
-                .ok_or_else(|| needs("latency", "{ ms = 200 }"))?;
+            let latency = needed.get(&raw.latency, "latency", "{ ms = 200 }")?;
             let (ms, jitter_ms) = latency_range(source, &latency)?;
             FaultKind::Latency { ms, jitter_ms }
         }
-        "corrupt" => FaultKind::Corrupt {
-            byte: raw.byte.as_ref().map_or(0, |byte| *byte.get_ref()),
-        },
-        rule if RULES.contains(&rule) => FaultKind::Rule(self::rule(nodes, raw, &needs, place)?),
-        other => {
-            return Err(source.error(
-                raw.kind.span(),
-                format!("there is no fault \"{other}\""),
-                format!("use one of: {KINDS}"),
-            ));
+        "bandwidth" => {
+            let rate = needed.get(&raw.bytes_per_ms, "bytes-per-ms", "10")?;
+            FaultKind::Bandwidth {
+                bytes_per_ms: within(source, "bytes-per-ms", &rate, 1, 1_000_000)?,
+            }
         }
+        "slice" => {
+            let bytes = needed.get(&raw.bytes, "bytes", "7")?;
+            FaultKind::Slice {
+                bytes: within(source, "bytes", &bytes, 1, 1_000_000)?,
+            }
+        }
+        "corrupt" => FaultKind::Corrupt {
+            byte: byte_of(nodes, raw, place)?,
+        },
+        // What is no fault was refused before.
+        _ => FaultKind::Rule(rule(nodes, raw, &needed, place)?),
     })
 }
+
+/// A byte of a link, from 0; the first one unless given.
+fn byte_of(nodes: &Nodes<'_>, raw: &file::Fault, place: &Place) -> Result<u64, ScenarioError> {
+    match (&raw.byte, place) {
+        (None, _) => Ok(0),
+        (Some(byte), Place::Link { .. }) => Ok(*byte.get_ref()),
+        (Some(byte), _) => Err(nodes.source.error(
+            byte.span(),
+            "bytes are counted along one direction",
+            "remove byte, or name one direction, like \"p1 -> broker-a\"",
+        )),
+    }
+}
+
+/// How far a clock jumps, in milliseconds.
+fn jump(source: Source<'_>, by: &Spanned<Jump>) -> Result<i64, ScenarioError> {
+    let ms = by.get_ref().0;
+    if ms != 0 && ms.unsigned_abs() <= LONGEST_JUMP_MS {
+        return Ok(ms);
+    }
+    Err(source.error(
+        by.span(),
+        format!("a clock cannot jump by {ms} ms"),
+        "write a duration up to a year, like \"90s\", or \"-90s\" into the past",
+    ))
+}
+
+/// A year.
+const LONGEST_JUMP_MS: u64 = 365 * 86_400_000;
 
 fn restart(nodes: &Nodes<'_>, raw: &file::Fault) -> Result<Restart, ScenarioError> {
     let choose = |key: &Option<Spanned<String>>, what: &str, no: &str, yes: &str| match key {
@@ -230,37 +264,74 @@ fn restart(nodes: &Nodes<'_>, raw: &file::Fault) -> Result<Restart, ScenarioErro
     })
 }
 
-fn rule(
+fn action(
     nodes: &Nodes<'_>,
     raw: &file::Fault,
-    needs: &dyn Fn(&str, &str) -> ScenarioError,
-    place: &Place,
-) -> Result<Rule, ScenarioError> {
-    let source = nodes.source;
-    let then = match raw.kind.get_ref().as_str() {
+    needed: &Needed<'_>,
+) -> Result<RuleAction, ScenarioError> {
+    let code = || response_code(nodes, needed.get(&raw.code, "code", "\"SYSTEM_BUSY\"")?);
+    let by = || late(nodes.source, &needed.get(&raw.by, "by", "\"1200ms\"")?);
+    Ok(match raw.kind.get_ref().as_str() {
         "answer" => RuleAction::Answer {
-            code: response_code(
-                nodes,
-                raw.code
-                    .clone()
-                    .ok_or_else(|| needs("code", "\"SYSTEM_BUSY\""))?,
-            )?,
+            code: code()?,
             remark: raw.remark.as_ref().map(|remark| remark.get_ref().clone()),
         },
+        "store-then-answer" => RuleAction::StoreThenAnswer { code: code()? },
         "delay" => RuleAction::Delay {
-            ms: duration(
-                source,
-                "a delay",
-                &raw.by.clone().ok_or_else(|| needs("by", "\"1200ms\""))?,
-                1,
-                3_600_000,
-            )?,
+            ms: by()?,
+            jitter_ms: match &raw.jitter {
+                Some(jitter) => duration(nodes.source, "jitter", jitter, 0, LATEST_MS)?,
+                None => 0,
+            },
         },
+        "delay-request" => RuleAction::DelayRequest { ms: by()? },
         "drop-request" => RuleAction::DropRequest,
         "drop-reply" => RuleAction::DropReply,
         "close-before" => RuleAction::CloseBefore,
-        _ => RuleAction::CloseAfter,
-    };
+        "close-after" => RuleAction::CloseAfter,
+        "reset-before" => RuleAction::ResetBefore,
+        "reset-after" => RuleAction::ResetAfter,
+        "reply-twice" => RuleAction::ReplyTwice,
+        "unknown-opaque" => RuleAction::UnknownOpaque,
+        "half-frame" => RuleAction::HalfFrame,
+        "half-frame-close" => RuleAction::HalfFrameClose,
+        "garbage" => RuleAction::Garbage,
+        "stale-route" => RuleAction::StaleRoute,
+        "partial-route" => {
+            let broker = needed.get(&raw.broker, "broker", "\"broker-a\"")?;
+            nodes.known(broker.get_ref(), broker.span())?;
+            RuleAction::PartialRoute {
+                broker: Name::from(broker.get_ref().as_str()),
+            }
+        }
+        _ => RuleAction::PermutedRoute,
+    })
+}
+
+/// The latest answer: an hour.
+const LATEST_MS: u64 = 3_600_000;
+
+/// How late an answer or a request is.
+fn late(source: Source<'_>, by: &Spanned<Jump>) -> Result<u64, ScenarioError> {
+    let ms = by.get_ref().0;
+    match u64::try_from(ms) {
+        Ok(ms) if (1..=LATEST_MS).contains(&ms) => Ok(ms),
+        _ => Err(source.error(
+            by.span(),
+            format!("a delay cannot be {ms} ms"),
+            format!("write a duration from \"1ms\" to \"{LATEST_MS}ms\""),
+        )),
+    }
+}
+
+fn rule(
+    nodes: &Nodes<'_>,
+    raw: &file::Fault,
+    needed: &Needed<'_>,
+    place: &Place,
+) -> Result<Rule, ScenarioError> {
+    let source = nodes.source;
+    let then = action(nodes, raw, needed)?;
     let codes = match &raw.request {
         Some(requests) => request_codes(nodes, requests)?,
         None => default_codes(matches!(place, Place::Node(node) if nodes.is_broker(node))).to_vec(),
@@ -376,28 +447,31 @@ fn check_place(
     if names.len() == 2 && names[0] == names[1] {
         return wrong("name two different nodes");
     }
-    let is_server = matches!(place, Place::Node(node) if nodes.is_server(node));
-    match (kind, place) {
-        (FaultKind::Freeze | FaultKind::Slow { .. }, Place::Node(_)) => Ok(()),
-        (FaultKind::Freeze | FaultKind::Slow { .. }, _) => wrong("name a node, like \"broker-a\""),
-        (
-            FaultKind::Crash(_)
-            | FaultKind::Stop(_)
-            | FaultKind::PowerLoss(_)
-            | FaultKind::Refuse
-            | FaultKind::Rule(_),
-            _,
-        ) if !is_server => wrong("name a broker or a name server, like \"broker-a\""),
-        (FaultKind::Corrupt { .. }, Place::Node(_) | Place::Pair { .. }) => {
-            wrong("name one direction, like \"p1 -> broker-a\"")
+    let site = catalogue::row(kind.name()).map(|row| row.site);
+    let on_node = |fits: &dyn Fn(&str) -> bool| matches!(place, Place::Node(node) if fits(node));
+    let link = matches!(place, Place::Link { .. });
+    let pair = matches!(place, Place::Pair { .. });
+    match site {
+        None => Ok(()),
+        Some(Site::Node) if on_node(&|_| true) => Ok(()),
+        Some(Site::Node) => wrong("name a node, like \"broker-a\""),
+        Some(Site::Server) if on_node(&|node| nodes.is_server(node)) => Ok(()),
+        Some(Site::Server) => wrong("name a broker or a name server, like \"broker-a\""),
+        Some(Site::Broker) if on_node(&|node| nodes.is_broker(node)) => Ok(()),
+        Some(Site::Broker) => wrong("name a broker, like \"broker-a\""),
+        Some(Site::NameServer)
+            if on_node(&|node| nodes.is_server(node) && !nodes.is_broker(node)) =>
+        {
+            Ok(())
         }
-        (FaultKind::BlackHole, Place::Node(_) | Place::Link { .. }) => {
-            wrong("name both ends, like \"p1 <-> broker-a\"")
+        Some(Site::NameServer) => wrong("name a name server, like \"ns-1\""),
+        Some(Site::Link) if link => Ok(()),
+        Some(Site::Link) => wrong("name one direction, like \"p1 -> broker-a\""),
+        Some(Site::Pair) if pair => Ok(()),
+        Some(Site::Pair) => wrong("name both ends, like \"p1 <-> broker-a\""),
+        Some(Site::LinkOrPair) if link || pair => Ok(()),
+        Some(Site::LinkOrPair) => {
+            wrong("name two nodes, like \"p1 -> broker-a\" or \"p1 <-> broker-a\"")
         }
-        (
-            FaultKind::Partition | FaultKind::Loss { .. } | FaultKind::Latency { .. },
-            Place::Node(_),
-        ) => wrong("name two nodes, like \"p1 -> broker-a\" or \"p1 <-> broker-a\""),
-        _ => Ok(()),
     }
 }

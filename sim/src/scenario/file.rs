@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Bound;
-use super::value::{At, Code, Codes, Ms, Places, Times};
+use super::value::{At, Code, Codes, Jump, Ms, Places, Times};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -104,6 +104,8 @@ pub(super) struct Fault {
     pub(super) step: Option<Spanned<Ms>>,
     // Links.
     pub(super) latency: Option<Spanned<Latency>>,
+    pub(super) bytes_per_ms: Option<Spanned<u64>>,
+    pub(super) bytes: Option<Spanned<u64>>,
     pub(super) byte: Option<Spanned<u64>>,
     /// Of a link's loss, or the chance of a rule.
     pub(super) per_mille: Option<Spanned<u32>>,
@@ -114,7 +116,10 @@ pub(super) struct Fault {
     pub(super) times: Option<Spanned<Times>>,
     pub(super) code: Option<Spanned<Code>>,
     pub(super) remark: Option<Spanned<String>>,
-    pub(super) by: Option<Spanned<Ms>>,
+    /// Of a delay, or the jump of a clock.
+    pub(super) by: Option<Spanned<Jump>>,
+    pub(super) jitter: Option<Spanned<Ms>>,
+    pub(super) broker: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

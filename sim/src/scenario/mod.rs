@@ -205,10 +205,8 @@ pub struct ProducerPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PolicySource {
-    /// The default policy.
-    Strict,
-    /// As the Java client 5.3 behaves.
-    Java53,
+    /// A preset: one of [`PRESETS`](rmq_producer::policy::PRESETS).
+    Preset(&'static str),
     /// A file's text.
     Text {
         /// The file.

@@ -56,6 +56,32 @@ impl<'de> Deserialize<'de> for Ms {
     }
 }
 
+/// A span of time that may go back, written `"90s"` or `"-90s"`; in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Jump(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Jump {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Jump;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration with its unit, like \"3s\" or \"200ms\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Jump, E> {
+                let (sign, size) = match text.strip_prefix('-') {
+                    Some(size) => (-1, size),
+                    None => (1, text),
+                };
+                let ms = Ms::parse(size).map_err(E::custom)?;
+                let ms = i64::try_from(ms.0).map_err(E::custom)?;
+                Ok(Jump(sign * ms))
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
 /// Reads `"broker-a"`, `"p1 -> broker-b"` or `"p1 <-> broker-b"`.
 pub(super) fn parse_place(text: &str) -> Result<Place, String> {
     let name = |text: &str| -> Result<Name, String> {

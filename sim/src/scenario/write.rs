@@ -232,8 +232,7 @@ fn producer(plan: &ProducerPlan, text: &mut String) {
     table.quoted(
         "policy",
         match policy {
-            PolicySource::Strict => "strict",
-            PolicySource::Java53 => "java_5_3",
+            PolicySource::Preset(name) => name,
             PolicySource::Text { file, .. } => file,
         },
     );

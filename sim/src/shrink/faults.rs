@@ -3,6 +3,7 @@
 use rmq_remoting::observe::Name;
 
 use super::Shrinker;
+use crate::catalogue::{self, Site};
 use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
 use crate::scenario::Scenario;
 
@@ -47,6 +48,11 @@ fn at(index: usize, change: impl Fn(&mut Fault)) -> impl Fn(&mut Scenario) {
     }
 }
 
+/// Whether a fault of the kind can be on one direction only.
+fn can_be_one_way(fault: &Fault) -> bool {
+    catalogue::row(fault.kind.name()).is_some_and(|row| row.site == Site::LinkOrPair)
+}
+
 fn restart(fault: &mut Fault) -> Option<&mut Restart> {
     match &mut fault.kind {
         FaultKind::Crash(back) | FaultKind::Stop(back) | FaultKind::PowerLoss(back) => Some(back),
@@ -78,7 +84,7 @@ fn plainer(shrinker: &mut Shrinker<'_>, index: usize) {
                 .for_each(|it| it.new_address = false);
         }),
         ("one direction", |fault| {
-            if let Place::Pair { a, b } = &fault.place {
+            if let (Place::Pair { a, b }, true) = (&fault.place, can_be_one_way(fault)) {
                 fault.place = Place::Link {
                     from: Name::clone(a),
                     to: Name::clone(b),
@@ -86,7 +92,7 @@ fn plainer(shrinker: &mut Shrinker<'_>, index: usize) {
             }
         }),
         ("the other direction", |fault| {
-            if let Place::Pair { a, b } = &fault.place {
+            if let (Place::Pair { a, b }, true) = (&fault.place, can_be_one_way(fault)) {
                 fault.place = Place::Link {
                     from: Name::clone(b),
                     to: Name::clone(a),
@@ -132,7 +138,7 @@ fn plainer(shrinker: &mut Shrinker<'_>, index: usize) {
 fn shorter(shrinker: &mut Shrinker<'_>, index: usize) {
     let name = |what: &str| format!("fault {}: {what}", index + 1);
     let get = |scenario: &Scenario| scenario.faults.get(index).and_then(|it| it.for_ms);
-    if get(&shrinker.best).is_none() && shrinker.best.faults[index].kind != FaultKind::BlackHole {
+    if get(&shrinker.best).is_none() && !shrinker.best.faults[index].kind.is_at_once() {
         for seconds in [1, 10] {
             let change = at(index, |fault| fault.for_ms = Some(seconds * 1_000));
             if shrinker.attempt(&name(&format!("for {seconds} s")), change) {
@@ -156,7 +162,7 @@ type FigureOf = fn(&mut Fault) -> Option<Figure<'_>>;
 
 /// The figures of its kind.
 fn milder(shrinker: &mut Shrinker<'_>, index: usize) {
-    let figures: [(&str, u64, FigureOf); 6] = [
+    let figures: [(&str, u64, FigureOf); 9] = [
         ("ms a step", 1, |fault| match &mut fault.kind {
             FaultKind::Slow { ms_per_step } => Some(Figure::Long(ms_per_step)),
             _ => None,
@@ -175,12 +181,28 @@ fn milder(shrinker: &mut Shrinker<'_>, index: usize) {
         }),
         ("delay", 1, |fault| {
             match rule(fault).map(|rule| &mut rule.then) {
-                Some(RuleAction::Delay { ms }) => Some(Figure::Long(ms)),
+                Some(RuleAction::Delay { ms, .. } | RuleAction::DelayRequest { ms }) => {
+                    Some(Figure::Long(ms))
+                }
                 _ => None,
             }
         }),
+        ("jitter of a delay", 0, |fault| {
+            match rule(fault).map(|rule| &mut rule.then) {
+                Some(RuleAction::Delay { jitter_ms, .. }) => Some(Figure::Long(jitter_ms)),
+                _ => None,
+            }
+        }),
+        ("clock forward", 1, |fault| match &mut fault.kind {
+            FaultKind::ClockJump { ms } if *ms > 0 => Some(Figure::Forward(ms)),
+            _ => None,
+        }),
+        ("clock back", 1, |fault| match &mut fault.kind {
+            FaultKind::ClockJump { ms } if *ms < 0 => Some(Figure::Back(ms)),
+            _ => None,
+        }),
         ("byte", 0, |fault| match &mut fault.kind {
-            FaultKind::Corrupt { byte } => Some(Figure::Long(byte)),
+            FaultKind::Corrupt { byte } | FaultKind::Reset { byte } => Some(Figure::Long(byte)),
             _ => None,
         }),
     ];
@@ -201,6 +223,8 @@ fn milder(shrinker: &mut Shrinker<'_>, index: usize) {
 enum Figure<'f> {
     Short(&'f mut u32),
     Long(&'f mut u64),
+    Forward(&'f mut i64),
+    Back(&'f mut i64),
 }
 
 impl Figure<'_> {
@@ -208,6 +232,7 @@ impl Figure<'_> {
         match self {
             Figure::Short(figure) => u64::from(**figure),
             Figure::Long(figure) => **figure,
+            Figure::Forward(figure) | Figure::Back(figure) => figure.unsigned_abs(),
         }
     }
 
@@ -215,6 +240,8 @@ impl Figure<'_> {
         match self {
             Figure::Short(figure) => *figure = u32::try_from(to).unwrap_or(u32::MAX),
             Figure::Long(figure) => *figure = to,
+            Figure::Forward(figure) => *figure = i64::try_from(to).unwrap_or(i64::MAX),
+            Figure::Back(figure) => *figure = i64::try_from(to).map_or(i64::MIN, |to| -to),
         }
     }
 }

@@ -122,6 +122,8 @@ impl Core {
             Phase::HalfOpen => {
                 self.send_bare(id, 1, What::SynAck);
             }
+            // The SYN was dropped on its last yard: the dialler repeats it.
+            Phase::Dialling if self.node(owner).is_some_and(|node| node.swallows) => {}
             Phase::Dialling => {
                 let refuses = self.node(owner).is_some_and(|node| node.refuses);
                 let backlog = self.config.backlog;

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::{ConnId, Fin, Holder, Phase};
-use crate::engine::core::{Core, What};
+use crate::engine::core::{Core, Due, What};
 use crate::engine::event::{EndCause, EngineEvent};
 use crate::trace::record::NodeId;
 
@@ -271,6 +271,62 @@ impl Core {
             for side in 0..2 {
                 self.rst_in(id, side);
             }
+        }
+    }
+
+    /// Open connections between the two nodes vanish at the end of `to`, and `from` hears nothing.
+    pub(in crate::engine) fn half_open(&mut self, from: NodeId, to: NodeId) {
+        for id in self.conns_between(from, to) {
+            let side = usize::from(self.conn(id).is_some_and(|conn| conn.ends[1].node == to));
+            self.break_end(id, side, ErrorKind::TimedOut, EndCause::Vanished);
+        }
+    }
+
+    /// The node's program stops reading from connections it accepted, or goes on.
+    pub(in crate::engine) fn stop_reading(&mut self, node: NodeId, on: bool) {
+        if let Some(state) = self.nodes.get_mut(node.index()) {
+            state.deaf = on;
+        }
+        for (id, side) in self.ends_of(|end_node| !on && end_node == node) {
+            let waker = self
+                .conn_mut(id)
+                .and_then(|conn| conn.ends[side].reader.take());
+            self.wake(waker);
+        }
+    }
+
+    /// Whether a delivery travels on a direction that is held; if so, it waits there.
+    pub(in crate::engine) fn is_held(&mut self, due: Due) -> bool {
+        let dir = usize::from(due.dir);
+        let sender = match due.what {
+            What::Syn
+            | What::SynAck
+            | What::Refused
+            | What::HandshakeReset
+            | What::Arrival
+            | What::Rst => dir,
+            What::RstIn => 1 - dir,
+            // Clocks of the kernels.
+            What::SynAgain | What::Room | What::Again | What::Tick => return false,
+        };
+        let Some(conn) = self.conn(due.conn).filter(|conn| !conn.is_loop()) else {
+            return false;
+        };
+        let (from, to) = (conn.ends[sender].node, conn.ends[1 - sender].node);
+        self.links.waits(from, to, due)
+    }
+
+    /// Starts to hold one direction, or lets everything that has waited arrive now.
+    pub(in crate::engine) fn hold_link(&mut self, from: NodeId, to: NodeId, on: bool) {
+        let was = self.links.is_held(from, to);
+        let released = self.links.hold(from, to, on);
+        match (was, on) {
+            (false, true) => self.holds += 1,
+            (true, false) => self.holds -= 1,
+            _ => {}
+        }
+        for due in released {
+            self.schedule(self.now, due.conn, usize::from(due.dir), due.what);
         }
     }
 }

@@ -33,6 +33,13 @@ impl Core {
         if end.holder != Holder::Program {
             return Poll::Ready(Err(ErrorKind::NotConnected.into()));
         }
+        let to = end.node;
+        if side == 1 && self.nodes.get(to.index()).is_some_and(|node| node.deaf) {
+            keep(&mut self.effects, &mut end.reader, cx);
+            return Poll::Pending;
+        }
+        let from = conn.ends[1 - side].node;
+        let end = &mut conn.ends[side];
         let pipe = &mut conn.pipes[1 - side];
         if pipe.arrived > pipe.read {
             while pipe.cuts.front().is_some_and(|cut| *cut <= pipe.read) {
@@ -43,7 +50,7 @@ impl Core {
                 .front()
                 .map_or(pipe.arrived, |cut| pipe.arrived.min(*cut));
             let there = usize::try_from(until - pipe.read).unwrap_or(usize::MAX);
-            let count = there.min(buf.remaining());
+            let count = there.min(buf.remaining()).min(self.links.slice(from, to));
             let (front, back) = pipe.bytes.as_slices();
             let first = count.min(front.len());
             buf.put_slice(&front[..first]);
@@ -80,6 +87,7 @@ impl Core {
         let Some(conn) = self.conns.get_mut(index).and_then(Option::as_deref_mut) else {
             return Poll::Ready(Err(ErrorKind::NotConnected.into()));
         };
+        let to = conn.ends[1 - side].node;
         let end = &mut conn.ends[side];
         let pipe = &mut conn.pipes[side];
         if end.holder != Holder::Program {
@@ -91,7 +99,10 @@ impl Core {
         }
         let used = pipe.written - pipe.acked;
         let free = self.config.send_buffer.saturating_sub(used);
-        let count = data.len().min(usize::try_from(free).unwrap_or(usize::MAX));
+        let count = data
+            .len()
+            .min(usize::try_from(free).unwrap_or(usize::MAX))
+            .min(self.links.slice(end.node, to));
         if count == 0 && !data.is_empty() {
             keep(&mut self.effects, &mut end.writer, cx);
             return Poll::Pending;

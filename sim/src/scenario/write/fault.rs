@@ -3,16 +3,16 @@
 use rmq_remoting::code;
 
 use super::{Table, duration, latency, list, quote};
-use crate::fault::{Fault, FaultKind, Position, Restart, Rule, RuleAction};
+use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
 
 /// The largest code that is written by its name.
 const LAST_CODE: i32 = crate::scenario::check_fault::LAST_CODE;
 
-/// The table of a fault; `default_codes` are those of a rule at its place that names none.
+/// The table of a fault without its place; `default_codes` are those of a rule at its place that names none.
 pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
     let Fault {
         kind,
-        place: _,
+        place,
         at,
         for_ms,
     } = fault;
@@ -23,6 +23,18 @@ pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
             restart(*back, &mut table);
         }
         FaultKind::Slow { ms_per_step } => table.push("step", duration(*ms_per_step)),
+        FaultKind::ClockJump { ms } => {
+            let sign = if *ms < 0 { "-" } else { "" };
+            let size = duration(ms.unsigned_abs());
+            table.push("by", size.replacen('"', &format!("\"{sign}"), 1));
+        }
+        FaultKind::Reset { byte } => {
+            if matches!(place, Place::Link { .. }) {
+                table.push("byte", byte);
+            }
+        }
+        FaultKind::Bandwidth { bytes_per_ms } => table.push("bytes-per-ms", bytes_per_ms),
+        FaultKind::Slice { bytes } => table.push("bytes", bytes),
         FaultKind::Loss { per_mille } => table.push("per-mille", per_mille),
         FaultKind::Latency { ms, jitter_ms } => table.push("latency", latency(*ms, *jitter_ms)),
         FaultKind::Corrupt { byte } => table.push("byte", byte),
@@ -30,7 +42,14 @@ pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
             self::rule(rule, default_codes, &mut table);
             times(rule, at, *for_ms, &mut table);
         }
-        FaultKind::Freeze | FaultKind::Refuse | FaultKind::Partition | FaultKind::BlackHole => {}
+        FaultKind::Freeze
+        | FaultKind::Refuse
+        | FaultKind::SwallowDials
+        | FaultKind::StopReading
+        | FaultKind::Partition
+        | FaultKind::Hold
+        | FaultKind::BlackHole
+        | FaultKind::HalfOpen => {}
     }
     table.maybe("at", position(at));
     table.maybe("for", for_ms.map(duration));
@@ -64,11 +83,28 @@ fn rule(rule: &Rule, default_codes: &[i32], table: &mut Table) {
             table.push("code", named(*code, code::response_name));
             table.maybe("remark", remark.as_deref().map(quote));
         }
-        RuleAction::Delay { ms } => table.push("by", duration(*ms)),
+        RuleAction::StoreThenAnswer { code } => {
+            table.push("code", named(*code, code::response_name));
+        }
+        RuleAction::Delay { ms, jitter_ms } => {
+            table.push("by", duration(*ms));
+            table.maybe("jitter", (*jitter_ms > 0).then(|| duration(*jitter_ms)));
+        }
+        RuleAction::DelayRequest { ms } => table.push("by", duration(*ms)),
+        RuleAction::PartialRoute { broker } => table.quoted("broker", broker),
         RuleAction::DropRequest
         | RuleAction::DropReply
         | RuleAction::CloseBefore
-        | RuleAction::CloseAfter => {}
+        | RuleAction::CloseAfter
+        | RuleAction::ResetBefore
+        | RuleAction::ResetAfter
+        | RuleAction::ReplyTwice
+        | RuleAction::UnknownOpaque
+        | RuleAction::HalfFrame
+        | RuleAction::HalfFrameClose
+        | RuleAction::Garbage
+        | RuleAction::StaleRoute
+        | RuleAction::PermutedRoute => {}
     }
     if codes != default_codes {
         let mut named = codes.iter().map(|code| named(*code, code::request_name));

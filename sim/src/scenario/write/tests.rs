@@ -141,15 +141,41 @@ fn action() -> impl Strategy<Value = RuleAction> {
     prop_oneof![
         (0..3_000i32, proptest::option::of("[ -~]{0,12}"))
             .prop_map(|(code, remark)| RuleAction::Answer { code, remark }),
-        (1..5_000u64).prop_map(|ms| RuleAction::Delay { ms }),
+        (1..5_000u64, 0..50u64).prop_map(|(ms, jitter_ms)| RuleAction::Delay { ms, jitter_ms }),
         Just(RuleAction::DropRequest),
         Just(RuleAction::DropReply),
         Just(RuleAction::CloseBefore),
         Just(RuleAction::CloseAfter),
+        Just(RuleAction::ResetBefore),
+        Just(RuleAction::ResetAfter),
+        Just(RuleAction::ReplyTwice),
+        Just(RuleAction::UnknownOpaque),
+        Just(RuleAction::HalfFrame),
+        Just(RuleAction::HalfFrameClose),
+        Just(RuleAction::Garbage),
     ]
 }
 
-fn rule() -> impl Strategy<Value = FaultKind> {
+/// What only a broker does.
+fn broker_action() -> impl Strategy<Value = RuleAction> {
+    prop_oneof![
+        (0..3_000i32).prop_map(|code| RuleAction::StoreThenAnswer { code }),
+        (1..5_000u64).prop_map(|ms| RuleAction::DelayRequest { ms }),
+    ]
+}
+
+/// What only a name server does.
+fn route_action() -> impl Strategy<Value = RuleAction> {
+    prop_oneof![
+        Just(RuleAction::StaleRoute),
+        Just(RuleAction::PartialRoute {
+            broker: "broker-b".into()
+        }),
+        Just(RuleAction::PermutedRoute),
+    ]
+}
+
+fn rule(action: impl Strategy<Value = RuleAction>) -> impl Strategy<Value = FaultKind> {
     let codes = prop_oneof![
         Just(vec![10, 310]),
         Just(vec![105]),
@@ -159,7 +185,7 @@ fn rule() -> impl Strategy<Value = FaultKind> {
     let queue = proptest::option::of(0..8i32);
     let chance = proptest::option::of(1..=1_000u32);
     let times = proptest::option::of(1..9u32);
-    (codes, topic, queue, chance, times, action()).prop_map(
+    (codes, topic, queue, chance, times, action).prop_map(
         |(codes, topic, queue, per_mille, times, then)| {
             FaultKind::Rule(Rule {
                 codes,
@@ -181,14 +207,37 @@ fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
         Just(FaultKind::Freeze),
         (1..500u64).prop_map(|ms_per_step| FaultKind::Slow { ms_per_step }),
         Just(FaultKind::Refuse),
-        rule(),
+        Just(FaultKind::SwallowDials),
+        Just(FaultKind::StopReading),
+        (1..100_000i64, any::<bool>()).prop_map(|(ms, back)| FaultKind::ClockJump {
+            ms: if back { -ms } else { ms }
+        }),
+        rule(action()),
     ];
+    let broker = Just(Place::Node("broker-a".into()));
+    let name_server = Just(Place::Node("ns-1".into()));
+    let link = Just(Place::Link {
+        from: "broker-a".into(),
+        to: "p1".into(),
+    });
     let of_link = prop_oneof![
         Just(FaultKind::Partition),
+        Just(FaultKind::Hold),
+        (1..9_000u64).prop_map(|bytes_per_ms| FaultKind::Bandwidth { bytes_per_ms }),
+        (1..9_000u64).prop_map(|bytes| FaultKind::Slice { bytes }),
         (1..1_000u32).prop_map(|per_mille| FaultKind::Loss { per_mille }),
         (1..5_000u64, 0..50u64).prop_map(|(ms, jitter_ms)| FaultKind::Latency { ms, jitter_ms }),
     ];
-    prop_oneof![(of_node, node()), (of_link, two_ways())]
+    prop_oneof![
+        (of_node, node()),
+        (rule(broker_action()), broker),
+        (rule(route_action()), name_server),
+        (of_link, two_ways()),
+        (
+            (0..9_000u64).prop_map(|byte| FaultKind::Corrupt { byte }),
+            link
+        ),
+    ]
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
@@ -255,8 +304,8 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             ready_order,
         });
     let policy = prop_oneof![
-        Just(PolicySource::Strict),
-        Just(PolicySource::Java53),
+        Just(PolicySource::Preset("strict")),
+        Just(PolicySource::Preset("java_5_3")),
         Just(PolicySource::Text {
             file: "own.toml".to_owned(),
             text: "whatever".to_owned()
