@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rmq_producer::Policy;
+use rmq_producer::policy::PRESETS;
 
 use super::sweep::seeds;
 use super::{CliError, print};
@@ -31,10 +31,8 @@ pub(super) struct Args {
 }
 
 fn preset(name: &str) -> Result<&'static str, String> {
-    let known = Policy::PRESETS.iter().find(|known| **known == name);
-    known
-        .copied()
-        .ok_or_else(|| format!("no preset; there are: {}", Policy::PRESETS.join(", ")))
+    let known = PRESETS.into_iter().find(|known| *known == name);
+    known.ok_or_else(|| format!("no preset; there are: {}", PRESETS.join(", ")))
 }
 
 /// Runs the command. What the scenario expects is of the policy it names, so nothing is judged.
@@ -42,7 +40,7 @@ pub(super) fn compare(args: &Args) -> Result<Class, CliError> {
     let scenario = Scenario::load(&args.scenario)?;
     let mut policies = args.policies.clone();
     if policies.is_empty() {
-        policies.extend(Policy::PRESETS);
+        policies.extend(PRESETS);
     }
     print::to_stdout(&format!(
         "{} seeds {}..{}\n\n{HEAD}",

@@ -18,6 +18,7 @@ use crate::verdict::Class;
 
 mod bench;
 mod chosen;
+mod compare;
 mod diff;
 mod digest;
 mod diverge;
@@ -62,6 +63,8 @@ enum Command {
     Shrink(shrink::Args),
     /// Compares two runs send by send.
     Diff(diff::Args),
+    /// Runs one scenario under several policies and prints their figures side by side.
+    Compare(compare::Args),
     /// Prints one digest for each seed, or checks a list of them.
     #[command(after_long_help = EXIT_CODES)]
     Digest(digest::Args),
@@ -175,6 +178,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Shrink(args) => shrink::shrink(&args),
         Command::Diff(args) => diff::diff(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Digest(args) => digest::digest(&args),
         Command::Diverge(args) => diverge::diverge(&args),
         Command::Merge(args) => sweep::merge(&args),
