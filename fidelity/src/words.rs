@@ -6,6 +6,7 @@
 
 mod go;
 mod java;
+pub(crate) mod text;
 
 use rmq_producer::{Policy, SendError, SendStatus, Sent, StartError};
 use serde_json::{Map, Value, json};

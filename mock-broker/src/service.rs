@@ -62,6 +62,7 @@ impl Service for Front {
         });
         let seen = Seen {
             code: request.code,
+            request: &request,
             oneway: request.is_oneway(),
             peer: peer.address(),
             topic: topic.as_ref(),
@@ -182,6 +183,7 @@ fn act(job: &Job<'_>, action: Action) -> Reply {
         Action::ReplyTwice => conclude(job, handle(job), End::Mangled(Mangle::Twice)),
         Action::UnknownOpaque => conclude(job, handle(job), End::Mangled(Mangle::UnknownOpaque)),
         Action::HalfFrame => conclude(job, handle(job), End::Mangled(Mangle::Half)),
+        Action::AnswerThenClose => conclude(job, handle(job), End::AnswerThenClose),
         Action::HalfFrameClose => conclude(job, handle(job), End::Mangled(Mangle::HalfClose)),
         Action::Garbage => conclude(job, handle(job), End::Mangled(Mangle::Garbage)),
     }
@@ -195,6 +197,7 @@ enum End {
     Silence,
     Close,
     Reset,
+    AnswerThenClose,
     Mangled(Mangle),
 }
 
@@ -235,9 +238,10 @@ impl Exit {
         let ending = match self.end {
             End::Close | End::Reset => Ending::Closed,
             _ if self.oneway => Ending::NoAnswerDue,
-            End::Answer | End::Replace { .. } | End::Mangled(Mangle::Twice) => {
-                Ending::Answered { code }
-            }
+            End::Answer
+            | End::Replace { .. }
+            | End::AnswerThenClose
+            | End::Mangled(Mangle::Twice) => Ending::Answered { code },
             End::Silence => Ending::Silent,
             End::Mangled(_) => Ending::Mangled,
         };
@@ -262,6 +266,7 @@ impl Exit {
             End::Silence => Answer::Nothing,
             End::Close => Answer::Close,
             End::Reset => Answer::Reset,
+            End::AnswerThenClose => Answer::Many(vec![Answer::Respond(response), Answer::Close]),
             End::Mangled(how) => {
                 let speaker = &self.shared.speaker;
                 Answer::mangled(response, speaker, self.opaque, how).unwrap_or_else(|error| {

@@ -63,6 +63,15 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remark: Option<Name>,
     },
+    /// The tables are left alone; the answer is a success with this body, after so many
+    /// milliseconds: a route that no broker registered.
+    Route {
+        /// The body.
+        body: Name,
+        /// Milliseconds.
+        #[serde(default)]
+        after_ms: u64,
+    },
     /// The request is handled at once, its answer comes so much later.
     Delay {
         /// Milliseconds.

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
-use rmq_remoting::code::request;
+use rmq_remoting::code::{request, response};
 use rmq_remoting::command::{Command, Language};
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::host::{SharedHost, Task};
@@ -233,6 +234,18 @@ impl State {
         };
         let respond = |response| Reply::from(self.answered(number, response));
         match action {
+            Action::Route { body, after_ms } => {
+                let mut response = Response::new(response::SUCCESS);
+                response.body = Bytes::copy_from_slice(body.as_bytes());
+                if after_ms == 0 {
+                    return respond(response);
+                }
+                let state = Arc::clone(self);
+                Reply::Later(Box::pin(async move {
+                    sleep(Duration::from_millis(after_ms)).await;
+                    state.answered(number, response).into()
+                }))
+            }
             Action::Answer { code, remark } => {
                 let mut response = Response::new(code);
                 response.remark = remark.map(|text| text.to_string().into());

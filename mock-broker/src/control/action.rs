@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 /// | `unknown-opaque` | yes | an answer to another request | a broken proxy |
 /// | `half-frame` | yes | half an answer, then silence | a stalled path |
 /// | `half-frame-close` | yes | half an answer, then end of stream | a process killed while it writes |
+/// | `answer-then-close` | yes | the answer, then end of stream | a broker that closes idle connections |
 /// | `garbage` | yes | bytes that are no frame | a wrong peer, a broken proxy |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
@@ -76,6 +77,8 @@ pub enum Action {
     HalfFrame,
     /// Handled; the first half of the answer is written, then the connection is closed.
     HalfFrameClose,
+    /// Handled and answered; then the connection is closed.
+    AnswerThenClose,
     /// Handled; the answer is bytes that are no frame.
     Garbage,
 }

@@ -14,6 +14,7 @@ mod rule_book;
 use std::fmt;
 use std::net::SocketAddr;
 
+use rmq_remoting::command::Command;
 use rmq_remoting::observe::Name;
 
 pub use action::Action;
@@ -24,6 +25,8 @@ pub use rule_book::{Match, Rule, RuleBook, RuleId};
 pub struct Seen<'a> {
     /// The request code.
     pub code: i32,
+    /// The request itself.
+    pub request: &'a Command,
     /// No answer wanted.
     pub oneway: bool,
     /// The client's address.

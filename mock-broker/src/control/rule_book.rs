@@ -211,11 +211,29 @@ impl Match {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use rmq_remoting::command::{Command, ExtFields, HeaderForm, Language};
+
     use super::*;
+
+    fn request() -> Command {
+        Command {
+            code: 310,
+            language: Language::default(),
+            version: 0,
+            opaque: 0,
+            flag: 0,
+            remark: None,
+            ext: ExtFields::default(),
+            body: Bytes::new(),
+            form: HeaderForm::Json,
+        }
+    }
 
     fn send<'a>(topic: &'a Name, queue: i32, nth_of_key: u32) -> Seen<'a> {
         Seen {
             code: 310,
+            request: Box::leak(Box::new(request())),
             oneway: false,
             peer: ([127, 0, 0, 1], 1).into(),
             topic: Some(topic),

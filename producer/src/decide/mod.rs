@@ -4,6 +4,11 @@
 //! decision can be read, tested and changed alone, and what the producer does is a consequence of
 //! these functions and of the order in which the network answers. All times are whole
 //! milliseconds ([`Millis`]), the grain of the clock that the laboratory simulates.
+//!
+//! What the presets decide after an attempt ended, while another one is left (*end* ends the send,
+//! *choose* steps the rotation on in vain):
+//!
+#![doc = include_str!("table.md")]
 
 pub mod budget;
 pub mod envelope;

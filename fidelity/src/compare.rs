@@ -1,0 +1,157 @@
+//! Compares presets with the clients they are named after, case by case.
+
+use std::fmt::{self, Write as _};
+use std::path::Path;
+
+use rmq_producer::Policy;
+use serde_json::Value;
+
+use crate::case::{Case, CaseError, read};
+use crate::lab;
+
+/// The presets that imitate a client, and the name of its recordings.
+pub const CLIENTS: [(&str, &str); 3] = [
+    ("java_5_3", "java533"),
+    ("java_4_9", "java498"),
+    ("go_2_1", "go212"),
+];
+
+/// What a case says of a preset.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The trace is one of those recorded.
+    Equal,
+    /// It is not.
+    Differs {
+        /// The trace.
+        got: Box<Value>,
+        /// Those recorded.
+        wanted: Vec<Value>,
+    },
+    /// The case cannot apply; the text says why.
+    NotOurs(&'static str),
+    /// The run did not come to its end.
+    Broken(String),
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// The case.
+    pub case: String,
+    /// What it says.
+    pub verdict: Verdict,
+}
+
+/// One preset against one client.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// The preset.
+    pub preset: String,
+    /// The client's recordings.
+    pub recorded: String,
+    /// The cases.
+    pub lines: Vec<Line>,
+}
+
+impl Table {
+    /// Plays the cases of a folder with a preset and compares them with the recordings of a
+    /// client; only those whose name contains `only`.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn of(
+        folder: &Path,
+        preset: &Policy,
+        recorded: &str,
+        only: &str,
+    ) -> Result<Self, CaseError> {
+        let cases = Case::all(&folder.join("cases"))?;
+        let chosen = cases.iter().filter(|case| case.name.contains(only));
+        let line = |case: &Case| {
+            let path = folder
+                .join("reference")
+                .join(recorded)
+                .join(format!("{}.json", case.name));
+            let reference = if path.exists() {
+                Some(read(&path)?)
+            } else {
+                None
+            };
+            Ok(Line {
+                case: case.name.clone(),
+                verdict: judge(case, preset, recorded, reference.as_ref()),
+            })
+        };
+        Ok(Self {
+            preset: preset.name.clone(),
+            recorded: recorded.to_owned(),
+            lines: chosen.map(line).collect::<Result<_, CaseError>>()?,
+        })
+    }
+
+    /// Equal, different, not applicable.
+    #[must_use]
+    pub fn totals(&self) -> (usize, usize, usize) {
+        let count = |is: fn(&Verdict) -> bool| {
+            let lines = self.lines.iter();
+            lines.filter(|line| is(&line.verdict)).count()
+        };
+        (
+            count(|verdict| matches!(verdict, Verdict::Equal)),
+            count(|verdict| matches!(verdict, Verdict::Differs { .. } | Verdict::Broken(_))),
+            count(|verdict| matches!(verdict, Verdict::NotOurs(_))),
+        )
+    }
+}
+
+fn judge(case: &Case, preset: &Policy, recorded: &str, reference: Option<&Value>) -> Verdict {
+    if let Some(reason) = case.cannot_apply(recorded, reference) {
+        return Verdict::NotOurs(reason);
+    }
+    let variants = reference.and_then(|file| file["variants"].as_array());
+    let wanted: Vec<Value> = variants
+        .into_iter()
+        .flatten()
+        .map(|variant| variant["trace"].clone())
+        .collect();
+    match lab::play(case, preset) {
+        Ok(got) if wanted.contains(&got) => Verdict::Equal,
+        Ok(got) => Verdict::Differs {
+            got: Box::new(got),
+            wanted,
+        },
+        Err(problem) => Verdict::Broken(problem),
+    }
+}
+
+/// Differences at length, what cannot apply with its reason, and a line of totals.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut equal = String::new();
+        for Line { case, verdict } in &self.lines {
+            match verdict {
+                Verdict::Equal => write!(equal, " {case}")?,
+                Verdict::NotOurs(reason) => writeln!(f, "  n/a     {case}: {reason}")?,
+                Verdict::Broken(problem) => writeln!(f, "  BROKEN  {case}: {problem}")?,
+                Verdict::Differs { got, wanted } => {
+                    writeln!(f, "  DIFFERS {case}\n    got    {got}")?;
+                    for one in wanted {
+                        writeln!(f, "    wanted {one}")?;
+                    }
+                }
+            }
+        }
+        if self.lines.len() < 10 && !equal.is_empty() {
+            writeln!(f, "  equal  {equal}")?;
+        }
+        let (equal, differs, not_ours) = self.totals();
+        write!(
+            f,
+            "{:<9} like {}: {equal} of {} cases equal, {not_ours} not applicable",
+            self.preset,
+            self.recorded,
+            equal + differs
+        )
+    }
+}

@@ -1,0 +1,518 @@
+//! Plays a case in the laboratory: the mocks' name servers and brokers under the case's script, the
+//! client's part on a machine of its own, the event engine's network between them, virtual time.
+//!
+//! How a server does not listen is what its machine does: refused is a process that is gone, deaf
+//! one that listens and never accepts, a black hole a machine without power.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rmq_mock_broker::control::{Action, Control, Ruled, Seen as BrokerSeen};
+use rmq_mock_broker::event::Event as BrokerEvent;
+use rmq_mock_broker::{Broker, Config as BrokerConfig, Disk};
+use rmq_mock_namesrv::control as ns;
+use rmq_mock_namesrv::{Config as NameServerConfig, NameServer};
+use rmq_producer::Policy;
+use rmq_remoting::command::HeaderForm;
+use rmq_remoting::host::{SharedHost, Task};
+use rmq_remoting::observe::{Observer, Silent};
+use rmq_sim::engine::{EngineConfig, EngineEvent, EventEngine, Limits, RunEnd, World};
+use rmq_sim::trace::record::NodeId;
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+
+use crate::case::Case;
+use crate::driver;
+use crate::log::{Seen, Servers, What};
+use crate::normal::{self, Run};
+use crate::script::{self, Effect, SEND_CODES, Script};
+use crate::words::Dialect;
+
+/// Virtual milliseconds between the end of the warm-up and the first message.
+const BEFORE_GO: u64 = 250;
+
+/// The end of virtual time, in milliseconds.
+const HORIZON: u64 = 150_000;
+
+/// Queues of each topic on each broker: more than any route tells of.
+const QUEUES: i32 = 64;
+
+/// Plays a case with a preset; the trace that a recording would have left.
+///
+/// # Errors
+/// The run did not come to its end; the text says why.
+pub fn play(case: &Case, preset: &Policy) -> Result<Value, String> {
+    let config = EngineConfig {
+        seed: 7,
+        limits: Limits {
+            horizon_ms: HORIZON,
+            ..Limits::default()
+        },
+        ..EngineConfig::default()
+    };
+    let dials = Arc::new(Dials::default());
+    let watch = Arc::clone(&dials);
+    let zero = config.start_unix_millis;
+    let main = async move |world: World| {
+        let stage = Stage::set(world, case, zero);
+        *watch.0.lock() = Some(Arc::clone(&stage));
+        let told = stage.client(case, preset).await;
+        *watch.0.lock() = None;
+        let log = std::mem::take(&mut stage.script.lock().log);
+        (stage.names(), log, told)
+    };
+    let report = EventEngine::run(&config, dials, main).map_err(|error| error.to_string())?;
+    match (report.value, report.end) {
+        (Some((servers, log, told)), RunEnd::Finished) => Ok(trace_of(case, &servers, &log, &told)),
+        (_, end) => Err(format!("{}: the run ended by {end:?}", case.name)),
+    }
+}
+
+fn trace_of(case: &Case, servers: &Servers, log: &[Seen], told: &[Map<String, Value>]) -> Value {
+    let pinned = told.iter().find_map(|line| line.get("pinned"));
+    normal::trace(&Run {
+        case: &case.file,
+        servers,
+        log,
+        told,
+        pinned: pinned.is_none_or(|pinned| *pinned == true),
+    })
+}
+
+/// Sees the client's dials to servers that do not serve.
+#[derive(Debug, Default)]
+struct Dials(Mutex<Option<Arc<Stage>>>);
+
+impl Observer<EngineEvent> for Dials {
+    fn on(&self, event: EngineEvent) {
+        let EngineEvent::Dial { node, to, .. } = event else {
+            return;
+        };
+        let stage = self.0.lock().clone();
+        if let Some(stage) = stage.filter(|stage| stage.client == node) {
+            stage.dialled(to);
+        }
+    }
+}
+
+/// One server of the case.
+#[derive(Debug)]
+struct Machine {
+    name: String,
+    node: NodeId,
+    at: SocketAddr,
+    is_broker: bool,
+    /// What the case says of it.
+    conf: Value,
+}
+
+/// The servers of a running case.
+#[derive(Debug)]
+struct Stage {
+    world: World,
+    /// Unix time at virtual time 0.
+    zero: i64,
+    case: Value,
+    machines: Vec<Machine>,
+    client: NodeId,
+    script: Mutex<Script>,
+    /// How each server listens.
+    modes: Mutex<BTreeMap<usize, String>>,
+    tasks: Mutex<BTreeMap<usize, Task>>,
+    topics: Mutex<Map<String, Value>>,
+    changes: Mutex<VecDeque<Value>>,
+}
+
+impl Stage {
+    fn set(world: World, case: &Case, zero: i64) -> Arc<Self> {
+        let file = &case.file;
+        let mut machines = Vec::new();
+        let mut add = |name: String, is_broker, conf: &Value| {
+            let number = u16::try_from(machines.len()).unwrap_or(u16::MAX);
+            let ip = std::net::Ipv4Addr::from_bits(0x0A00_0001 + u32::from(number)).into();
+            let port = if is_broker { 10_911 } else { 9_876 };
+            machines.push(Machine {
+                node: world.node(&name, ip),
+                at: SocketAddr::new(ip, port),
+                name,
+                is_broker,
+                conf: conf.clone(),
+            });
+        };
+        for (broker, conf) in file["topology"]["brokers"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            for id in script::ids(file, broker) {
+                add(script::server(broker, id), true, conf);
+            }
+        }
+        let one = [json!({})];
+        let name_servers = file["nameservers"].as_array().map_or(&one[..], |list| list);
+        for (number, conf) in name_servers.iter().enumerate() {
+            add(format!("ns{number}"), false, conf);
+        }
+        let client = world.node("client", std::net::Ipv4Addr::new(10, 0, 1, 1).into());
+        let measured = !case.is_gated();
+        let topics = file["topology"]["topics"].as_object().cloned();
+        let changes = file["route_changes"].as_array().cloned();
+        let stage = Arc::new(Self {
+            world,
+            zero,
+            case: file.clone(),
+            machines,
+            client,
+            script: Mutex::new(Script::new(file, measured)),
+            modes: Mutex::default(),
+            tasks: Mutex::default(),
+            topics: Mutex::new(topics.unwrap_or_default()),
+            changes: Mutex::new(changes.unwrap_or_default().into()),
+        });
+        for number in 0..stage.machines.len() {
+            let mode = if measured {
+                stage.wanted(number)
+            } else {
+                "normal".to_owned()
+            };
+            stage.listen(number, &mode);
+        }
+        if measured {
+            stage.plan_changes();
+        }
+        stage
+    }
+
+    fn now(&self) -> i64 {
+        self.zero + i64::try_from(self.world.now_ms()).unwrap_or(i64::MAX)
+    }
+
+    fn names(&self) -> Servers {
+        let brokers = self.machines.iter().filter(|one| one.is_broker);
+        let address = |one: &Machine| (one.at.to_string(), one.name.clone());
+        Servers {
+            brokers: brokers.map(|one| one.name.clone()).collect(),
+            addresses: self.machines.iter().map(address).collect(),
+        }
+    }
+
+    fn wanted(&self, number: usize) -> String {
+        let mode = self.machines[number].conf["listen"].as_str();
+        mode.unwrap_or("normal").to_owned()
+    }
+
+    /// The measured part begins.
+    fn go(self: &Arc<Self>) {
+        self.script.lock().measured = true;
+        for number in 0..self.machines.len() {
+            let mode = self.wanted(number);
+            self.listen(number, &mode);
+        }
+        self.plan_changes();
+    }
+
+    /// Lets a server listen, or not, in this way.
+    fn listen(self: &Arc<Self>, number: usize, mode: &str) {
+        let before = self.modes.lock().insert(number, mode.to_owned());
+        if before.as_deref() == Some(mode) {
+            return;
+        }
+        let (world, node) = (self.world, self.machines[number].node);
+        match mode {
+            "refuse" => world.crash(node),
+            "blackhole" => {
+                world.crash(node);
+                // What the dead process's kernel says must have left.
+                world.at(world.now_ms() + 5, move || world.power_off(node));
+            }
+            "deaf" => {
+                world.crash(node);
+                let host = world.boot(node);
+                self.run(number, &host.clone(), deaf(host, self.machines[number].at));
+            }
+            _ => self.serve(number),
+        }
+    }
+
+    fn run(
+        &self,
+        number: usize,
+        host: &SharedHost,
+        life: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let task = host.spawn("main", Box::pin(life));
+        let before = self.tasks.lock().insert(number, task);
+        drop(before);
+    }
+
+    fn serve(self: &Arc<Self>, number: usize) {
+        let machine = &self.machines[number];
+        let host = self.world.boot(machine.node);
+        let form = if self.case["topology"]["respond"] == "rocketmq" {
+            HeaderForm::Rocketmq
+        } else {
+            HeaderForm::Json
+        };
+        let place = Arc::new(Place {
+            stage: Arc::clone(self),
+            number,
+        });
+        if machine.is_broker {
+            let name = machine.name.split('/').next().unwrap_or_default();
+            let mut config = BrokerConfig::new(name, machine.at);
+            config.form = form;
+            let topics = self.topics.lock();
+            let own = topics.keys().filter(|topic| *topic != "TBW102");
+            config.topics = own.map(|topic| (topic.as_str().into(), QUEUES)).collect();
+            drop(topics);
+            self.run(number, &host.clone(), async move {
+                let (control, observer) = (Arc::clone(&place), place);
+                let disk = Arc::new(Disk::default());
+                let started = Broker::start(host, config, disk, control, observer).await;
+                hold(started).await;
+            });
+        } else {
+            let mut config = NameServerConfig::new(machine.at);
+            config.form = form;
+            self.run(number, &host.clone(), async move {
+                let started = NameServer::start(host, config, place, Arc::new(Silent)).await;
+                hold(started).await;
+            });
+        }
+    }
+
+    fn plan_changes(self: &Arc<Self>) {
+        let changes: VecDeque<Value> = {
+            let mut all = self.changes.lock();
+            let (timed, others) = all.drain(..).partition(|one| one["after_ms"].is_number());
+            *all = others;
+            timed
+        };
+        for change in changes {
+            let at = self.world.now_ms() + change["after_ms"].as_u64().unwrap_or(0);
+            let stage = Arc::clone(self);
+            self.world.at(at, move || stage.change(&change));
+        }
+    }
+
+    /// Applies the changes that wait for so many messages or lookups.
+    fn counted(self: &Arc<Self>, name: &str, count: u64) {
+        let due: VecDeque<Value> = {
+            let mut all = self.changes.lock();
+            let is_due = |one: &Value| one[name].as_u64().is_some_and(|least| count >= least);
+            let (due, others) = all.drain(..).partition(is_due);
+            *all = others;
+            due
+        };
+        for change in due {
+            let stage = Arc::clone(self);
+            self.world
+                .at(self.world.now_ms(), move || stage.change(&change));
+        }
+    }
+
+    fn change(self: &Arc<Self>, change: &Value) {
+        {
+            let mut topics = self.topics.lock();
+            topics.extend(change["topics"].as_object().cloned().unwrap_or_default());
+            for topic in change["remove"].as_array().into_iter().flatten() {
+                topics.remove(topic.as_str().unwrap_or_default());
+            }
+        }
+        for (server, mode) in change["listen"].as_object().into_iter().flatten() {
+            let number = self.machines.iter().position(|one| one.name == *server);
+            if let (Some(number), Some(mode)) = (number, mode.as_str()) {
+                self.listen(number, mode);
+            }
+        }
+    }
+
+    fn dialled(&self, to: SocketAddr) {
+        let Some(number) = self.machines.iter().position(|one| one.at == to) else {
+            return;
+        };
+        let word = match self.modes.lock().get(&number).map(String::as_str) {
+            Some("refuse") => "refused",
+            Some("blackhole") => "connect-blackhole",
+            Some("deaf") => "deaf-connect",
+            _ => return,
+        };
+        let name = &self.machines[number].name;
+        self.script.lock().note(self.now(), name, What::Syn(word));
+    }
+
+    /// Resets the client's connection to a server after so many milliseconds.
+    fn reset(&self, number: usize, after: u64) {
+        let (world, client, server) = (self.world, self.client, self.machines[number].node);
+        world.at(world.now_ms() + after, move || world.reset(client, server));
+    }
+
+    /// The client's part; what it told.
+    async fn client(self: &Arc<Self>, case: &Case, preset: &Policy) -> Vec<Map<String, Value>> {
+        let mut settings = case.client(Dialect::of(preset));
+        let servers = self.machines.iter().filter(|one| !one.is_broker);
+        let servers: Vec<String> = servers.map(|one| one.at.to_string()).collect();
+        settings
+            .entry("namesrvAddr")
+            .or_insert(servers.join(";").into());
+        let told: Arc<Mutex<Vec<Map<String, Value>>>> = Arc::default();
+        let (go, word) = oneshot::channel::<()>();
+        let go = Mutex::new(Some(go));
+        let (stage, lines) = (Arc::clone(self), Arc::clone(&told));
+        let sink = move |line: Map<String, Value>| {
+            if line.get("event").is_some_and(|event| event == "warm_done") {
+                stage.prepare(go.lock().take());
+            }
+            lines.lock().push(line);
+        };
+        let host = self.world.boot(self.client);
+        let policy = case.policy(preset.clone());
+        let life = driver::run(Arc::clone(&host), settings, policy, Arc::new(sink), async {
+            // The other end is dropped only with the run.
+            let _ = word.await;
+        });
+        let task = host.spawn("client", Box::pin(life));
+        // A client that hangs is told apart by what it did not tell.
+        let _ = tokio::time::timeout(Duration::from_millis(HORIZON - 10_000), task).await;
+        let told = std::mem::take(&mut *told.lock());
+        told
+    }
+
+    /// The warm-up is over: faults are armed, and a moment later the client may go on.
+    fn prepare(self: &Arc<Self>, go: Option<oneshot::Sender<()>>) {
+        let (stage, now) = (Arc::clone(self), self.world.now_ms());
+        self.world.at(now, move || stage.go());
+        self.world.at(now + BEFORE_GO, move || {
+            if let Some(go) = go {
+                let _ = go.send(());
+            }
+        });
+    }
+}
+
+/// Listens and never accepts.
+async fn deaf(host: SharedHost, at: SocketAddr) {
+    hold(host.listen(at).await).await;
+}
+
+/// Keeps a server until its task ends.
+async fn hold<T, E: std::fmt::Display>(server: Result<T, E>) {
+    match server {
+        Ok(server) => {
+            std::future::pending::<()>().await;
+            drop(server);
+        }
+        Err(error) => eprintln!("a server of the case cannot start: {error}"),
+    }
+}
+
+/// One server's seat at the script.
+#[derive(Debug)]
+struct Place {
+    stage: Arc<Stage>,
+    number: usize,
+}
+
+impl Place {
+    fn name(&self) -> &str {
+        &self.stage.machines[self.number].name
+    }
+
+    fn message(&self, seen: &BrokerSeen<'_>) -> Option<Action> {
+        let stage = &self.stage;
+        let (effect, overall) = {
+            let mut script = stage.script.lock();
+            let effect = script.message(stage.now(), self.name(), seen.request);
+            (effect, script.overall())
+        };
+        stage.counted("after_sends", overall);
+        match effect? {
+            Effect::Mock(action) => Some(action),
+            Effect::Reset(after) => {
+                stage.reset(self.number, after);
+                Some(Action::DropRequest)
+            }
+        }
+    }
+}
+
+impl Control for Place {
+    fn decide(&self, seen: &BrokerSeen<'_>) -> Option<Ruled> {
+        let stage = &self.stage;
+        let note = |what| stage.script.lock().note(stage.now(), self.name(), what);
+        let action = match seen.code {
+            34 => {
+                note(What::Heartbeat);
+                let silent = stage.machines[self.number].conf["heartbeat"] == "silent";
+                silent.then_some(Action::DropRequest)
+            }
+            35 => {
+                let group = seen.request.ext.get("producerGroup").unwrap_or_default();
+                note(What::Unregister(group.to_owned()));
+                None
+            }
+            code if SEND_CODES.contains(&code) => self.message(seen),
+            _ => None,
+        };
+        let rule = "case".into();
+        action.map(|action| Ruled { rule, action })
+    }
+}
+
+impl Observer<BrokerEvent> for Place {
+    fn on(&self, event: BrokerEvent) {
+        if matches!(event, BrokerEvent::Accepted { .. }) {
+            let stage = &self.stage;
+            stage
+                .script
+                .lock()
+                .note(stage.now(), self.name(), What::Accept);
+        }
+    }
+}
+
+impl ns::Control for Place {
+    fn decide(&self, seen: &ns::Seen<'_>) -> Option<ns::Ruled> {
+        let stage = &self.stage;
+        let topic = seen.topic.filter(|_| seen.code == 105)?;
+        let rules = &stage.machines[self.number].conf["rules"];
+        let (action, lookups) = {
+            let mut script = stage.script.lock();
+            let action = script.lookup(stage.now(), self.name(), topic, rules);
+            (action, script.lookups())
+        };
+        let address = |name: &str| {
+            let machine = stage.machines.iter().find(|one| one.name == name);
+            machine.map_or_else(String::new, |one| one.at.to_string())
+        };
+        let body = script::route(&stage.case, &stage.topics.lock(), topic, address);
+        stage.counted("after_routes", lookups);
+        let action = match action["type"].as_str().unwrap_or("normal") {
+            "silent" => Some(ns::Action::Silence),
+            "close" | "close_before" => Some(ns::Action::Close),
+            "rst" => {
+                stage.reset(self.number, 0);
+                Some(ns::Action::Silence)
+            }
+            "code" => Some(ns::Action::Answer {
+                code: i32::try_from(action["code"].as_i64().unwrap_or(1)).unwrap_or(1),
+                remark: Some(action["remark"].as_str().unwrap_or("scripted").into()),
+            }),
+            "delay" if action["then"]["type"] == "silent" => Some(ns::Action::Silence),
+            kind => {
+                let delay = action["ms"].as_u64().filter(|_| kind == "delay");
+                let found = |body: String| ns::Action::Route {
+                    body: body.as_str().into(),
+                    after_ms: delay.unwrap_or(0),
+                };
+                let late = delay.map(|ms| ns::Action::Delay { ms });
+                body.map(found).or(late)
+            }
+        };
+        let rule = "case".into();
+        action.map(|action| ns::Ruled { rule, action })
+    }
+}
