@@ -13,9 +13,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::chosen::Chosen;
 use super::{CliError, print, stopwatch, whole};
 use crate::fault::{Engine, FaultEvent};
+use crate::invariant;
 use crate::run::{self, Run};
 use crate::scenario::{PolicySource, Scenario};
-use crate::shrink::{self, Shrunk};
+use crate::shrink::{self, FailureId, Shrunk};
 use crate::trace::What;
 use crate::verdict::Class;
 
@@ -119,7 +120,10 @@ fn default_name(args: &Args) -> PathBuf {
 
 /// What fails, when, after which faults, and how to see it.
 fn story(chosen: &Chosen, seed: u64, shrunk: &Shrunk, run: &Run, repeat: &str) -> String {
-    let mut text = format!("{} on seed {seed}: it fails.\n", shrunk.failure);
+    let mut text = format!(
+        "{} does not hold on seed {seed}.\n",
+        titled(&shrunk.failure)
+    );
     for (number, fault) in (1..).zip(&shrunk.scenario.faults) {
         let started = run.trace.records.iter().find(|record| {
             matches!(&record.what, What::Fault(FaultEvent::On { fault, .. }) if *fault == number)
@@ -135,6 +139,9 @@ fn story(chosen: &Chosen, seed: u64, shrunk: &Shrunk, run: &Run, repeat: &str) -
         let when = at.map_or(run.trace.end_ms, |record| record.ms);
         let _ = writeln!(text, "Watch: at {when} ms: {first}");
     }
+    if let Some((step, _)) = &shrunk.passing {
+        let _ = writeln!(text, "One step further it passes: {step}.");
+    }
     let end = if shrunk.complete {
         ""
     } else {
@@ -147,6 +154,15 @@ fn story(chosen: &Chosen, seed: u64, shrunk: &Shrunk, run: &Run, repeat: &str) -
         shrunk.runs
     );
     text
+}
+
+/// `INV-08 (a healthy broker is found)`
+fn titled(failure: &FailureId) -> String {
+    let all = invariant::all();
+    match all.iter().find(|one| one.id == failure.by) {
+        Some(one) => format!("{failure} ({})", one.title),
+        None => failure.to_string(),
+    }
 }
 
 fn report(args: &Args, from: &Scenario, shrunk: &Shrunk, run: &Run, wall: Duration) -> String {

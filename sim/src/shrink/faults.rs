@@ -257,6 +257,9 @@ fn earlier(shrinker: &mut Shrinker<'_>, index: usize) {
         at(index, |fault| fault.at = Position::Time { ms: to * 1_000 })(scenario);
     };
     shrinker.lower(&name("at second"), 0, seconds, set);
+    for unit in [1_000, 100, 10] {
+        rounder(shrinker, index, unit);
+    }
     let counted = |scenario: &Scenario| match scenario.faults.get(index)?.at {
         Position::Received { n, .. } | Position::Stored { n } => Some(n),
         Position::Send { send, .. } => Some(send),
@@ -270,4 +273,22 @@ fn earlier(shrinker: &mut Shrinker<'_>, index: usize) {
         })(scenario);
     };
     shrinker.lower(&name("at number"), 1, counted, set);
+}
+
+/// The time of a fault as a multiple of `unit` milliseconds, the one before or the one after.
+fn rounder(shrinker: &mut Shrinker<'_>, index: usize, unit: u64) {
+    let now = shrinker.best.faults.get(index).map(|fault| &fault.at);
+    let Some(&Position::Time { ms }) = now else {
+        return;
+    };
+    if ms.is_multiple_of(unit) {
+        return;
+    }
+    for to in [ms / unit * unit, ms.next_multiple_of(unit)] {
+        let step = format!("fault {}: at {to} ms", index + 1);
+        let change = at(index, |fault| fault.at = Position::Time { ms: to });
+        if shrinker.attempt(&step, change) {
+            return;
+        }
+    }
 }
