@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{CliError, print};
 use crate::catalogue;
-use crate::invariant::{self, Judge, Source};
+use crate::invariant::{self, Source};
 use crate::sweep::Sweep;
 use crate::sweep::file;
 use crate::verdict::Class;
@@ -44,17 +44,13 @@ pub(super) fn invariants(args: &InvariantArgs) -> Result<Class, CliError> {
             one.title,
             class(one.source)
         );
-        match (&sweep, one.judge) {
-            (None, _) => {}
-            (Some(_), Judge::Twins(_)) => text.push_str("  not in a sweep of single runs"),
-            (Some(sweep), Judge::Run(_)) => {
-                let runs = sweep.exercised.get(one.id).copied().unwrap_or(0);
-                let share = print::percent(runs, sweep.runs);
-                let stated = print::percent(one.rate_per_mille.into(), 1_000);
-                let _ = write!(text, "  {share:>6} of the runs, stated {stated}");
-                if rare.iter().any(|rare| rare.id == one.id) {
-                    text.push_str("  TOO RARE");
-                }
+        if let Some(sweep) = &sweep {
+            let runs = sweep.exercised.get(one.id).copied().unwrap_or(0);
+            let share = print::percent(runs, sweep.runs);
+            let stated = print::percent(one.rate_per_mille.into(), 1_000);
+            let _ = write!(text, "  {share:>6} of the runs, stated {stated}");
+            if rare.iter().any(|rare| rare.id == one.id) {
+                text.push_str("  TOO RARE");
             }
         }
         text.push('\n');

@@ -2,20 +2,22 @@
 //!
 //! While a broker fails, its sends move on. If all of them take the first queue of the next broker,
 //! that broker gets twice its load, fails in its turn, and the herd moves on: one outage becomes
-//! two. Retries that were chosen from one route and avoid the same brokers are spread evenly over
-//! the queues that are left, and over their brokers.
+//! two. Retries that were chosen from one route and avoid the same brokers, and likewise the first
+//! attempts that the health table sends elsewhere, are spread evenly over the queues that are left,
+//! and over their brokers.
 //!
 //! Rotations of several routes share one counter, so the counts need not differ by one at most: they
 //! stay within four sigma of even. Judged for producers of the strict form, by where requests
 //! arrived, or, for those that never did, by where they were sent.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::record::Form;
-use crate::trace::story::{AttemptStory, Moment};
+use crate::trace::story::{AttemptStory, Moment, SendStory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-17",
@@ -27,10 +29,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
     examples: tests::EXAMPLES,
 };
 
-/// Fewer retries say nothing about their spread.
+/// Fewer attempts say nothing about their spread.
 const ENOUGH: u64 = 8;
 
-/// Retries that had the same choice.
+/// Attempts that had the same choice.
 struct Group<'t> {
     /// The queues that were left.
     queues: Vec<(&'t str, i32)>,
@@ -39,46 +41,66 @@ struct Group<'t> {
     last: Moment,
 }
 
+/// What makes a choice: the route, whether it is a retry, the brokers that are avoided.
+type Choice<'t> = (usize, bool, Vec<&'t Name>);
+
 fn judge(case: &Case<'_>, judged: &mut Judged) {
-    // By route and by the brokers avoided.
-    let mut groups: BTreeMap<(usize, &[Name]), Group<'_>> = BTreeMap::new();
+    let mut groups: BTreeMap<Choice<'_>, Group<'_>> = BTreeMap::new();
     for (send, attempt) in case.attempts() {
         let policy = case.policy(send.node);
         let strict = policy.is_some_and(|it| it.form == Form::Strict && it.retargets_queue);
-        let (Some(route), true, None, 2..) =
-            (attempt.snapshot, strict, send.pinned, attempt.number)
-        else {
+        let (Some(route), true, None) = (attempt.snapshot, strict, send.pinned) else {
             continue;
         };
-        let group = groups
-            .entry((route, attempt.avoided))
-            .or_insert_with(|| left(case, route, attempt));
+        let avoided = avoided(case, send, attempt);
+        if avoided.is_empty() {
+            continue;
+        }
         let taken = taken(case, attempt);
+        let choice = (route, attempt.number > 1, avoided);
+        let group = match groups.entry(choice) {
+            Entry::Occupied(group) => group.into_mut(),
+            Entry::Vacant(place) => {
+                let queues = left(case, route, &place.key().2);
+                place.insert(Group {
+                    counts: vec![0; queues.len()],
+                    queues,
+                    last: attempt.started,
+                })
+            }
+        };
         if let Some(index) = group.queues.iter().position(|queue| *queue == taken) {
             group.counts[index] += 1;
             group.last = attempt.started;
         }
     }
-    for ((route, _), group) in groups {
+    for ((route, ..), group) in groups {
         spread(case, route, &group, judged);
     }
 }
 
-/// The queues that a retry could take.
-fn left<'t>(case: &Case<'t>, route: usize, attempt: &AttemptStory<'t>) -> Group<'t> {
-    let queues = case.story.snapshots[route].queues.iter();
-    let queues: Vec<(&str, i32)> = queues
-        .filter(|queue| !attempt.avoided.contains(&queue.broker))
-        .map(|queue| (&*queue.broker, queue.queue))
-        .collect();
-    Group {
-        counts: vec![0; queues.len()],
-        queues,
-        last: attempt.started,
-    }
+/// The brokers that failed in this send, and those that the producer avoids because of others.
+fn avoided<'t>(case: &Case<'t>, send: &SendStory<'t>, attempt: &AttemptStory<'t>) -> Vec<&'t Name> {
+    let now = attempt.started;
+    let isolated = case.story.health.iter().filter(|it| {
+        let until = it.moment.ms.saturating_add(it.for_ms);
+        it.node == send.node && it.moment < now && now.ms < until
+    });
+    let mut all: Vec<&Name> = isolated.map(|it| it.broker).collect();
+    all.extend(attempt.avoided);
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
-/// Where the retry arrived, or else was sent to.
+/// The queues that such a choice could take.
+fn left<'t>(case: &Case<'t>, route: usize, avoided: &[&Name]) -> Vec<(&'t str, i32)> {
+    let queues = case.story.snapshots[route].queues.iter();
+    let left = queues.filter(|queue| !avoided.contains(&&queue.broker));
+    left.map(|queue| (&*queue.broker, queue.queue)).collect()
+}
+
+/// Where the attempt arrived, or else was sent to.
 fn taken<'t>(case: &Case<'t>, attempt: &AttemptStory<'t>) -> (&'t str, i32) {
     match attempt.seen().map(|seen| &case.story.requests[seen]) {
         Some(request) => (case.name(request.broker), request.seen.queue),
@@ -115,7 +137,8 @@ fn spread(case: &Case<'_>, route: usize, group: &Group<'_>, judged: &mut Judged)
         (None, None) => None,
     };
     if let Some((target, count)) = herd {
-        let text = format!("{target} gets {count} of {who}'s {all} retries to {topic}");
+        let text =
+            format!("{target} gets {count} of {who}'s {all} attempts to {topic} that avoid others");
         judged.wrong(group.last, text);
     }
 }

@@ -12,7 +12,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-55",
     title: "Replay",
     source: Source::Twins,
-    rate_per_mille: 50,
+    rate_per_mille: 5,
     judge: Judge::Twins(judge),
     #[cfg(test)]
     examples: tests::EXAMPLES,

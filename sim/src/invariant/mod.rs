@@ -38,6 +38,7 @@ mod inv_17_spread_of_failover;
 mod inv_18_avoidance;
 mod inv_19_recovery;
 mod inv_20_never_empty;
+mod inv_22_independence;
 mod inv_23_freshness;
 mod inv_24_poller_lives;
 mod inv_25_no_going_back;
@@ -52,10 +53,12 @@ mod inv_35_table_drains;
 mod inv_36_permits_add_up;
 mod inv_37_fail_fast;
 mod inv_38_one_good_connection;
+mod inv_39_requests_are_independent;
 mod inv_40_peers_are_independent;
 mod inv_42_kept_alive;
 mod inv_44_cadence;
 mod inv_45_stop_is_bounded;
+mod inv_46_siblings;
 mod inv_47_confinement;
 mod inv_48_no_residue;
 mod inv_49_acknowledged_means_stored;
@@ -63,7 +66,9 @@ mod inv_50_copies_are_explained;
 mod inv_51_order;
 mod inv_54_ids_of_messages;
 mod inv_55_replay;
+mod inv_56_clock;
 mod inv_57_no_panic;
+mod pair;
 
 #[cfg(test)]
 pub(crate) mod scene;
@@ -92,6 +97,7 @@ pub fn all() -> &'static [Invariant] {
             inv_18_avoidance::INVARIANT,
             inv_19_recovery::INVARIANT,
             inv_20_never_empty::INVARIANT,
+            inv_22_independence::INVARIANT,
             inv_23_freshness::INVARIANT,
             inv_24_poller_lives::INVARIANT,
             inv_25_no_going_back::INVARIANT,
@@ -106,10 +112,12 @@ pub fn all() -> &'static [Invariant] {
             inv_36_permits_add_up::INVARIANT,
             inv_37_fail_fast::INVARIANT,
             inv_38_one_good_connection::INVARIANT,
+            inv_39_requests_are_independent::INVARIANT,
             inv_40_peers_are_independent::INVARIANT,
             inv_42_kept_alive::INVARIANT,
             inv_44_cadence::INVARIANT,
             inv_45_stop_is_bounded::INVARIANT,
+            inv_46_siblings::INVARIANT,
             inv_47_confinement::INVARIANT,
             inv_48_no_residue::INVARIANT,
             inv_49_acknowledged_means_stored::INVARIANT,
@@ -117,6 +125,7 @@ pub fn all() -> &'static [Invariant] {
             inv_51_order::INVARIANT,
             inv_54_ids_of_messages::INVARIANT,
             inv_55_replay::INVARIANT,
+            inv_56_clock::INVARIANT,
             inv_57_no_panic::INVARIANT,
         ]
     }
@@ -329,6 +338,17 @@ pub fn judge(trace: &Trace) -> Judgement {
         .findings
         .sort_by_key(|finding| finding.at.unwrap_or(usize::MAX));
     judgement
+}
+
+/// Judges two runs by the invariant of this id; none if there is no such judge of two.
+pub fn judge_twins(id: &str, one: &Trace, other: &Trace) -> Option<Judged> {
+    let invariant = all().iter().find(|invariant| invariant.id == id)?;
+    let Judge::Twins(judge) = invariant.judge else {
+        return None;
+    };
+    let mut judged = Judged::new(invariant.id);
+    judge(one, other, &mut judged);
+    Some(judged)
 }
 
 impl Judgement {

@@ -261,6 +261,11 @@ impl Director {
                 self.change_way(way, fault, on)
             }
         };
+        self.modelled(modelled);
+    }
+
+    /// Ends the run if the engine cannot do what it was asked for.
+    pub(super) fn modelled(&self, modelled: Modelled) {
         if let Err(not_modelled) = modelled {
             self.state.lock().not_modelled.get_or_insert(not_modelled);
             self.trouble.notify_one();

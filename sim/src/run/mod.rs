@@ -7,6 +7,7 @@
 //!
 //! - `director`: carries out the plan; `servers`, `workload`, `producers`: the nodes.
 //! - `control`, `watch`: how faults reach servers, and what may start a fault.
+//! - [`twin`]: two runs that differ in one thing; `beside`: what that is.
 //! - [`summary`]: figures of the trace, and the expectations of the scenario.
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::scenario::{Order, Scenario};
 use crate::trace::{Digest, End, NodeId, Trace};
 use crate::verdict::{Class, Finding, Verdict};
 
+mod beside;
 mod control;
 mod director;
 mod engines;
@@ -32,9 +34,11 @@ mod progress;
 mod seal;
 mod servers;
 pub mod summary;
+pub mod twin;
 mod watch;
 mod workload;
 
+use beside::Beside;
 pub(crate) use engines::carry_out;
 use facts::policy_of;
 pub(crate) use play::Stage;
@@ -115,7 +119,8 @@ impl Knobs {
     }
 }
 
-/// Runs a scenario.
+/// Runs a scenario. One seed in twenty plays a second run, or a pair of them, and is judged by what
+/// it differs in.
 ///
 /// # Errors
 ///
@@ -123,13 +128,15 @@ impl Knobs {
 pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Result<Run, RunError> {
     check(scenario, engine)?;
     let knobs = Knobs::draw(scenario, seed, engine);
-    let played = carry_out(scenario, knobs, play::workloads)?;
+    let act = async |stage| play::workloads(stage, Beside::Nothing).await;
+    let played = carry_out(scenario, knobs, act)?;
     let mut run = judged(scenario, knobs, played.played);
     let stuck = played.value.unwrap_or_default();
     if !stuck.is_empty() && run.verdict.class == Class::Pass {
         run.verdict.class = Class::NoProgress;
     }
     run.verdict.findings.extend(stuck);
+    twin::play(scenario, &mut run)?;
     Ok(run)
 }
 

@@ -11,6 +11,7 @@ use rmq_remoting::host::{SharedHost, TaskEnd};
 use rmq_remoting::observe::{Name, Observer};
 
 use super::Knobs;
+use super::beside::Beside;
 use super::director::{Director, Guest};
 use super::facts::policy_of;
 use super::layout::Layout;
@@ -191,8 +192,8 @@ impl Stage {
 }
 
 /// Plays a scenario's workloads to their end, and the liveness phase if there is one; what makes
-/// no progress then.
-pub(crate) async fn workloads(stage: Stage) -> Vec<Finding> {
+/// no progress then. What happens beside them makes no finding.
+pub(crate) async fn workloads(stage: Stage, beside: Beside) -> Vec<Finding> {
     let scenario = Arc::clone(&stage.director.scenario);
     let mut running = Vec::new();
     let mut producers = Vec::new();
@@ -206,6 +207,23 @@ pub(crate) async fn workloads(stage: Stage) -> Vec<Finding> {
             }
         }
     }
+    let sibling = match (beside, producers.first()) {
+        (Beside::ClockJumps, _) => {
+            let nodes = producers.iter().map(|(_, station, _)| station.node);
+            stage.jump_clocks(nodes);
+            None
+        }
+        (Beside::Sibling(does), Some((_, station, first))) => {
+            match stage.sibling(first, station, does).await {
+                Ok(sibling) => Some(sibling),
+                Err(error) => {
+                    stage.director.state.lock().broken.get_or_insert(error);
+                    return Vec::new();
+                }
+            }
+        }
+        (Beside::Nothing | Beside::Sibling(_), _) => None,
+    };
     for (number, workload) in (1..).zip(&scenario.workloads) {
         let owner = producers
             .iter()
@@ -234,6 +252,7 @@ pub(crate) async fn workloads(stage: Stage) -> Vec<Finding> {
         let clients = clients.map(|(name, station, producer)| (name, station, producer));
         stuck = progress::demand(&stage.director, clients, bound_ms).await;
     }
+    drop(sibling);
     for (_, station, producer) in producers {
         stage.stop(producer, &station).await;
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::invariant::{self, Judge};
+use crate::invariant;
 use crate::run::Run;
 use crate::verdict::Class;
 
@@ -175,10 +175,11 @@ impl Sweep {
     /// The invariants that this sweep has not tested: their antecedent was true in fewer runs than
     /// they state. A small sweep says nothing about that.
     pub fn rare(&self) -> Vec<Rare> {
-        let judged = invariant::all()
+        if self.runs < RATED_RUNS {
+            return Vec::new();
+        }
+        invariant::all()
             .iter()
-            .filter(|one| matches!(one.judge, Judge::Run(_)) && self.runs >= RATED_RUNS);
-        judged
             .map(|one| Rare {
                 id: one.id,
                 runs: self.exercised.get(one.id).copied().unwrap_or(0),

@@ -1,0 +1,68 @@
+//! One producer's choices do not depend on what another one sends.
+//!
+//! A rotation that all producers of a process share, or one counter for all topics, looks even as
+//! long as one of them sends; with two in step, each always gets the same half of the queues. Judged
+//! by two runs: beside a producer, another one of the same client idles, or sends to every topic. The
+//! queues chosen for the first one's sends, topic by topic, are the same.
+
+use super::pair::Sends;
+use super::{Invariant, Judge, Judged, Source};
+use crate::trace::Trace;
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-22",
+    title: "Independence",
+    source: Source::Twins,
+    rate_per_mille: 5,
+    judge: Judge::Twins(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
+    let (alone, beside) = (Sends::of(one), Sends::of(other));
+    let beside = beside.choices();
+    for ((node, topic), choices) in alone.choices() {
+        judged.case();
+        let others = beside.get(&(node, topic)).map_or(&[][..], |others| others);
+        for (nth, (moment, queue)) in choices.iter().enumerate() {
+            let other = others.get(nth).map(|(_, queue)| *queue);
+            if other != Some(queue) {
+                let (who, choice) = (one.header.name(node), nth + 1);
+                let to = format!("{}/{}", queue.broker, queue.queue);
+                let instead = other.map_or("none".to_owned(), |other| {
+                    format!("{}/{}", other.broker, other.queue)
+                });
+                let text = format!(
+                    "{who}'s choice {choice} for {topic} is {to}, and {instead} beside another \
+                     producer's traffic"
+                );
+                judged.wrong(*moment, text);
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::invariant::pair::tests::named;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("the same queues in turn", || {
+            let other = named(named(Scene::new().at(4), 1, "a/0"), 3, "b/0");
+            let scene = named(Scene::new().at(4), 1, "a/0");
+            named(scene, 2, "b/0").twin(other)
+        }),
+        rejects("another's traffic takes a turn", || {
+            let other = named(named(Scene::new().at(4), 1, "a/0"), 2, "c/0");
+            let scene = named(Scene::new().at(4), 1, "a/0");
+            let before = scene.trace.records.len();
+            let mut scene = named(scene, 2, "b/0").twin(other);
+            // A call makes two records before the attempt.
+            scene.marked = Some(before + 2);
+            scene
+        }),
+    ];
+}

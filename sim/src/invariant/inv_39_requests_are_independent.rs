@@ -1,0 +1,136 @@
+//! What happens to one send is felt by no other.
+//!
+//! Requests share connections, tables and tasks. A client in which one timeout closes the connection
+//! for all, or in which the callbacks queue up behind the one that waits, multiplies one lost answer
+//! by the load. Judged by two runs: in one of them a single async send never gets an answer. Every
+//! other send ends as it does without that, and takes as long, give or take the dials and the
+//! slack.
+
+use super::pair::Sends;
+use super::{Invariant, Judge, Judged, Source};
+use crate::fault::{FaultEvent, FaultKind, Position};
+use crate::trace::record::Form;
+use crate::trace::{Record, Trace, What};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-39",
+    title: "Requests are independent",
+    source: Source::Twins,
+    rate_per_mille: 2,
+    judge: Judge::Twins(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+/// Round trips that a send may take more or less: a dial, a refresh of its route.
+const ROUND_TRIPS: u64 = 2;
+
+fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
+    // A policy may close a connection on which a call timed out.
+    let strict = |trace: &Trace| {
+        let mut policies = trace.header.policies.iter();
+        policies.all(|policy| policy.form == Form::Strict)
+    };
+    // Without a fault the send was not made.
+    let silent = other.records.iter().find_map(unanswered);
+    let Some((workload, number)) = silent.filter(|_| strict(one)) else {
+        return;
+    };
+    // As a run with several workloads calls it, or one with a single one.
+    let own = [format!("w{workload}s{number}"), format!("s{number}")];
+    let (without, with) = (Sends::of(one), Sends::of(other));
+    let with = with.by_name();
+    let slack = one.header.slack_ms + ROUND_TRIPS * one.header.round_trip_ms;
+    for (name, send) in without.by_name() {
+        let is_own = own.iter().any(|own| **own == **name);
+        let Some(other) = with.get(name).filter(|_| !is_own) else {
+            continue;
+        };
+        judged.case();
+        let who = one.header.name(send.node);
+        if send.well != other.well {
+            let text = format!("{who} {name} ends otherwise beside a send that is not answered");
+            judged.wrong(send.called, text);
+        } else if send.took_ms.abs_diff(other.took_ms) > slack {
+            let (alone, beside) = (send.took_ms, other.took_ms);
+            let text = format!(
+                "{who} {name} takes {alone} ms, and {beside} ms beside a send that is not answered"
+            );
+            judged.wrong(send.called, text);
+        }
+    }
+}
+
+/// The workload and the send that gets no answer.
+fn unanswered(record: &Record) -> Option<(u32, u64)> {
+    let What::Fault(FaultEvent::On { data, .. }) = &record.what else {
+        return None;
+    };
+    match (&data.kind, &data.at) {
+        (FaultKind::Rule(_), Position::Send { workload, send, .. }) => Some((*workload, *send)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{Fault, Place, Rule, RuleAction};
+    use crate::invariant::pair::tests::{named, unanswered as hangs};
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::NodeId;
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("the others take as long as without it", || {
+            let other = named(hangs(silence(Scene::new()), 1, "a/0"), 2, "b/0");
+            named(named(Scene::new(), 1, "a/0"), 2, "b/0").twin(other)
+        }),
+        rejects("the next send waits for the lost answer", || {
+            let other = hangs(silence(Scene::new()), 1, "a/0")
+                .call(2)
+                .attempt(2, 1, "b/0");
+            let other = other.at(2_000).named_success(2);
+            named(named(Scene::new(), 1, "a/0"), 2, "b/0")
+                .wrong_call(2)
+                .twin(other)
+        }),
+        rejects("the next send fails with it", || {
+            let other = hangs(hangs(silence(Scene::new()), 1, "a/0"), 2, "b/0");
+            named(named(Scene::new(), 1, "a/0"), 2, "b/0")
+                .wrong_call(2)
+                .twin(other)
+        }),
+    ];
+
+    /// The first send of the only workload gets no answer.
+    fn silence(mut scene: Scene) -> Scene {
+        let rule = Rule {
+            codes: vec![],
+            topic: None,
+            queue: None,
+            per_mille: None,
+            times: None,
+            then: RuleAction::DropReply,
+        };
+        let data = Fault {
+            kind: FaultKind::Rule(rule),
+            place: Place::Node("broker-a".into()),
+            at: Position::Send {
+                workload: 1,
+                send: 1,
+                attempt: None,
+            },
+            for_ms: None,
+        };
+        let what = What::Fault(FaultEvent::On {
+            fault: 1,
+            data: data.into(),
+        });
+        scene.trace.records.push(Record {
+            ms: 0,
+            node: NodeId::LAB,
+            what,
+        });
+        scene
+    }
+}

@@ -1,0 +1,117 @@
+//! The wall clock decides nothing.
+//!
+//! Clocks of machines jump: time servers correct them, hypervisors stop them, people set them. A wait
+//! that is computed from the wall clock then ends at once or never, and no test on a desk shows it.
+//! Judged by two runs: in one of them the producers' wall clocks jump forwards and back. Every record
+//! is the same, but for the unique keys and the properties made with them, which carry the time.
+
+use rmq_mock_broker::event::Event as BrokerEvent;
+use rmq_producer::event::Event;
+use rmq_remoting::observe::Name;
+
+use super::{Invariant, Judge, Judged, Source};
+use crate::trace::story::Moment;
+use crate::trace::{Record, Trace, What, WorkEvent, WorkResult};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-56",
+    title: "Clock",
+    source: Source::Twins,
+    rate_per_mille: 5,
+    judge: Judge::Twins(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
+    judged.case();
+    let (a, b) = (&one.records, &other.records);
+    let alike = a.iter().zip(b).take_while(|(a, b)| alike(a, b)).count();
+    if alike == a.len() && alike == b.len() {
+        return;
+    }
+    let record = a.get(alike).or(b.get(alike));
+    let (ms, who) = record.map_or((0, "nobody"), |it| (it.ms, one.header.name(it.node)));
+    let moment = Moment { at: alike, ms };
+    judged.wrong(
+        moment,
+        format!("record {alike}, of {who}, is another one when the wall clock jumps"),
+    );
+}
+
+/// Whether two records differ in nothing but what carries the time.
+fn alike(one: &Record, other: &Record) -> bool {
+    if (one.ms, one.node) != (other.ms, other.node) {
+        return false;
+    }
+    one.what == other.what || timeless(&one.what) == timeless(&other.what)
+}
+
+/// What happened, without unique keys and the checksum of the properties.
+fn timeless(what: &What) -> What {
+    let none = || Name::from("");
+    let mut what = what.clone();
+    match &mut what {
+        What::Producer(Event::Built { key, .. })
+        | What::Broker(BrokerEvent::Stored { key, .. }) => {
+            *key = none();
+        }
+        What::Broker(BrokerEvent::Received {
+            send: Some(seen), ..
+        }) => {
+            seen.key = seen.key.as_ref().map(|_| none());
+            seen.envelope_crc = 0;
+        }
+        What::Work(WorkEvent::Returned {
+            result: WorkResult::Sent { key, .. },
+            ..
+        }) => *key = none(),
+        _ => {}
+    }
+    what
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("only the unique keys differ", || {
+            let mut other = sent();
+            for record in &mut other.trace.records {
+                if let What::Producer(Event::Built { key, .. }) = &mut record.what {
+                    *key = "another time".into();
+                }
+            }
+            sent().twin(other)
+        }),
+        rejects("a poll comes when the clock has jumped", || {
+            let early = Scene::new()
+                .at(5)
+                .lookup(2, rmq_producer::event::LookupReason::Poll);
+            let mut scene = sent();
+            scene.marked = Some(Scene::new().trace.records.len());
+            scene.twin(early)
+        }),
+        rejects("a body changes with the time", || {
+            let mut other = sent();
+            for record in &mut other.trace.records {
+                if let What::Producer(Event::Built { body_crc, .. }) = &mut record.what {
+                    *body_crc = 1;
+                }
+            }
+            let mut scene = sent();
+            scene.marked = scene
+                .trace
+                .records
+                .iter()
+                .position(|record| matches!(record.what, What::Producer(Event::Built { .. })));
+            scene.twin(other)
+        }),
+    ];
+
+    fn sent() -> Scene {
+        Scene::new().at(1).whole(1, "a/0")
+    }
+}

@@ -1,0 +1,123 @@
+//! What the judges of two runs compare: the sends of both, found again by the caller's own name.
+
+use std::collections::BTreeMap;
+
+use rmq_producer::event::{Outcome, QueueRef};
+use rmq_remoting::observe::Name;
+
+use crate::trace::story::{Moment, SendStory, Story};
+use crate::trace::{NodeId, Trace};
+
+/// The sends of one run that carry a name of their caller's (`KEYS`) and reached a broker.
+pub(super) struct Sends<'t> {
+    story: Story<'t>,
+}
+
+/// A send, as it is compared.
+pub(super) struct Compared<'c> {
+    /// Its producer.
+    pub(super) node: NodeId,
+    /// Its topic.
+    pub(super) topic: &'c Name,
+    /// When it was called.
+    pub(super) called: Moment,
+    /// Its first target, and when it was chosen; none if the caller chose it.
+    pub(super) chosen: Option<(Moment, &'c QueueRef)>,
+    /// Whether it ended well; none if it has no outcome.
+    pub(super) well: Option<bool>,
+    /// How long it took, in milliseconds.
+    pub(super) took_ms: u64,
+}
+
+impl<'c> Compared<'c> {
+    /// Its first target, unless the caller chose it.
+    pub(super) fn target(&self) -> Option<&'c QueueRef> {
+        self.chosen.map(|(_, queue)| queue)
+    }
+}
+
+impl<'t> Sends<'t> {
+    pub(super) fn of(trace: &'t Trace) -> Self {
+        let story = Story::of(trace);
+        Self { story }
+    }
+
+    /// Every send by its name.
+    pub(super) fn by_name(&self) -> BTreeMap<&Name, Compared<'_>> {
+        let named = self.story.sends.iter().filter_map(|send| {
+            let request = &self.story.requests[*send.requests.first()?];
+            Some((request.seen.keys.as_ref()?, compared(send)))
+        });
+        named.collect()
+    }
+
+    /// The queues that were chosen for each producer and topic, in the order of the choices, each
+    /// with the moment.
+    pub(super) fn choices(&self) -> BTreeMap<(NodeId, &Name), Vec<(Moment, &QueueRef)>> {
+        let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for send in self.by_name().into_values() {
+            if let Some(chosen) = send.chosen {
+                all.entry((send.node, send.topic)).or_default().push(chosen);
+            }
+        }
+        for choices in all.values_mut() {
+            choices.sort_unstable_by_key(|(moment, _)| *moment);
+        }
+        all
+    }
+}
+
+fn compared<'c>(send: &'c SendStory<'_>) -> Compared<'c> {
+    let first = send.attempts.first();
+    let free = first.filter(|_| send.pinned.is_none());
+    let well = send
+        .outcome()
+        .map(|outcome| !matches!(outcome, Outcome::Failed(_)));
+    let over = send.over().map_or(send.called.ms, |over| over.ms);
+    Compared {
+        node: send.node,
+        topic: send.topic,
+        called: send.called,
+        chosen: free.map(|attempt| (attempt.started, attempt.to)),
+        well,
+        took_ms: over - send.called.ms,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use rmq_producer::event::Failure;
+
+    use crate::invariant::scene::Scene;
+
+    impl Scene {
+        /// The send's attempt succeeds; its message carries the caller's name `s` and the number.
+        pub(in crate::invariant) fn named_success(self, send: u64) -> Self {
+            let name = |seen: &mut rmq_mock_broker::event::SendSeen| {
+                seen.keys = Some(format!("s{send}").into());
+            };
+            let scene = self
+                .seen_with(send, 1, name)
+                .stored(send, 1)
+                .answered(send, 1, 0);
+            scene.reply(send, 1, 0).sent(send, 1)
+        }
+    }
+
+    /// A send with a caller's name that succeeds at once.
+    pub(in crate::invariant) fn named(scene: Scene, send: u64, to: &str) -> Scene {
+        scene.call(send).attempt(send, 1, to).named_success(send)
+    }
+
+    /// A send with a caller's name that a broker reads and nobody answers.
+    pub(in crate::invariant) fn unanswered(scene: Scene, send: u64, to: &str) -> Scene {
+        let name = |seen: &mut rmq_mock_broker::event::SendSeen| {
+            seen.keys = Some(format!("s{send}").into());
+        };
+        let scene = scene
+            .call(send)
+            .attempt(send, 1, to)
+            .seen_with(send, 1, name);
+        scene.failed(send, Failure::Deadline)
+    }
+}
