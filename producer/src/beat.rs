@@ -2,7 +2,8 @@
 //! which producer groups live.
 //!
 //! Each master in a route hears of us every 30 s and as soon as a connection to it opens. Beats to
-//! different brokers are independent: one that hangs delays no other.
+//! different brokers are independent: one that hangs delays no other. A broker that has left every
+//! route hears no more, and its connection is closed.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -61,7 +62,10 @@ pub(crate) async fn run(core: Arc<ClientCore>) {
                 let opened = core.openings.take().into_iter();
                 opened.filter(|address| masters.contains(address)).collect()
             }
-            _ = ticks.tick() => core.routes.addresses(true).into_iter().collect(),
+            _ = ticks.tick() => {
+                clean(&core);
+                core.routes.addresses(true).into_iter().collect()
+            }
         };
         if let Some(body) = heartbeat(&core) {
             for address in due {
@@ -69,6 +73,15 @@ pub(crate) async fn run(core: Arc<ClientCore>) {
             }
         }
     }
+}
+
+/// Closes the connections to brokers that have left every route. A server that went away for good
+/// would keep its socket here for ever, and one that moved has a new address.
+fn clean(core: &ClientCore) {
+    let brokers = core.routes.addresses(false);
+    let servers = core.name_servers.servers();
+    let needed = |address: &Name| brokers.contains(address) || servers.contains(address);
+    core.remoting.retire(needed);
 }
 
 /// The body of a heartbeat; nothing if no producer runs.

@@ -26,7 +26,7 @@ use rmq_remoting::unique_id::UniqueIds;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::beat::{self, Openings};
-use crate::decide::{envelope, name_server, retry};
+use crate::decide::{envelope, name_server, peer, retry};
 use crate::error::StartError;
 use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
 use crate::lookup::NameServerList;
@@ -333,6 +333,7 @@ impl ClientBuilder {
         let mut settings = ClientSettings::new(speaker);
         settings.dial_timeout = Duration::from_millis(policy.dial_timeout);
         settings.idle = Duration::from_millis(policy.periods.idle);
+        settings.patience = peer::patience(&policy);
         settings.first_opaque = self.first_opaque;
         let tap = Tap {
             observer: Arc::clone(&observer),

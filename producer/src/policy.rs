@@ -20,10 +20,10 @@ mod habits;
 use serde::{Deserialize, Serialize};
 
 pub use habits::{
-    Attempts, Avoid, Checks, CompressionKind, Deadline, DefaultRoute, Dial, Drain, Failover,
-    Fallback, Header, Health, Late, Lookup, NameServers, NotSafe, OnLost, OnTimeout, Oneway,
-    OutOfTime, Overtaken, Periods, Presence, Retarget, RetryTables, Rotation, RotationStart,
-    SendRequest, Share, TimeoutScan, Wire,
+    Attempts, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Dial, Drain,
+    Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe, OnLost, OnTimeout,
+    Oneway, OutOfTime, Overtaken, Periods, Presence, Retarget, RetryTables, Rotation,
+    RotationStart, SendRequest, Share, TimeoutScan, Wire,
 };
 
 const STRICT: &str = include_str!("presets/strict.toml");
@@ -90,6 +90,9 @@ pub struct Policy {
     /// Whether a send's lookup counts against its time. Read by
     /// [`lookup_budget`](crate::decide::budget::lookup_budget).
     pub lookup: Lookup,
+    /// When a connection whose peer is silent is given up for a fresh one. Read by
+    /// [`patience`](crate::decide::peer::patience).
+    pub dead_peer: DeadPeer,
     /// How many name servers one lookup asks. Read by
     /// [`pass`](crate::decide::name_server::pass).
     pub name_servers: NameServers,

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::client::ClientCore;
+use crate::decide::route::Published;
 use crate::decide::{name_server, route};
 use crate::event::{Event, LookupEnd, LookupNumber, LookupReason, QueueRef, SnapshotNumber};
 use crate::lookup::{self, Answer, LookupError};
@@ -30,6 +31,14 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    fn published(&self) -> Published {
+        Published {
+            queues: self.queues.to_vec(),
+            masters: self.masters.to_vec(),
+            addresses: self.addresses.clone(),
+        }
+    }
+
     /// The address of a broker's master.
     pub(crate) fn master(&self, broker: &Name) -> Option<&Name> {
         let at = self.masters.binary_search_by(|(name, _)| name.cmp(broker));
@@ -234,6 +243,26 @@ pub(crate) fn refresh(core: &Arc<ClientCore>, topic: &Name) {
     }
 }
 
+/// The route of a topic after a lookup, because `known` lacks what a send needs. Without a lookup
+/// if that was done a moment ago.
+pub(crate) async fn renewed(
+    core: &Arc<ClientCore>,
+    topic: &Name,
+    known: Arc<Snapshot>,
+    deadline: Instant,
+) -> Arc<Snapshot> {
+    refresh(core, topic);
+    let flight = {
+        let topics = core.routes.topics.lock();
+        topics.get(topic).and_then(|entry| entry.flight.clone())
+    };
+    if let Some(flight) = flight {
+        // Whether it brought a route or not, what counts is the one that is in force then.
+        let _ = timeout_at(deadline, flight.wait()).await;
+    }
+    core.routes.snapshot(topic).unwrap_or(known)
+}
+
 /// Keeps every known route fresh, for ever. All topics are asked for at once, so that a slow
 /// answer delays no other topic.
 pub(crate) async fn poll(core: Arc<ClientCore>) {
@@ -307,7 +336,7 @@ async fn run(
     let (lookup, answer) = lookup::ask(core, topic, reason, deadline(core, until)).await;
     let not_exist = matches!(answer, Answer::NotExist);
     let found = conclude(core, topic, lookup, answer, false);
-    if !not_exist || reason != LookupReason::FirstSend || found.is_ok() {
+    if !not_exist || !asks_for_default(reason) {
         return found;
     }
     let default: Name = route::default_route(&core.policy).0.into();
@@ -346,6 +375,15 @@ fn conclude(
     found.or_else(|error| core.routes.snapshot(topic).ok_or(error))
 }
 
+/// Whether a topic that does not exist leads to the default topic. After a failed attempt it does,
+/// too: a topic that no name server knows would otherwise never learn a broker's new address.
+fn asks_for_default(reason: LookupReason) -> bool {
+    match reason {
+        LookupReason::FirstSend | LookupReason::FailedAttempt => true,
+        LookupReason::Poll | LookupReason::DefaultTopic => false,
+    }
+}
+
 fn explain(core: &ClientCore, topic: &Name, answer: Answer) -> LookupError {
     let topic = Name::clone(topic);
     match answer {
@@ -378,39 +416,65 @@ fn apply(core: &ClientCore, topic: &Name, body: &Bytes, default: bool) -> (Looku
     {
         return (LookupEnd::Unchanged, Ok(Arc::clone(snapshot)));
     }
-    let unusable = |reason: String| {
-        let error = LookupError::Unusable {
-            topic: Name::clone(topic),
-            reason: reason.clone(),
-        };
-        (LookupEnd::Unusable(reason), Err(Arc::new(error)))
-    };
-    let published = match TopicRouteData::decode(body) {
-        Ok(data) if default => route::apply_default(&core.policy, &data),
-        Ok(data) => route::apply(&core.policy, &data),
-        Err(error) => Err(format!("the route cannot be read: {error}")),
-    };
-    let published = match published {
-        Ok(published) if published.queues.is_empty() => {
-            return unusable("no broker has a writable queue and a master".to_owned());
-        }
+    let published = match read(core, body, default) {
         Ok(published) => published,
-        Err(reason) => return unusable(reason),
+        Err(reason) => {
+            let error = LookupError::Unusable {
+                topic: Name::clone(topic),
+                reason: reason.clone(),
+            };
+            return (LookupEnd::Unusable(reason), Err(Arc::new(error)));
+        }
     };
-    entry.answer = Some((body.clone(), default));
-    if let Some(snapshot) = &entry.snapshot
-        && *snapshot.queues == *published.queues
-        && *snapshot.masters == *published.masters
-        && snapshot.addresses == published.addresses
-    {
-        return (LookupEnd::Unchanged, Ok(Arc::clone(snapshot)));
+    let had_its_own = matches!(entry.answer, Some((_, false)));
+    match &entry.snapshot {
+        Some(own) if default && had_its_own => {
+            // The topic was known once. It keeps its queues, wherever its brokers are now, and an
+            // answer of its own counts again, whatever it says.
+            let moved = route::readdress(&own.published(), &published);
+            let (end, found) = entry.publish(core, moved);
+            if end == LookupEnd::Changed {
+                entry.answer = Some((Bytes::new(), false));
+            }
+            (end, found)
+        }
+        _ => {
+            entry.answer = Some((body.clone(), default));
+            entry.publish(core, published)
+        }
     }
-    let snapshot = Arc::new(Snapshot {
-        number: core.next_snapshot(),
-        queues: published.queues.into(),
-        masters: published.masters.into(),
-        addresses: published.addresses,
-    });
-    entry.snapshot = Some(Arc::clone(&snapshot));
-    (LookupEnd::Changed, Ok(snapshot))
+}
+
+/// What an answer publishes, if anything can be sent by it.
+fn read(core: &ClientCore, body: &Bytes, default: bool) -> Result<Published, String> {
+    let data = TopicRouteData::decode(body)
+        .map_err(|error| format!("the route cannot be read: {error}"))?;
+    let published = if default {
+        route::apply_default(&core.policy, &data)?
+    } else {
+        route::apply(&core.policy, &data)?
+    };
+    if published.queues.is_empty() {
+        return Err("no broker has a writable queue and a master".to_owned());
+    }
+    Ok(published)
+}
+
+impl Topic {
+    /// Puts what was found in force, if it differs from what is.
+    fn publish(&mut self, core: &ClientCore, published: Published) -> (LookupEnd, Found) {
+        if let Some(snapshot) = &self.snapshot
+            && snapshot.published() == published
+        {
+            return (LookupEnd::Unchanged, Ok(Arc::clone(snapshot)));
+        }
+        let snapshot = Arc::new(Snapshot {
+            number: core.next_snapshot(),
+            queues: published.queues.into(),
+            masters: published.masters.into(),
+            addresses: published.addresses,
+        });
+        self.snapshot = Some(Arc::clone(&snapshot));
+        (LookupEnd::Changed, Ok(snapshot))
+    }
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant, timeout_at};
 
-use crate::decide::{Millis, budget, envelope, retry};
+use crate::decide::retry::Ended;
+use crate::decide::{Millis, budget, envelope, retry, route};
 use crate::error::{InvalidMessage, Reason, SendError};
-use crate::event::{Event, Failure, Mode, Outcome, QueueRef, SendNumber};
+use crate::event::{Event, Failure, Mode, Outcome, QueueRef, SendNumber, Stage};
 use crate::flight::{self, Flight};
 use crate::lookup::LookupError;
 use crate::message::Message;
@@ -223,15 +224,30 @@ impl Send {
         Arc::new(built)
     }
 
+    /// Whether the caller's queue is at a broker that the route does not have, although a lookup
+    /// may find it: it may be back since.
+    fn misses_its_broker(&self, snapshot: &Snapshot) -> bool {
+        let pinned = self.pinned.as_ref();
+        let unknown = Ended {
+            stage: Stage::Address,
+            code: None,
+        };
+        pinned.is_some_and(|queue| snapshot.master(&queue.broker).is_none())
+            && route::refreshes(&self.core.policy, unknown)
+    }
+
     async fn route(&self) -> Result<Arc<Snapshot>, SendError> {
         let topic = self.call.message.topic();
-        if let Some(snapshot) = self.core.client.routes.snapshot(topic) {
-            return Ok(snapshot);
+        let known = self.core.client.routes.snapshot(topic);
+        if let Some(snapshot) = &known
+            && !self.misses_its_broker(snapshot)
+        {
+            return Ok(Arc::clone(snapshot));
         }
         let closed = self.core.life.closed();
         let found = tokio::select! {
             biased;
-            found = self.find(topic) => found,
+            found = self.find(topic, known) => found,
             () = closed => return Err(self.error(Failure::Closed)),
         };
         found.map_err(|error| {
@@ -248,8 +264,13 @@ impl Send {
 }
 
 impl Send {
-    /// Looks the topic up, as often and for as long as the policy has it.
-    async fn find(&self, topic: &Name) -> Found {
+    /// Looks the topic up, as often and for as long as the policy has it. A route that is known and
+    /// lacks the caller's broker is renewed.
+    async fn find(&self, topic: &Name, known: Option<Arc<Snapshot>>) -> Found {
+        if let Some(known) = known {
+            let client = &self.core.client;
+            return Ok(routes::renewed(client, topic, known, self.deadline).await);
+        }
         let (inside, tries) = budget::lookup_budget(&self.core.policy, self.attempts);
         let until = inside.then_some(self.deadline);
         let mut found = routes::find(&self.core.client, topic, until).await;

@@ -3,11 +3,12 @@
 
 use rmq_producer::Policy;
 
-const DECISIONS: [&str; 7] = [
+const DECISIONS: [&str; 8] = [
     include_str!("../src/decide/budget.rs"),
     include_str!("../src/decide/envelope.rs"),
     include_str!("../src/decide/health.rs"),
     include_str!("../src/decide/name_server.rs"),
+    include_str!("../src/decide/peer.rs"),
     include_str!("../src/decide/retry.rs"),
     include_str!("../src/decide/route.rs"),
     include_str!("../src/decide/select.rs"),

@@ -26,7 +26,11 @@ pub enum CloseCause {
     Drained,
     /// The policy closes a connection whose call timed out.
     CallTimedOut,
-    /// This client was stopped, or the peer's address left every route.
+    /// The peer answered nothing for too long, although it was asked.
+    DeadPeer,
+    /// The peer's address left every route.
+    Offline,
+    /// This client was stopped.
     Stopped,
 }
 
@@ -39,6 +43,8 @@ impl fmt::Display for CloseCause {
             Self::Idle => "it was idle for too long",
             Self::Drained => "the peer announced its shutdown",
             Self::CallTimedOut => "a call on it timed out",
+            Self::DeadPeer => "the peer answered nothing for too long",
+            Self::Offline => "nobody needs its address any more",
             Self::Stopped => "this client closed it",
         })
     }

@@ -36,6 +36,8 @@ pub(crate) struct Pipe {
     unflushed: bool,
     /// Whether bytes moved in either direction since this was last cleared.
     moved: bool,
+    /// Whether bytes came in since this was last cleared.
+    heard: bool,
 }
 
 impl Pipe {
@@ -50,6 +52,7 @@ impl Pipe {
             written: 0,
             unflushed: false,
             moved: false,
+            heard: false,
         }
     }
 
@@ -109,6 +112,7 @@ impl Pipe {
         }
         let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
         self.moved |= count > 0;
+        self.heard |= count > 0;
         Poll::Ready(Ok(count))
     }
 
@@ -120,6 +124,11 @@ impl Pipe {
     /// Whether bytes moved since the last time this was asked.
     pub(crate) fn take_moved(&mut self) -> bool {
         std::mem::take(&mut self.moved)
+    }
+
+    /// Whether bytes came in since the last time this was asked.
+    pub(crate) fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.heard)
     }
 
     /// Says goodbye: shuts the writing side down.

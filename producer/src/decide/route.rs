@@ -113,6 +113,25 @@ pub fn apply_default(policy: &Policy, data: &TopicRouteData) -> Result<Published
     Ok(publish(data, queues))
 }
 
+/// A topic's route with newer addresses: those that another topic's route gives the same brokers.
+/// The queues are the topic's own, whatever the other topic has.
+#[must_use]
+pub fn readdress(known: &Published, newer: &Published) -> Published {
+    let mut moved = known.clone();
+    for (broker, address) in &mut moved.masters {
+        let newer = newer.masters.iter().find(|(name, _)| name == broker);
+        let Some((_, at)) = newer.filter(|(_, at)| at != address) else {
+            continue;
+        };
+        moved.addresses.retain(|it| it != address);
+        moved.addresses.push(Name::clone(at));
+        *address = Name::clone(at);
+    }
+    moved.addresses.sort();
+    moved.addresses.dedup();
+    moved
+}
+
 /// The queue entries that can be written to: their broker has a master. By broker name.
 fn writable(data: &TopicRouteData) -> Vec<&QueueData> {
     let has_master = |queue: &&QueueData| {
@@ -268,6 +287,24 @@ mod tests {
         data.queue_datas[0].read_queue_nums = 1;
         let published = apply_default(&Policy::strict(), &data).unwrap();
         assert_eq!(queues(&published), "a0 a1 a2 a3 b0");
+    }
+
+    #[test]
+    fn a_broker_that_moved_keeps_its_queues_at_its_new_address() {
+        let known = apply(&Policy::strict(), &two_brokers()).unwrap();
+        let mut data = two_brokers();
+        data.queue_datas.push(queue("c", 8, 8, 6));
+        data.broker_datas[0].broker_addrs = [(0, Name::from("b:1"))].into_iter().collect();
+        data.broker_datas.push(broker("c", &[0]));
+        let moved = readdress(&known, &apply(&Policy::strict(), &data).unwrap());
+        assert_eq!(moved.queues, known.queues);
+        let masters = [("a", "a:10911"), ("b", "b:1")];
+        assert_eq!(
+            moved.masters,
+            masters.map(|(name, at)| (name.into(), at.into()))
+        );
+        let addresses = ["a:10911", "a:10912", "b:1"];
+        assert_eq!(moved.addresses, addresses.map(Name::from));
     }
 
     #[test]

@@ -214,6 +214,23 @@ pub enum OnTimeout {
     CloseAlways,
 }
 
+/// When a connection whose peer is silent is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum DeadPeer {
+    /// Never: TCP gives up after a quarter of an hour, and every request until then is lost.
+    Keep,
+    /// When both limits are reached.
+    #[serde(rename_all = "kebab-case")]
+    Replace {
+        /// So many requests, heartbeats included, were not answered by a single byte.
+        unanswered: u32,
+        /// The peer has been silent for so long since the first of them. More than a slow broker
+        /// takes for an answer.
+        silent: u64,
+    },
+}
+
 /// How many name servers one lookup asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -148,6 +148,12 @@ impl<'a> Conversation<'a> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseCause> {
         let outbox = &self.link.outbox;
         loop {
+            if outbox.is_closing() {
+                let ended = self.link.pending(|pending| pending.ended());
+                let cause = ended.unwrap_or(CloseCause::Stopped);
+                self.goodbye(cause, cx);
+                return Poll::Ready(cause);
+            }
             let blocked = self.write(cx);
             let reading = self.read(cx);
             if let Reading::Over(cause) = reading {
@@ -155,13 +161,6 @@ impl<'a> Conversation<'a> {
             }
             if self.broken {
                 return Poll::Ready(CloseCause::Broken);
-            }
-            if outbox.is_closing() {
-                // Closed from this side. What fits into the machine's buffers still leaves.
-                let _ = self.write(cx);
-                let _ = self.pipe.poll_shutdown(cx);
-                let cause = self.link.pending(|pending| pending.ended());
-                return Poll::Ready(cause.unwrap_or(CloseCause::Stopped));
             }
             if self.serving.poll(cx).is_ready() {
                 return Poll::Ready(CloseCause::Stopped);
@@ -175,6 +174,15 @@ impl<'a> Conversation<'a> {
             }
         }
         self.keep_time(cx).map(|()| CloseCause::Idle)
+    }
+
+    /// The connection was closed from this side. In a friendly end what fits into the machine's
+    /// buffers still leaves; after a failed call its request must not, it is reported as lost.
+    fn goodbye(&mut self, cause: CloseCause, cx: &mut Context<'_>) {
+        if matches!(cause, CloseCause::Stopped | CloseCause::Offline) {
+            let _ = self.write(cx);
+        }
+        let _ = self.pipe.poll_shutdown(cx);
     }
 
     /// Writes what it can, and tells whether the stream takes no more.
@@ -243,7 +251,11 @@ impl<'a> Conversation<'a> {
     /// Ends requests whose deadline has come. Ready when the idle limit has.
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.pipe.take_moved() {
-            self.idle_at = Instant::now() + self.idle;
+            let now = Instant::now();
+            self.idle_at = now + self.idle;
+            if self.pipe.take_heard() {
+                self.link.pending(|pending| pending.heard(now));
+            }
         }
         loop {
             let earliest = self.link.pending(|pending| pending.earliest());

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::pending::Pending;
+use super::silence::Patience;
 use crate::event::{CloseCause, ConnectionNumber, DialFailure};
 use crate::observe::Name;
 use crate::outbox::Outbox;
@@ -35,6 +36,17 @@ enum Phase {
     Dialling,
     Open(Instant),
     Failed(FailedDial),
+}
+
+/// What a connection is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It takes requests.
+    Open,
+    /// It is open, and its peer has been silent for too long.
+    Silent,
+    /// It is being dialled, or its dial failed.
+    Other,
 }
 
 /// Why a dial failed; all who wait for it get the same.
@@ -87,7 +99,9 @@ impl Link {
             let mut state = self.state.lock();
             let dialling = matches!(state.phase, Phase::Dialling);
             if dialling {
-                state.phase = Phase::Open(Instant::now());
+                let now = Instant::now();
+                state.phase = Phase::Open(now);
+                state.pending.heard(now);
             }
             dialling
         };
@@ -122,6 +136,18 @@ impl Link {
             caller.wake();
         }
         Some(lost)
+    }
+
+    /// What it is good for at `now`.
+    pub(super) fn standing(&self, patience: Option<Patience>, now: Instant) -> Standing {
+        let state = self.state.lock();
+        match &state.phase {
+            Phase::Dialling | Phase::Failed(_) => Standing::Other,
+            Phase::Open(_) if patience.is_some_and(|it| state.pending.silent(it, now)) => {
+                Standing::Silent
+            }
+            Phase::Open(_) => Standing::Open,
+        }
     }
 
     /// Whether the dial has ended, and how.

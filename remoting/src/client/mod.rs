@@ -19,6 +19,7 @@ mod link;
 mod pending;
 mod registry;
 mod reply;
+mod silence;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,9 +31,10 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{CallError, CallStage};
 pub use self::reply::PendingReply;
+pub use self::silence::Patience;
 
 use self::call::{Call, Writing};
-use self::link::{FailedDial, Link};
+use self::link::{FailedDial, Link, Standing};
 use self::pending::Refusal;
 use self::registry::{Core, Environment};
 use crate::command::{Command, FLAG_ONEWAY};
@@ -52,6 +54,9 @@ pub struct ClientSettings {
     pub dial_timeout: Duration,
     /// A connection on which nothing is read or written for so long is closed. RocketMQ: 120 s.
     pub idle: Duration,
+    /// How much silence is taken for the peer's end: the next request gets a fresh connection, and
+    /// those that wait on the old one fail at once. None unless set, as in RocketMQ.
+    pub patience: Option<Patience>,
     /// While more bytes than this wait on a connection, further requests on it wait for room.
     /// 16 MiB unless set.
     pub max_buffered: usize,
@@ -67,6 +72,7 @@ impl ClientSettings {
             speaker,
             dial_timeout: Duration::from_secs(3),
             idle: Duration::from_secs(120),
+            patience: None,
             max_buffered: 16 * 1024 * 1024,
             first_opaque: 0,
         }
@@ -266,6 +272,23 @@ impl RemotingClient {
         }
     }
 
+    /// Closes the connections to addresses that nobody needs any more. One that a request waits
+    /// on, or that is being opened for one, stays.
+    pub fn retire(&self, needed: impl Fn(&Name) -> bool) {
+        let environment = &self.core.environment;
+        let links: Vec<Arc<Link>> = {
+            let registry = environment.registry.lock();
+            let gone = registry.slots.iter().filter(|(to, _)| !needed(to));
+            gone.map(|(_, slot)| Arc::clone(&slot.link)).collect()
+        };
+        for link in links {
+            let open = matches!(link.dial_result(), Some(Ok(())));
+            if open && link.pending(|pending| pending.waiting()) == 0 {
+                environment.close(&link, CloseCause::Offline);
+            }
+        }
+    }
+
     /// What it holds now.
     pub fn gauges(&self) -> Gauges {
         let registry = self.core.environment.registry.lock();
@@ -304,19 +327,20 @@ impl RemotingClient {
         if call.deadline <= call.began {
             return Err(call.timed_out());
         }
-        let link = self
-            .core
-            .environment
-            .link(call.to)
-            .ok_or_else(|| call.stopped())?;
-        if let Some(Ok(())) = link.dial_result() {
-            return Ok(link);
-        }
+        let environment = &self.core.environment;
+        let link = loop {
+            let link = environment.link(call.to).ok_or_else(|| call.stopped())?;
+            match link.standing(environment.settings.patience, call.began) {
+                Standing::Open => return Ok(link),
+                Standing::Silent => environment.close(&link, CloseCause::DeadPeer),
+                Standing::Other => break link,
+            }
+        };
         match timeout_at(call.deadline, link.dialled()).await {
             // A request without any time left could only do harm: executed, and reported failed.
             Ok(Ok(())) if Instant::now() < call.deadline => Ok(link),
             Ok(Ok(())) => Err(call.timed_out()),
-            Ok(Err(_)) if self.core.environment.registry.lock().stopped => Err(call.stopped()),
+            Ok(Err(_)) if environment.registry.lock().stopped => Err(call.stopped()),
             Ok(Err(failed)) => Err(call.dial(failed)),
             Err(_) => Err(call.dial(FailedDial::timed_out())),
         }
@@ -326,7 +350,8 @@ impl RemotingClient {
     fn enter(&self, link: &Link, call: &Call<'_>) -> Result<i32, CallError> {
         loop {
             let opaque = self.core.environment.opaque.fetch_add(1, Ordering::Relaxed);
-            match link.pending(|pending| pending.enter(opaque, call.deadline)) {
+            let entered = link.pending(|pending| pending.enter(opaque, call.began, call.deadline));
+            match entered {
                 Ok(()) => return Ok(opaque),
                 Err(Refusal::Taken) => {}
                 Err(Refusal::Ended(cause)) => return Err(call.lost(cause)),

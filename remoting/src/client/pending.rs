@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
+use super::silence::{Patience, Silence};
 use crate::command::Command;
 use crate::event::CloseCause;
 
@@ -58,11 +59,17 @@ pub(super) struct Pending {
     /// No waiting entry has an earlier deadline; it may belong to one that has left.
     earliest: Option<Instant>,
     ended: Option<CloseCause>,
+    silence: Silence,
 }
 
 impl Pending {
     /// A request is about to be written.
-    pub(super) fn enter(&mut self, opaque: i32, deadline: Instant) -> Result<(), Refusal> {
+    pub(super) fn enter(
+        &mut self,
+        opaque: i32,
+        began: Instant,
+        deadline: Instant,
+    ) -> Result<(), Refusal> {
         if let Some(cause) = self.ended {
             return Err(Refusal::Ended(cause));
         }
@@ -75,6 +82,7 @@ impl Pending {
         };
         self.entries.insert(opaque, entry);
         self.waiting += 1;
+        self.silence.asked(began);
         self.earliest = Some(self.earliest.map_or(deadline, |known| known.min(deadline)));
         Ok(())
     }
@@ -91,6 +99,16 @@ impl Pending {
             }
             _ => Answered::Late,
         }
+    }
+
+    /// Bytes of the peer arrived, or the connection opened.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.silence.heard(now, self.waiting);
+    }
+
+    /// Whether the peer has been silent for too long. A connection that has ended is not silent.
+    pub(super) fn silent(&self, patience: Patience, now: Instant) -> bool {
+        self.ended.is_none() && self.silence.exceeds(patience, now)
     }
 
     /// When [`expire`](Self::expire) must be called next, at the latest.
@@ -235,23 +253,23 @@ mod tests {
     #[test]
     fn an_opaque_that_is_open_is_not_given_twice() {
         let (mut table, now) = (Pending::default(), Instant::now());
-        table.enter(7, now).unwrap();
-        assert_eq!(table.enter(7, now), Err(Refusal::Taken));
+        table.enter(7, now, now).unwrap();
+        assert_eq!(table.enter(7, now, now), Err(Refusal::Taken));
         table.answer(answer(7));
         assert_eq!(
-            table.enter(7, now),
+            table.enter(7, now, now),
             Err(Refusal::Taken),
             "not yet picked up"
         );
         assert_eq!(ask(&mut table, 7), Poll::Ready(Ok(7)));
-        table.enter(7, now).unwrap();
+        table.enter(7, now, now).unwrap();
     }
 
     #[test]
     fn an_answer_completes_only_its_own_request_and_only_once() {
         let (mut table, now) = (Pending::default(), Instant::now());
-        table.enter(1, now).unwrap();
-        table.enter(2, now).unwrap();
+        table.enter(1, now, now).unwrap();
+        table.enter(2, now, now).unwrap();
         assert!(matches!(table.answer(answer(3)), Answered::Late));
         assert!(matches!(table.answer(answer(2)), Answered::Open(None)));
         assert!(matches!(table.answer(answer(2)), Answered::Late));
@@ -265,7 +283,7 @@ mod tests {
         let (mut table, now) = (Pending::default(), Instant::now());
         let at = |ms| now + Duration::from_millis(ms);
         for (opaque, ms) in [(1, 30), (2, 10), (3, 20)] {
-            table.enter(opaque, at(ms)).unwrap();
+            table.enter(opaque, now, at(ms)).unwrap();
             assert_eq!(ask(&mut table, opaque), Poll::Pending);
         }
         assert_eq!(table.earliest(), Some(at(10)));
@@ -283,14 +301,17 @@ mod tests {
     fn the_end_of_the_connection_fails_what_waits_and_keeps_what_was_answered() {
         let (mut table, now) = (Pending::default(), Instant::now());
         for opaque in 1..=3 {
-            table.enter(opaque, now).unwrap();
+            table.enter(opaque, now, now).unwrap();
         }
         table.answer(answer(2));
         assert_eq!(table.end(CloseCause::Broken).0, 2);
         let lost = Unanswered::Lost(CloseCause::Broken);
         assert_eq!(ask(&mut table, 1), Poll::Ready(Err(lost)));
         assert_eq!(ask(&mut table, 2), Poll::Ready(Ok(2)));
-        assert_eq!(table.enter(4, now), Err(Refusal::Ended(CloseCause::Broken)));
+        assert_eq!(
+            table.enter(4, now, now),
+            Err(Refusal::Ended(CloseCause::Broken))
+        );
         table.leave(3);
         assert_eq!(table.waiting(), 0);
     }

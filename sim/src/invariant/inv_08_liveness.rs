@@ -147,9 +147,6 @@ fn reaches_the_healthy(
     let Some((done, outcome)) = send.done.first() else {
         return;
     };
-    if case.makes_its_topic(send, *done) {
-        return;
-    }
     let mut brokers: Vec<&str> = case.story.snapshots[route]
         .queues
         .iter()
@@ -163,7 +160,7 @@ fn reaches_the_healthy(
     let healthy = |broker: &&&str| {
         let node = case.header().node(broker);
         node.is_some_and(|node| {
-            case.truth.worst(send.node, node, since, send.deadline_ms()) == State::Healthy
+            case.worst_for(send, node, (since, send.deadline_ms())) == State::Healthy
         })
     };
     let well = brokers.iter().filter(healthy).count();
@@ -198,20 +195,25 @@ fn reaches_the_healthy(
     }
 }
 
-/// Whether the bucket may have held no token while the attempt was open.
+/// Whether the bucket may have held no token when one was needed: at the attempt's start, or when
+/// its share was used up.
 fn bucket_was_low(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> bool {
-    let now = attempt.started;
+    let left = send.deadline_ms().saturating_sub(attempt.started.ms);
+    let needed = match attempt.budget_ms {
+        share if share < left => attempt.started.ms.saturating_add(share),
+        _ => attempt.started.ms,
+    };
     let others = case.attempts().filter(|(other, _)| other.node == send.node);
     let taken = others.filter_map(|(_, it)| Some((it.overtaken?, it.tokens_left?)));
     // Nobody was overtaken yet: the bucket is full.
     let last = taken
-        .filter(|(at, _)| at.ms <= send.deadline_ms())
+        .filter(|(at, _)| at.ms <= needed)
         .max_by_key(|(at, _)| *at);
     let Some((at, tenths)) = last else {
         return false;
     };
     let sends = case.story.sends.iter();
-    let since = sends.filter(|it| it.node == send.node && it.called > at && it.called < now);
+    let since = sends.filter(|it| it.node == send.node && it.called > at && it.called.ms < needed);
     // A tenth comes back with each send.
     u64::from(tenths).saturating_add(u64::try_from(since.count()).unwrap_or(u64::MAX))
         < TOKEN_TENTHS
@@ -263,6 +265,18 @@ mod tests {
                 .wrong()
                 .at(3000)
                 .failed(1, Failure::Deadline)
+        }),
+        accepts("the last token goes while the share runs", || {
+            let scene = Scene::new().at(0).fault(1, FaultKind::Freeze, "broker-a");
+            let scene = scene.at(10_000).call(9).attempt(9, 1, "a/0");
+            let scene = scene.at(10_100).call(1).attempt(1, 1, "a/1").at(11_000);
+            let scene = scene.overtaken(9, 1).change(|what| {
+                if let What::Producer(Event::Overtaken { tokens_left, .. }) = what {
+                    *tokens_left = 5;
+                }
+            });
+            let scene = scene.attempt(9, 2, "b/0").succeeds(9, 2);
+            scene.at(13_100).failed(1, Failure::Deadline)
         }),
         accepts("an attempt has no token to be overtaken with", || {
             hangs(

@@ -4,6 +4,7 @@
 //! healthy, whatever the name servers do fails no send.
 
 use rmq_producer::event::{Failure, Outcome};
+use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::NodeKind;
@@ -70,18 +71,22 @@ fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
         .ms
         .saturating_sub(RECOVERY_MS)
         .min(snapshot.moment.ms);
-    let healthy = !snapshot.queues.is_empty()
-        && snapshot.queues.iter().all(|queue| {
-            let node = case.header().node(&queue.broker);
-            node.is_some_and(|node| {
-                case.truth.worst(send.node, node, since, done.ms) == State::Healthy
-            })
-        });
-    // A pinned send has one broker only, and that one may have left the route.
-    let has_a_target = send
-        .pinned
-        .is_none_or(|pinned| snapshot.queues.iter().any(|it| it.broker == pinned.broker));
-    if !healthy || !has_a_target || case.makes_its_topic(send, *done) {
+    let is_healthy = |name: &Name| {
+        let node = case.header().node(name);
+        node.is_some_and(|node| case.worst_for(send, node, (since, done.ms)) == State::Healthy)
+    };
+    let healthy = match send.pinned {
+        // The route promises nothing of a broker that it does not name.
+        Some(pinned) => {
+            let mut named = snapshot.addresses.iter().map(|(name, _)| name);
+            named.any(|name| *name == pinned.broker) && is_healthy(&pinned.broker)
+        }
+        None => {
+            let queues = &snapshot.queues;
+            !queues.is_empty() && queues.iter().all(|queue| is_healthy(&queue.broker))
+        }
+    };
+    if !healthy {
         return;
     }
     judged.case();

@@ -1,7 +1,8 @@
 //! The default topic's route is used only for a topic that does not exist, and within bounds.
 //!
 //! It is asked for only after a lookup of a topic said "does not exist"; it gives each broker at
-//! most as many queues as the client's default; and it ends with the first route of the topic's own.
+//! most as many queues as the client's default; and it ends with the first route of the topic's own:
+//! after that it may tell where the topic's brokers are now, and change no queue.
 
 use std::collections::BTreeMap;
 
@@ -60,6 +61,11 @@ fn used(
     judged: &mut Judged,
 ) {
     let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+    let mut before = earlier.iter().rev();
+    let before = before.find(|it| it.node == snapshot.node && it.topic == topic);
+    if before.is_some_and(|it| it.queues == snapshot.queues) {
+        return;
+    }
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for queue in snapshot.queues {
         *counts.entry(&queue.broker).or_default() += 1;
@@ -98,6 +104,16 @@ mod tests {
                 of_news(scene.found(4, 3, &["a/0", "a/1"]))
             },
         ),
+        accepts("a broker of a topic's own route has moved", || {
+            let own = Scene::new().lookup(9, LookupReason::FirstSend);
+            let scene = of_news(own.found(9, 9, &["c/0", "c/1", "c/2", "c/3", "c/4"]));
+            let moved = from_default(scene, &["c/0", "c/1", "c/2", "c/3", "c/4"]);
+            moved.change(|what| {
+                if let What::Producer(Event::Snapshot { addresses, .. }) = what {
+                    *addresses = [("broker-c".into(), "10.0.0.9:10911".into())].into();
+                }
+            })
+        }),
         rejects("the default topic is asked for without need", || {
             let topic = "TBW102".into();
             let reason = LookupReason::DefaultTopic;

@@ -112,6 +112,7 @@ fn by_reply(
 
 #[cfg(test)]
 mod tests {
+    use rmq_mock_broker::event::Event as BrokerEvent;
     use rmq_producer::event::Event;
     use rmq_remoting::event::Event as Transport;
 
@@ -122,6 +123,13 @@ mod tests {
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a reply completes its request", || {
             Scene::new().at(0).whole(1, "a/0")
+        }),
+        accepts("a broker that is back counts its requests anew", || {
+            let at = "10.0.0.4:10911".parse().expect("an address");
+            let scene = Scene::new().at(0).whole(1, "a/0").at(20_000);
+            let scene = scene.broker("broker-a", BrokerEvent::Listening { at });
+            let ending = Ending::Answered { code: 2 };
+            scene.broker("broker-a", BrokerEvent::Ended { request: 1, ending })
         }),
         accepts("a reply comes late when the send is over", || {
             let scene = two_open()

@@ -1,12 +1,11 @@
-//! Every broker with a connection hears from the producer.
+//! Every broker of a route with a connection hears from the producer.
 //!
-//! While a connection to a healthy broker is open, heartbeats arrive there no further apart than
-//! the period, whatever other brokers do. Judged by what the brokers read.
-
-use rmq_remoting::observe::Name;
+//! While a connection to a healthy broker is open and a route of the producer names its address,
+//! heartbeats arrive there no further apart than the period, whatever other brokers do. Judged by
+//! what the brokers read.
 
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{ConnectionStory, Life, Moment, SnapshotStory};
+use crate::trace::story::{ConnectionStory, Life, Moment};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::State;
 
@@ -61,46 +60,22 @@ fn beats(case: &Case<'_>, connection: &ConnectionStory<'_>, broker: NodeId, judg
     for moment in beats.map(|(.., moment)| *moment).chain([end]) {
         let due = case.due(connection.node, last.ms, period);
         let healthy = case.truth.worst(connection.node, broker, last.ms, due) == State::Healthy;
-        if healthy && moment.ms >= due {
+        // A broker that left the routes is not the producer's any more.
+        let needed = |until| {
+            let story = &case.story;
+            story.routed(connection.node, connection.to, last, until)
+        };
+        let owed = healthy && moment.ms >= due && needed(due);
+        if owed {
             judged.case();
         }
-        if healthy && moment.ms > due {
-            if is_known(case, connection.node, broker, (last, moment)) {
-                late(case, (connection.node, broker), (last, moment), judged);
-            }
+        if owed && moment.ms > due {
+            late(case, (connection.node, broker), (last, moment), judged);
         } else if moment != end {
             judged.case();
         }
         last = moment;
     }
-}
-
-/// Whether a producer knew the broker all the time: some topic's route had it from the first moment
-/// to the second. Brokers that no route names any more are no longer spoken to.
-fn is_known(
-    case: &Case<'_>,
-    producer: NodeId,
-    broker: NodeId,
-    (from, to): (Moment, Moment),
-) -> bool {
-    let name = case.name(broker);
-    let of_producer = || case.story.snapshots.iter().filter(|it| it.node == producer);
-    let has_it = |snapshot: &SnapshotStory<'_>| {
-        let mut queues = snapshot.queues.iter();
-        queues.any(|queue| *queue.broker == *name)
-    };
-    let lost = |topic: &Name| {
-        let mut later = of_producer().filter(|it| it.topic == topic && it.moment > from);
-        later.any(|it| it.moment <= to && !has_it(it))
-    };
-    if of_producer().next().is_none() {
-        return true;
-    }
-    of_producer().any(|snapshot| {
-        let in_force = case.story.in_force(producer, snapshot.topic, from);
-        let held = in_force.is_some_and(|index| has_it(&case.story.snapshots[index]));
-        held && !lost(snapshot.topic)
-    })
 }
 
 fn late(
@@ -119,6 +94,7 @@ fn late(
 #[cfg(test)]
 mod tests {
     use rmq_mock_broker::event::Event as BrokerEvent;
+    use rmq_producer::event::LookupReason;
     use rmq_remoting::code::request;
 
     use crate::fault::FaultKind;
@@ -136,6 +112,23 @@ mod tests {
                 .fault(1, FaultKind::Freeze, "broker-a");
             let scene = beat(beat(scene.at(31_000), "broker-b", 2), "broker-c", 3);
             scene.end(End::Finished, 60_000)
+        }),
+        accepts("a broker that left the route hears no more", || {
+            let scene = all(Scene::new(), 1000).at(30_000);
+            let scene = scene.lookup(2, LookupReason::Poll);
+            let scene = scene.found(2, 2, &["a/0", "b/0"]).at(31_000);
+            let scene = beat(beat(scene, "broker-a", 1), "broker-b", 2);
+            scene.end(End::Finished, 60_000)
+        }),
+        rejects("a broker that came back to the route hears nothing", || {
+            let scene = all(Scene::new(), 1000).at(10_000);
+            let scene = scene.lookup(2, LookupReason::FailedAttempt);
+            let scene = scene.found(2, 2, &["a/0", "b/0"]).at(20_000);
+            let scene = scene.lookup(3, LookupReason::FailedAttempt);
+            let scene = scene.found(3, 3, &["a/0", "b/0", "c/0"]);
+            let scene = all(scene, 31_000).wrong().at(61_000);
+            let scene = beat(beat(scene, "broker-a", 1), "broker-b", 2);
+            scene.end(End::Finished, 70_000)
         }),
         rejects("one broker is forgotten", || {
             // The last heartbeat of the first round is that of broker-c.

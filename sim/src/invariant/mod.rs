@@ -15,7 +15,7 @@ use rmq_producer::event::Mode;
 
 use crate::trace::story::{AttemptStory, Moment, SendStory, Story, WidthSource};
 use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace};
-use crate::truth::Truth;
+use crate::truth::{self, Truth};
 use crate::verdict::{Class, Finding, Verdict};
 
 mod inv_01_exactly_once;
@@ -238,16 +238,6 @@ impl<'t> Case<'t> {
         self.trace.header.name(node)
     }
 
-    /// Whether a broker makes the topic of a send while the send is open: it tells every name server
-    /// before it answers, so their faults are its own then.
-    fn makes_its_topic(&self, send: &SendStory<'_>, done: Moment) -> bool {
-        self.story.widths.iter().any(|width| {
-            matches!(width.source, WidthSource::Broker(..))
-                && width.topic == send.topic
-                && (send.called..=done).contains(&width.moment)
-        })
-    }
-
     fn policy(&self, producer: NodeId) -> Option<&'t PolicyFacts> {
         self.trace.header.policy(producer)
     }
@@ -283,6 +273,30 @@ impl<'t> Case<'t> {
             bound = bound.saturating_add(policy.name_server_timeout_ms.saturating_mul(servers));
         }
         self.due(send.node, send.called.ms, bound)
+    }
+
+    /// The worst that `broker` was for a send at any time from `from_ms` to `to_ms`.
+    ///
+    /// A broker answers the send that creates a topic only after it has told its name servers,
+    /// so for this one it is as ill as they are for it.
+    fn worst_for(
+        &self,
+        send: &SendStory<'_>,
+        broker: NodeId,
+        (from_ms, to_ms): (u64, u64),
+    ) -> truth::State {
+        let own = self.truth.worst(send.node, broker, from_ms, to_ms);
+        let creates = self.story.widths.iter().any(|width| {
+            let by_it = matches!(width.source, WidthSource::Broker(at, _) if at == broker);
+            let in_time = width.moment >= send.called && width.moment.ms <= to_ms;
+            by_it && in_time && width.topic == send.topic
+        });
+        if !creates {
+            return own;
+        }
+        let servers = self.header().of_kind(NodeKind::NameServer);
+        let theirs = servers.map(|server| self.truth.worst(broker, server, from_ms, to_ms));
+        theirs.fold(own, Ord::max)
     }
 
     /// Every attempt with its send.

@@ -377,14 +377,15 @@ impl Scene {
 
     /// A lookup ends with a new route, which is published.
     pub(crate) fn found(self, lookup: u64, snapshot: u64, queues: &[&str]) -> Self {
+        let queues: Vec<QueueRef> = queues.iter().map(|short| queue(short)).collect();
         let addresses: Vec<(Name, Name)> = self
             .trace
             .header
             .of_kind(NodeKind::Broker)
             .map(|node| &self.trace.header.nodes[node.index()])
+            .filter(|info| queues.iter().any(|queue| queue.broker == info.name))
             .filter_map(|info| Some((Name::clone(&info.name), info.address.clone()?)))
             .collect();
-        let queues: Vec<QueueRef> = queues.iter().map(|short| queue(short)).collect();
         self.say(Event::LookupEnded {
             lookup,
             end: LookupEnd::Changed,

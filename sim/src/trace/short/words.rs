@@ -102,6 +102,7 @@ pub(super) fn broken(cause: CloseCause) -> Option<&'static str> {
         CloseCause::Broken => Some("broken"),
         CloseCause::BadFrame => Some("closed: bytes that are no frame"),
         CloseCause::CallTimedOut => Some("closed after a timeout"),
-        CloseCause::Idle | CloseCause::Drained | CloseCause::Stopped => None,
+        CloseCause::DeadPeer => Some("closed: the server is silent"),
+        CloseCause::Idle | CloseCause::Drained | CloseCause::Offline | CloseCause::Stopped => None,
     }
 }

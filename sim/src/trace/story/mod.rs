@@ -437,6 +437,18 @@ impl<'t> Story<'t> {
         routes.next().unwrap_or_default()
     }
 
+    /// Whether a producer had one route all the time from `from` to `to_ms`, whatever its topic,
+    /// that named this master.
+    pub fn routed(&self, node: NodeId, master: &Name, from: Moment, to_ms: u64) -> bool {
+        let own = || self.snapshots.iter().filter(|it| it.node == node);
+        let names = |it: &SnapshotStory<'_>| it.addresses.iter().any(|(_, at)| at == master);
+        let mut candidates = own().filter(|it| it.moment <= from && names(it));
+        candidates.any(|first| {
+            let mut later = own().filter(|it| it.topic == first.topic && it.moment > first.moment);
+            later.all(|it| it.moment.ms > to_ms || names(it))
+        })
+    }
+
     /// The route in force for a topic at a producer at some moment: an index into `snapshots`.
     pub fn in_force(&self, node: NodeId, topic: &str, moment: Moment) -> Option<usize> {
         self.snapshots.iter().rposition(|snapshot| {

@@ -1,0 +1,38 @@
+//! When a peer that says nothing is given up.
+//!
+//! Silence alone means nothing: nobody asked, or the answer takes its time. A host that is gone
+//! shows by several requests that were not answered by a single byte, for longer than a slow one
+//! takes.
+
+use std::time::Duration;
+
+use rmq_remoting::client::Patience;
+
+use crate::policy::{DeadPeer, Policy};
+
+/// How much silence is taken for a peer's end; none if no silence is.
+#[must_use]
+pub fn patience(policy: &Policy) -> Option<Patience> {
+    match policy.dead_peer {
+        DeadPeer::Keep => None,
+        DeadPeer::Replace { unanswered, silent } => Some(Patience {
+            requests: unanswered,
+            silence: Duration::from_millis(silent),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_gives_a_silent_peer_up_and_java_waits_for_tcp() {
+        let expected = Patience {
+            requests: 3,
+            silence: Duration::from_secs(10),
+        };
+        assert_eq!(patience(&Policy::strict()), Some(expected));
+        assert_eq!(patience(&Policy::java_5_3()), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! Whether a peer is still there, judged by what its connection hears.
+//!
+//! A host that lost its power or its network sends no FIN, and TCP goes on repeating what it
+//! wrote for a quarter of an hour. Until then every request would choose the dead connection. So
+//! a connection counts what it asked since it last heard a byte: a peer that is merely slow goes
+//! on sending bytes, if late ones, and keeps its connection.
+//!
+//! A value without I/O: what happens at which time is told to it.
+
+use tokio::time::{Duration, Instant};
+
+/// How much silence a connection takes for the peer's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// So many requests, at least, were not answered by a single byte.
+    pub requests: u32,
+    /// The silence lasts so long, at least.
+    pub silence: Duration,
+}
+
+/// What was asked of a peer since it was last heard.
+#[derive(Debug, Default)]
+pub(super) struct Silence {
+    requests: u32,
+    since: Option<Instant>,
+    heard: Option<Instant>,
+}
+
+impl Silence {
+    /// A request that must be answered leaves; its call began at `began`.
+    pub(super) fn asked(&mut self, began: Instant) {
+        let heard = self.heard.unwrap_or(began);
+        self.since.get_or_insert(began.max(heard));
+        self.requests = self.requests.saturating_add(1);
+    }
+
+    /// The peer was heard, or the connection opened; `waiting` requests still wait.
+    pub(super) fn heard(&mut self, now: Instant, waiting: usize) {
+        self.heard = Some(now);
+        self.since = (waiting > 0).then_some(now);
+        self.requests = u32::try_from(waiting).unwrap_or(u32::MAX);
+    }
+
+    /// Whether the silence is longer than that.
+    pub(super) fn exceeds(&self, patience: Patience, now: Instant) -> bool {
+        let lasted = self.since.map(|since| now.saturating_duration_since(since));
+        self.requests >= patience.requests && lasted.is_some_and(|it| it >= patience.silence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        requests: 3,
+        silence: Duration::from_secs(10),
+    };
+
+    fn times() -> impl Fn(u64) -> Instant {
+        let start = Instant::now();
+        move |seconds| start + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn three_unanswered_requests_and_ten_silent_seconds_are_too_much() {
+        let (mut silence, at) = (Silence::default(), times());
+        for second in [0, 4, 8] {
+            silence.asked(at(second));
+        }
+        assert!(!silence.exceeds(PATIENCE, at(9)));
+        assert!(silence.exceeds(PATIENCE, at(10)));
+    }
+
+    #[test]
+    fn two_requests_are_too_few_however_long_the_silence() {
+        let (mut silence, at) = (Silence::default(), times());
+        silence.asked(at(0));
+        silence.asked(at(30));
+        assert!(!silence.exceeds(PATIENCE, at(60)));
+    }
+
+    #[test]
+    fn a_connection_without_requests_is_not_silent() {
+        let (mut silence, at) = (Silence::default(), times());
+        silence.heard(at(0), 0);
+        assert!(!silence.exceeds(PATIENCE, at(3600)));
+    }
+
+    #[test]
+    fn one_byte_starts_the_count_anew_with_what_still_waits() {
+        let (mut silence, at) = (Silence::default(), times());
+        for second in 0..9 {
+            silence.asked(at(second));
+        }
+        silence.heard(at(9), 3);
+        assert!(!silence.exceeds(PATIENCE, at(18)));
+        assert!(silence.exceeds(PATIENCE, at(19)));
+        silence.heard(at(20), 2);
+        assert!(!silence.exceeds(PATIENCE, at(60)));
+    }
+
+    #[test]
+    fn the_time_before_the_connection_opened_is_no_silence() {
+        let (mut silence, at) = (Silence::default(), times());
+        silence.heard(at(5), 0);
+        for _ in 0..3 {
+            silence.asked(at(2));
+        }
+        assert!(!silence.exceeds(PATIENCE, at(14)));
+        assert!(silence.exceeds(PATIENCE, at(15)));
+    }
+}
