@@ -13,11 +13,6 @@ use crate::trace::NodeId;
 impl<'t> Builder<'t> {
     pub(super) fn broker(&mut self, node: NodeId, moment: Moment, event: &'t BrokerEvent) {
         match event {
-            BrokerEvent::Listening { .. } => {
-                let first = self.story.requests.len();
-                self.incarnations.retain(|(broker, _)| *broker != node);
-                self.incarnations.push((node, first));
-            }
             BrokerEvent::Received {
                 send: Some(seen), ..
             } => {
