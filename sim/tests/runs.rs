@@ -114,7 +114,7 @@ fn outcomes(run: &Run) -> BTreeMap<String, (Option<String>, u64)> {
         if let What::Work(WorkEvent::Returned { keys, result }) = &record.what {
             let broker = match result {
                 WorkResult::Sent { broker, .. } => Some(broker.to_string()),
-                WorkResult::Written | WorkResult::Failed => None,
+                WorkResult::Written | WorkResult::Failed(_) => None,
             };
             outcomes.insert(keys.to_string(), (broker, run.summary.attempts));
         }

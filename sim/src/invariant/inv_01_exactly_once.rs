@@ -4,6 +4,8 @@
 //! `Done` for each call, none after a cancellation, none after `stop` returned; the caller sees one
 //! return; an async send's callback returns once. A producer that was killed owes nothing.
 
+use rmq_producer::event::Mode;
+
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::story::{Life, Moment, SendStory, WorkStory};
 
@@ -30,13 +32,20 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         callback(send, judged);
     }
     for work in &case.story.work {
-        returns(work, judged);
+        returns(case, work, judged);
     }
 }
 
 fn ends(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
     let (who, number) = (case.name(send.node), send.number);
     let stopped = stopped(case, send);
+    let killed = case
+        .truth
+        .was_gone(send.node, send.called.ms, case.trace.end_ms);
+    if let (Some(cancelled), Mode::Async, false) = (send.cancelled, send.mode, killed) {
+        // Nobody but the producer holds the future of an async send.
+        judged.wrong(cancelled, format!("{who} s{number} is cancelled by nobody"));
+    }
     let Some((done, _)) = send.done.first() else {
         let gone = case
             .truth
@@ -92,7 +101,19 @@ fn callback(send: &SendStory<'_>, judged: &mut Judged) {
     }
 }
 
-fn returns(work: &WorkStory<'_>, judged: &mut Judged) {
+fn returns(case: &Case<'_>, work: &WorkStory<'_>, judged: &mut Judged) {
+    let mut turns = case.story.lives.iter();
+    let stopped = turns.find(|(node, life, moment)| {
+        *node == work.node && *life == Life::Stopped && *moment > work.called
+    });
+    let told = !work.returned.is_empty() || work.dropped.is_some();
+    if let (Some((.., stopped)), false) = (stopped, told) {
+        let gone = case.truth.was_gone(work.node, work.called.ms, stopped.ms);
+        if !gone {
+            let text = format!("the caller of {} never hears how it ended", work.keys);
+            judged.wrong(work.called, text);
+        }
+    }
     if let Some((again, _)) = work.returned.get(1) {
         judged.wrong(
             *again,
@@ -107,9 +128,29 @@ mod tests {
 
     use crate::fault::{FaultKind, Restart};
     use crate::invariant::scene::{Example, Scene, TOPIC, accepts, rejects};
-    use crate::trace::{End, WorkEvent, WorkResult};
+    use crate::trace::{End, ErrorSaid, WorkEvent, WorkResult};
 
     pub(super) const EXAMPLES: &[Example] = &[
+        rejects(
+            "an async send is cancelled, and its caller hears nothing",
+            || {
+                let scene = Scene::new().at(100).call_in(1, Mode::Async).at(200);
+                scene.say(Event::Cancelled { send: 1 }).wrong()
+            },
+        ),
+        rejects(
+            "a caller hears nothing although the producer has stopped",
+            || {
+                let called = WorkEvent::Called {
+                    keys: "s1".into(),
+                    topic: TOPIC.into(),
+                    mode: Mode::Sync,
+                    body_crc: 0,
+                };
+                let scene = Scene::new().at(100).work(called).wrong().whole(1, "a/0");
+                scene.say(Event::Stopping).say(Event::Stopped)
+            },
+        ),
         accepts("a send ends once", || Scene::new().at(100).whole(1, "a/0")),
         accepts("a send that just began is open when the run ends", || {
             Scene::new()
@@ -169,7 +210,10 @@ mod tests {
         rejects("a call returns to its caller twice", || {
             let failed = || WorkEvent::Returned {
                 keys: "s".into(),
-                result: WorkResult::Failed,
+                result: WorkResult::Failed(ErrorSaid {
+                    failure: Failure::Closed,
+                    attempts: vec![],
+                }),
             };
             let (topic, mode) = (TOPIC.into(), Mode::Sync);
             let called = WorkEvent::Called {

@@ -1,17 +1,21 @@
 //! An error says what really happened.
 //!
 //! The class of a failed send is that of the attempt that ended last (ties: the higher number), or
-//! one of the route if there was no attempt. A wrong class sends people to the wrong machine.
+//! one of the route if there was no attempt. And what the caller gets lists every attempt: broker,
+//! queue, stage, code and duration, as it happened, and a refusal as the broker that is named wrote
+//! it. A wrong class or a wrong name sends people to the wrong machine.
 
+use rmq_mock_broker::event::Ending;
 use rmq_producer::event::{Failure, Outcome, Stage};
 
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Moment, SendStory};
+use crate::trace::story::{AttemptStory, Moment, SendStory};
+use crate::trace::{AttemptSaid, ErrorSaid, NodeKind, WorkResult};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-05",
     title: "True errors",
-    source: Source::Testimony,
+    source: Source::Both,
     rate_per_mille: 100,
     judge: Judge::Run(judge),
     #[cfg(test)]
@@ -19,6 +23,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn judge(case: &Case<'_>, judged: &mut Judged) {
+    told(case, judged);
     for send in &case.story.sends {
         let Some((done, Outcome::Failed(failure))) = send.done.first() else {
             continue;
@@ -46,6 +51,68 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
     }
 }
 
+/// Each error that a caller got, beside the send it is about: sends are called in the order in which
+/// their callers call them.
+fn told(case: &Case<'_>, judged: &mut Judged) {
+    for producer in case.header().of_kind(NodeKind::Producer) {
+        let works = case.story.work.iter().filter(|work| work.node == producer);
+        let sends = case.story.sends.iter().filter(|send| send.node == producer);
+        for (work, send) in works.zip(sends) {
+            let same = work.called.ms == send.called.ms && work.topic == send.topic;
+            let Some((returned, WorkResult::Failed(error))) = work.returned.first() else {
+                continue;
+            };
+            if let Some(text) = lie(case, send, error).filter(|_| same) {
+                let (who, number) = (case.name(producer), send.number);
+                judged.wrong(
+                    *returned,
+                    format!("the error of {who} s{number} says {text}"),
+                );
+            }
+        }
+    }
+}
+
+/// What an error says that is not so.
+fn lie(case: &Case<'_>, send: &SendStory<'_>, error: &ErrorSaid) -> Option<String> {
+    let outcome = send.outcome();
+    if outcome != Some(&Outcome::Failed(error.failure)) {
+        return Some(format!("{:?}, it ended as {outcome:?}", error.failure));
+    }
+    if error.attempts.len() != send.attempts.len() {
+        let (said, made) = (error.attempts.len(), send.attempts.len());
+        return Some(format!("{said} attempts, there were {made}"));
+    }
+    error.attempts.iter().find_map(|said| {
+        let mut attempts = send.attempts.iter();
+        let attempt = attempts.find(|it| it.number == said.number)?;
+        (!is_true(case, attempt, said)).then(|| {
+            let (k, to, stage, code) = (said.number, &said.to, said.stage, said.code);
+            let (broker, queue) = (&to.broker, to.queue);
+            format!("#{k} {broker}/{queue} {stage:?} {code:?}, which is not what happened")
+        })
+    })
+}
+
+fn is_true(case: &Case<'_>, attempt: &AttemptStory<'_>, said: &AttemptSaid) -> bool {
+    let Some(end) = attempt.ended else {
+        return false;
+    };
+    let took = end.moment.ms.saturating_sub(attempt.started.ms);
+    let told = (attempt.to, end.stage, end.code, took);
+    if told != (&said.to, said.stage, said.code, said.after_ms) {
+        return false;
+    }
+    // What a broker wrote is known from itself.
+    let written = attempt.seen().map(|index| &case.story.requests[index]);
+    match written.map(|request| (request.broker, request.ended)) {
+        Some((broker, Some((_, Ending::Answered { code })))) if said.stage == Stage::Refused => {
+            case.name(broker) == &*said.to.broker && said.code == Some(code)
+        }
+        _ => true,
+    }
+}
+
 /// The attempt that ended last by itself, and how.
 fn last(send: &SendStory<'_>, done: Moment) -> Option<(u32, Stage)> {
     let ended = send.attempts.iter().filter_map(|attempt| {
@@ -61,7 +128,10 @@ fn last(send: &SendStory<'_>, done: Moment) -> Option<(u32, Stage)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use rmq_producer::event::Mode;
+
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+    use crate::trace::WorkEvent;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("the last attempt's end is the error", || {
@@ -75,6 +145,20 @@ mod tests {
                 .failed(1, Failure::Attempts(Stage::Lost))
                 .wrong()
         }),
+        accepts("the caller reads what happened", || said(|_| ())),
+        rejects("the caller reads of another broker", || {
+            said(|error| error.attempts[1].to = queue("c/0")).wrong()
+        }),
+        rejects("the caller reads of another cause", || {
+            said(|error| error.attempts[0].stage = Stage::Silent).wrong()
+        }),
+        rejects("the caller reads of one attempt only", || {
+            said(|error| error.attempts.truncate(1)).wrong()
+        }),
+        rejects("the caller reads a code that no broker wrote", || {
+            let error = |error: &mut ErrorSaid| error.attempts[1].code = Some(1);
+            said(error).wrong()
+        }),
         rejects("the route is blamed for a refusal", || {
             lost_then_refused().failed(1, Failure::NoRoute).wrong()
         }),
@@ -87,8 +171,43 @@ mod tests {
         }),
     ];
 
+    /// The same, and its caller gets an error that is changed before.
+    fn said(change: fn(&mut ErrorSaid)) -> Scene {
+        let attempt = |number, to, stage, code, after_ms| AttemptSaid {
+            number,
+            to: queue(to),
+            stage,
+            code,
+            after_ms,
+        };
+        let mut error = ErrorSaid {
+            failure: Failure::Attempts(Stage::Refused),
+            attempts: vec![
+                attempt(1, "a/0", Stage::Lost, None, 5),
+                attempt(2, "b/0", Stage::Refused, Some(13), 4),
+            ],
+        };
+        change(&mut error);
+        let called = WorkEvent::Called {
+            keys: "s1".into(),
+            topic: "orders".into(),
+            mode: Mode::Sync,
+            body_crc: 0,
+        };
+        let scene = lost_then_refused_after(Scene::new().at(0).work(called));
+        let scene = scene.failed(1, Failure::Attempts(Stage::Refused));
+        scene.work(WorkEvent::Returned {
+            keys: "s1".into(),
+            result: WorkResult::Failed(error),
+        })
+    }
+
     fn lost_then_refused() -> Scene {
-        let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(5);
+        lost_then_refused_after(Scene::new().at(0))
+    }
+
+    fn lost_then_refused_after(scene: Scene) -> Scene {
+        let scene = scene.call(1).attempt(1, 1, "a/0").at(5);
         scene
             .ended(1, 1, Stage::Lost, None)
             .attempt(1, 2, "b/0")

@@ -125,7 +125,10 @@ impl Probe {
                 };
                 (got, Ok(()))
             }
-            Err(error) => (WorkResult::Failed, Err(error.to_string())),
+            Err(error) => {
+                let said = WorkResult::Failed((&error).into());
+                (said, Err(error.to_string()))
+            }
         };
         self.record(WorkEvent::Returned {
             keys: Name::clone(keys),

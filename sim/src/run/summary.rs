@@ -65,7 +65,7 @@ impl Summary {
                     let since = called.get(&**keys).copied().unwrap_or(record.ms);
                     summary.max_send_ms = summary.max_send_ms.max(record.ms - since);
                     match result {
-                        WorkResult::Failed => summary.failed += 1,
+                        WorkResult::Failed(_) => summary.failed += 1,
                         WorkResult::Written => summary.ok += 1,
                         WorkResult::Sent { broker, .. } => {
                             summary.ok += 1;

@@ -98,7 +98,7 @@ impl Caller {
         let call = self.producer.send_oneway(message);
         let result = match self.calling(send, call).await {
             Ok(()) => WorkResult::Written,
-            Err(_) => WorkResult::Failed,
+            Err(error) => WorkResult::Failed((&error).into()),
         };
         self.record(WorkEvent::Returned {
             keys: self.keys(send),
@@ -127,7 +127,7 @@ impl Caller {
                 queue: sent.queue.queue,
                 offset: sent.offset,
             },
-            Err(_) => WorkResult::Failed,
+            Err(error) => WorkResult::Failed((&error).into()),
         };
         self.record(WorkEvent::Returned {
             keys: self.keys(send),

@@ -113,7 +113,7 @@ mod tests {
     fn returned(ms: u64, keys: &str) -> Record {
         let event = WorkEvent::Returned {
             keys: keys.into(),
-            result: WorkResult::Failed,
+            result: WorkResult::Written,
         };
         Record {
             ms,

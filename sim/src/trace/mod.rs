@@ -25,8 +25,8 @@ pub mod wire;
 
 pub use digest::{Digest, Digester};
 pub use record::{
-    End, Form, Header, IsolationFacts, NodeId, NodeInfo, NodeKind, PolicyFacts, Record, Trace,
-    Waiting, What, WorkEvent, WorkResult,
+    AttemptSaid, End, ErrorSaid, Form, Header, IsolationFacts, NodeId, NodeInfo, NodeKind,
+    PolicyFacts, Record, Trace, Waiting, What, WorkEvent, WorkResult,
 };
 pub use recorder::Recorder;
 pub use story::Story;

@@ -6,7 +6,8 @@
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
-use rmq_producer::event::{Event as ProducerEvent, Mode, Stage};
+use rmq_producer::SendError;
+use rmq_producer::event::{Event as ProducerEvent, Failure, Mode, QueueRef, Stage};
 use rmq_remoting::observe::Name;
 use serde::Serialize;
 
@@ -246,7 +247,47 @@ pub enum WorkResult {
     /// Success of a one-way send.
     Written,
     /// An error.
-    Failed,
+    Failed(ErrorSaid),
+}
+
+/// An error, as the caller reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorSaid {
+    /// Its class.
+    pub failure: Failure,
+    /// Every attempt it lists.
+    pub attempts: Vec<AttemptSaid>,
+}
+
+/// An attempt that an error lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AttemptSaid {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Where it went.
+    pub to: QueueRef,
+    /// At which stage it ended.
+    pub stage: Stage,
+    /// The response code, where a broker answered.
+    pub code: Option<i32>,
+    /// How long it took, in milliseconds.
+    pub after_ms: u64,
+}
+
+impl From<&SendError> for ErrorSaid {
+    fn from(error: &SendError) -> Self {
+        let said = |attempt: &rmq_producer::Attempt| AttemptSaid {
+            number: attempt.number,
+            to: attempt.to.clone(),
+            stage: attempt.stage,
+            code: attempt.code,
+            after_ms: u64::try_from(attempt.after.as_millis()).unwrap_or(u64::MAX),
+        };
+        Self {
+            failure: error.failure(),
+            attempts: error.attempts().iter().map(said).collect(),
+        }
+    }
 }
 
 /// What happened.
