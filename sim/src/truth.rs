@@ -207,7 +207,8 @@ fn state(kind: &FaultKind) -> State {
 
 fn rule_state(then: &RuleAction) -> State {
     match then {
-        RuleAction::PermutedRoute => State::Healthy,
+        // Of two answers the first counts.
+        RuleAction::PermutedRoute | RuleAction::ReplyTwice => State::Healthy,
         RuleAction::Delay { .. } | RuleAction::DelayRequest { .. } => State::Slow,
         RuleAction::Answer { .. }
         | RuleAction::StoreThenAnswer { .. }
@@ -219,8 +220,6 @@ fn rule_state(then: &RuleAction) -> State {
         | RuleAction::Garbage
         | RuleAction::StaleRoute
         | RuleAction::PartialRoute { .. } => State::Refusing,
-        // The first of two answers counts.
-        RuleAction::ReplyTwice => State::Healthy,
         RuleAction::DropRequest
         | RuleAction::DropReply
         | RuleAction::UnknownOpaque

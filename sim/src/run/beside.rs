@@ -44,11 +44,11 @@ const PAUSE: Duration = Duration::from_millis(400);
 
 impl Stage {
     /// Lets the producers' clocks jump: each jump at an equal part of the run.
-    pub(super) fn jump_clocks(&self, nodes: impl Iterator<Item = NodeId> + Clone) {
+    pub(super) fn jump_clocks(&self, nodes: &[NodeId]) {
         let director = &self.director;
         let part = director.scenario.seconds * 1_000 / (JUMPS.len() as u64 + 1);
         for (jump, nth) in JUMPS.into_iter().zip(1..) {
-            for node in nodes.clone() {
+            for node in nodes.iter().copied() {
                 let director = Arc::clone(director);
                 let jump = move || {
                     let jumped = director.fabric.jump_wall_clock(node, jump);

@@ -210,7 +210,7 @@ pub(crate) async fn workloads(stage: Stage, beside: Beside) -> Vec<Finding> {
     let sibling = match (beside, producers.first()) {
         (Beside::ClockJumps, _) => {
             let nodes = producers.iter().map(|(_, station, _)| station.node);
-            stage.jump_clocks(nodes);
+            stage.jump_clocks(&nodes.collect::<Vec<_>>());
             None
         }
         (Beside::Sibling(does), Some((_, station, first))) => {

@@ -21,6 +21,7 @@
 use std::sync::Arc;
 
 use rmq_remoting::code::request;
+use rmq_remoting::observe::Name;
 
 use super::beside::{Beside, SiblingDoes};
 use super::{Knobs, Run, RunError, engines, play};
@@ -151,7 +152,7 @@ fn without_faults(scenario: &Scenario) -> Scenario {
 fn with_one_silence(scenario: &Scenario) -> Option<Scenario> {
     let mut workloads = (1..).zip(&scenario.workloads);
     let (number, workload) = workloads.find(|(_, it)| it.mode == SendMode::Async)?;
-    let silent = |broker: &rmq_remoting::observe::Name| Fault {
+    let silent = |broker: &Name| Fault {
         kind: FaultKind::Rule(Rule {
             codes: vec![request::SEND_MESSAGE, request::SEND_MESSAGE_V2],
             topic: None,
@@ -160,7 +161,7 @@ fn with_one_silence(scenario: &Scenario) -> Option<Scenario> {
             times: None,
             then: RuleAction::DropReply,
         }),
-        place: Place::Node(broker.clone()),
+        place: Place::Node(Name::clone(broker)),
         at: Position::Send {
             workload: number,
             send: workload.sends.div_ceil(2),
