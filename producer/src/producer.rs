@@ -309,6 +309,12 @@ impl ProducerBuilder {
         self
     }
 
+    /// The id of the first request. Tests start near the edge.
+    pub fn first_opaque(mut self, opaque: i32) -> Self {
+        self.own = self.own.first_opaque(opaque);
+        self
+    }
+
     /// What it does when; the client's policy unless set, and [`Policy::strict`] without a client.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);

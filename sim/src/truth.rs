@@ -207,7 +207,7 @@ fn state(kind: &FaultKind) -> State {
 
 fn rule_state(then: &RuleAction) -> State {
     match then {
-        // Of two answers the first counts.
+        // Any order is as good, and the first of two answers counts.
         RuleAction::PermutedRoute | RuleAction::ReplyTwice => State::Healthy,
         RuleAction::Delay { .. } | RuleAction::DelayRequest { .. } => State::Slow,
         RuleAction::Answer { .. }

@@ -11,6 +11,40 @@ use super::*;
 
 const NO_TOPIC: [&str; 0] = [];
 
+#[test]
+fn a_twisted_route_lacks_one_broker_or_has_another_order() {
+    let mut tables = tables();
+    accept(&mut tables, &master(body(["t"], 1)));
+    let other = Registration {
+        broker: "broker-b".into(),
+        address: "Z".into(),
+        channel: 3,
+        ..master(body(["t"], 1))
+    };
+    accept(&mut tables, &other);
+    let told = |twist: Twist<'_>| {
+        let mut route = tables.route("t", None).unwrap();
+        let left = twist.apply(&mut route);
+        let brokers = route.broker_datas.iter();
+        let brokers: Vec<String> = brokers.map(|it| it.broker_name.to_string()).collect();
+        assert_eq!(route.queue_datas.len(), brokers.len());
+        (left, brokers.join(" "))
+    };
+    assert_eq!(
+        told(Twist::Without("broker-a")),
+        (true, "broker-b".to_owned())
+    );
+    let orders: Vec<String> = (0..3).map(|order| told(Twist::Permuted(order)).1).collect();
+    assert_eq!(
+        orders,
+        [
+            "broker-a broker-b",
+            "broker-b broker-a",
+            "broker-a broker-b"
+        ]
+    );
+}
+
 fn tables() -> Tables {
     Tables::new(Profile::V5_3_3, Duration::from_secs(120))
 }

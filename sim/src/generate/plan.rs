@@ -12,7 +12,7 @@ const LAST_MS: u64 = 50_000;
 
 /// Draws up to five faults, of the kinds that exist in this run.
 pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
-    let count = draw.one_of("faults", [0, 1, 1, 2, 2, 3, 3, 4, 5]);
+    let count = draw.one_of("faults", [0, 1, 2, 2, 3, 3, 4, 4, 5]);
     let mut faults: Vec<Fault> = Vec::new();
     for number in 0..count {
         let draw = draw.part("fault", number);

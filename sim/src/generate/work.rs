@@ -4,7 +4,9 @@ use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
 use super::kinds::NOT_DRAWN;
-use crate::scenario::{ClusterPlan, NetworkPlan, PolicySource, ProducerPlan, SendMode, Workload};
+use crate::scenario::{
+    Callback, ClusterPlan, NetworkPlan, PolicySource, ProducerPlan, SendMode, Workload,
+};
 
 /// About so many sends in a run, over all workloads.
 const SENDS: u64 = 60;
@@ -15,6 +17,8 @@ const FIRST_MS: u64 = 1_000;
 /// A send has time for so many round trips: two name servers asked for a topic and for the default
 /// one, two dials, and an attempt.
 const ROUND_TRIPS: u64 = 12;
+/// The queue counter is about to wrap.
+const EDGE: Option<u32> = Some(i32::MAX as u32 - 5);
 /// A topic that no broker has from the start.
 const NEW_TOPIC: &str = "topic-new";
 
@@ -52,23 +56,50 @@ pub(super) fn producers(
                     false => draw
                         .one_of(
                             "timeout",
-                            [300, 500, 1_000, 2_000, 3_000, 3_000, 5_000, 10_000],
+                            [300, 300, 500, 1_000, 2_000, 3_000, 3_000, 5_000, 10_000],
                         )
                         .max(shortest_ms),
                 }),
                 retries: draw.one_of(
                     "retries",
-                    [None, None, Some(0), Some(0), Some(1), Some(2), Some(4)],
+                    [
+                        None,
+                        None,
+                        Some(0),
+                        Some(0),
+                        Some(0),
+                        Some(1),
+                        Some(2),
+                        Some(4),
+                    ],
                 ),
-                first_queue: None,
+                first_queue: draw
+                    .one_of("first-queue", [None, None, None, Some(0), EDGE, EDGE])
+                    .filter(|first| *first == 0 || wraps_evenly(cluster)),
                 // One beyond the last: drawn by the producer itself.
                 first_name_server: u32::try_from(asked_first)
                     .ok()
                     .filter(|first| *first < cluster.name_servers),
                 id_constant: None,
+                first_opaque: draw.coin("opaque-wraps", 125).then(|| {
+                    let before = draw.between("opaque-before", 0, 40);
+                    i32::MAX - i32::try_from(before).unwrap_or(0)
+                }),
+                fault_tolerance: draw.coin("forgets", 200).then_some(false),
+                stop_ms: draw
+                    .coin("stops", 60)
+                    .then(|| draw.between("stop-ms", FIRST_MS, LAST_MS)),
             }
         })
         .collect()
+}
+
+/// Whether a rotation goes on evenly where its counter wraps: what is judged of its spread holds there
+/// only if the number of queues divides the counter's range.
+fn wraps_evenly(cluster: &ClusterPlan) -> bool {
+    let mut topics = cluster.topics.iter();
+    cluster.brokers.len().is_power_of_two()
+        && topics.all(|(_, queues)| queues.unsigned_abs().is_power_of_two())
 }
 
 /// One or two workloads for each producer.
@@ -113,7 +144,7 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
         .brokers
         .get(draw.index("pinned-broker", cluster.brokers.len()));
     let pinned = match (topic, broker) {
-        (Some((_, queues)), Some(broker)) if mode == Sync && draw.coin("pinned", 250) => {
+        (Some((_, queues)), Some(broker)) if mode == Sync && draw.coin("pinned", 300) => {
             let last = u64::try_from(queues - 1).unwrap_or(0);
             let queue = draw.between("pinned-queue", 0, last);
             Some((Name::clone(broker), i32::try_from(queue).unwrap_or(0)))
@@ -130,5 +161,27 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
         // The limit of compression is 4096.
         body_bytes: draw.one_of("body", [16, 16, 16, 200, 4_095, 4_096, 9_000, 40_000]),
         pinned,
+        callers: match mode {
+            Sync => draw.one_of("callers", [1, 1, 1, 4, 16]),
+            Async | Oneway => 1,
+        },
+        drop_after_ms: match mode {
+            Sync if draw.coin("drops", 80) => {
+                Some(draw.one_of("drop-after", [0, 1, 5, 50, 500, 2_000]))
+            }
+            _ => None,
+        },
+        callback: match mode {
+            Async => callback(draw),
+            Sync | Oneway => Callback::Plain,
+        },
+    }
+}
+
+fn callback(draw: &Draw) -> Callback {
+    match draw.between("callback", 1, 7) {
+        1 => Callback::Panics,
+        2 => Callback::SendsAgain,
+        _ => Callback::Plain,
     }
 }

@@ -30,6 +30,10 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let strict = case
             .policy(send.node)
             .is_some_and(|policy| policy.form == Form::Strict);
+        // A send that was dropped has moved the rotation on and need not arrive.
+        if send.cancelled.is_some() {
+            return;
+        }
         // A retry moves the rotation on.
         let attempt = match &send.attempts[..] {
             [] => continue,

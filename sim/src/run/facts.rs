@@ -18,6 +18,9 @@ pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
     if let Some(timeout) = plan.timeout_ms {
         policy.send_timeout = timeout;
     }
+    if let Some(enabled) = plan.fault_tolerance {
+        policy.health.enabled = enabled;
+    }
     if let Some(retries) = plan.retries {
         policy.attempts.sync = 1 + retries;
         policy.attempts.async_ = 1 + retries;

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rmq_mock_broker::ledger::Entry;
 use rmq_producer::event::Event as ProducerEvent;
 use rmq_producer::{Policy, Producer};
-use rmq_remoting::host::{SharedHost, TaskEnd};
+use rmq_remoting::host::{SharedHost, Task, TaskEnd};
 use rmq_remoting::observe::{Name, Observer};
 
 use super::Knobs;
@@ -171,23 +171,29 @@ impl Stage {
         if let Some(constant) = plan.id_constant {
             builder = builder.id_constant(constant);
         }
+        if let Some(opaque) = plan.first_opaque {
+            builder = builder.first_opaque(opaque);
+        }
         builder.start().await.map_err(|error| error.to_string())
     }
 
-    /// Stops a producer from its own machine.
-    async fn stop(&self, producer: Producer, station: &Station) {
+    /// Stops a producer from its own machine, at once or at its time.
+    fn stop(&self, producer: Producer, station: &Station, at_ms: Option<u64>) -> Task {
         let recorder = self.director.recorder.clone();
         let node = station.node;
-        let task = station.host.spawn(
+        let stage = self.clone();
+        station.host.spawn(
             "stop",
             Box::pin(async move {
+                if let Some(ms) = at_ms {
+                    stage.until(ms).await;
+                }
                 producer.report_gauges();
                 recorder.push(node, What::Work(WorkEvent::StopCalled));
                 producer.stop().await;
                 recorder.push(node, What::Work(WorkEvent::StopReturned));
             }),
-        );
-        task.await;
+        )
     }
 }
 
@@ -237,9 +243,12 @@ pub(crate) async fn workloads(stage: Stage, beside: Beside) -> Vec<Finding> {
             node: station.node,
             number,
         };
-        let work = Box::pin(caller.work(workload.clone()));
-        running.push(station.host.spawn("workload", work));
+        for one in 1..=u64::from(workload.callers) {
+            let work = Box::pin(caller.clone().work(workload.clone(), one));
+            running.push(station.host.spawn("workload", work));
+        }
     }
+    let stops = early_stops(&stage, &scenario, &producers);
     for task in running {
         if let TaskEnd::Panicked(message) = task.await {
             tracing::error!(message, "a workload panicked");
@@ -249,12 +258,35 @@ pub(crate) async fn workloads(stage: Stage, beside: Beside) -> Vec<Finding> {
     let mut stuck = Vec::new();
     if let Some(bound_ms) = scenario.liveness_ms {
         let clients = producers.iter();
+        let clients = clients.filter(|(name, ..)| !stops.iter().any(|(it, _)| it == name));
         let clients = clients.map(|(name, station, producer)| (name, station, producer));
         stuck = progress::demand(&stage.director, clients, bound_ms).await;
     }
     drop(sibling);
-    for (_, station, producer) in producers {
-        stage.stop(producer, &station).await;
+    for (name, station, producer) in producers {
+        if !stops.iter().any(|(it, _)| *it == name) {
+            stage.stop(producer, &station, None).await;
+        }
+    }
+    for (_, stop) in stops {
+        stop.await;
     }
     stuck
+}
+
+/// The producers that are stopped while they work, each with the task that does it.
+fn early_stops(
+    stage: &Stage,
+    scenario: &Scenario,
+    producers: &[(Name, Station, Producer)],
+) -> Vec<(Name, Task)> {
+    let plans = scenario.producers.iter();
+    let pairs = plans.zip(producers);
+    pairs
+        .filter_map(|(plan, (name, station, producer))| {
+            let at_ms = plan.stop_ms?;
+            let stop = stage.stop(producer.clone(), station, Some(at_ms));
+            Some((Name::clone(name), stop))
+        })
+        .collect()
 }

@@ -11,9 +11,10 @@ use rmq_producer::{Message, MessageQueue, Producer, SendError, Sent};
 use rmq_remoting::observe::Name;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use super::director::Director;
-use crate::scenario::{SendMode, Workload};
+use crate::scenario::{Callback, SendMode, Workload};
 use crate::trace::{NodeId, What, WorkEvent, WorkResult};
 
 /// One workload of a run.
@@ -33,21 +34,45 @@ struct Outstanding {
     changed: Notify,
 }
 
+impl Outstanding {
+    fn more(&self) {
+        *self.count.lock() += 1;
+    }
+
+    fn less(&self) {
+        *self.count.lock() -= 1;
+        self.changed.notify_waiters();
+    }
+}
+
 impl Caller {
-    /// Makes every send, and returns when the last one has its outcome.
-    pub(super) async fn work(self, workload: Workload) {
+    /// Makes the sends of one of the workload's callers, numbered from 1, and returns when the last
+    /// one has its outcome.
+    pub(super) async fn work(self, workload: Workload, one: u64) {
         let outstanding = Arc::new(Outstanding::default());
         // The start of the run on this machine's own clock.
         let start = Instant::now() - Duration::from_millis(self.director.fabric.now_ms());
-        for send in 1..=workload.sends {
+        let mut send = one;
+        while send <= workload.sends {
             let due = workload.start_ms + (send - 1) * workload.every_ms;
             tokio::time::sleep_until(start + Duration::from_millis(due)).await;
-            let message = self.message(&workload, send);
-            match workload.mode {
-                SendMode::Sync => self.sync(&workload, send, message).await,
-                SendMode::Async => self.in_background(send, message, &outstanding),
-                SendMode::Oneway => self.oneway(send, message).await,
+            let message = self.message(&workload, &self.keys(send));
+            let made = match workload.mode {
+                SendMode::Sync => {
+                    self.droppable(&workload, self.sync(&workload, send, message))
+                        .await
+                }
+                SendMode::Async => {
+                    self.in_background(&workload, send, message, &outstanding);
+                    Ok(())
+                }
+                SendMode::Oneway => self.droppable(&workload, self.oneway(send, message)).await,
+            };
+            if made.is_err() {
+                let keys = self.keys(send);
+                self.record(WorkEvent::Dropped { keys });
             }
+            send += u64::from(workload.callers);
         }
         loop {
             let changed = outstanding.changed.notified();
@@ -58,11 +83,25 @@ impl Caller {
         }
     }
 
-    fn message(&self, workload: &Workload, send: u64) -> Message {
-        let keys = self.keys(send);
-        let body = body(&keys, workload.body_bytes);
+    /// Polls a call until it is done or its caller drops it.
+    async fn droppable(
+        &self,
+        workload: &Workload,
+        call: impl Future<Output = ()> + Send,
+    ) -> Result<(), Elapsed> {
+        match workload.drop_after_ms {
+            Some(ms) => tokio::time::timeout(Duration::from_millis(ms), call).await,
+            None => {
+                call.await;
+                Ok(())
+            }
+        }
+    }
+
+    fn message(&self, workload: &Workload, keys: &Name) -> Message {
+        let body = body(keys, workload.body_bytes);
         self.record(WorkEvent::Called {
-            keys: Name::clone(&keys),
+            keys: Name::clone(keys),
             topic: Name::clone(&workload.topic),
             mode: match workload.mode {
                 SendMode::Sync => Mode::Sync,
@@ -71,7 +110,7 @@ impl Caller {
             },
             body_crc: crc32fast::hash(&body),
         });
-        Message::new(Name::clone(&workload.topic), body).key(keys)
+        Message::new(Name::clone(&workload.topic), body).key(Name::clone(keys))
     }
 
     fn keys(&self, send: u64) -> Name {
@@ -91,7 +130,7 @@ impl Caller {
                 self.calling(send, call).await
             }
         };
-        self.returned(send, result);
+        self.returned(self.keys(send), result);
     }
 
     async fn oneway(&self, send: u64, message: Message) {
@@ -106,20 +145,48 @@ impl Caller {
         });
     }
 
-    fn in_background(&self, send: u64, message: Message, outstanding: &Arc<Outstanding>) {
-        *outstanding.count.lock() += 1;
+    fn in_background(
+        &self,
+        workload: &Workload,
+        send: u64,
+        message: Message,
+        outstanding: &Arc<Outstanding>,
+    ) {
+        let callback = workload.callback;
         let caller = self.clone();
         let done = Arc::clone(outstanding);
+        let again = (callback == Callback::SendsAgain).then(|| workload.clone());
+        outstanding.more();
         self.names(send);
         self.producer.send_async(message, move |result| {
-            caller.returned(send, result);
-            *done.count.lock() -= 1;
-            done.changed.notify_waiters();
+            let keys = caller.keys(send);
+            if let Some(workload) = again {
+                caller.once_more(&workload, &keys, &done);
+            }
+            caller.returned(keys, result);
+            done.less();
+            if callback == Callback::Panics {
+                // As a panic, but for the hook that would print it.
+                std::panic::resume_unwind(Box::new("a callback of the workload"));
+            }
         });
         self.named();
     }
 
-    fn returned(&self, send: u64, result: Result<Sent, SendError>) {
+    /// Makes another send from within a callback.
+    fn once_more(&self, workload: &Workload, keys: &str, outstanding: &Arc<Outstanding>) {
+        let keys = Name::from(format!("{keys}-again"));
+        let message = self.message(workload, &keys);
+        let caller = self.clone();
+        let done = Arc::clone(outstanding);
+        outstanding.more();
+        self.producer.send_async(message, move |result| {
+            caller.returned(keys, result);
+            done.less();
+        });
+    }
+
+    fn returned(&self, keys: Name, result: Result<Sent, SendError>) {
         let result = match result {
             Ok(sent) => WorkResult::Sent {
                 key: sent.message_id,
@@ -129,10 +196,7 @@ impl Caller {
             },
             Err(error) => WorkResult::Failed((&error).into()),
         };
-        self.record(WorkEvent::Returned {
-            keys: self.keys(send),
-            result,
-        });
+        self.record(WorkEvent::Returned { keys, result });
     }
 
     fn record(&self, event: WorkEvent) {

@@ -10,8 +10,8 @@ use toml::Spanned;
 use super::error::{ScenarioError, Source};
 use super::value::Ms;
 use super::{
-    ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, SendMode,
-    Workload, file,
+    Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
+    SendMode, Workload, file,
 };
 
 /// The only version of the format there is.
@@ -20,6 +20,7 @@ const MAX_SECONDS: u64 = 86_400;
 const MAX_NAME_SERVERS: u32 = 9;
 const MAX_BROKERS: usize = 100;
 const MAX_SENDS: u64 = 1_000_000;
+const MAX_CALLERS: u32 = 1_000;
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// Reads a file that a policy is named by; relative to the scenario's folder.
@@ -306,6 +307,10 @@ fn producer(
         Some(retries) => Some(within(source, "retries", &retries, 0, 100)?),
         None => None,
     };
+    let stop_ms = match raw.stop {
+        Some(stop) => Some(duration(source, "the stop", &stop, 1, MAX_SECONDS * 1_000)?),
+        None => None,
+    };
     let first_name_server = match raw.first_name_server {
         Some(first) => Some(within(
             source,
@@ -325,6 +330,9 @@ fn producer(
         first_queue: raw.first_queue,
         first_name_server,
         id_constant: raw.id_constant,
+        first_opaque: raw.first_opaque,
+        fault_tolerance: raw.fault_tolerance,
+        stop_ms,
     })
 }
 
@@ -395,7 +403,12 @@ fn workload(
     let body_bytes = raw
         .body
         .map_or(Ok(16), |body| within(source, "body", &body, 1, MAX_BODY))?;
+    let (callers, drop_after_ms, callback) =
+        manners(source, mode, raw.callers, raw.drop_after, raw.callback)?;
     Ok(Workload {
+        callers,
+        drop_after_ms,
+        callback,
         producer: Name::from(producer.as_str()),
         topic: Name::from(raw.topic.get_ref().as_str()),
         mode,
@@ -408,6 +421,59 @@ fn workload(
             (Name::from(pinned.broker), pinned.id)
         }),
     })
+}
+
+/// How the callers behave: how many there are, when they drop a send, what their callback does.
+fn manners(
+    source: Source<'_>,
+    mode: SendMode,
+    callers: Option<Spanned<u32>>,
+    drop_after: Option<Spanned<Ms>>,
+    callback: Option<Spanned<String>>,
+) -> Result<(u32, Option<u64>, Callback), ScenarioError> {
+    let one_way_or_sync = mode != SendMode::Async;
+    let drop_after_ms = match drop_after {
+        Some(after) if !one_way_or_sync => {
+            return Err(source.error(
+                after.span(),
+                "an async send has no future to drop",
+                "remove drop-after, or write mode = \"sync\"",
+            ));
+        }
+        Some(after) => Some(duration(source, "drop-after", &after, 0, 600_000)?),
+        None => None,
+    };
+    let callback = match callback {
+        Some(word) if one_way_or_sync => {
+            return Err(source.error(
+                word.span(),
+                "only an async send has a callback",
+                "remove callback, or write mode = \"async\"",
+            ));
+        }
+        callback => self::callback(source, callback)?,
+    };
+    let callers = match callers {
+        Some(callers) => within(source, "callers", &callers, 1, MAX_CALLERS)?,
+        None => 1,
+    };
+    Ok((callers, drop_after_ms, callback))
+}
+
+fn callback(source: Source<'_>, raw: Option<Spanned<String>>) -> Result<Callback, ScenarioError> {
+    let Some(raw) = raw else {
+        return Ok(Callback::Plain);
+    };
+    match raw.get_ref().as_str() {
+        "plain" => Ok(Callback::Plain),
+        "panics" => Ok(Callback::Panics),
+        "sends-again" => Ok(Callback::SendsAgain),
+        other => Err(source.error(
+            raw.span(),
+            format!("there is no callback \"{other}\""),
+            "write \"plain\", \"panics\" or \"sends-again\"",
+        )),
+    }
 }
 
 fn mode(source: Source<'_>, raw: Option<Spanned<String>>) -> Result<SendMode, ScenarioError> {

@@ -66,6 +66,9 @@ pub(super) struct Producer {
     pub(super) first_queue: Option<u32>,
     pub(super) first_name_server: Option<Spanned<u32>>,
     pub(super) id_constant: Option<u32>,
+    pub(super) first_opaque: Option<i32>,
+    pub(super) fault_tolerance: Option<bool>,
+    pub(super) stop: Option<Spanned<Ms>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,6 +82,9 @@ pub(super) struct Workload {
     pub(super) start: Option<Spanned<Ms>>,
     pub(super) body: Option<Spanned<usize>>,
     pub(super) queue: Option<Spanned<Pinned>>,
+    pub(super) callers: Option<Spanned<u32>>,
+    pub(super) drop_after: Option<Spanned<Ms>>,
+    pub(super) callback: Option<Spanned<String>>,
 }
 
 /// `{ broker = "broker-a", id = 1 }`

@@ -199,6 +199,13 @@ pub struct ProducerPlan {
     pub first_name_server: Option<u32>,
     /// The constant part of client and message ids, instead of a drawn one.
     pub id_constant: Option<u32>,
+    /// The id of its first request, instead of 0: near the edge, it wraps in mid-run.
+    pub first_opaque: Option<i32>,
+    /// Whether it remembers slow and failed brokers (RocketMQ's `sendLatencyFaultEnable`), instead
+    /// of what its policy says.
+    pub fault_tolerance: Option<bool>,
+    /// It is stopped then, in milliseconds, whatever its workloads still want to send.
+    pub stop_ms: Option<u64>,
 }
 
 /// Where a policy comes from.
@@ -228,6 +235,19 @@ pub enum SendMode {
     Oneway,
 }
 
+/// What a callback does beside noting the outcome. That it is slow cannot be simulated: a function
+/// that does not wait takes no virtual time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Callback {
+    /// Nothing.
+    Plain,
+    /// It panics.
+    Panics,
+    /// It makes another async send, once.
+    SendsAgain,
+}
+
 /// A row of sends by one producer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Workload {
@@ -247,6 +267,12 @@ pub struct Workload {
     pub body_bytes: usize,
     /// A queue every send is pinned to.
     pub pinned: Option<(Name, i32)>,
+    /// So many tasks share the sends: one that waits for its outcome holds up no other.
+    pub callers: u32,
+    /// The caller of a sync or one-way send drops it after so many milliseconds.
+    pub drop_after_ms: Option<u64>,
+    /// What the callback of an async send does.
+    pub callback: Callback,
 }
 
 /// What a person expects of the scenario. `None`: anything goes.

@@ -11,8 +11,8 @@ use rmq_remoting::observe::Name;
 use super::check::FORMAT;
 use super::check_fault::default_codes;
 use super::{
-    Bound, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, SendMode,
-    Workload,
+    Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
+    SendMode, Workload,
 };
 use crate::fault::{Fault, Place};
 
@@ -227,6 +227,9 @@ fn producer(plan: &ProducerPlan, text: &mut String) {
         first_queue,
         first_name_server,
         id_constant,
+        first_opaque,
+        fault_tolerance,
+        stop_ms,
     } = plan;
     let mut table = Table::default();
     table.quoted(
@@ -244,6 +247,9 @@ fn producer(plan: &ProducerPlan, text: &mut String) {
     table.maybe("first-queue", *first_queue);
     table.maybe("first-name-server", *first_name_server);
     table.maybe("id-constant", *id_constant);
+    table.maybe("first-opaque", *first_opaque);
+    table.maybe("fault-tolerance", *fault_tolerance);
+    table.maybe("stop", stop_ms.map(duration));
     table.end(&format!("[producer.{}]", key(name)), text);
 }
 
@@ -257,6 +263,9 @@ fn workload(plan: &Workload, text: &mut String) {
         start_ms,
         body_bytes,
         pinned,
+        callers,
+        drop_after_ms,
+        callback,
     } = plan;
     let mut table = Table::default();
     table.quoted("producer", producer);
@@ -277,6 +286,13 @@ fn workload(plan: &Workload, text: &mut String) {
         .as_ref()
         .map(|(broker, id)| format!("{{ broker = {}, id = {id} }}", quote(broker)));
     table.maybe("queue", queue);
+    table.maybe("callers", (*callers != 1).then_some(callers));
+    table.maybe("drop-after", drop_after_ms.map(duration));
+    match callback {
+        Callback::Plain => {}
+        Callback::Panics => table.quoted("callback", "panics"),
+        Callback::SendsAgain => table.quoted("callback", "sends-again"),
+    }
     table.end("[[workload]]", text);
 }
 

@@ -2,7 +2,7 @@
 
 use super::Shrinker;
 use crate::fault::Position;
-use crate::scenario::{Order, ProducerPlan, Scenario, SendMode, Workload};
+use crate::scenario::{Callback, Order, ProducerPlan, Scenario, SendMode, Workload};
 
 /// Fewer sends and a shorter run.
 pub(super) fn lessen(shrinker: &mut Shrinker<'_>) {
@@ -61,10 +61,16 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
         |scenario, to| scenario.network.latency_ms = to,
     );
     for index in 0..shrinker.best.workloads.len() {
-        let changes: [(&str, Change<Workload>); 4] = [
-            ("sync sends", |it| it.mode = SendMode::Sync),
+        let changes: [(&str, Change<Workload>); 7] = [
+            ("sync sends", |it| {
+                it.mode = SendMode::Sync;
+                it.callback = Callback::Plain;
+            }),
             ("no pinned queue", |it| it.pinned = None),
             ("a body of 16 bytes", |it| it.body_bytes = 16),
+            ("one caller", |it| it.callers = 1),
+            ("no drop", |it| it.drop_after_ms = None),
+            ("a plain callback", |it| it.callback = Callback::Plain),
             ("one send a second", |it| it.every_ms = 1_000),
         ];
         for (step, plainer) in changes {
@@ -72,7 +78,7 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
         }
     }
     for index in 0..shrinker.best.producers.len() {
-        let changes: [(&str, Change<ProducerPlan>); 6] = [
+        let changes: [(&str, Change<ProducerPlan>); 9] = [
             ("the default group", |it| {
                 it.group = format!("group-{}", it.name);
             }),
@@ -81,6 +87,9 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
             ("any first queue", |it| it.first_queue = None),
             ("any first name server", |it| it.first_name_server = None),
             ("any id", |it| it.id_constant = None),
+            ("the first request's id", |it| it.first_opaque = None),
+            ("the policy's memory", |it| it.fault_tolerance = None),
+            ("no early stop", |it| it.stop_ms = None),
         ];
         for (step, plainer) in changes {
             shrinker.attempt(step, |scenario| {

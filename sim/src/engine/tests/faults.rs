@@ -323,3 +323,53 @@ fn a_node_can_come_back_at_another_address() {
     });
     assert_eq!(report.value, Some((true, true, ip(9))));
 }
+
+#[test]
+fn what_is_held_arrives_in_order_when_it_is_released() {
+    let report = run(async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        world.hold(a_id, b_id, true);
+        sleep(1).await;
+        let start = Instant::now();
+        write(&mut dialled, b"one").await.unwrap();
+        sleep(500).await;
+        write(&mut dialled, b"two").await.unwrap();
+        world.at(2_000, move || world.hold(a_id, b_id, false));
+        let got = read_exactly(&mut accepted, 6).await.unwrap();
+        (String::from_utf8(got).unwrap(), start.elapsed() < ms(2_000))
+    });
+    assert_eq!(report.value, Some(("onetwo".to_owned(), true)));
+}
+
+#[test]
+fn the_sender_of_a_half_open_connection_learns_it_when_it_sends() {
+    let report = run(async |world| {
+        let ((a_id, a), (b_id, b)) = pair(world);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        world.half_open(a_id, b_id);
+        sleep(1).await;
+        let there = read_exactly(&mut accepted, 1).await.unwrap_err().kind();
+        sleep(10_000).await;
+        write(&mut dialled, b"hello?").await.unwrap();
+        let here = read_exactly(&mut dialled, 1).await.unwrap_err().kind();
+        (there, here)
+    });
+    let value = (ErrorKind::TimedOut, ErrorKind::ConnectionReset);
+    assert_eq!(report.value, Some(value));
+}
+
+#[test]
+fn a_swallowed_dial_completes_at_the_next_repetition_after_the_fault() {
+    let report = run(async |world| {
+        let ((_, a), (b_id, b)) = pair(world);
+        let (_dialled, _accepted, _listener) = connected(&a, &b).await;
+        world.swallow_dials(b_id, true);
+        sleep(1).await;
+        let start = Instant::now();
+        world.at(1_500, move || world.swallow_dials(b_id, false));
+        let connection = a.connect("10.0.0.2:9000").await.is_ok();
+        (connection, start.elapsed())
+    });
+    assert_eq!(report.value, Some((true, ms(2_002))));
+}

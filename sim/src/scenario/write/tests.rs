@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
 use crate::scenario::{
-    Bound, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, SendMode,
-    Workload,
+    Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
+    SendMode, Workload,
 };
 
 /// Reads the text again, under the scenario's own name, with its own policy texts.
@@ -273,6 +273,11 @@ fn workload() -> impl Strategy<Value = Workload> {
         Just(SendMode::Oneway)
     ];
     let pinned = proptest::option::of((Just("broker-b".into()), 0..4i32));
+    let callback = prop_oneof![
+        Just(Callback::Plain),
+        Just(Callback::Panics),
+        Just(Callback::SendsAgain)
+    ];
     (
         mode,
         10..20u64,
@@ -280,9 +285,28 @@ fn workload() -> impl Strategy<Value = Workload> {
         0..9_000u64,
         1..999usize,
         pinned,
+        1..9u32,
+        proptest::option::of(0..2_000u64),
+        callback,
     )
         .prop_map(
-            |(mode, sends, every_ms, start_ms, body_bytes, pinned)| Workload {
+            |(
+                mode,
+                sends,
+                every_ms,
+                start_ms,
+                body_bytes,
+                pinned,
+                callers,
+                drop_after_ms,
+                callback,
+            )| Workload {
+                callers,
+                drop_after_ms: drop_after_ms.filter(|_| mode != SendMode::Async),
+                callback: match mode {
+                    SendMode::Async => callback,
+                    _ => Callback::Plain,
+                },
                 producer: "p1".into(),
                 topic: "orders \"x\"".into(),
                 mode,
@@ -335,6 +359,9 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 first_queue: Some(7),
                 first_name_server: Some(0),
                 id_constant: None,
+                first_opaque: figures.map(|(low, _)| i32::MAX - i32::try_from(low).unwrap_or(0)),
+                fault_tolerance: figures.map(|(low, _)| low > 4),
+                stop_ms: figures.map(|(_, high)| high),
             }],
             workloads: workloads.to_vec(),
             faults,
