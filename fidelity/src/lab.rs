@@ -231,7 +231,11 @@ impl Stage {
             "deaf" => {
                 world.crash(node);
                 let host = world.boot(node);
-                self.run(number, &host.clone(), deaf(host, self.machines[number].at));
+                self.run(
+                    number,
+                    &Arc::clone(&host),
+                    deaf(host, self.machines[number].at),
+                );
             }
             _ => self.serve(number),
         }
@@ -268,7 +272,7 @@ impl Stage {
             let own = topics.keys().filter(|topic| *topic != "TBW102");
             config.topics = own.map(|topic| (topic.as_str().into(), QUEUES)).collect();
             drop(topics);
-            self.run(number, &host.clone(), async move {
+            self.run(number, &Arc::clone(&host), async move {
                 let (control, observer) = (Arc::clone(&place), place);
                 let disk = Arc::new(Disk::default());
                 let started = Broker::start(host, config, disk, control, observer).await;
@@ -277,7 +281,7 @@ impl Stage {
         } else {
             let mut config = NameServerConfig::new(machine.at);
             config.form = form;
-            self.run(number, &host.clone(), async move {
+            self.run(number, &Arc::clone(&host), async move {
                 let started = NameServer::start(host, config, place, Arc::new(Silent)).await;
                 hold(started).await;
             });
@@ -377,8 +381,7 @@ impl Stage {
         let task = host.spawn("client", Box::pin(life));
         // A client that hangs is told apart by what it did not tell.
         let _ = tokio::time::timeout(Duration::from_millis(HORIZON - 10_000), task).await;
-        let told = std::mem::take(&mut *told.lock());
-        told
+        std::mem::take(&mut *told.lock())
     }
 
     /// The warm-up is over: faults are armed, and a moment later the client may go on.

@@ -273,7 +273,7 @@ fn attempts(
                     ..Message::default()
                 });
                 let at = class((seen.epoch - message.began).max(0), run.case);
-                let attempt = attempt(seen, send, namer, queues, at);
+                let attempt = attempt(seen, send, namer, queues, &at);
                 message.attempts.push(attempt);
                 message.keys.push(send.key.clone());
                 message.bodies.insert(send.body.clone());
@@ -288,7 +288,7 @@ fn attempt(
     send: &SendSeen,
     namer: &mut Namer<'_>,
     queues: bool,
-    at: String,
+    at: &str,
 ) -> Map<String, Value> {
     let mut attempt = Map::new();
     attempt.insert("b".into(), json!(namer.name(&seen.server)));

@@ -1,5 +1,7 @@
 //! Every case under virtual time: the presets leave the traces of the clients they are named after.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 use rmq_fidelity::case::Case;

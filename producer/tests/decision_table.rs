@@ -3,6 +3,8 @@
 //!
 //! `RMQ_WRITE_TABLES=1 cargo test -p rmq-producer --test decision_table` writes it anew.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fmt::Write as _;
 
 use rmq_producer::Policy;

@@ -53,8 +53,11 @@ fn before(context: &Context<'_>, error: &SendError) -> Report {
     }
     match error.lookup() {
         Some(LookupError::Unreachable { failures }) => return unreachable(context, failures),
-        Some(LookupError::NotExist { .. } | LookupError::Unusable { .. }) => {}
-        Some(LookupError::Refused { .. }) => {}
+        Some(
+            LookupError::NotExist { .. }
+            | LookupError::Unusable { .. }
+            | LookupError::Refused { .. },
+        ) => {}
         _ if error.failure() == Failure::BackPressure => {
             let what = if error.to_string().contains("bytes") {
                 "Size"
