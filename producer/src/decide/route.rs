@@ -72,8 +72,8 @@ pub fn default_queues(policy: &Policy, remote: i32) -> i32 {
 pub fn refreshes(policy: &Policy, ended: Ended) -> bool {
     let old_route = match ended.stage {
         Stage::Address | Stage::Dial | Stage::Lost | Stage::Silent => true,
-        // Topic not exist, no permission: the broker has other queues than the route says.
-        Stage::Refused => matches!(ended.code, Some(17 | 16)),
+        // Topic not exist, no permission, no such queue: the broker has others than the route says.
+        Stage::Refused => matches!(ended.code, Some(17 | 16 | 29)),
         Stage::Write | Stage::Decode | Stage::Accepted | Stage::Superseded => false,
     };
     policy.refresh_on_failure && old_route
