@@ -13,7 +13,7 @@ use std::task::Poll;
 use rmq_remoting::event::CloseCause;
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until, timeout_at};
 
 use crate::attempt::{self, Open, Report};
 use crate::decide::budget::{self, AtShareEnd, Situation};
@@ -450,9 +450,15 @@ pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(
         budget_ms: left.max(budget::LEAST),
         avoided: Vec::new(),
     });
-    let report = attempt::write(send, &envelope, &to, address.as_ref()).await;
-    let Err((stage, cause)) = report else {
-        return Ok(());
+    let written = attempt::write(send, &envelope, &to, address.as_ref());
+    let (failure, stage, cause) = tokio::select! {
+        biased;
+        written = timeout_at(send.deadline, written) => match written {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err((stage, cause))) => (Failure::Attempts(stage), stage, cause),
+            Err(_) => (Failure::Deadline, Stage::Silent, Cause::Silent),
+        },
+        () = send.core.life.closed() => (Failure::Closed, Stage::Superseded, Cause::Superseded),
     };
     let took = began.elapsed();
     send.emit(Event::AttemptEnded {
@@ -472,6 +478,6 @@ pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(
         after: took,
         cause,
     };
-    let error = send.error(Failure::Attempts(stage));
+    let error = send.error(failure);
     Err(error.of_message(&envelope.key, vec![attempt]))
 }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rmq_remoting::observe::Name;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant};
 
 use crate::decide::retry::Ended;
 use crate::decide::{Millis, budget, envelope, retry, route};
@@ -342,16 +342,7 @@ pub(crate) async fn oneway(mut send: Send) -> Result<(), SendError> {
 }
 
 async fn write_out(mut send: Send, prepared: Prepared, aim: flight::Aim) -> Result<(), SendError> {
-    let written = {
-        let closed = send.core.life.closed();
-        let attempt = timeout_at(send.deadline, flight::write(&send, prepared, aim));
-        tokio::select! {
-            biased;
-            written = attempt => written.unwrap_or_else(|_| Err(send.error(Failure::Deadline))),
-            () = closed => Err(send.error(Failure::Closed)),
-        }
-    };
-    match written {
+    match flight::write(&send, prepared, aim).await {
         Ok(()) => {
             send.end(Outcome::Written);
             Ok(())

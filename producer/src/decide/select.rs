@@ -27,12 +27,16 @@ impl Position {
 
     /// Steps on; returns the new position and the place among `count` that it stands for.
     ///
-    /// The sign bit is cleared instead of negated, because -(-2^31) is no `i32`.
+    /// At the end of the numbers it goes on at the place that follows, so that no queue is skipped
+    /// or doubled there. The sign bit is cleared instead of negated, because -(-2^31) is no `i32`.
     #[must_use]
     fn step(self, count: usize) -> (Self, usize) {
-        let next = self.0.wrapping_add(1);
-        let place = usize::try_from(next & i32::MAX).unwrap_or(0);
-        (Self(next), place % count.max(1))
+        let count = i32::try_from(count).unwrap_or(i32::MAX).max(1);
+        let next = match self.0.checked_add(1) {
+            Some(next) => next & i32::MAX,
+            None => (i32::MAX % count + 1) % count,
+        };
+        (Self(next), usize::try_from(next % count).unwrap_or(0))
     }
 }
 
@@ -238,13 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn the_counter_wraps_to_the_first_queue_and_is_never_negative() {
+    fn the_counter_wraps_to_the_queue_that_follows_and_is_never_negative() {
         let list = queues(&[("a", 3)]);
         let mut at = start(i32::MAX);
         assert_eq!(pick(&Policy::strict(), &list, &mut at, &[]), "a1");
+        assert_eq!(pick(&Policy::strict(), &list, &mut at, &[]), "a2");
         assert_eq!(pick(&Policy::strict(), &list, &mut at, &[]), "a0");
         let mut at = start(i32::MIN);
-        assert_eq!(pick(&Policy::strict(), &list, &mut at, &[]), "a0");
+        assert_eq!(pick(&Policy::strict(), &list, &mut at, &[]), "a2");
         let mut at = start(-1);
         assert_eq!(pick(&Policy::strict(), &list, &mut at, &[]), "a1");
     }

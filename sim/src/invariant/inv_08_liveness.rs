@@ -157,6 +157,13 @@ fn reaches_the_healthy(
     // A broker that was restarted since the route was published may be at another address.
     let published = case.story.snapshots[route].moment.ms;
     let since = send.called.ms.saturating_sub(RECOVERY_MS).min(published);
+    // What a refresh in the middle of the send took out of the route is out of reach.
+    let last = send.attempts.last().and_then(|attempt| attempt.snapshot);
+    let still = |broker: &str| {
+        let route = last.map(|index| case.story.snapshots[index].queues);
+        route.is_none_or(|queues| queues.iter().any(|queue| *queue.broker == *broker))
+    };
+    brokers.retain(|broker| still(broker));
     let healthy = |broker: &&&str| {
         let node = case.header().node(broker);
         node.is_some_and(|node| {

@@ -3,6 +3,9 @@
 //! At the broker: the queue id is within the topic's write queues there, and the broker named in
 //! the header is the one that reads it. At the producer: the queue is in the route the attempt
 //! names, at that broker's master address. And both agree: what the attempt says is what arrives.
+//!
+//! A route borrowed from the default topic names queues that a topic with fewer does not have, if a
+//! name server did not know the topic yet: scenario `borrowed-route.toml`.
 
 use rmq_remoting::observe::Name;
 
@@ -48,6 +51,7 @@ fn at_broker<'t>(
         );
     } else if let Some(width) = widths.widest(request)
         && seen.queue >= width
+        && !borrowed(case, request)
     {
         let (topic, queue) = (&seen.topic, seen.queue);
         let text = format!("{broker} reads queue id {queue}; {topic} has {width} queues there");
@@ -74,6 +78,16 @@ fn at_broker<'t>(
             format!("{who} s{number} #{k} says {to}/{queue} and arrives at {broker}/{other}");
         judged.wrong(request.received, text);
     }
+}
+
+/// Whether the queue was chosen from a route that belongs to the default topic.
+fn borrowed(case: &Case<'_>, request: &RequestStory<'_>) -> bool {
+    let Some((send, attempt)) = request.attempt else {
+        return false;
+    };
+    let attempt = &case.story.sends[send].attempts[attempt];
+    let route = attempt.snapshot.map(|index| &case.story.snapshots[index]);
+    route.is_some_and(|route| case.is_borrowed(route))
 }
 
 /// Broker, since when, how many write queues.

@@ -17,7 +17,7 @@ use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::record::Form;
-use crate::trace::story::{AttemptStory, Moment, SendStory};
+use crate::trace::story::{AttemptStory, HealthStory, Moment, SendStory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-17",
@@ -41,8 +41,10 @@ struct Group<'t> {
     last: Moment,
 }
 
-/// What makes a choice: the route, whether it is a retry, the brokers that are avoided.
-type Choice<'t> = (usize, bool, Vec<&'t Name>);
+/// What makes a choice: the route; for a first attempt the record that began the isolation, since
+/// few sends of each of many short ones fall on the same part of the rotation; the brokers that are
+/// avoided.
+type Choice<'t> = (usize, Option<usize>, Vec<&'t Name>);
 
 fn judge(case: &Case<'_>, judged: &mut Judged) {
     let mut groups: BTreeMap<Choice<'_>, Group<'_>> = BTreeMap::new();
@@ -57,7 +59,9 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             continue;
         }
         let taken = taken(case, attempt);
-        let choice = (route, attempt.number > 1, avoided);
+        let began = (attempt.number == 1).then(|| isolated(case, send, attempt).last());
+        let began = began.map(|last| last.map_or(0, |last| last.moment.at));
+        let choice = (route, began, avoided);
         let group = match groups.entry(choice) {
             Entry::Occupied(group) => group.into_mut(),
             Entry::Vacant(place) => {
@@ -81,16 +85,24 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 
 /// The brokers that failed in this send, and those that the producer avoids because of others.
 fn avoided<'t>(case: &Case<'t>, send: &SendStory<'t>, attempt: &AttemptStory<'t>) -> Vec<&'t Name> {
-    let now = attempt.started;
-    let isolated = case.story.health.iter().filter(|it| {
-        let until = it.moment.ms.saturating_add(it.for_ms);
-        it.node == send.node && it.moment < now && now.ms < until
-    });
-    let mut all: Vec<&Name> = isolated.map(|it| it.broker).collect();
+    let mut all: Vec<&Name> = isolated(case, send, attempt).map(|it| it.broker).collect();
     all.extend(attempt.avoided);
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// The isolations in force when an attempt started, in their order.
+fn isolated<'c, 't>(
+    case: &'c Case<'t>,
+    send: &SendStory<'t>,
+    attempt: &AttemptStory<'t>,
+) -> impl Iterator<Item = &'c HealthStory<'t>> {
+    let (node, now) = (send.node, attempt.started);
+    case.story.health.iter().filter(move |it| {
+        let until = it.moment.ms.saturating_add(it.for_ms);
+        it.node == node && it.moment < now && now.ms < until
+    })
 }
 
 /// The queues that such a choice could take.

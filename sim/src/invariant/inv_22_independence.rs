@@ -3,11 +3,13 @@
 //! A rotation that all producers of a process share, or one counter for all topics, looks even as
 //! long as one of them sends; with two in step, each always gets the same half of the queues. Judged
 //! by two runs: beside a producer, another one of the same client idles, or sends to every topic. The
-//! queues chosen for the first one's sends, topic by topic, are the same.
+//! queues chosen for the first one's sends, topic by topic, are the same, until in one of the runs
+//! the producer avoids a broker that was slow or failed there.
 
 use super::pair::Sends;
 use super::{Invariant, Judge, Judged, Source};
 use crate::trace::Trace;
+use crate::trace::story::Moment;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-22",
@@ -21,12 +23,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
     let (alone, beside) = (Sends::of(one), Sends::of(other));
-    let beside = beside.choices();
+    let choices_beside = beside.choices();
     for ((node, topic), choices) in alone.choices() {
         judged.case();
-        let others = beside.get(&(node, topic)).map_or(&[][..], |others| others);
+        let calm = |sends: &Sends<'_>, moment: Moment| {
+            sends.calm_until(node).is_none_or(|end| moment < end)
+        };
+        let others = choices_beside.get(&(node, topic));
+        let others = others.map_or(&[][..], |others| others);
         for (nth, (moment, queue)) in choices.iter().enumerate() {
-            let other = others.get(nth).map(|(_, queue)| *queue);
+            let other = others.get(nth);
+            let calm_beside = match other {
+                Some((moment, _)) => calm(&beside, *moment),
+                None => beside.calm_until(node).is_none(),
+            };
+            if !calm(&alone, *moment) || !calm_beside {
+                break;
+            }
+            let other = other.map(|(_, queue)| *queue);
             if other != Some(queue) {
                 let (who, choice) = (one.header.name(node), nth + 1);
                 let to = format!("{}/{}", queue.broker, queue.queue);

@@ -42,16 +42,10 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
     }
     let snapshots = &case.story.snapshots;
     for (index, snapshot) in snapshots.iter().enumerate() {
-        if is_default(case, snapshot) {
+        if case.is_borrowed(snapshot) {
             used(case, snapshot, &snapshots[..index], judged);
         }
     }
-}
-
-fn is_default(case: &Case<'_>, snapshot: &SnapshotStory<'_>) -> bool {
-    snapshot
-        .lookup
-        .is_some_and(|index| case.story.lookups[index].reason == LookupReason::DefaultTopic)
 }
 
 fn used(
@@ -79,7 +73,7 @@ fn used(
     }
     let own = earlier
         .iter()
-        .find(|it| it.node == snapshot.node && it.topic == topic && !is_default(case, it));
+        .find(|it| it.node == snapshot.node && it.topic == topic && !case.is_borrowed(it));
     if let Some(own) = own {
         let number = own.number;
         let text = format!("{who} replaces route {number} of {topic} by the default topic's");

@@ -11,9 +11,9 @@
 //! Each judge counts how often its *antecedent* was true: an invariant about retries says nothing
 //! about a run without one, and a sweep in which that count stays low has not tested it.
 
-use rmq_producer::event::Mode;
+use rmq_producer::event::{LookupReason, Mode};
 
-use crate::trace::story::{AttemptStory, Moment, SendStory, Story, WidthSource};
+use crate::trace::story::{AttemptStory, Moment, SendStory, SnapshotStory, Story, WidthSource};
 use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace};
 use crate::truth::{self, Truth};
 use crate::verdict::{Class, Finding, Verdict};
@@ -240,6 +240,13 @@ impl<'t> Case<'t> {
 
     fn policy(&self, producer: NodeId) -> Option<&'t PolicyFacts> {
         self.trace.header.policy(producer)
+    }
+
+    /// Whether a route belongs to the default topic: the topic was unknown when it was asked for.
+    fn is_borrowed(&self, route: &SnapshotStory<'_>) -> bool {
+        route
+            .lookup
+            .is_some_and(|index| self.story.lookups[index].reason == LookupReason::DefaultTopic)
     }
 
     /// The last millisecond in which `node` may do what it has to do within `bound_ms` of

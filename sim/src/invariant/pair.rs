@@ -51,6 +51,13 @@ impl<'t> Sends<'t> {
         named.collect()
     }
 
+    /// When the producer first avoided a broker: by then it may choose otherwise than in another
+    /// run, in which the broker was a moment quicker.
+    pub(super) fn calm_until(&self, node: NodeId) -> Option<Moment> {
+        let mut health = self.story.health.iter();
+        health.find(|it| it.node == node).map(|it| it.moment)
+    }
+
     /// The queues that were chosen for each producer and topic, in the order of the choices, each
     /// with the moment.
     pub(super) fn choices(&self) -> BTreeMap<(NodeId, &Name), Vec<(Moment, &QueueRef)>> {

@@ -201,7 +201,6 @@ impl Stage {
 /// no progress then. What happens beside them makes no finding.
 pub(crate) async fn workloads(stage: Stage, beside: Beside) -> Vec<Finding> {
     let scenario = Arc::clone(&stage.director.scenario);
-    let mut running = Vec::new();
     let mut producers = Vec::new();
     for plan in &scenario.producers {
         let station = stage.station(&plan.name);
@@ -230,24 +229,7 @@ pub(crate) async fn workloads(stage: Stage, beside: Beside) -> Vec<Finding> {
         }
         (Beside::Nothing | Beside::Sibling(_), _) => None,
     };
-    for (number, workload) in (1..).zip(&scenario.workloads) {
-        let owner = producers
-            .iter()
-            .find(|(name, ..)| *name == workload.producer);
-        let Some((_, station, producer)) = owner else {
-            continue;
-        };
-        let caller = Caller {
-            director: Arc::clone(&stage.director),
-            producer: producer.clone(),
-            node: station.node,
-            number,
-        };
-        for one in 1..=u64::from(workload.callers) {
-            let work = Box::pin(caller.clone().work(workload.clone(), one));
-            running.push(station.host.spawn("workload", work));
-        }
-    }
+    let running = start_work(&stage, &scenario, &producers);
     let stops = early_stops(&stage, &scenario, &producers);
     for task in running {
         if let TaskEnd::Panicked(message) = task.await {
@@ -272,6 +254,34 @@ pub(crate) async fn workloads(stage: Stage, beside: Beside) -> Vec<Finding> {
         stop.await;
     }
     stuck
+}
+
+/// Starts the callers of every workload.
+fn start_work(
+    stage: &Stage,
+    scenario: &Scenario,
+    producers: &[(Name, Station, Producer)],
+) -> Vec<Task> {
+    let mut running = Vec::new();
+    for (number, workload) in (1..).zip(&scenario.workloads) {
+        let owner = producers
+            .iter()
+            .find(|(name, ..)| *name == workload.producer);
+        let Some((_, station, producer)) = owner else {
+            continue;
+        };
+        let caller = Caller {
+            director: Arc::clone(&stage.director),
+            producer: producer.clone(),
+            node: station.node,
+            number,
+        };
+        for one in 1..=u64::from(workload.callers) {
+            let work = Box::pin(caller.clone().work(workload.clone(), one));
+            running.push(station.host.spawn("workload", work));
+        }
+    }
+    running
 }
 
 /// The producers that are stopped while they work, each with the task that does it.
