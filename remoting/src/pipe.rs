@@ -36,7 +36,7 @@ pub(crate) struct Pipe {
     unflushed: bool,
     /// Whether bytes moved in either direction since this was last cleared.
     moved: bool,
-    /// Whether bytes came in since this was last cleared.
+    /// Whether a whole frame came in since this was last cleared.
     heard: bool,
 }
 
@@ -112,13 +112,14 @@ impl Pipe {
         }
         let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
         self.moved |= count > 0;
-        self.heard |= count > 0;
         Poll::Ready(Ok(count))
     }
 
     /// The next whole frame among the bytes read.
     pub(crate) fn frame(&mut self) -> Result<Option<Command>, FrameError> {
-        self.decoder.decode(&mut self.input)
+        let frame = self.decoder.decode(&mut self.input);
+        self.heard |= matches!(frame, Ok(Some(_)));
+        frame
     }
 
     /// Whether bytes moved since the last time this was asked.
@@ -126,7 +127,7 @@ impl Pipe {
         std::mem::take(&mut self.moved)
     }
 
-    /// Whether bytes came in since the last time this was asked.
+    /// Whether a whole frame came in since the last time this was asked.
     pub(crate) fn take_heard(&mut self) -> bool {
         std::mem::take(&mut self.heard)
     }

@@ -177,9 +177,6 @@ pub enum Mangle {
     Garbage,
 }
 
-/// A request id that no client has: they count up from 0.
-const FOREIGN_OPAQUE: i32 = i32::MIN + 7;
-
 /// The first four bytes announce a frame longer than any.
 const GARBAGE: &[u8] = b"\xff\xff\xff\xffno frame at all";
 
@@ -201,7 +198,8 @@ impl Answer {
                 let again = Self::Raw(response.frame(speaker, opaque)?);
                 Self::Many(vec![Self::Respond(response), again])
             }
-            Mangle::UnknownOpaque => Self::Raw(response.frame(speaker, FOREIGN_OPAQUE)?),
+            // Half of all ids away: a client counts up and has none of them open.
+            Mangle::UnknownOpaque => Self::Raw(response.frame(speaker, opaque ^ i32::MIN)?),
             Mangle::Half => half(response.frame(speaker, opaque)?),
             Mangle::HalfClose => {
                 Self::Many(vec![half(response.frame(speaker, opaque)?), Self::Close])

@@ -1,7 +1,7 @@
 //! When a peer that says nothing is given up.
 //!
 //! Silence alone means nothing: nobody asked, or the answer takes its time. A host that is gone
-//! shows by several requests that were not answered by a single byte, for longer than a slow one
+//! shows by several requests that were not answered by a whole frame, for longer than a slow one
 //! takes.
 
 use std::time::Duration;

@@ -223,7 +223,7 @@ pub enum DeadPeer {
     /// When both limits are reached.
     #[serde(rename_all = "kebab-case")]
     Replace {
-        /// So many requests, heartbeats included, were not answered by a single byte.
+        /// So many requests, heartbeats included, were not answered by a whole frame.
         unanswered: u32,
         /// The peer has been silent for so long since the first of them. More than a slow broker
         /// takes for an answer.

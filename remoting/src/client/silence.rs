@@ -2,8 +2,9 @@
 //!
 //! A host that lost its power or its network sends no FIN, and TCP goes on repeating what it
 //! wrote for a quarter of an hour. Until then every request would choose the dead connection. So
-//! a connection counts what it asked since it last heard a byte: a peer that is merely slow goes
-//! on sending bytes, if late ones, and keeps its connection.
+//! a connection counts what it asked since it last heard a whole frame: a peer that is merely slow
+//! goes on answering, if late, and keeps its connection. Bytes alone do not count: behind half a
+//! frame every later answer is read as the rest of it.
 //!
 //! A value without I/O: what happens at which time is told to it.
 
@@ -12,7 +13,7 @@ use tokio::time::{Duration, Instant};
 /// How much silence a connection takes for the peer's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// So many requests, at least, were not answered by a single byte.
+    /// So many requests, at least, were not answered by a whole frame.
     pub requests: u32,
     /// The silence lasts so long, at least.
     pub silence: Duration,

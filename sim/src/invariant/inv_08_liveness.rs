@@ -163,15 +163,17 @@ fn reaches_the_healthy(
         let route = last.map(|index| case.story.snapshots[index].queues);
         route.is_none_or(|queues| queues.iter().any(|queue| *queue.broker == *broker))
     };
-    brokers.retain(|broker| still(broker));
     let healthy = |broker: &&&str| {
         let node = case.header().node(broker);
         node.is_some_and(|node| {
             case.worst_for(send, node, (since, send.deadline_ms())) == State::Healthy
         })
     };
-    let well = brokers.iter().filter(healthy).count();
-    let ill = brokers.len() - well;
+    let ill = brokers.iter().filter(|broker| !healthy(broker)).count();
+    let well = brokers
+        .iter()
+        .filter(|broker| healthy(broker) && still(broker));
+    let well = well.count();
     let attempts = usize::try_from(policy.attempts(send.mode)).unwrap_or(0);
     let stuck = matches!(
         outcome,
