@@ -14,12 +14,12 @@ const NO_TOPIC: [&str; 0] = [];
 #[test]
 fn a_twisted_route_lacks_one_broker_or_has_another_order() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["t"], 1)));
+    accept(&mut tables, &master(body(["t", "u"], 1)));
     let other = Registration {
         broker: "broker-b".into(),
         address: "Z".into(),
         channel: 3,
-        ..master(body(["t"], 1))
+        ..master(body(["t", "u"], 1))
     };
     accept(&mut tables, &other);
     let told = |twist: Twist<'_>| {
