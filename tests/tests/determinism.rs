@@ -6,6 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use rmq_mock_broker::event::Event as BrokerEvent;
+use rmq_sim::digests;
+use rmq_sim::generate::generate;
 use rmq_sim::scenario::Scenario;
 use rmq_sim::sweep::sweep;
 use rmq_sim::trace::{Record, Trace, What};
@@ -80,6 +82,29 @@ fn digests_of_a_child_process() {
         // The harness may have begun a line of its own.
         println!("\n{}", digests().join("\n"));
     }
+}
+
+/// The list is made anew by `cargo sim digest --seeds 0..1000 > tests/digests.txt`.
+#[test]
+fn the_first_thousand_generated_seeds_have_the_digests_that_are_committed() {
+    let list = digests::parse(include_str!("../digests.txt")).expect("a list of digests");
+    let seeds: Vec<u64> = list.iter().map(|listed| listed.seed).collect();
+    assert_eq!(seeds, (0..1_000).collect::<Vec<u64>>());
+    let generated = |seed| Arc::new(generate(seed));
+    let checked = digests::check(&list, &(0..u64::MAX), &generated);
+    let (_, moved) = checked.expect("every generated scenario runs");
+    let first: Vec<String> = moved
+        .iter()
+        .take(5)
+        .map(|(listed, now)| format!("seed {listed}, now {}", now.digest))
+        .collect();
+    assert!(
+        moved.is_empty(),
+        "{} digests moved, the first ones: {}; if that is meant, renew tests/digests.txt in a \
+         commit that says why",
+        moved.len(),
+        first.join("; ")
+    );
 }
 
 #[test]
