@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use rmq_remoting::observe::Name;
+use smallvec::SmallVec;
 
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::record::Form;
@@ -54,13 +55,14 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let (Some(route), true, None) = (attempt.snapshot, strict, send.pinned) else {
             continue;
         };
-        let avoided = avoided(case, send, attempt);
+        let isolated: SmallVec<[_; 4]> = isolated(case, send, attempt).collect();
+        let avoided = avoided(&isolated, attempt);
         if avoided.is_empty() {
             continue;
         }
         let taken = taken(case, attempt);
-        let began = (attempt.number == 1).then(|| isolated(case, send, attempt).last());
-        let began = began.map(|last| last.map_or(0, |last| last.moment.at));
+        let last = isolated.last().map_or(0, |last| last.moment.at);
+        let began = (attempt.number == 1).then_some(last);
         let choice = (route, began, avoided);
         let group = match groups.entry(choice) {
             Entry::Occupied(group) => group.into_mut(),
@@ -84,8 +86,8 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 }
 
 /// The brokers that failed in this send, and those that the producer avoids because of others.
-fn avoided<'t>(case: &Case<'t>, send: &SendStory<'t>, attempt: &AttemptStory<'t>) -> Vec<&'t Name> {
-    let mut all: Vec<&Name> = isolated(case, send, attempt).map(|it| it.broker).collect();
+fn avoided<'t>(isolated: &[&HealthStory<'t>], attempt: &AttemptStory<'t>) -> Vec<&'t Name> {
+    let mut all: Vec<&Name> = isolated.iter().map(|it| it.broker).collect();
     all.extend(attempt.avoided);
     all.sort_unstable();
     all.dedup();

@@ -9,7 +9,6 @@
 use super::pair::Sends;
 use super::{Invariant, Judge, Judged, Source};
 use crate::trace::Trace;
-use crate::trace::story::Moment;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-22",
@@ -26,18 +25,14 @@ fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
     let choices_beside = beside.choices();
     for ((node, topic), choices) in alone.choices() {
         judged.case();
-        let calm = |sends: &Sends<'_>, moment: Moment| {
-            sends.calm_until(node).is_none_or(|end| moment < end)
-        };
+        let (calm_alone, calm_beside) = (alone.calm_until(node), beside.calm_until(node));
         let others = choices_beside.get(&(node, topic));
         let others = others.map_or(&[][..], |others| others);
         for (nth, (moment, queue)) in choices.iter().enumerate() {
             let other = others.get(nth);
-            let calm_beside = match other {
-                Some((moment, _)) => calm(&beside, *moment),
-                None => beside.calm_until(node).is_none(),
-            };
-            if !calm(&alone, *moment) || !calm_beside {
+            let is_calm = calm_alone.is_none_or(|end| *moment < end)
+                && calm_beside.is_none_or(|end| other.is_some_and(|(moment, _)| *moment < end));
+            if !is_calm {
                 break;
             }
             let other = other.map(|(_, queue)| *queue);
