@@ -374,8 +374,10 @@ fn a_patch_that_no_longer_applies_is_told_before_anything_is_built() {
         1,
         &["unknown bug Z98", "remedy: name some of Z99"],
     );
+    // The target folder lies in this very project, and what is above a folder counts.
+    let elsewhere = tempfile::tempdir().expect("a folder");
     refused(
-        &folder,
+        elsewhere.path(),
         &["zoo"],
         1,
         &[
