@@ -221,7 +221,8 @@ impl<'a> Flight<'a> {
             stage: Stage::Silent,
             code: None,
         };
-        learn(self.send, &broker, silent, took);
+        refresh(self.send, silent);
+        note_health(self.send, &broker, silent, took);
         self.failed.push(broker);
         self.start();
         None
@@ -286,8 +287,9 @@ impl<'a> Flight<'a> {
         if ended.stage == Stage::Silent {
             self.hang_up(attempt);
         }
+        refresh(self.send, ended);
         if !attempt.overtaken {
-            learn(self.send, &attempt.to.broker, ended, millis(took));
+            note_health(self.send, &attempt.to.broker, ended, millis(took));
         }
     }
 
@@ -331,7 +333,8 @@ impl<'a> Flight<'a> {
                 self.hang_up(&attempt);
                 // An overtaken one has taught its lesson when it was overtaken.
                 if !attempt.overtaken {
-                    learn(self.send, &attempt.to.broker, ended, millis(took));
+                    refresh(self.send, ended);
+                    note_health(self.send, &attempt.to.broker, ended, millis(took));
                 }
             }
             self.ended.push(attempt.end(ended, took, cause.clone()));
@@ -413,12 +416,16 @@ pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
     Some(Aim { to, address })
 }
 
-/// What the end of an attempt teaches about its broker and the route.
-fn learn(send: &Send, broker: &Name, ended: Ended, took: u64) {
-    let core = &send.core;
-    if route::refreshes(&core.policy, ended) {
-        routes::refresh(&core.client, send.call.message.topic());
+/// Asks for the topic's route if an attempt ended in a way that an old route may have caused.
+fn refresh(send: &Send, ended: Ended) {
+    if route::refreshes(&send.core.policy, ended) {
+        routes::refresh(&send.core.client, send.call.message.topic());
     }
+}
+
+/// Notes in the health table what the end of an attempt teaches about its broker.
+fn note_health(send: &Send, broker: &Name, ended: Ended, took: u64) {
+    let core = &send.core;
     let counts = health::counts(&core.policy, send.call.mode, send.pinned.is_some());
     let isolation = counts.then(|| health::isolation(&core.policy, ended, took));
     let Some(isolation) = isolation.flatten() else {
@@ -468,7 +475,9 @@ pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(
         code: None,
         after_ms: millis(took),
     });
-    learn(send, &to.broker, Ended { stage, code: None }, millis(took));
+    let ended = Ended { stage, code: None };
+    refresh(send, ended);
+    note_health(send, &to.broker, ended, millis(took));
     let attempt = Attempt {
         number: 1,
         to,

@@ -239,7 +239,10 @@ pub(crate) fn refresh(core: &Arc<ClientCore>, topic: &Name) {
             .is_some_and(|entry| is_due(entry, spacing))
     };
     if due {
-        begin(core, topic, LookupReason::FailedAttempt);
+        let (flight, fresh) = core.routes.board(topic, LookupReason::FailedAttempt);
+        if fresh {
+            start(core, topic, &flight, None);
+        }
     }
 }
 
@@ -286,19 +289,20 @@ pub(crate) async fn poll(core: Arc<ClientCore>) {
                 under_way.push((topic, flight));
             }
         }
-        for (topic, flight) in under_way {
-            // What it found is the topic's affair; it is over, that is what counts here.
-            let _ = flight.wait().await;
-            begin(&core, &topic, LookupReason::Poll);
+        for (topic, mut flight) in under_way {
+            // What the other one found is the topic's affair; it is over, that is what counts here.
+            // Failing sends must not starve the poll: whoever is quicker is waited for again.
+            loop {
+                let _ = flight.wait().await;
+                let (next, fresh) = core.routes.board(&topic, LookupReason::Poll);
+                flight = next;
+                if fresh {
+                    start(&core, &topic, &flight, None);
+                    break;
+                }
+            }
         }
         spacing = Duration::ZERO;
-    }
-}
-
-fn begin(core: &Arc<ClientCore>, topic: &Name, reason: LookupReason) {
-    let (flight, fresh) = core.routes.board(topic, reason);
-    if fresh {
-        start(core, topic, &flight, None);
     }
 }
 

@@ -34,6 +34,10 @@ pub(super) async fn run(link: Arc<Link>, environment: Arc<Environment>) {
         link: &link,
         environment: &environment,
     };
+    if !link.begin() {
+        // Given up before its turn came: there was no dial, and nobody need know of it.
+        return;
+    }
     environment.observe(Event::Dial {
         connection: link.number,
         to: Arc::clone(&link.to),

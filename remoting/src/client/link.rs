@@ -33,6 +33,8 @@ struct State {
 /// Where a connection is in its life. Once open, its end is written in the pending table.
 #[derive(Debug, Clone)]
 enum Phase {
+    /// Its task has not run yet.
+    Planned,
     Dialling,
     Open(Instant),
     Failed(FailedDial),
@@ -81,7 +83,7 @@ impl Link {
             to,
             outbox: Arc::new(Outbox::new(max_buffered)),
             state: Mutex::new(State {
-                phase: Phase::Dialling,
+                phase: Phase::Planned,
                 pending: Pending::default(),
             }),
             dialled: Notify::new(),
@@ -91,6 +93,16 @@ impl Link {
     /// Does something with the pending table. Nothing may be woken within.
     pub(super) fn pending<T>(&self, with: impl FnOnce(&mut Pending) -> T) -> T {
         with(&mut self.state.lock().pending)
+    }
+
+    /// The dial begins. False if the link was given up before.
+    pub(super) fn begin(&self) -> bool {
+        let mut state = self.state.lock();
+        let planned = matches!(state.phase, Phase::Planned);
+        if planned {
+            state.phase = Phase::Dialling;
+        }
+        planned
     }
 
     /// The dial succeeded. False if the link was given up meanwhile.
@@ -109,19 +121,19 @@ impl Link {
         opened
     }
 
-    /// The dial failed, or is given up. False if it had ended before.
+    /// The dial failed, or is given up. False if it had ended before, or had not begun.
     pub(super) fn fail(&self, failed: FailedDial) -> bool {
-        let first = {
+        let dialling = {
             let mut state = self.state.lock();
             let dialling = matches!(state.phase, Phase::Dialling);
-            if dialling {
+            if dialling || matches!(state.phase, Phase::Planned) {
                 state.phase = Phase::Failed(failed);
             }
             dialling
         };
         self.outbox.close();
         self.dialled.notify_waiters();
-        first
+        dialling
     }
 
     /// The open connection has ended: its waiting requests fail at once. Tells how many there
@@ -142,7 +154,7 @@ impl Link {
     pub(super) fn standing(&self, patience: Option<Patience>, now: Instant) -> Standing {
         let state = self.state.lock();
         match &state.phase {
-            Phase::Dialling | Phase::Failed(_) => Standing::Other,
+            Phase::Planned | Phase::Dialling | Phase::Failed(_) => Standing::Other,
             Phase::Open(_) if patience.is_some_and(|it| state.pending.silent(it, now)) => {
                 Standing::Silent
             }
@@ -153,7 +165,7 @@ impl Link {
     /// Whether the dial has ended, and how.
     pub(super) fn dial_result(&self) -> Option<Result<(), FailedDial>> {
         match &self.state.lock().phase {
-            Phase::Dialling => None,
+            Phase::Planned | Phase::Dialling => None,
             Phase::Open(_) => Some(Ok(())),
             Phase::Failed(failed) => Some(Err(failed.clone())),
         }
@@ -163,7 +175,7 @@ impl Link {
     pub(super) fn open_since(&self) -> Option<Instant> {
         match self.state.lock().phase {
             Phase::Open(since) => Some(since),
-            Phase::Dialling | Phase::Failed(_) => None,
+            Phase::Planned | Phase::Dialling | Phase::Failed(_) => None,
         }
     }
 

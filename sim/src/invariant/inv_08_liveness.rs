@@ -6,9 +6,10 @@
 //! others, the send succeeds.
 
 use rmq_producer::event::{Failure, Mode, Outcome, Stage};
+use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::PolicyFacts;
+use crate::trace::{NodeId, PolicyFacts};
 use crate::trace::record::Form;
 use crate::trace::story::{AttemptStory, Moment, SendStory};
 use crate::truth::State;
@@ -166,7 +167,8 @@ fn reaches_the_healthy(
     let healthy = |broker: &&&str| {
         let node = case.header().node(broker);
         node.is_some_and(|node| {
-            case.worst_for(send, node, (since, send.deadline_ms())) == State::Healthy
+            let worst = case.worst_for(send, node, (since, send.deadline_ms()));
+            worst == State::Healthy && !outlived_its_peer(case, send, (route, broker), node)
         })
     };
     let ill = brokers.iter().filter(|broker| !healthy(broker)).count();
@@ -202,6 +204,25 @@ fn reaches_the_healthy(
         let text = format!("{who} s{number} fails, although {well} of its brokers were healthy");
         judged.wrong(*done, text);
     }
+}
+
+/// Whether the producer holds a connection to a broker that is older than the broker's last start.
+/// After a loss of power nobody told it, and what is written there first is lost.
+fn outlived_its_peer(
+    case: &Case<'_>,
+    send: &SendStory<'_>,
+    (route, broker): (usize, &str),
+    node: NodeId,
+) -> bool {
+    let called = send.called;
+    let addresses = case.story.snapshots[route].addresses;
+    let is_address = |to: &Name| addresses.iter().any(|(of, at)| **of == *broker && at == to);
+    let mine = case.story.connections.iter().filter(|connection| {
+        let over = connection.closed.is_some_and(|(closed, _)| closed < called);
+        connection.node == send.node && is_address(connection.to) && !over
+    });
+    let mut opened = mine.filter_map(|connection| connection.opened);
+    opened.any(|(opened, _)| opened < called && case.truth.was_gone(node, opened.ms, called.ms))
 }
 
 /// Whether the bucket may have held no token when one was needed: at the attempt's start, or when

@@ -50,10 +50,8 @@ fn others(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
         return 0;
     };
     let limit = policy.name_server_timeout_ms.max(policy.timeout_ms);
-    let since = moment
-        .ms
-        .saturating_sub(limit)
-        .saturating_sub(case.header().slack_ms);
+    // A frozen producer gives up late.
+    let may_wait = |at: &Moment| case.due(node, at.ms, limit) >= moment.ms;
     let connections = case
         .story
         .connections
@@ -65,7 +63,7 @@ fn others(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
                 .written
                 .iter()
                 .rev()
-                .take_while(|(_, at)| at.ms >= since);
+                .take_while(|(_, at)| may_wait(at));
             recent
                 .filter(|(opaque, at)| {
                     let of_attempt = connection.given.iter().any(|given| given.0 == *opaque);

@@ -52,10 +52,14 @@ impl<'t> Sends<'t> {
     }
 
     /// When the producer first avoided a broker: by then it may choose otherwise than in another
-    /// run, in which the broker was a moment quicker.
+    /// run, in which the broker was a moment quicker. Or when a caller first dropped a send: whether
+    /// that took a turn depends on how far it had come.
     pub(super) fn calm_until(&self, node: NodeId) -> Option<Moment> {
         let mut health = self.story.health.iter();
-        health.find(|it| it.node == node).map(|it| it.moment)
+        let avoided = health.find(|it| it.node == node).map(|it| it.moment);
+        let sends = self.story.sends.iter().filter(|send| send.node == node);
+        let dropped = sends.filter_map(|send| send.cancelled).min();
+        avoided.into_iter().chain(dropped).min()
     }
 
     /// The queues that were chosen for each producer and topic, in the order of the choices, each
