@@ -44,7 +44,8 @@ fn open_attempts(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
 }
 
 /// Heartbeats, lookups and the like that may still wait for an answer: written on an open
-/// connection within the longest time limit there is, and not answered.
+/// connection within the longest time limit there is, and not answered. What is written later in
+/// the same millisecond may be in the table already.
 fn others(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
     let Some(policy) = case.policy(node) else {
         return 0;
@@ -69,7 +70,7 @@ fn others(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
                     let of_attempt = connection.given.iter().any(|given| given.0 == *opaque);
                     let mut answers = connection.answers.iter();
                     let answered = answers.any(|(it, read, _)| it == opaque && *read < moment);
-                    *at < moment && !of_attempt && !answered
+                    at.ms <= moment.ms && !of_attempt && !answered
                 })
                 .count()
         })
