@@ -17,6 +17,8 @@
 
 mod habits;
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
 pub use habits::{
@@ -26,10 +28,21 @@ pub use habits::{
     RotationStart, SendRequest, Share, TimeoutScan, Wire,
 };
 
-const STRICT: &str = include_str!("presets/strict.toml");
-const JAVA_5_3: &str = include_str!("presets/java_5_3.toml");
-const JAVA_4_9: &str = include_str!("presets/java_4_9.toml");
-const GO_2_1: &str = include_str!("presets/go_2_1.toml");
+/// A preset, parsed when it is first asked for.
+type Preset = LazyLock<Policy>;
+
+static STRICT: Preset = LazyLock::new(|| constant(include_str!("presets/strict.toml")));
+static JAVA_5_3: Preset = LazyLock::new(|| constant(include_str!("presets/java_5_3.toml")));
+static JAVA_4_9: Preset = LazyLock::new(|| constant(include_str!("presets/java_4_9.toml")));
+static GO_2_1: Preset = LazyLock::new(|| constant(include_str!("presets/go_2_1.toml")));
+
+#[expect(
+    clippy::expect_used,
+    reason = "a constant of this crate, parsed by a test"
+)]
+fn constant(text: &str) -> Policy {
+    Policy::from_toml(text).expect("a preset of this crate is a policy")
+}
 
 /// The names of the presets.
 pub const PRESETS: [&str; 4] = ["strict", "java_5_3", "java_4_9", "go_2_1"];
@@ -178,39 +191,23 @@ pub enum PolicyError {
 
 impl Policy {
     /// The default: the Java client's names, wire format and defaults without its bugs.
-    #[expect(
-        clippy::expect_used,
-        reason = "a constant of this crate, parsed by a test"
-    )]
     pub fn strict() -> Self {
-        Self::from_toml(STRICT).expect("the preset `strict` is a policy")
+        STRICT.clone()
     }
 
     /// What the Java client 5.3.3 does with its default settings.
-    #[expect(
-        clippy::expect_used,
-        reason = "a constant of this crate, parsed by a test"
-    )]
     pub fn java_5_3() -> Self {
-        Self::from_toml(JAVA_5_3).expect("the preset `java_5_3` is a policy")
+        JAVA_5_3.clone()
     }
 
     /// What the Java client 4.9.8 does with its default settings.
-    #[expect(
-        clippy::expect_used,
-        reason = "a constant of this crate, parsed by a test"
-    )]
     pub fn java_4_9() -> Self {
-        Self::from_toml(JAVA_4_9).expect("the preset `java_4_9` is a policy")
+        JAVA_4_9.clone()
     }
 
     /// What the Go client 2.1.2 does with its default settings.
-    #[expect(
-        clippy::expect_used,
-        reason = "a constant of this crate, parsed by a test"
-    )]
     pub fn go_2_1() -> Self {
-        Self::from_toml(GO_2_1).expect("the preset `go_2_1` is a policy")
+        GO_2_1.clone()
     }
 
     /// The preset of this name.
