@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use rmq_remoting::client::{CallError, ClientSettings, RemotingClient};
 use rmq_remoting::command::{Command, HeaderForm, Language};
-use rmq_remoting::event::Event as TransportEvent;
+use rmq_remoting::event::{CloseCause, Event as TransportEvent};
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::header::Request;
 use rmq_remoting::host::tokio::TokioHost;
@@ -87,6 +87,7 @@ pub(crate) struct ClientCore {
     sends: AtomicU64,
     lookup_numbers: AtomicU64,
     snapshots: AtomicU64,
+    name_server_changes: AtomicU64,
 }
 
 impl ClientCore {
@@ -170,8 +171,32 @@ impl Client {
 
     /// The name servers it asks.
     #[must_use]
-    pub fn name_servers(&self) -> &[Name] {
+    pub fn name_servers(&self) -> Arc<[Name]> {
         self.handle.core.name_servers.servers()
+    }
+
+    /// Replaces the list of name servers while the client runs, and tells whether the new list has
+    /// other servers than the old one. From now on no request goes to a server that has left the
+    /// list: connections to it are closed, and a lookup that waits for it goes on with the new list
+    /// within its own deadline. Routes that are known stay in force. May be called at any time from
+    /// any task.
+    ///
+    /// # Errors
+    /// The list is empty or malformed; the one in force stays.
+    pub fn update_name_servers(&self, servers: &str) -> Result<bool, StartError> {
+        let servers = listed(servers)?;
+        let core = &self.handle.core;
+        let change = core.name_server_changes.fetch_add(1, Ordering::Relaxed);
+        let drawn = core.host.draw("client.name-server-change", change);
+        let Some(gone) = core.name_servers.replace(Arc::clone(&servers), drawn) else {
+            return Ok(false);
+        };
+        core.emit(Event::NameServers { servers });
+        let brokers = core.routes.addresses(false);
+        for server in gone.iter().filter(|server| !brokers.contains(*server)) {
+            core.remoting.close(server, CloseCause::Offline);
+        }
+        Ok(true)
     }
 
     /// The policy of its routes and heartbeats, and of producers that set none.
@@ -190,7 +215,7 @@ impl Client {
         if background.is_none() {
             let core = &self.handle.core;
             core.emit(Event::NameServers {
-                servers: Arc::clone(core.name_servers.servers()),
+                servers: core.name_servers.servers(),
             });
             let work = supervise(Arc::clone(core));
             *background = Some(core.host.spawn("client", Box::pin(work)));
@@ -313,12 +338,7 @@ impl ClientBuilder {
         policy
             .check()
             .map_err(|error| StartError::Policy(error.to_string()))?;
-        let given = name_servers(self.name_servers);
-        let listed = name_server::list(&given).map_err(StartError::NameServer)?;
-        let servers: Arc<[Name]> = listed.into_iter().map(Name::from).collect();
-        if servers.is_empty() {
-            return Err(StartError::NoNameServer);
-        }
+        let servers = listed(&name_servers(self.name_servers))?;
         let host = self.host.unwrap_or_else(|| Arc::new(TokioHost::new()));
         let observer = self.observer.unwrap_or_else(|| Arc::new(Tracing));
         let openings = Arc::new(Openings::default());
@@ -369,6 +389,7 @@ impl ClientBuilder {
             sends: AtomicU64::new(0),
             lookup_numbers: AtomicU64::new(0),
             snapshots: AtomicU64::new(0),
+            name_server_changes: AtomicU64::new(0),
             host,
         };
         Ok(Client {
@@ -389,6 +410,15 @@ fn name_servers(given: String) -> String {
         return std::env::var(NAMESRV_ADDR).unwrap_or_default();
     }
     given
+}
+
+/// The servers of a list as a program writes it.
+fn listed(text: &str) -> Result<Arc<[Name]>, StartError> {
+    let listed = name_server::list(text).map_err(StartError::NameServer)?;
+    if listed.is_empty() {
+        return Err(StartError::NoNameServer);
+    }
+    Ok(listed.into_iter().map(Name::from).collect())
 }
 
 /// A number that stands for a name in draws (FNV-1a).

@@ -1,7 +1,8 @@
 //! One route lookup: asks the name servers, one after the other, within one deadline.
 //!
 //! Name servers know nothing of each other, so "there is no such topic" counts only when every one
-//! that can be reached has said so.
+//! that can be reached has said so. The list may be replaced while a lookup goes through it: then
+//! it goes on with those of the new one that it has not asked, within the same deadline.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use rmq_remoting::client::{CallError, CallStage};
 use rmq_remoting::code::{response, response_name};
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::GetRouteInfoByTopic;
+use smallvec::SmallVec;
 use tokio::time::{Duration, Instant};
 
 use crate::client::ClientCore;
@@ -89,27 +91,51 @@ fn servers(failures: &[(Name, CallError)]) -> String {
 /// The name servers of a client, and which one it asks first.
 #[derive(Debug)]
 pub(crate) struct NameServerList {
+    state: Mutex<Listed>,
+}
+
+/// The list in force. A new list is a new value, so who holds an old one can tell.
+#[derive(Debug, Clone)]
+struct Listed {
     servers: Arc<[Name]>,
-    current: Mutex<usize>,
+    current: usize,
 }
 
 impl NameServerList {
     pub(crate) fn new(servers: Arc<[Name]>, first: usize) -> Self {
-        let current = Mutex::new(first % servers.len().max(1));
-        Self { servers, current }
+        let current = first % servers.len().max(1);
+        let state = Mutex::new(Listed { servers, current });
+        Self { state }
     }
 
-    pub(crate) fn servers(&self) -> &Arc<[Name]> {
-        &self.servers
+    pub(crate) fn servers(&self) -> Arc<[Name]> {
+        Arc::clone(&self.state.lock().servers)
     }
 
-    fn current(&self) -> usize {
-        *self.current.lock()
+    fn listed(&self) -> Listed {
+        self.state.lock().clone()
     }
 
-    /// This one answered with a route, or is the next one to try.
-    fn prefer(&self, index: usize) {
-        *self.current.lock() = index;
+    /// This one of the list answered with a route, or is the next one to try.
+    fn prefer(&self, servers: &Arc<[Name]>, index: usize) {
+        let mut state = self.state.lock();
+        if Arc::ptr_eq(&state.servers, servers) {
+            state.current = index;
+        }
+    }
+
+    /// Puts another list in force, and tells which servers have left it; nothing if it has the same
+    /// servers. `drawn` chooses the first server if the one asked so far has left.
+    pub(crate) fn replace(&self, servers: Arc<[Name]>, drawn: u64) -> Option<Vec<Name>> {
+        let mut state = self.state.lock();
+        if !name_server::differs(&state.servers, &servers) {
+            return None;
+        }
+        let asked = state.servers.get(state.current);
+        let current = name_server::first_of_new(asked, &servers, drawn);
+        let old = std::mem::replace(&mut *state, Listed { servers, current });
+        let gone = |server: &&Name| !state.servers.contains(server);
+        Some(old.servers.iter().filter(gone).cloned().collect())
     }
 }
 
@@ -156,48 +182,51 @@ pub(crate) async fn ask(
     (lookup, answer)
 }
 
-async fn pass(core: &ClientCore, asked: &Name, lookup: LookupNumber, deadline: Instant) -> Answer {
+/// Goes through the list that is in force at each step, and asks no server twice.
+async fn pass(core: &ClientCore, topic: &Name, lookup: LookupNumber, deadline: Instant) -> Answer {
     let list = &core.name_servers;
-    let servers = Arc::clone(list.servers());
-    let rule = name_server::pass(&core.policy, servers.len());
-    let count = rule.servers;
     let whole = millis_until(deadline);
-    let mut at = list.current();
+    let mut asked: SmallVec<[Name; 4]> = SmallVec::new();
     let mut not_exist = false;
     let mut refused = None;
     let mut failures = Vec::new();
-    for asked_before in 0..count {
-        let left = millis_until(deadline);
+    loop {
+        let Listed { servers, current } = list.listed();
+        let rule = name_server::pass(&core.policy, servers.len());
+        let Some((at, left)) = name_server::unasked(&servers, current, &asked, rule) else {
+            break;
+        };
+        let time = millis_until(deadline);
         let mut slice = if rule.divided {
-            name_server::slice(left, count - asked_before)
+            name_server::slice(time, left)
         } else {
-            left
+            time
         };
         if not_exist {
             // The rest of the pass only confirms what one server said, and must leave time to act.
-            slice = slice.min(name_server::slice(whole, count));
+            slice = slice.min(name_server::slice(whole, rule.servers));
         }
-        let Some(server) = servers.get(at) else { break };
+        let server = &servers[at];
+        asked.push(Name::clone(server));
         core.emit(Event::NameServerChosen {
             lookup,
             server: Name::clone(server),
         });
         let request = GetRouteInfoByTopic {
-            topic: asked,
+            topic,
             accept_standard_json_only: None,
         };
-        let last = asked_before + 1 == count && !not_exist;
+        let last = left == 1 && !not_exist;
         let sliced = Instant::now() + Duration::from_millis(slice);
         let until = if last { deadline } else { sliced.min(deadline) };
         let reply = core.call(server, &request, until).await;
-        let next = name_server::next(at, servers.len());
         let last_word = match &reply {
             Ok(_) => !rule.divided,
             Err(error) => rule.first_reached && error.stage() != CallStage::Dial,
         };
         match reply {
             Ok(reply) if reply.code == response::SUCCESS && !reply.body.is_empty() => {
-                list.prefer(at);
+                list.prefer(&servers, at);
                 return Answer::Route(reply.body);
             }
             Ok(reply) if reply.code == response::TOPIC_NOT_EXIST => not_exist = true,
@@ -210,13 +239,12 @@ async fn pass(core: &ClientCore, asked: &Name, lookup: LookupNumber, deadline: I
             }
             Err(error) => {
                 failures.push((Name::clone(server), error));
-                list.prefer(next);
+                list.prefer(&servers, name_server::next(at, servers.len()));
             }
         }
         if last_word {
             break;
         }
-        at = next;
     }
     if not_exist {
         Answer::NotExist

@@ -27,6 +27,8 @@ pub struct Row {
 pub enum Site {
     /// Any process.
     Node,
+    /// A producer.
+    Producer,
     /// A broker or a name server.
     Server,
     /// A broker.
@@ -45,6 +47,7 @@ impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Node => "node",
+            Self::Producer => "producer",
             Self::Server => "server",
             Self::Broker => "broker",
             Self::NameServer => "name server",
@@ -193,6 +196,12 @@ fn processes() -> Vec<Row> {
             Server,
             &[],
             "a stuck reader: its window fills, and the peer's writes block",
+        ),
+        row_of(
+            FaultKind::NameServerList { without: "".into() },
+            Site::Producer,
+            &["without"],
+            "an operator takes a name server out of service and tells the clients first",
         ),
     ]
 }

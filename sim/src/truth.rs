@@ -200,7 +200,9 @@ fn state(kind: &FaultKind) -> State {
         | FaultKind::Reset { .. }
         | FaultKind::HalfOpen => State::Refusing,
         // What a program does with its bytes and what it calls the time is up to it.
-        FaultKind::Slice { .. } | FaultKind::ClockJump { .. } => State::Healthy,
+        FaultKind::Slice { .. }
+        | FaultKind::ClockJump { .. }
+        | FaultKind::NameServerList { .. } => State::Healthy,
         FaultKind::Rule(rule) => rule_state(&rule.then),
     }
 }

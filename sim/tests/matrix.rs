@@ -75,6 +75,7 @@ fn values(row: &Row) -> String {
             ("code", "answer") => "\"SYSTEM_BUSY\"",
             ("code", _) => "\"FLUSH_DISK_TIMEOUT\"",
             ("broker", _) => "\"broker-a\"",
+            ("without", _) => "\"ns-1\"",
             _ => continue,
         };
         let _ = writeln!(text, "{key} = {value}");
@@ -165,6 +166,16 @@ fn every_request_meets_every_fault_of_its_server() {
                 let at = format!("at = {{ received = \"{code}\", n = 1 }}\nfor = \"900ms\"\n");
                 with(&row, server, &at);
             }
+        }
+    }
+}
+
+#[test]
+fn every_fault_of_a_producer_strikes_in_time_and_at_a_send() {
+    let rows = catalogue::all().into_iter();
+    for row in rows.filter(|row| row.site == Site::Producer) {
+        for at in ["\"1800ms\"", "{ send = 2 }", "{ send = 1, workload = 2 }"] {
+            with(&row, "p1", &format!("at = {at}\nfor = \"900ms\"\n"));
         }
     }
 }

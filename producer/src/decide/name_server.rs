@@ -3,6 +3,8 @@
 //! Name servers know nothing of each other: one may lack a topic, another may hang. A lookup has
 //! one absolute deadline, divided so that the last server of the list is reached.
 
+use rmq_remoting::observe::Name;
+
 use crate::policy::{NameServers, Policy};
 
 use super::Millis;
@@ -32,6 +34,25 @@ pub fn pass(policy: &Policy, count: usize) -> Pass {
     }
 }
 
+/// The next server of a pass, from `current` on around the list, and how many the pass may still
+/// ask, this one included; nothing if it is over. What has been asked may have left the list.
+#[must_use]
+pub fn unasked(
+    servers: &[Name],
+    current: usize,
+    asked: &[Name],
+    pass: Pass,
+) -> Option<(usize, usize)> {
+    let is_new = |at: &usize| servers.get(*at).is_some_and(|it| !asked.contains(it));
+    let count = servers.len();
+    let around = (0..count).map(|step| current.wrapping_add(step) % count);
+    let mut new = around.filter(is_new);
+    let next = new.next()?;
+    let asked_of_these = count - 1 - new.count();
+    let left = pass.servers.saturating_sub(asked_of_these);
+    (left > 0).then_some((next, left))
+}
+
 /// How long a lookup may take, if its caller does not want it sooner.
 #[must_use]
 pub fn lookup_time(policy: &Policy) -> Millis {
@@ -56,6 +77,20 @@ pub fn first(drawn: u64, count: usize) -> usize {
 #[must_use]
 pub fn next(now: usize, count: usize) -> usize {
     now.wrapping_add(1) % count.max(1)
+}
+
+/// Whether a new list has other servers than the one in force. Their order means nothing.
+#[must_use]
+pub fn differs(known: &[Name], new: &[Name]) -> bool {
+    known.len() != new.len() || new.iter().any(|server| !known.contains(server))
+}
+
+/// The first choice in a new list: the server asked so far, if it is still there, so that its
+/// connection is used on; else the one that a drawn number makes it.
+#[must_use]
+pub fn first_of_new(asked: Option<&Name>, new: &[Name], drawn: u64) -> usize {
+    let kept = asked.and_then(|asked| new.iter().position(|server| server == asked));
+    kept.unwrap_or_else(|| first(drawn, new.len()))
 }
 
 /// Reads a list as users write it: `host:port` separated by `;` or `,`, blanks ignored.
@@ -122,6 +157,38 @@ mod tests {
         assert_eq!(next(usize::MAX, 0), 0);
         assert_eq!(first(u64::MAX, 0), 0);
         assert_eq!(first(7, 3), 1);
+    }
+
+    #[test]
+    fn a_pass_asks_each_server_once_and_goes_on_in_a_new_list() {
+        let list = |servers: &[&str]| -> Vec<Name> {
+            servers.iter().map(|server| Name::from(*server)).collect()
+        };
+        let servers = list(&["a:1", "b:1", "c:1"]);
+        let all = pass(&Policy::strict(), 3);
+        assert_eq!(unasked(&servers, 2, &[], all), Some((2, 3)));
+        assert_eq!(unasked(&servers, 2, &servers[2..], all), Some((0, 2)));
+        assert_eq!(unasked(&servers, 0, &servers, all), None);
+        let new = list(&["c:1", "d:1"]);
+        let all = pass(&Policy::strict(), 2);
+        assert_eq!(unasked(&new, 0, &servers, all), Some((1, 1)));
+        let one = pass(&Policy::java_5_3(), 3);
+        assert_eq!(unasked(&servers, 1, &[], one), Some((1, 1)));
+        assert_eq!(unasked(&servers, 2, &servers[1..2], one), None);
+    }
+
+    #[test]
+    fn a_new_list_keeps_the_server_that_is_asked_and_is_none_if_only_its_order_differs() {
+        let list = |servers: &[&str]| -> Vec<Name> {
+            servers.iter().map(|server| Name::from(*server)).collect()
+        };
+        let known = list(&["a:1", "b:1"]);
+        assert!(!differs(&known, &list(&["b:1", "a:1"])));
+        assert!(differs(&known, &list(&["a:1"])));
+        assert!(differs(&known, &list(&["a:1", "c:1"])));
+        let new = list(&["c:1", "b:1", "d:1"]);
+        assert_eq!(first_of_new(known.get(1), &new, 2), 1);
+        assert_eq!(first_of_new(known.first(), &new, 2), 2);
     }
 
     #[test]

@@ -7,7 +7,14 @@ impl FaultKind {
     pub fn impossible_on(&self, engine: Engine) -> Option<&'static str> {
         match (engine, self) {
             (Engine::Event, _)
-            | (_, Self::Crash(_) | Self::Stop(_) | Self::Rule(_) | Self::ClockJump { .. })
+            | (
+                _,
+                Self::Crash(_)
+                | Self::Stop(_)
+                | Self::Rule(_)
+                | Self::ClockJump { .. }
+                | Self::NameServerList { .. },
+            )
             | (
                 Engine::Turmoil,
                 Self::Freeze

@@ -19,6 +19,7 @@
 //! | `refuse`            | server              |                   | a firewall or a full machine answers dials with a reset                             | event          |
 //! | `swallow-dials`     | server              |                   | a firewall drops dials: they hang; open connections work                            | event          |
 //! | `stop-reading`      | server              |                   | a stuck reader: its window fills, and the peer's writes block                       | event          |
+//! | `name-server-list`  | producer            | `without`         | an operator takes a name server out of service and tells the clients first          | all            |
 //! | `partition`         | link, pair          |                   | a switch drops packets, one way or both; they are sent again when it heals          | event, turmoil |
 //! | `hold`              | link, pair          |                   | a paused virtual machine or tunnel: all that was on the way arrives at its end      | event, turmoil |
 //! | `black-hole`        | pair                |                   | a dead middlebox: open connections swallow all bytes, new ones work                 | event          |
@@ -100,6 +101,12 @@ pub enum FaultKind {
     ClockJump {
         /// Milliseconds, negative into the past.
         ms: i64,
+    },
+    /// A producer's list of name servers is changed while it runs: one of them is taken out, and put
+    /// back when it ends. Several of these add up; if they take all servers out, none is.
+    NameServerList {
+        /// The server that is taken out.
+        without: Name,
     },
     /// Bytes do not get through until it ends, and are sent again by the kernels.
     Partition,

@@ -27,6 +27,7 @@ impl FaultKind {
             Self::SwallowDials => "swallow-dials",
             Self::StopReading => "stop-reading",
             Self::ClockJump { .. } => "clock-jump",
+            Self::NameServerList { .. } => "name-server-list",
             Self::Partition => "partition",
             Self::Hold => "hold",
             Self::BlackHole => "black-hole",
@@ -91,6 +92,7 @@ impl fmt::Display for Fault {
                 let sign = if *ms < 0 { "-" } else { "" };
                 write!(f, " by {sign}{}", Millis(ms.unsigned_abs()))?;
             }
+            FaultKind::NameServerList { without } => write!(f, " without {without}")?,
             FaultKind::Bandwidth { bytes_per_ms } => write!(f, " {bytes_per_ms} bytes a ms")?,
             FaultKind::Slice { bytes } => write!(f, " {bytes} bytes a time")?,
             FaultKind::Reset { byte } if matches!(self.place, Place::Link { .. }) => {

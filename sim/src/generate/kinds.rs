@@ -28,6 +28,8 @@ pub(super) enum Site {
     NameServer,
     /// Any process.
     Process,
+    /// A producer.
+    Producer,
     /// One direction between two nodes.
     Link,
     /// Both directions between two nodes.
@@ -108,6 +110,13 @@ pub(super) const KINDS: &[Kind] = &[
     }),
     kind("stop-reading", Site::Server, |_, _, _| {
         FaultKind::StopReading
+    }),
+    kind("name-server-list", Site::Producer, |draw, knobs, _| {
+        let servers = knobs.cluster.name_server_names();
+        let without = servers.get(draw.index("taken-out", servers.len()));
+        FaultKind::NameServerList {
+            without: without.map_or_else(|| "".into(), Name::clone),
+        }
     }),
     kind("partition", Site::LinkOrPair, |_, _, _| {
         FaultKind::Partition

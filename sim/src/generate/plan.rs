@@ -157,6 +157,7 @@ fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
                 Target::NameServer,
             ],
         ),
+        Site::Producer => Target::Producer,
         Site::Broker => Target::Broker,
         Site::NameServer => Target::NameServer,
         Site::Link | Site::Pair | Site::LinkOrPair => Target::Network,

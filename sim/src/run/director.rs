@@ -10,8 +10,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rmq_mock_broker::Disk;
 use rmq_mock_namesrv::Memory;
-use rmq_producer::Policy;
 use rmq_producer::event::SendNumber;
+use rmq_producer::{Client, Policy};
 use rmq_remoting::host::{SharedHost, Task};
 use rmq_remoting::observe::Name;
 use tokio::sync::{Notify, oneshot};
@@ -21,7 +21,7 @@ use crate::chance::Chance;
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position, Rule, RuleAction};
 use crate::host::{Modelled, NotModelled, SharedFabric, Way};
 use crate::scenario::Scenario;
-use crate::trace::{NodeId, Recorder, What, WorkEvent};
+use crate::trace::{NodeId, NodeKind, Recorder, What, WorkEvent};
 
 /// Where a fault is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,10 @@ pub(super) struct State {
     pub(super) disks: BTreeMap<NodeId, Arc<Disk>>,
     /// The brokers that have registered once.
     pub(super) up: BTreeSet<NodeId>,
+    /// The clients whose list of name servers faults change, each with its machine.
+    pub(super) clients: BTreeMap<NodeId, (Client, SharedHost)>,
+    /// The tasks that change a list.
+    pub(super) changes: Vec<Task>,
     /// How often a node has moved to a new address.
     pub(super) moves: BTreeMap<NodeId, u16>,
     /// The workload's name for a producer's send.
@@ -317,9 +321,59 @@ impl Director {
             (FaultKind::ClockJump { ms }, false) => {
                 fabric.jump_wall_clock(node, ms.saturating_neg())
             }
+            (FaultKind::NameServerList { .. }, _) => {
+                self.change_name_servers(node);
+                Ok(())
+            }
             // A rule acts in the server's control; links are not on a node.
             _ => Ok(()),
         }
+    }
+
+    /// The list of name servers that a producer should have now; all if every one is taken out.
+    pub(super) fn name_servers_of(&self, producer: &str) -> String {
+        let state = self.state.lock();
+        let on = state.faults.iter().filter(|it| it.phase == Phase::On);
+        let gone: Vec<NodeId> = on
+            .filter_map(|fault| match (&fault.data.kind, &fault.data.place) {
+                (FaultKind::NameServerList { without }, Place::Node(node))
+                    if **node == *producer =>
+                {
+                    Some(self.layout.node(without))
+                }
+                _ => None,
+            })
+            .collect();
+        let listed = |gone: &[NodeId]| {
+            let all = self.layout.all();
+            let kept = all
+                .filter(|(node, info)| info.kind == NodeKind::NameServer && !gone.contains(node));
+            let kept = kept.filter_map(|(_, info)| info.address.as_deref());
+            kept.collect::<Vec<_>>().join(";")
+        };
+        let kept = listed(&gone);
+        if kept.is_empty() { listed(&[]) } else { kept }
+    }
+
+    /// Tells a producer's client its list of name servers, from its own machine.
+    fn change_name_servers(&self, node: NodeId) {
+        let Some(info) = self.layout.info(node) else {
+            return;
+        };
+        let servers = self.name_servers_of(&info.name);
+        let mut state = self.state.lock();
+        let Some((client, host)) = state.clients.get(&node).cloned() else {
+            return;
+        };
+        let change = host.spawn(
+            "name-server-list",
+            Box::pin(async move {
+                if let Err(refused) = client.update_name_servers(&servers) {
+                    tracing::debug!(%refused, "the list of name servers stays");
+                }
+            }),
+        );
+        state.changes.push(change);
     }
 
     fn change_way(&self, way: Way, fault: &Fault, on: bool) -> Modelled {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rmq_mock_broker::ledger::Entry;
 use rmq_producer::event::Event as ProducerEvent;
-use rmq_producer::{Policy, Producer};
+use rmq_producer::{Client, Policy, Producer};
 use rmq_remoting::host::{SharedHost, Task, TaskEnd};
 use rmq_remoting::observe::{Name, Observer};
 
@@ -18,6 +18,7 @@ use super::layout::Layout;
 use super::progress;
 use super::workload::Caller;
 use crate::engine::EngineEvent;
+use crate::fault::{Fault, FaultKind, Place};
 use crate::host::SharedFabric;
 use crate::scenario::{ProducerPlan, Scenario};
 use crate::trace::{NodeId, Recorder, What, WorkEvent};
@@ -159,7 +160,7 @@ impl Stage {
         let policy = policy_of(plan).map_err(|error| error.to_string())?;
         let mut builder = Producer::builder(plan.group.as_str())
             .host(Arc::clone(&station.host))
-            .name_servers(self.name_servers())
+            .name_servers(self.director.name_servers_of(&plan.name))
             .observer(self.observer(station.node))
             .policy(policy);
         if let Some(queue) = plan.first_queue {
@@ -174,7 +175,22 @@ impl Stage {
         if let Some(opaque) = plan.first_opaque {
             builder = builder.first_opaque(opaque);
         }
-        builder.start().await.map_err(|error| error.to_string())
+        let producer = builder.start().await.map_err(|error| error.to_string())?;
+        self.has_client(plan, station, producer.client());
+        Ok(producer)
+    }
+
+    /// Lets faults change the list of name servers of a client.
+    fn has_client(&self, plan: &ProducerPlan, station: &Station, client: &Client) {
+        let changes = |fault: &Fault| {
+            matches!(fault.kind, FaultKind::NameServerList { .. })
+                && matches!(&fault.place, Place::Node(node) if *node == plan.name)
+        };
+        if self.director.scenario.faults.iter().any(changes) {
+            let known = (client.clone(), Arc::clone(&station.host));
+            let mut state = self.director.state.lock();
+            state.clients.insert(station.node, known);
+        }
     }
 
     /// Stops a producer from its own machine, at once or at its time.

@@ -77,6 +77,7 @@ fn refuse_foreign_keys(nodes: &Nodes<'_>, raw: &file::Fault) -> Result<(), Scena
         ("data", raw.data.as_ref().map(Spanned::span)),
         ("address", raw.address.as_ref().map(Spanned::span)),
         ("step", raw.step.as_ref().map(Spanned::span)),
+        ("without", raw.without.as_ref().map(Spanned::span)),
         ("latency", raw.latency.as_ref().map(Spanned::span)),
         ("bytes-per-ms", raw.bytes_per_ms.as_ref().map(Spanned::span)),
         ("bytes", raw.bytes.as_ref().map(Spanned::span)),
@@ -180,6 +181,21 @@ fn kind(
         "refuse" => FaultKind::Refuse,
         "swallow-dials" => FaultKind::SwallowDials,
         "stop-reading" => FaultKind::StopReading,
+        "name-server-list" => {
+            let without = needed.get(&raw.without, "without", "\"ns-1\"")?;
+            let name = without.get_ref().as_str();
+            nodes.known(name, without.span())?;
+            if !nodes.is_server(name) || nodes.is_broker(name) {
+                return Err(source.error(
+                    without.span(),
+                    format!("\"{name}\" is no name server"),
+                    "name one, like \"ns-1\"",
+                ));
+            }
+            FaultKind::NameServerList {
+                without: Name::from(name),
+            }
+        }
         "partition" => FaultKind::Partition,
         "hold" => FaultKind::Hold,
         "black-hole" => FaultKind::BlackHole,
@@ -455,6 +471,8 @@ fn check_place(
         None => Ok(()),
         Some(Site::Node) if on_node(&|_| true) => Ok(()),
         Some(Site::Node) => wrong("name a node, like \"broker-a\""),
+        Some(Site::Producer) if on_node(&|node| !nodes.is_server(node)) => Ok(()),
+        Some(Site::Producer) => wrong("name a producer, like \"p1\""),
         Some(Site::Server) if on_node(&|node| nodes.is_server(node)) => Ok(()),
         Some(Site::Server) => wrong("name a broker or a name server, like \"broker-a\""),
         Some(Site::Broker) if on_node(&|node| nodes.is_broker(node)) => Ok(()),

@@ -108,6 +108,7 @@ pub(super) struct Fault {
     pub(super) data: Option<Spanned<String>>,
     pub(super) address: Option<Spanned<String>>,
     pub(super) step: Option<Spanned<Ms>>,
+    pub(super) without: Option<Spanned<String>>,
     // Links.
     pub(super) latency: Option<Spanned<Latency>>,
     pub(super) bytes_per_ms: Option<Spanned<u64>>,

@@ -33,6 +33,7 @@ pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
                 table.push("byte", byte);
             }
         }
+        FaultKind::NameServerList { without } => table.quoted("without", without),
         FaultKind::Bandwidth { bytes_per_ms } => table.push("bytes-per-ms", bytes_per_ms),
         FaultKind::Slice { bytes } => table.push("bytes", bytes),
         FaultKind::Loss { per_mille } => table.push("per-mille", per_mille),

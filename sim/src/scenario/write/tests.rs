@@ -230,6 +230,12 @@ fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
     ];
     prop_oneof![
         (of_node, node()),
+        (
+            Just(FaultKind::NameServerList {
+                without: "ns-1".into()
+            }),
+            Just(Place::Node("p1".into()))
+        ),
         (rule(broker_action()), broker),
         (rule(route_action()), name_server),
         (of_link, two_ways()),
@@ -252,8 +258,9 @@ fn fault() -> impl Strategy<Value = Fault> {
     ];
     let lasts = proptest::option::of(1..90_000u64);
     (kind_and_place(), at, lasts).prop_map(|((kind, place), at, for_ms)| {
+        let is_server = |node: &str| node != "p1";
         let at = match (&place, at) {
-            (Place::Node(_), at) => at,
+            (Place::Node(node), at) if is_server(node) => at,
             (_, Position::Received { .. }) => Position::Time { ms: 1 },
             (_, at) => at,
         };

@@ -1,0 +1,7 @@
+//! What a program can ask of a producer beside a plain send, over real TCP against scripted servers.
+
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "other tests use the rest of it")]
+mod common;
+
+mod name_servers;
