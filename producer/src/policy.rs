@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_refused_by_name() {
-        let text = format!("surprise = 1\n{STRICT}");
+        let text = format!("surprise = 1\n{}", Policy::strict().to_toml().unwrap());
         let error = Policy::from_toml(&text).unwrap_err().to_string();
         assert!(error.contains("surprise"), "{error}");
     }
