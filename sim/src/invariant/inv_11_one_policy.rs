@@ -26,7 +26,7 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         };
         let Some(end) = attempt.ended else { continue };
         let last = match end.stage {
-            Stage::Accepted => true,
+            Stage::Accepted => !policy.retries_unsafe || end.code.is_none_or(|code| code == 0),
             Stage::Refused => !retryable(policy, send.mode, end.stage, end.code),
             _ => false,
         };
@@ -63,6 +63,17 @@ mod tests {
                 scene.failed(1, Failure::Attempts(Stage::Refused))
             },
         ),
+        accepts("a policy that wants a safe copy tries for one", || {
+            let scene = Scene::new().facts(|it| it.policies[0].retries_unsafe = true);
+            let scene = scene.at(0).call(1).attempt(1, 1, "a/0");
+            let scene = scene.ended(1, 1, Stage::Accepted, 10);
+            scene.attempt(1, 2, "b/0").succeeds(1, 2)
+        }),
+        rejects("a copy that is not safe is not enough", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0");
+            let scene = scene.ended(1, 1, Stage::Accepted, 10);
+            scene.attempt_by(1, 2, queue("b/0"), 1).wrong()
+        }),
         rejects("a refusal that is final is retried", || {
             let scene = Scene::new()
                 .at(0)

@@ -3,7 +3,8 @@
 use rmq_producer::Policy;
 use rmq_producer::decide::health;
 use rmq_producer::policy::{
-    Avoid, Deadline, NameServers, Overtaken, PolicyError, Retarget, Share, TimeoutScan,
+    Avoid, Deadline, Dial, Lookup, NameServers, NotSafe, Overtaken, PolicyError, Retarget, Share,
+    TimeoutScan,
 };
 
 use crate::scenario::{PolicySource, ProducerPlan};
@@ -38,7 +39,9 @@ pub(super) fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         TimeoutScan::Exact => 0,
         TimeoutScan::Every { period, grace, .. } => period + grace,
     };
-    let deadline_covers_all = policy.deadline == Deadline::OverAll;
+    let deadline_covers_all = policy.deadline == Deadline::OverAll
+        && policy.lookup == Lookup::InsideBudget
+        && policy.dial == Dial::InsideBudget;
     let strict = deadline_covers_all && scan_ms == 0 && policy.share == Share::Equal;
     PolicyFacts {
         node,
@@ -56,6 +59,7 @@ pub(super) fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         deadline_covers_all,
         retry_codes_sync: policy.retry.sync_codes.clone(),
         retry_codes_async: policy.retry.async_codes.clone(),
+        retries_unsafe: policy.not_safe != NotSafe::Done,
         avoids_last: policy.avoid != Avoid::None,
         avoids_all_failed: policy.avoid == Avoid::AllFailed,
         retargets_queue: policy.retarget == Retarget::QueueAndBroker,

@@ -88,6 +88,8 @@ pub struct PolicyFacts {
     pub retry_codes_sync: Vec<i32>,
     /// Response codes after which an async send tries again.
     pub retry_codes_async: Vec<i32>,
+    /// After a copy that is stored but not safe (codes 10, 11, 12) a send may try for a better one.
+    pub retries_unsafe: bool,
     /// A retry leaves the broker of the attempt before it, while there is another.
     pub avoids_last: bool,
     /// A retry leaves every broker that failed in this send, while there is another.

@@ -120,6 +120,7 @@ fn policy(node: NodeId) -> PolicyFacts {
         deadline_covers_all: true,
         retry_codes_sync: vec![1, 2, 11, 14, 16, 17, 204],
         retry_codes_async: vec![1, 2, 11, 14, 16, 17, 204],
+        retries_unsafe: false,
         avoids_last: true,
         avoids_all_failed: true,
         retargets_queue: true,

@@ -1,0 +1,17 @@
+//! What a producer does, check by check: each plays a small story under virtual time, with the
+//! default policy and with a preset where they differ on purpose, and looks at what servers and
+//! wire saw. `tests/checks.toml` says which check of the specification each test proves.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod async_sends;
+mod connections;
+mod health;
+mod oneway_sends;
+mod routes;
+mod support;
+mod sync_sends;

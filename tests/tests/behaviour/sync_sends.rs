@@ -1,0 +1,209 @@
+//! Sync sends: which broker is next, when the time is up, and what the caller is told.
+
+use rmq_producer::event::{Failure, Stage};
+use rmq_producer::policy::{NotSafe, Share};
+use rmq_producer::{Policy, SendStatus};
+use rmq_remoting::code::request;
+use rmq_sim::fault::RuleAction;
+use rmq_sim::simulation::refuse;
+
+use crate::support::{
+    Evidence, Story, answer, brokers, delay, first_sends, late, message, play, play_warm, requests,
+    send_sync, sends, strict_and_java,
+};
+
+#[test]
+fn brokers_that_refuse_the_connection_are_tried_in_turn_three_times() {
+    for policy in strict_and_java() {
+        let story = brokers(2)
+            .fault(refuse("broker-a"))
+            .fault(refuse("broker-b"));
+        let ((outcome, _), seen) = play(story, &policy, async |_, producer| {
+            send_sync(producer, message()).await
+        });
+        let error = outcome.unwrap_err();
+        assert_eq!(error.failure(), Failure::Attempts(Stage::Dial), "{error}");
+        let tried: Vec<_> = error.attempts().iter().map(|it| &*it.to.broker).collect();
+        assert_eq!(tried, ["broker-a", "broker-b", "broker-a"]);
+        assert_eq!(
+            (&*seen.dials(), &*seen.path()),
+            ("aba", ""),
+            "{}",
+            policy.name
+        );
+    }
+}
+
+#[test]
+fn brokers_that_close_instead_of_answering_lose_each_attempt() {
+    for policy in strict_and_java() {
+        let close = |broker| sends(broker, RuleAction::CloseBefore);
+        let story = brokers(2).fault(close("broker-a")).fault(close("broker-b"));
+        let ((outcome, took), seen) = play(story, &policy, async |_, producer| {
+            send_sync(producer, message()).await
+        });
+        let error = outcome.unwrap_err();
+        assert_eq!(error.failure(), Failure::Attempts(Stage::Lost), "{error}");
+        assert_eq!(seen.path(), "aba", "{}", policy.name);
+        let keys = seen.sends().into_iter().map(|send| send.key);
+        assert!(keys.clone().all(|key| Some(&key) == error.message_id()));
+        assert!(took < 100, "each is noticed at once: {took} ms");
+    }
+}
+
+fn silent_pair() -> Story {
+    let silent = |broker| late(sends(broker, RuleAction::DropRequest));
+    brokers(2)
+        .fault(silent("broker-a"))
+        .fault(silent("broker-b"))
+}
+
+/// The times of all requests, counted from the first.
+fn times(seen: &Evidence) -> Vec<u64> {
+    let sends = seen.sends();
+    sends.iter().map(|send| send.ms - sends[0].ms).collect()
+}
+
+#[test]
+fn silent_brokers_use_up_javas_send_with_one_request_and_strict_reaches_three() {
+    for (policy, path, at, took_ms) in [
+        (
+            Policy::strict(),
+            "aba",
+            vec![0, 1_000, 2_000],
+            3_000..=3_000,
+        ),
+        (Policy::java_5_3(), "a", vec![0], 3_000..=3_001),
+    ] {
+        let ((outcome, took), seen) = play_warm(silent_pair(), &policy, async |_, producer| {
+            send_sync(producer, message()).await
+        });
+        assert_eq!(outcome.unwrap_err().failure(), Failure::Deadline);
+        assert_eq!((&*seen.path(), times(&seen)), (path, at), "{}", policy.name);
+        assert!(took_ms.contains(&took), "{}: {took} ms", policy.name);
+    }
+}
+
+#[test]
+fn one_silent_attempt_without_retries_is_told_as_such() {
+    for mut policy in strict_and_java() {
+        policy.attempts.sync = 1;
+        let story = brokers(2).fault(sends("broker-a", RuleAction::DropRequest));
+        let ((outcome, took), seen) = play(story, &policy, async |_, producer| {
+            send_sync(producer, message()).await
+        });
+        let error = outcome.unwrap_err();
+        let stages: Vec<_> = error.attempts().iter().map(|it| it.stage).collect();
+        assert_eq!(
+            (stages, &*seen.path()),
+            (vec![Stage::Silent], "a"),
+            "{}",
+            policy.name
+        );
+        assert!((3000..=3010).contains(&took), "{took} ms");
+    }
+}
+
+#[test]
+fn with_a_limit_for_each_request_three_silent_brokers_are_reached_in_one_send() {
+    let mut policy = Policy::java_5_3();
+    policy.share = Share::Cap(1000);
+    let ((outcome, took), seen) = play_warm(silent_pair(), &policy, async |_, producer| {
+        send_sync(producer, message()).await
+    });
+    let error = outcome.unwrap_err();
+    let stages: Vec<_> = error.attempts().iter().map(|it| it.stage).collect();
+    assert_eq!((stages, &*seen.path()), (vec![Stage::Silent; 3], "aba"));
+    // Java closed the connection to broker-a when it was silent: the third has to dial.
+    assert_eq!((times(&seen), took), (vec![0, 1_000, 2_002], 3_000));
+}
+
+#[test]
+fn a_copy_that_is_not_flushed_is_returned_after_better_ones_failed() {
+    let story = || {
+        brokers(2)
+            .fault(first_sends(
+                "broker-a",
+                1,
+                RuleAction::StoreThenAnswer { code: 10 },
+            ))
+            .fault(sends("broker-a", answer(2)))
+            .fault(refuse("broker-b"))
+    };
+    for mut policy in strict_and_java() {
+        for (not_safe, path, dials) in [(NotSafe::RetrySync, "aa", "ab"), (NotSafe::Done, "a", "a")]
+        {
+            policy.not_safe = not_safe;
+            let ((outcome, _), seen) = play(story(), &policy, async |_, producer| {
+                send_sync(producer, message()).await
+            });
+            let sent = outcome.unwrap();
+            assert_eq!(sent.status, SendStatus::FlushDiskTimeout);
+            assert_eq!(&*sent.queue.broker, "broker-a");
+            assert_eq!(
+                (&*seen.path(), &*seen.dials()),
+                (path, dials),
+                "{}",
+                policy.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_copy_without_a_replica_is_returned_when_the_next_broker_finds_the_message_illegal() {
+    for mut policy in strict_and_java() {
+        policy.not_safe = NotSafe::RetrySync;
+        let story = brokers(2)
+            .fault(sends("broker-a", RuleAction::StoreThenAnswer { code: 11 }))
+            .fault(sends("broker-b", answer(13)));
+        let ((outcome, _), seen) = play(story, &policy, async |_, producer| {
+            send_sync(producer, message()).await
+        });
+        assert_eq!(outcome.unwrap().status, SendStatus::SlaveNotAvailable);
+        assert_eq!(seen.path(), "ab", "{}", policy.name);
+    }
+}
+
+#[test]
+fn a_lookup_that_uses_up_the_time_leaves_none_for_a_request() {
+    // Two questions, for the topic and for the default one, of 1.6 s each.
+    for (policy, failure, took_ms) in [
+        (Policy::strict(), Failure::RouteUnreachable, 3_000..=3_000),
+        (Policy::java_5_3(), Failure::Deadline, 3_200..=3_210),
+    ] {
+        let code = request::GET_ROUTEINFO_BY_TOPIC;
+        let story = brokers(1).fault(requests("ns-1", code, delay(1_600)));
+        let ((outcome, took), seen) = play(story, &policy, async |_, producer| {
+            send_sync(producer, rmq_producer::Message::new("new", "hello")).await
+        });
+        let error = outcome.unwrap_err();
+        assert_eq!(error.failure(), failure, "{error}");
+        assert!(took_ms.contains(&took), "{}: {took} ms", policy.name);
+        assert_eq!(seen.lookups()[..2], ["new".into(), "TBW102".into()]);
+        assert_eq!((&*seen.path(), &*seen.dials()), ("", ""), "{}", policy.name);
+    }
+}
+
+#[test]
+fn the_last_of_different_failures_names_the_send() {
+    for policy in strict_and_java() {
+        let story = brokers(3)
+            .fault(sends("broker-a", answer(2)))
+            .fault(sends("broker-b", answer(2)))
+            .fault(refuse("broker-c"));
+        let ((outcome, _), seen) = play(story, &policy, async |_, producer| {
+            send_sync(producer, message()).await
+        });
+        let error = outcome.unwrap_err();
+        assert_eq!(error.failure(), Failure::Attempts(Stage::Dial), "{error}");
+        let stages: Vec<_> = error.attempts().iter().map(|it| it.stage).collect();
+        assert_eq!(stages, [Stage::Refused, Stage::Refused, Stage::Dial]);
+        assert_eq!(
+            (&*seen.path(), &*seen.dials()),
+            ("ab", "abc"),
+            "{}",
+            policy.name
+        );
+    }
+}
