@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::disk::Disk;
 use crate::event::Event;
-use crate::registrar::Registrar;
+use crate::registrar::{Registrar, Registration};
 use crate::service::Front;
 use crate::state::Shared;
 use crate::topic::Topics;
@@ -83,6 +83,11 @@ impl Broker {
     /// Waits until the first registration with each name server has ended, with success or not.
     pub async fn registered(&self) {
         self.shared.registrar.first_registrations().await;
+    }
+
+    /// For whoever changes the topics on its disk while it runs.
+    pub fn registration(&self) -> Registration {
+        Registration(Arc::clone(&self.shared.registrar))
     }
 
     /// Leaves the name servers and closes, in the order of the profile: 5.x leaves first, 4.9 closes

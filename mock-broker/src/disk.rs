@@ -6,6 +6,8 @@
 
 use parking_lot::{Mutex, MutexGuard};
 
+use rmq_remoting::topic::TopicConfig;
+
 use crate::ledger::{Entry, Ledger};
 use crate::topic::Topics;
 
@@ -22,6 +24,8 @@ pub(crate) struct Contents {
     pub(crate) topics: Option<Topics>,
     /// The messages.
     pub(crate) ledger: Ledger,
+    /// Whether the broker registers its topics without write permission (`brokerPermission`).
+    pub(crate) read_only: bool,
 }
 
 impl Disk {
@@ -43,6 +47,32 @@ impl Disk {
     /// Reads the topics without copying them. The broker waits meanwhile.
     pub fn with_topics<T>(&self, read: impl FnOnce(&Topics) -> T) -> T {
         read(self.contents.lock().topics.get_or_insert_default())
+    }
+
+    /// An operator gives a topic so many queues, as `mqadmin updateTopic` does. Tells how many write
+    /// queues it had; nothing if there is no such topic. Name servers hear of it by
+    /// [`Registration::renew`](crate::Registration::renew), or with the next registration.
+    pub fn resize(&self, topic: &str, queues: i32) -> Option<i32> {
+        let mut contents = self.contents();
+        let topics = contents.topics.as_mut()?;
+        let before = topics.get(topic)?.clone();
+        let after = TopicConfig {
+            read_queue_nums: queues,
+            write_queue_nums: queues,
+            ..before.clone()
+        };
+        topics.put(after, topics.version().timestamp);
+        Some(before.write_queue_nums)
+    }
+
+    /// An operator takes the broker out of writing, or back in, by its `brokerPermission`. Producers
+    /// hear of it by their routes; what is sent all the same is stored.
+    pub fn set_read_only(&self, read_only: bool) {
+        let mut contents = self.contents();
+        contents.read_only = read_only;
+        if let Some(topics) = contents.topics.as_mut() {
+            topics.touch();
+        }
     }
 
     pub(crate) fn contents(&self) -> MutexGuard<'_, Contents> {

@@ -25,3 +25,4 @@ pub use broker::Broker;
 pub use config::Config;
 pub use disk::Disk;
 pub use profile::Profile;
+pub use registrar::Registration;

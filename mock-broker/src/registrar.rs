@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use rmq_remoting::header::WithBody;
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::request::r103_register_broker::TopicConfigWrapper;
 use rmq_remoting::request::{RegisterBroker, RegisterBrokerBody, UnregisterBroker};
-use rmq_remoting::topic::{DataVersion, TopicConfig};
+use rmq_remoting::topic::{DataVersion, TopicConfig, perm};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -42,6 +42,21 @@ pub(crate) struct Registrar {
     /// The last full registration's body.
     full: Mutex<Option<(DataVersion, Body)>>,
     first_done: Notify,
+    /// How often all of it had to be said again at once.
+    renewals: AtomicU64,
+    renewed: Notify,
+}
+
+/// A broker's registration, for whoever changes what it says while the broker runs.
+#[derive(Debug, Clone)]
+pub struct Registration(pub(crate) Arc<Registrar>);
+
+impl Registration {
+    /// Registers everything again with every name server, now.
+    pub fn renew(&self) {
+        self.0.renewals.fetch_add(1, Ordering::Relaxed);
+        self.0.renewed.notify_waiters();
+    }
 }
 
 /// The address the broker registers under, also as the texts that requests carry.
@@ -83,8 +98,20 @@ struct Body {
 }
 
 impl Body {
-    fn of<'a>(topics: impl Iterator<Item = &'a TopicConfig>, version: DataVersion) -> Self {
-        let table = topics.map(|topic| (Name::clone(&topic.topic_name), topic.clone()));
+    /// Of each topic no other permissions than those in `mask` are made known.
+    fn of<'a>(
+        topics: impl Iterator<Item = &'a TopicConfig>,
+        version: DataVersion,
+        mask: i32,
+    ) -> Self {
+        let table = topics.map(|topic| {
+            let perm = topic.perm & mask;
+            let known = TopicConfig {
+                perm,
+                ..topic.clone()
+            };
+            (Name::clone(&topic.topic_name), known)
+        });
         let body = RegisterBrokerBody {
             topic_config_serialize_wrapper: TopicConfigWrapper {
                 data_version: version,
@@ -128,6 +155,8 @@ impl Registrar {
             address: Mutex::new(Arc::new(address)),
             full: Mutex::new(None),
             first_done: Notify::new(),
+            renewals: AtomicU64::new(0),
+            renewed: Notify::new(),
         }
     }
 
@@ -152,12 +181,29 @@ impl Registrar {
         };
         let mut next = Instant::now() + self.config.first_repeat_after;
         loop {
+            let said = self.renewals.load(Ordering::Relaxed);
             let body = self.full_body();
             self.register(server, &body).await;
             server.tried.store(true, Ordering::Relaxed);
             self.first_done.notify_waiters();
-            sleep_until(next).await;
-            next = (next + self.config.register_every).max(Instant::now());
+            tokio::select! {
+                biased;
+                () = self.outdated(said) => {}
+                () = sleep_until(next) => {
+                    next = (next + self.config.register_every).max(Instant::now());
+                }
+            }
+        }
+    }
+
+    /// Waits until there is a renewal that came after the first `said` ones.
+    async fn outdated(&self, said: u64) {
+        loop {
+            let renewed = self.renewed.notified();
+            if self.renewals.load(Ordering::Relaxed) > said {
+                return;
+            }
+            renewed.await;
         }
     }
 
@@ -180,7 +226,7 @@ impl Registrar {
     /// for their answers.
     pub(crate) async fn announce(&self, topic: &TopicConfig) {
         let version = self.disk.with_topics(Topics::version);
-        let body = Body::of(std::iter::once(topic), version);
+        let body = Body::of(std::iter::once(topic), version, self.permission());
         join_all(self.reached().map(|server| self.register(server, &body))).await;
     }
 
@@ -279,14 +325,23 @@ impl Registrar {
     /// The body with all topics, encoded once per data version.
     fn full_body(&self) -> Body {
         let mut full = self.full.lock();
+        let mask = self.permission();
         self.disk.with_topics(|topics| match &*full {
             Some((version, body)) if *version == topics.version() => body.clone(),
             _ => {
-                let body = Body::of(topics.iter(), topics.version());
+                let body = Body::of(topics.iter(), topics.version(), mask);
                 *full = Some((topics.version(), body.clone()));
                 body
             }
         })
+    }
+
+    /// Which permissions of its topics the broker makes known.
+    fn permission(&self) -> i32 {
+        match self.disk.contents().read_only {
+            true => !perm::WRITE,
+            false => !0,
+        }
     }
 }
 

@@ -168,6 +168,11 @@ impl Topics {
         self.table.insert(Name::clone(&topic.topic_name), topic);
     }
 
+    /// Moves the version on, because what name servers should know has changed beside the topics.
+    pub(crate) fn touch(&mut self) {
+        self.moved(self.version.timestamp);
+    }
+
     fn moved(&mut self, now_ms: i64) {
         self.version = self.version.next(now_ms);
     }

@@ -139,7 +139,7 @@ const fn row_of(
 }
 
 fn processes() -> Vec<Row> {
-    use Site::{Node, Server};
+    use Site::{Broker, Node, Server};
     const BACK: &[&str] = &["data", "address"];
     let back = Restart::default();
     vec![
@@ -202,6 +202,21 @@ fn processes() -> Vec<Row> {
             Site::Producer,
             &["without"],
             "an operator takes a name server out of service and tells the clients first",
+        ),
+        row_of(
+            FaultKind::ReadOnly,
+            Broker,
+            &[],
+            "an operator takes the broker out of writing; producers hear it from their routes",
+        ),
+        row_of(
+            FaultKind::Resize {
+                topic: "topic-1".into(),
+                queues: 1,
+            },
+            Broker,
+            &["topic", "queues"],
+            "an operator gives a topic fewer or more queues at one broker",
         ),
     ]
 }

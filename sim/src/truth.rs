@@ -195,14 +195,17 @@ fn state(kind: &FaultKind) -> State {
         | FaultKind::Loss { .. }
         | FaultKind::Latency { .. }
         | FaultKind::Bandwidth { .. } => State::Slow,
-        FaultKind::Refuse
+        // A queue that is there no more is refused; a read-only broker stores what it is sent.
+        FaultKind::Resize { .. }
+        | FaultKind::Refuse
         | FaultKind::Corrupt { .. }
         | FaultKind::Reset { .. }
         | FaultKind::HalfOpen => State::Refusing,
         // What a program does with its bytes and what it calls the time is up to it.
         FaultKind::Slice { .. }
         | FaultKind::ClockJump { .. }
-        | FaultKind::NameServerList { .. } => State::Healthy,
+        | FaultKind::NameServerList { .. }
+        | FaultKind::ReadOnly => State::Healthy,
         FaultKind::Rule(rule) => rule_state(&rule.then),
     }
 }

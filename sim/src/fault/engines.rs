@@ -13,7 +13,9 @@ impl FaultKind {
                 | Self::Stop(_)
                 | Self::Rule(_)
                 | Self::ClockJump { .. }
-                | Self::NameServerList { .. },
+                | Self::NameServerList { .. }
+                | Self::ReadOnly
+                | Self::Resize { .. },
             )
             | (
                 Engine::Turmoil,

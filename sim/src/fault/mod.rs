@@ -20,6 +20,8 @@
 //! | `swallow-dials`     | server              |                   | a firewall drops dials: they hang; open connections work                            | event          |
 //! | `stop-reading`      | server              |                   | a stuck reader: its window fills, and the peer's writes block                       | event          |
 //! | `name-server-list`  | producer            | `without`         | an operator takes a name server out of service and tells the clients first          | all            |
+//! | `read-only`         | broker              |                   | an operator takes the broker out of writing; producers hear it from their routes    | all            |
+//! | `resize`            | broker              | `topic`, `queues` | an operator gives a topic fewer or more queues at one broker                        | all            |
 //! | `partition`         | link, pair          |                   | a switch drops packets, one way or both; they are sent again when it heals          | event, turmoil |
 //! | `hold`              | link, pair          |                   | a paused virtual machine or tunnel: all that was on the way arrives at its end      | event, turmoil |
 //! | `black-hole`        | pair                |                   | a dead middlebox: open connections swallow all bytes, new ones work                 | event          |
@@ -107,6 +109,15 @@ pub enum FaultKind {
     NameServerList {
         /// The server that is taken out.
         without: Name,
+    },
+    /// The broker makes its topics known without write permission. What is sent to it is stored.
+    ReadOnly,
+    /// A topic has another number of queues at the broker, until it ends.
+    Resize {
+        /// The topic; nothing happens if the broker does not have it.
+        topic: Name,
+        /// How many.
+        queues: i32,
     },
     /// Bytes do not get through until it ends, and are sent again by the kernels.
     Partition,

@@ -28,6 +28,8 @@ impl FaultKind {
             Self::StopReading => "stop-reading",
             Self::ClockJump { .. } => "clock-jump",
             Self::NameServerList { .. } => "name-server-list",
+            Self::ReadOnly => "read-only",
+            Self::Resize { .. } => "resize",
             Self::Partition => "partition",
             Self::Hold => "hold",
             Self::BlackHole => "black-hole",
@@ -94,6 +96,7 @@ impl fmt::Display for Fault {
             }
             FaultKind::NameServerList { without } => write!(f, " without {without}")?,
             FaultKind::Bandwidth { bytes_per_ms } => write!(f, " {bytes_per_ms} bytes a ms")?,
+            FaultKind::Resize { topic, queues } => write!(f, " {topic} to {queues} queues")?,
             FaultKind::Slice { bytes } => write!(f, " {bytes} bytes a time")?,
             FaultKind::Reset { byte } if matches!(self.place, Place::Link { .. }) => {
                 write!(f, " at byte {byte}")?;

@@ -118,6 +118,15 @@ pub(super) const KINDS: &[Kind] = &[
             without: without.map_or_else(|| "".into(), Name::clone),
         }
     }),
+    kind("read-only", Site::Broker, |_, _, _| FaultKind::ReadOnly),
+    kind("resize", Site::Broker, |draw, knobs, _| {
+        let topics = &knobs.cluster.topics;
+        let topic = topics.get(draw.index("resized", topics.len()));
+        FaultKind::Resize {
+            topic: topic.map_or_else(|| "topic-1".into(), |(topic, _)| Name::clone(topic)),
+            queues: draw.one_of("resized-to", [1, 2, 3, 8, 16]),
+        }
+    }),
     kind("partition", Site::LinkOrPair, |_, _, _| {
         FaultKind::Partition
     }),

@@ -9,9 +9,9 @@ use rmq_producer::event::{Failure, Mode, Outcome, Stage};
 use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::{NodeId, PolicyFacts};
 use crate::trace::record::Form;
 use crate::trace::story::{AttemptStory, Moment, SendStory};
+use crate::trace::{NodeId, PolicyFacts};
 use crate::truth::State;
 
 pub(super) const INVARIANT: Invariant = Invariant {

@@ -119,7 +119,10 @@ impl<'t> Widths<'_, 't> {
                             history.push((broker, news.moment, queues));
                         }
                         WidthSource::Route(_, brokers) => {
-                            history.extend(brokers.iter().filter_map(|(broker, queues)| {
+                            // None to write to is said of a broker that only reads, and that
+                            // stores what it is sent all the same.
+                            let some = brokers.iter().filter(|(_, queues)| *queues > 0);
+                            history.extend(some.filter_map(|(broker, queues)| {
                                 Some((self.case.header().node(broker)?, news.moment, *queues))
                             }));
                         }
@@ -202,6 +205,7 @@ fn is((name, at): &(Name, Name), broker: &Name, address: &Name) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rmq_mock_namesrv::event::Event as NameServerEvent;
     use rmq_producer::event::Event;
 
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
@@ -210,6 +214,14 @@ mod tests {
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("the last queue of a broker", || {
             Scene::new().at(0).whole(1, "a/3")
+        }),
+        accepts("a broker that only reads is sent to all the same", || {
+            let nothing = NameServerEvent::RouteChanged {
+                topic: "orders".into(),
+                write_queues: vec![("broker-a".into(), 0)],
+            };
+            let scene = Scene::new().at(0).name_server("ns-1", nothing);
+            scene.at(90_000).call(1).attempt(1, 1, "a/3").seen(1, 1)
         }),
         rejects("a queue id beyond the broker's", || {
             first().seen_with(1, 1, |seen| seen.queue = 4).wrong()

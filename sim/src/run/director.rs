@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rmq_mock_broker::Disk;
+use rmq_mock_broker::{Disk, Registration};
 use rmq_mock_namesrv::Memory;
 use rmq_producer::event::SendNumber;
 use rmq_producer::{Client, Policy};
@@ -55,6 +55,8 @@ pub(super) struct Process {
     pub(super) stop: Option<oneshot::Sender<()>>,
     /// Of a name server that is up: keeps what it knows, for stale answers.
     pub(super) memory: Option<Memory>,
+    /// Of a broker that is up: what its operator changes is made known by it.
+    pub(super) registration: Option<Registration>,
 }
 
 /// A machine that a check's own code added, beside the scenario's nodes.
@@ -79,6 +81,8 @@ pub(super) struct State {
     pub(super) clients: BTreeMap<NodeId, (Client, SharedHost)>,
     /// The tasks that change a list.
     pub(super) changes: Vec<Task>,
+    /// How many queues a topic had before a fault, by the fault's number, changed that.
+    pub(super) resized: BTreeMap<u32, i32>,
     /// How often a node has moved to a new address.
     pub(super) moves: BTreeMap<NodeId, u16>,
     /// The workload's name for a producer's send.
@@ -251,8 +255,23 @@ impl Director {
         let modelled = match &fault.place {
             Place::Node(name) => {
                 let node = self.node(name);
-                if let (FaultKind::Rule(rule), true) = (&fault.kind, on) {
-                    self.remember(node, number(index), rule);
+                match (&fault.kind, on) {
+                    (FaultKind::Rule(rule), true) => self.remember(node, number(index), rule),
+                    (FaultKind::ReadOnly, on) => {
+                        self.operate(node, |disk, _| disk.set_read_only(on));
+                    }
+                    (FaultKind::Resize { topic, queues }, on) => {
+                        let wanted = on.then_some(*queues);
+                        self.operate(node, |disk, state| {
+                            let before = state.resized.remove(&number(index));
+                            let resized = wanted.or(before);
+                            let before = resized.and_then(|queues| disk.resize(topic, queues));
+                            if let (true, Some(before)) = (on, before) {
+                                state.resized.insert(number(index), before);
+                            }
+                        });
+                    }
+                    _ => {}
                 }
                 self.change_node(node, fault, on)
             }
@@ -286,6 +305,20 @@ impl Director {
         drop(state);
         if let Some(memory) = memory.flatten() {
             memory.keep(number);
+        }
+    }
+
+    /// An operator changes something at a broker, and the broker, if it is up, makes it known.
+    fn operate(&self, node: NodeId, change: impl FnOnce(&Disk, &mut State)) {
+        let disk = self.disk(node);
+        let registration = {
+            let mut state = self.state.lock();
+            change(&disk, &mut state);
+            let process = state.processes.get(&node);
+            process.and_then(|process| process.registration.clone())
+        };
+        if let Some(registration) = registration {
+            registration.renew();
         }
     }
 
@@ -325,7 +358,7 @@ impl Director {
                 self.change_name_servers(node);
                 Ok(())
             }
-            // A rule acts in the server's control; links are not on a node.
+            // A rule acts in the server's control, an operator on the disk; links are not on a node.
             _ => Ok(()),
         }
     }

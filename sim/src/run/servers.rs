@@ -80,6 +80,7 @@ impl Director {
             main,
             stop: Some(stop),
             memory: None,
+            registration: None,
         };
         let before = self.state.lock().processes.insert(node, process);
         // Outside the lock: dropping a handle asks the engine to cancel its task.
@@ -129,6 +130,9 @@ impl Director {
         let director = Arc::clone(self);
         async move {
             let broker = Broker::start(host, config, disk, control, observer).await?;
+            if let Some(process) = director.state.lock().processes.get_mut(&node) {
+                process.registration = Some(broker.registration());
+            }
             let up = async {
                 broker.registered().await;
                 director.is_up(node);
@@ -144,7 +148,7 @@ impl Director {
         }
     }
 
-    fn disk(&self, node: NodeId) -> Arc<Disk> {
+    pub(super) fn disk(&self, node: NodeId) -> Arc<Disk> {
         Arc::clone(self.state.lock().disks.entry(node).or_default())
     }
 

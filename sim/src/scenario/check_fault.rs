@@ -78,6 +78,7 @@ fn refuse_foreign_keys(nodes: &Nodes<'_>, raw: &file::Fault) -> Result<(), Scena
         ("address", raw.address.as_ref().map(Spanned::span)),
         ("step", raw.step.as_ref().map(Spanned::span)),
         ("without", raw.without.as_ref().map(Spanned::span)),
+        ("queues", raw.queues.as_ref().map(Spanned::span)),
         ("latency", raw.latency.as_ref().map(Spanned::span)),
         ("bytes-per-ms", raw.bytes_per_ms.as_ref().map(Spanned::span)),
         ("bytes", raw.bytes.as_ref().map(Spanned::span)),
@@ -196,6 +197,17 @@ fn kind(
                 without: Name::from(name),
             }
         }
+        "read-only" => FaultKind::ReadOnly,
+        "resize" => FaultKind::Resize {
+            topic: {
+                let topic = needed.get(&raw.topic, "topic", "\"topic-1\"")?;
+                Name::from(topic.get_ref().as_str())
+            },
+            queues: {
+                let queues = needed.get(&raw.queues, "queues", "2")?;
+                within(source, "queues", &queues, 1, MOST_QUEUES)?
+            },
+        },
         "partition" => FaultKind::Partition,
         "hold" => FaultKind::Hold,
         "black-hole" => FaultKind::BlackHole,
@@ -233,6 +245,9 @@ fn kind(
         _ => FaultKind::Rule(rule(nodes, raw, &needed, place)?),
     })
 }
+
+/// The most queues an operator gives a topic at a broker.
+const MOST_QUEUES: i32 = 1_024;
 
 /// A byte of a link, from 0; the first one unless given.
 fn byte_of(nodes: &Nodes<'_>, raw: &file::Fault, place: &Place) -> Result<u64, ScenarioError> {

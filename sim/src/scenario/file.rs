@@ -109,6 +109,7 @@ pub(super) struct Fault {
     pub(super) address: Option<Spanned<String>>,
     pub(super) step: Option<Spanned<Ms>>,
     pub(super) without: Option<Spanned<String>>,
+    pub(super) queues: Option<Spanned<i32>>,
     // Links.
     pub(super) latency: Option<Spanned<Latency>>,
     pub(super) bytes_per_ms: Option<Spanned<u64>>,

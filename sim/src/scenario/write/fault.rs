@@ -35,6 +35,10 @@ pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
         }
         FaultKind::NameServerList { without } => table.quoted("without", without),
         FaultKind::Bandwidth { bytes_per_ms } => table.push("bytes-per-ms", bytes_per_ms),
+        FaultKind::Resize { topic, queues } => {
+            table.quoted("topic", topic);
+            table.push("queues", queues);
+        }
         FaultKind::Slice { bytes } => table.push("bytes", bytes),
         FaultKind::Loss { per_mille } => table.push("per-mille", per_mille),
         FaultKind::Latency { ms, jitter_ms } => table.push("latency", latency(*ms, *jitter_ms)),
@@ -47,6 +51,7 @@ pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
         | FaultKind::Refuse
         | FaultKind::SwallowDials
         | FaultKind::StopReading
+        | FaultKind::ReadOnly
         | FaultKind::Partition
         | FaultKind::Hold
         | FaultKind::BlackHole

@@ -199,6 +199,13 @@ fn rule(action: impl Strategy<Value = RuleAction>) -> impl Strategy<Value = Faul
     )
 }
 
+fn resize(queues: i32) -> FaultKind {
+    FaultKind::Resize {
+        topic: "topic-1".into(),
+        queues,
+    }
+}
+
 fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
     let of_node = prop_oneof![
         restart().prop_map(FaultKind::Crash),
@@ -236,7 +243,9 @@ fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
             }),
             Just(Place::Node("p1".into()))
         ),
-        (rule(broker_action()), broker),
+        (rule(broker_action()), broker.clone()),
+        (Just(FaultKind::ReadOnly), broker.clone()),
+        ((1..40i32).prop_map(resize), broker),
         (rule(route_action()), name_server),
         (of_link, two_ways()),
         (
