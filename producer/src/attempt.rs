@@ -229,7 +229,7 @@ impl Exchange {
         if !goes_away || retry::drain(&core.policy) != Drain::Resend {
             return Ok(reply);
         }
-        if !core.client.remoting.drain(address, connection) {
+        if !connection.is_some_and(|number| core.client.remoting.drain(address, number)) {
             return Ok(reply);
         }
         core.client.emit(Event::Resend {
@@ -240,26 +240,31 @@ impl Exchange {
     }
 
     /// Makes the request and awaits its answer; with the connection it was made on.
-    async fn once(&self, address: &Name) -> Result<(ConnectionNumber, Command), CallError> {
+    async fn once(&self, address: &Name) -> Result<(Option<ConnectionNumber>, Command), CallError> {
         let core = &self.core;
         let client = &core.client;
         let carrier = envelope::request(&core.policy, &core.sender, &self.envelope, &self.named);
         let (began, until) = (Instant::now(), self.time.answer);
-        let pending = client
-            .remoting
-            .request(address, carrier.request(), until)
-            .await?;
-        let connection = pending.connection();
-        client.emit(Event::Requested {
-            send: self.send,
-            number: self.number,
-            connection,
-            opaque: pending.opaque(),
-        });
-        dispatched(core, self.mode, &self.broker);
-        let answer = pending.await;
-        let reply = client.settle(address, answer, began, until).await?;
-        Ok((connection, reply))
+        let mut made_on = None;
+        let given = |connection, opaque| {
+            made_on = Some(connection);
+            client.emit(Event::Requested {
+                send: self.send,
+                number: self.number,
+                connection,
+                opaque,
+            });
+            dispatched(core, self.mode, &self.broker);
+        };
+        let remoting = &client.remoting;
+        let answer = remoting.exchange(address, carrier.request(), until, given);
+        let answer = answer.await;
+        let reply = if made_on.is_some() {
+            client.settle(address, answer, began, until).await?
+        } else {
+            answer?
+        };
+        Ok((made_on, reply))
     }
 }
 
@@ -281,6 +286,7 @@ fn dispatched(core: &ProducerCore, mode: Mode, broker: &Name) {
 fn stage(error: &CallError) -> Stage {
     match error.stage() {
         CallStage::Dial => Stage::Dial,
+        CallStage::Hook => Stage::Hook,
         CallStage::Write | CallStage::Stopped => Stage::Write,
         CallStage::Lost => Stage::Lost,
         CallStage::Silent => Stage::Silent,

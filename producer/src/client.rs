@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
-use rmq_remoting::client::{CallError, ClientSettings, RemotingClient};
+use rmq_remoting::client::{CallError, ClientSettings, RemotingClient, RpcHook};
 use rmq_remoting::command::{Command, HeaderForm, Language};
 use rmq_remoting::event::{CloseCause, Event as TransportEvent};
 use rmq_remoting::frame::Speaker;
@@ -269,6 +269,7 @@ pub struct ClientBuilder {
     id_constant: Option<u32>,
     first_opaque: i32,
     first_message: u16,
+    rpc_hooks: Vec<Arc<dyn RpcHook>>,
 }
 
 impl ClientBuilder {
@@ -317,6 +318,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Adds a hook that sees every request of the client before it is written, and every answer.
+    pub fn rpc_hook(mut self, hook: Arc<dyn RpcHook>) -> Self {
+        self.rpc_hooks.push(hook);
+        self
+    }
+
     /// The id of the first request. Tests start near the edge.
     pub fn first_opaque(mut self, opaque: i32) -> Self {
         self.first_opaque = opaque;
@@ -355,6 +362,7 @@ impl ClientBuilder {
         settings.idle = Duration::from_millis(policy.periods.idle);
         settings.patience = peer::patience(&policy);
         settings.first_opaque = self.first_opaque;
+        settings.hooks = self.rpc_hooks;
         let tap = Tap {
             observer: Arc::clone(&observer),
             openings: Arc::clone(&openings),

@@ -31,6 +31,11 @@ pub enum Cause {
     },
     /// The broker's answer cannot be understood.
     Decode(HeaderError),
+    /// A hook of the program forbade the attempt.
+    Vetoed {
+        /// In its words.
+        reason: String,
+    },
     /// No route names an address for the broker's master.
     NoAddress,
     /// The time of the attempt, or of the send, passed without an answer.
@@ -54,6 +59,7 @@ impl fmt::Display for Cause {
                 }
             }
             Self::Decode(error) => error.fmt(f),
+            Self::Vetoed { reason } => f.write_str(reason),
             Self::NoAddress => f.write_str("no route names the address of its master"),
             Self::Silent => f.write_str("no answer in time"),
             Self::Superseded => f.write_str("the send ended before"),
@@ -95,6 +101,8 @@ impl fmt::Display for Attempt {
             Stage::Decode => "answer not understood",
             Stage::Accepted => "stored",
             Stage::Superseded => "superseded",
+            Stage::Vetoed => "forbidden by a hook",
+            Stage::Hook => "refused by a hook",
         };
         let after = self.after.as_millis();
         write!(
@@ -284,7 +292,11 @@ impl Error for SendError {
         match &self.inner.attempts.last()?.cause {
             Cause::Call(error) => Some(&**error),
             Cause::Decode(error) => Some(error),
-            Cause::Refused { .. } | Cause::NoAddress | Cause::Silent | Cause::Superseded => None,
+            Cause::Refused { .. }
+            | Cause::Vetoed { .. }
+            | Cause::NoAddress
+            | Cause::Silent
+            | Cause::Superseded => None,
         }
     }
 }

@@ -17,7 +17,7 @@ pub type LookupNumber = u64;
 pub type SnapshotNumber = u64;
 
 /// How a message is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// The caller waits for the outcome.
@@ -96,6 +96,10 @@ pub enum Stage {
     Accepted,
     /// Another attempt of the same send ended it first.
     Superseded,
+    /// A hook of the program forbade the attempt.
+    Vetoed,
+    /// A hook of the program did not let the request go.
+    Hook,
 }
 
 /// How a send ended.

@@ -5,7 +5,7 @@
 //! and does it. An overtaken attempt stays open beside its successor; the first success of any
 //! attempt completes the send, and the others leave the table of requests as superseded.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -21,6 +21,7 @@ use crate::decide::retry::{self, Ended, Next, Standing};
 use crate::decide::{envelope, health, route, select};
 use crate::error::{Attempt, Cause, SendError};
 use crate::event::{Event, Failure, Outcome, QueueRef, Stage};
+use crate::hook::{self, AttemptEnd};
 use crate::policy::Late;
 use crate::routes::{self, Snapshot};
 use crate::send::{Prepared, Send, millis};
@@ -164,6 +165,8 @@ impl<'a> Flight<'a> {
             budget_ms: share,
             avoided,
         });
+        let attempt = (self.started, &to, address.as_ref());
+        let refusal = hook::forbid(send, &self.envelope, attempt);
         let first = self.first.get_or_insert_with(|| to.clone());
         let named = envelope::target(policy, send.call.mode, first, &to).clone();
         let time = attempt::time(send, share);
@@ -187,7 +190,10 @@ impl<'a> Flight<'a> {
             share,
             share_end: time.share_end,
             overtaken: false,
-            exchange: Box::pin(exchange.run()),
+            exchange: match refusal {
+                None => Box::pin(exchange.run()),
+                Some(cause) => Box::pin(ready(Report::failed(Stage::Vetoed, cause))),
+            },
         });
     }
 
@@ -249,6 +255,8 @@ impl<'a> Flight<'a> {
         match report.result {
             Ok(accepted) => {
                 let (sent, code) = accepted.sent(&self.envelope, &attempt.to, self.started);
+                let ended = (number, &attempt.to, attempt.address.as_ref());
+                hook::hear(self.send, &self.envelope, ended, AttemptEnd::Stored(&sent));
                 if next != Next::KeepAndRetry {
                     return Some(Ok(self.succeed(number, sent, code)));
                 }
@@ -259,7 +267,7 @@ impl<'a> Flight<'a> {
                 if !attempt.overtaken {
                     self.failed.push(Name::clone(&attempt.to.broker));
                 }
-                self.ended.push(attempt.end(ended, took, cause));
+                self.list(attempt.end(ended, took, cause));
             }
         }
         match next {
@@ -337,8 +345,14 @@ impl<'a> Flight<'a> {
                     note_health(self.send, &attempt.to.broker, ended, millis(took));
                 }
             }
-            self.ended.push(attempt.end(ended, took, cause.clone()));
+            self.list(attempt.end(ended, took, cause.clone()));
         }
+    }
+
+    /// Keeps an attempt that has failed for the send's error.
+    fn list(&mut self, attempt: Attempt) {
+        hook::hear_failure(self.send, &self.envelope, &attempt);
+        self.ended.push(attempt);
     }
 
     fn succeed(&mut self, attempt: u32, sent: Sent, code: i32) -> Sent {
@@ -407,13 +421,20 @@ fn choose(send: &Send, snapshot: &Snapshot, failed: &[Name]) -> Option<QueueRef>
 pub(crate) struct Aim {
     to: QueueRef,
     pub(crate) address: Option<Name>,
+    /// Why it must not go there.
+    pub(crate) refusal: Option<Cause>,
 }
 
 /// Chooses where a one-way send goes; nothing if the route has no queue.
 pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
     let to = choose(send, &prepared.snapshot, &[])?;
     let address = prepared.snapshot.master(&to.broker).cloned();
-    Some(Aim { to, address })
+    let refusal = hook::forbid(send, &prepared.envelope, (1, &to, address.as_ref()));
+    Some(Aim {
+        to,
+        address,
+        refusal,
+    })
 }
 
 /// Asks for the topic's route if an attempt ended in a way that an old route may have caused.
@@ -445,7 +466,11 @@ fn note_health(send: &Send, broker: &Name, ended: Ended, took: u64) {
 /// The one attempt of a one-way send.
 pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(), SendError> {
     let Prepared { envelope, snapshot } = prepared;
-    let Aim { to, address } = aim;
+    let Aim {
+        to,
+        address,
+        refusal,
+    } = aim;
     let began = Instant::now();
     let left = send.left();
     send.emit(Event::Attempt {
@@ -457,11 +482,20 @@ pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(
         budget_ms: left.max(budget::LEAST),
         avoided: Vec::new(),
     });
-    let written = attempt::write(send, &envelope, &to, address.as_ref());
+    let written = async {
+        match refusal {
+            None => attempt::write(send, &envelope, &to, address.as_ref()).await,
+            Some(cause) => Err((Stage::Vetoed, cause)),
+        }
+    };
     let (failure, stage, cause) = tokio::select! {
         biased;
         written = timeout_at(send.deadline, written) => match written {
-            Ok(Ok(())) => return Ok(()),
+            Ok(Ok(())) => {
+                let which = (1, &to, address.as_ref());
+                hook::hear(send, &envelope, which, AttemptEnd::Written);
+                return Ok(());
+            }
             Ok(Err((stage, cause))) => (Failure::Attempts(stage), stage, cause),
             Err(_) => (Failure::Deadline, Stage::Silent, Cause::Silent),
         },
@@ -487,6 +521,7 @@ pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(
         after: took,
         cause,
     };
+    hook::hear_failure(send, &envelope, &attempt);
     let error = send.error(failure);
     Err(error.of_message(&envelope.key, vec![attempt]))
 }

@@ -47,6 +47,7 @@
 //! | [`producer`], [`client`], [`dispatch`] | what a program holds; how one message is sent |
 //! | [`policy`], [`config`] | every habit as data, presets; a producer described in a file |
 //! | [`decide`] | every decision as a function of values, one file each |
+//! | [`hook`] | the program's own code at each attempt and each request |
 //! | [`event`], [`observe`], [`meter`] | what the producer did and why: for logs, proofs, metrics |
 //! | `send`, `flight`, `attempt` | one send; its attempts; one request and its answer |
 //! | `routes`, `lookup`, `rotation` | topics' routes; asking name servers; whose turn it is |
@@ -64,6 +65,7 @@ pub mod dispatch;
 pub mod error;
 pub mod event;
 mod flight;
+pub mod hook;
 mod lookup;
 pub mod message;
 pub mod meter;
@@ -84,11 +86,13 @@ pub use client::{Client, ClientBuilder};
 pub use config::{Config, ConfigError};
 pub use dispatch::Dispatch;
 pub use error::{Attempt, Cause, InvalidMessage, SendError, StartError};
+pub use hook::{AttemptEnd, ForbiddenHook, SendContext, SendHook};
 pub use lookup::LookupError;
 pub use message::{Message, PropertyError};
 pub use meter::Meter;
 pub use permits::WhenFull;
 pub use policy::{Policy, PolicyError};
 pub use producer::{Gauges, Producer, ProducerBuilder};
+pub use rmq_remoting::client::{ExtraFields, HookError, RpcHook};
 pub use selector::Selector;
 pub use sent::{MessageQueue, SendStatus, Sent};

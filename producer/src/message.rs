@@ -145,6 +145,26 @@ impl Message {
         &self.body
     }
 
+    /// The tag, if it has one.
+    #[must_use]
+    pub fn tag_value(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The keys, separated by blanks; empty if there are none.
+    #[must_use]
+    pub fn keys_value(&self) -> &str {
+        &self.keys
+    }
+
+    /// The program's own property of this name.
+    #[must_use]
+    pub fn property_value(&self, name: &str) -> Option<&str> {
+        let mut own = self.properties.iter();
+        let found = own.find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// The application's flag.
     #[must_use]
     pub fn flag_value(&self) -> i32 {

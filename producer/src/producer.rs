@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rmq_remoting::client::RpcHook;
 use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::{Name, Observer};
 use tokio::time::Duration;
@@ -20,6 +21,7 @@ use crate::decide::{route, select};
 use crate::dispatch::Dispatch;
 use crate::error::{SendError, StartError};
 use crate::event::Event;
+use crate::hook::{ForbiddenHook, Hooks, SendHook};
 use crate::message::Message;
 use crate::pack::Packer;
 use crate::permits::{Limits, Permits, WhenFull};
@@ -89,6 +91,7 @@ pub(crate) struct ProducerCore {
     pub(crate) async_sends: Arc<TaskSet>,
     pub(crate) permits: Permits,
     pub(crate) packer: Packer,
+    pub(crate) hooks: Hooks,
 }
 
 /// Sizes of a producer's tables, for metrics.
@@ -257,6 +260,7 @@ pub struct ProducerBuilder {
     retries: Option<u32>,
     rotation_start: Option<i32>,
     limits: Limits,
+    hooks: Hooks,
 }
 
 impl ProducerBuilder {
@@ -270,10 +274,11 @@ impl ProducerBuilder {
             retries: None,
             rotation_start: None,
             limits: Limits::default(),
+            hooks: Hooks::default(),
         }
     }
 
-    /// Shares this client. Name servers, host and observer are the client's then.
+    /// Shares this client. Name servers, host, observer and RPC hooks are the client's then.
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
         self
@@ -360,6 +365,24 @@ impl ProducerBuilder {
         self
     }
 
+    /// Adds a hook that may forbid single attempts.
+    pub fn forbidden_hook(mut self, hook: Arc<dyn ForbiddenHook>) -> Self {
+        self.hooks.forbidden.push(hook);
+        self
+    }
+
+    /// Adds a hook that sees every attempt begin and end.
+    pub fn send_hook(mut self, hook: Arc<dyn SendHook>) -> Self {
+        self.hooks.send.push(hook);
+        self
+    }
+
+    /// Adds a hook that sees every request and answer: see [`ClientBuilder::rpc_hook`].
+    pub fn rpc_hook(mut self, hook: Arc<dyn RpcHook>) -> Self {
+        self.own = self.own.rpc_hook(hook);
+        self
+    }
+
     /// Starts the producer. No server is contacted before the first send, so it succeeds while
     /// all of them are down.
     ///
@@ -405,6 +428,7 @@ impl ProducerBuilder {
             async_sends: Arc::default(),
             permits: Permits::new(self.limits),
             packer: Packer::default(),
+            hooks: self.hooks,
             client: core,
             policy,
             sender,

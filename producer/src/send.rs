@@ -328,7 +328,7 @@ pub(crate) async fn oneway(mut send: Send) -> Result<(), SendError> {
         let error = send.error(Failure::NoRoute);
         return Err(send.fail(error));
     };
-    if retry::waits_for_write(&send.core.policy) || aim.address.is_none() {
+    if retry::waits_for_write(&send.core.policy) || aim.address.is_none() || aim.refusal.is_some() {
         return write_out(send, prepared, aim).await;
     }
     let core = Arc::clone(&send.core);

@@ -97,6 +97,7 @@ fn table() -> String {
     };
     let stages = [
         ("has no address", Stage::Address, WITH_TIME),
+        ("was forbidden by a hook", Stage::Vetoed, WITH_TIME),
         ("has no connection", Stage::Dial, WITH_TIME),
         ("was not written", Stage::Write, WITH_TIME),
         ("had no answer, with time left", Stage::Silent, WITH_TIME),

@@ -112,6 +112,7 @@ pub fn retryable(policy: &Policy, mode: Mode, ended: Ended) -> bool {
             Mode::Async => table.async_codes.contains(&code),
             Mode::Oneway => false,
         },
+        (Stage::Vetoed, _) => table.vetoed.contains(&mode),
         (stage, _) => table.stages.contains(&stage),
     }
 }
@@ -304,6 +305,20 @@ mod tests {
             Mode::Sync,
             refused(GO_AWAY)
         ));
+    }
+
+    #[test]
+    fn a_veto_ends_javas_async_send_and_a_hook_that_refuses_a_request_every_send() {
+        let next = |policy: &Policy, mode, stage| after(policy, mode, at(stage), NEWEST);
+        let (strict, java) = (Policy::strict(), Policy::java_5_3());
+        assert_eq!(next(&java, Mode::Sync, Stage::Vetoed), Next::Retry);
+        assert_eq!(next(&java, Mode::Async, Stage::Vetoed), Next::Fail);
+        for mode in [Mode::Sync, Mode::Async] {
+            assert_eq!(next(&strict, mode, Stage::Vetoed), Next::Retry);
+            for policy in [&strict, &java] {
+                assert_eq!(next(policy, mode, Stage::Hook), Next::Fail);
+            }
+        }
     }
 
     #[test]

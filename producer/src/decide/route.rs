@@ -74,7 +74,12 @@ pub fn refreshes(policy: &Policy, ended: Ended) -> bool {
         Stage::Address | Stage::Dial | Stage::Lost | Stage::Silent => true,
         // Topic not exist, no permission, no such queue: the broker has others than the route says.
         Stage::Refused => matches!(ended.code, Some(17 | 16 | 29)),
-        Stage::Write | Stage::Decode | Stage::Accepted | Stage::Superseded => false,
+        Stage::Write
+        | Stage::Decode
+        | Stage::Accepted
+        | Stage::Superseded
+        | Stage::Vetoed
+        | Stage::Hook => false,
     };
     policy.refresh_on_failure && old_route
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Stage;
+use crate::event::{Mode, Stage};
 
 /// The number of attempts by mode: 1 + retries. One-way sends have one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,8 @@ pub struct RetryTables {
     pub sync_codes: Vec<i32>,
     /// Response codes of a broker after which an async send is repeated.
     pub async_codes: Vec<i32>,
+    /// The modes in which an attempt that a hook of the program forbade is followed by another.
+    pub vetoed: Vec<Mode>,
 }
 
 /// What a retry changes in the request.

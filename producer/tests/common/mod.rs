@@ -79,15 +79,15 @@ pub(crate) enum Script {
 struct Node {
     script: Mutex<Script>,
     seen: Mutex<Vec<Seen>>,
-    /// How many requests of each code arrived.
-    codes: Mutex<BTreeMap<i32, usize>>,
+    /// Every request that arrived.
+    asked: Mutex<Vec<Command>>,
     routes: Mutex<BTreeMap<String, TopicRouteData>>,
     route_delay: Mutex<Option<Duration>>,
 }
 
 impl Service for Node {
     fn serve(&self, _peer: &Peer, request: Command) -> Reply {
-        *self.codes.lock().entry(request.code).or_default() += 1;
+        self.asked.lock().push(request.clone());
         match request.code {
             request::SEND_MESSAGE_V2 => self.send(&request),
             request::GET_ROUTEINFO_BY_TOPIC => self.route(&request),
@@ -158,7 +158,7 @@ impl Running {
         let node = Arc::new(Node {
             script: Mutex::new(Script::Store),
             seen: Mutex::default(),
-            codes: Mutex::default(),
+            asked: Mutex::default(),
             routes: Mutex::default(),
             route_delay: Mutex::default(),
         });
@@ -187,7 +187,14 @@ impl Running {
     }
 
     pub(crate) fn requests(&self, code: i32) -> usize {
-        self.node.codes.lock().get(&code).copied().unwrap_or(0)
+        self.asked(code).len()
+    }
+
+    /// The requests of a code, in the order in which they arrived.
+    pub(crate) fn asked(&self, code: i32) -> Vec<Command> {
+        let asked = self.node.asked.lock();
+        let of_code = asked.iter().filter(|request| request.code == code);
+        of_code.cloned().collect()
     }
 
     pub(crate) fn answers_routes_after(&self, delay: Duration) {

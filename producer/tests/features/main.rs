@@ -4,4 +4,5 @@
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod common;
 
+mod hooks;
 mod name_servers;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::hook::HookError;
 use crate::event::{CloseCause, DialFailure};
 use crate::frame::EncodeError;
 use crate::observe::Name;
@@ -40,6 +41,14 @@ pub enum CallError {
         /// How long the call waited.
         after: Duration,
     },
+    /// A hook of the program did not let the request go. Nothing was sent.
+    #[error("the request to {to} was refused by a hook: {source}")]
+    Hook {
+        /// The address.
+        to: Name,
+        /// Why.
+        source: HookError,
+    },
     /// The connection ended before the answer came. The request may have been executed.
     #[error("the connection to {to} was lost: {cause}")]
     Lost {
@@ -69,6 +78,8 @@ pub enum CallError {
 pub enum CallStage {
     /// It had no connection.
     Dial,
+    /// A hook of the program refused it.
+    Hook,
     /// It was not sent.
     Write,
     /// It was sent, or may have been, and the connection ended.
@@ -85,6 +96,7 @@ impl CallError {
         match self {
             Self::Dial { .. } => CallStage::Dial,
             Self::Encode { .. } | Self::Write { .. } => CallStage::Write,
+            Self::Hook { .. } => CallStage::Hook,
             Self::Lost { .. } => CallStage::Lost,
             Self::TimedOut { .. } => CallStage::Silent,
             Self::Stopped { .. } => CallStage::Stopped,
@@ -97,6 +109,7 @@ impl CallError {
             Self::Dial { to, .. }
             | Self::Encode { to, .. }
             | Self::Write { to, .. }
+            | Self::Hook { to, .. }
             | Self::Lost { to, .. }
             | Self::TimedOut { to, .. }
             | Self::Stopped { to } => to,

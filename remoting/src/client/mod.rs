@@ -15,6 +15,7 @@
 mod call;
 mod connection;
 mod error;
+mod hook;
 mod link;
 mod pending;
 mod registry;
@@ -30,10 +31,12 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{CallError, CallStage};
+pub use self::hook::{ExtraFields, HookError, RpcHook};
 pub use self::reply::PendingReply;
 pub use self::silence::Patience;
 
 use self::call::{Call, Writing};
+use self::hook::Hooked;
 use self::link::{FailedDial, Link, Standing};
 use self::pending::Refusal;
 use self::registry::{Core, Environment};
@@ -63,6 +66,8 @@ pub struct ClientSettings {
     /// The first request's opaque; they count up and wrap to the negative. Tests start near the
     /// edge.
     pub first_opaque: i32,
+    /// Who sees each request before it is written, in this order.
+    pub hooks: Vec<Arc<dyn RpcHook>>,
 }
 
 impl ClientSettings {
@@ -75,6 +80,7 @@ impl ClientSettings {
             patience: None,
             max_buffered: 16 * 1024 * 1024,
             first_opaque: 0,
+            hooks: Vec::new(),
         }
     }
 }
@@ -155,6 +161,8 @@ impl RemotingClient {
             deadline,
         };
         let link = self.connected(&call).await?;
+        let hooked = self.hooked(&call, request)?;
+        let request = hooked.as_ref().map_or(request, |hooked| hooked);
         let opaque = self.enter(&link, &call)?;
         let reply = PendingReply::new(Arc::clone(&link), opaque, began, deadline);
         self.writing(&link, &call, request, opaque, 0)
@@ -208,7 +216,27 @@ impl RemotingClient {
         request: &dyn Request,
         deadline: Instant,
     ) -> Result<Command, CallError> {
-        self.request(to, request, deadline).await?.await
+        self.exchange(to, request, deadline, |_, _| {}).await
+    }
+
+    /// As [`call`](Self::call), and tells when the request has been given to its connection, and
+    /// under which id.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub async fn exchange(
+        &self,
+        to: &Name,
+        request: &dyn Request,
+        deadline: Instant,
+        given: impl FnOnce(ConnectionNumber, i32),
+    ) -> Result<Command, CallError> {
+        let pending = self.request(to, request, deadline).await?;
+        given(pending.connection(), pending.opaque());
+        let answer = pending.await?;
+        hook::after(&self.core.environment.settings.hooks, to, request, &answer);
+        Ok(answer)
     }
 
     /// Makes a request whose answer nobody waits for. Returns once it is in the connection's
@@ -231,6 +259,8 @@ impl RemotingClient {
             deadline,
         };
         let link = self.connected(&call).await?;
+        let hooked = self.hooked(&call, request)?;
+        let request = hooked.as_ref().map_or(request, |hooked| hooked);
         let opaque = self.core.environment.opaque.fetch_add(1, Ordering::Relaxed);
         let flag = if says_so { FLAG_ONEWAY } else { 0 };
         self.writing(&link, &call, request, opaque, flag)
@@ -344,6 +374,23 @@ impl RemotingClient {
             Ok(Err(failed)) => Err(call.dial(failed)),
             Err(_) => Err(call.dial(FailedDial::timed_out())),
         }
+    }
+
+    /// The request as the hooks want it; nothing if there are none.
+    fn hooked<'a>(
+        &self,
+        call: &Call<'_>,
+        request: &'a dyn Request,
+    ) -> Result<Option<Hooked<'a>>, CallError> {
+        let hooks = &self.core.environment.settings.hooks;
+        if hooks.is_empty() {
+            return Ok(None);
+        }
+        let hooked = hook::before(hooks, call.to, request).map_err(|source| CallError::Hook {
+            to: Arc::clone(call.to),
+            source,
+        })?;
+        Ok(Some(hooked))
     }
 
     /// Enters a request into the table, under an opaque that no open request has.

@@ -88,9 +88,13 @@ pub(super) fn retryable(policy: &PolicyFacts, mode: Mode, stage: Stage, code: Op
     match stage {
         Stage::Dial | Stage::Write | Stage::Lost => true,
         Stage::Refused => code.is_some_and(|code| codes.contains(&code)),
-        Stage::Address | Stage::Silent | Stage::Decode | Stage::Accepted | Stage::Superseded => {
-            false
-        }
+        Stage::Address
+        | Stage::Silent
+        | Stage::Decode
+        | Stage::Accepted
+        | Stage::Superseded
+        | Stage::Vetoed
+        | Stage::Hook => false,
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) fn stage(stage: Stage, code: Option<i32>) -> String {
         Stage::Decode => "not understood",
         Stage::Accepted => "accepted",
         Stage::Superseded => "superseded",
+        Stage::Vetoed => "forbidden",
+        Stage::Hook => "refused by a hook",
     };
     match code {
         Some(code) if stage == Stage::Refused => format!("{word} {}", code_name(code)),

@@ -1,0 +1,166 @@
+//! What a program does at each attempt of its sends: forbid it, trace it, count it.
+//!
+//! Hooks are called within the send, in the order in which they were added. None of them can end a
+//! send in another way than by a veto: one that panics is told to the log, and a
+//! [`ForbiddenHook`] that panics forbids. (Java swallows what a send hook throws, too.) Hooks for
+//! every request, lookups and heartbeats included, are [`RpcHook`]s of the client.
+//!
+//! What a veto means is the policy's: with `strict` the send goes on with its next attempt, which
+//! may be at a broker that the hook does not mind; with `java_5_3` and `java_4_9` a sync send does
+//! so, and an async one ends.
+//!
+//! [`RpcHook`]: rmq_remoting::client::RpcHook
+
+use std::fmt;
+use std::marker;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rmq_remoting::observe::Name;
+
+use crate::decide::envelope::Envelope;
+use crate::error::{Attempt, Cause};
+use crate::event::{Mode, QueueRef, Stage};
+use crate::message::Message;
+use crate::send::Send;
+use crate::sent::Sent;
+
+/// One attempt, as hooks see it.
+#[derive(Debug, Clone, Copy)]
+pub struct SendContext<'a> {
+    /// The producer's group.
+    pub group: &'a Name,
+    /// The message: its topic, properties and body as the program gave them.
+    pub message: &'a Message,
+    /// The message's unique key.
+    pub message_id: &'a Name,
+    /// How it is sent.
+    pub mode: Mode,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// Where it goes.
+    pub to: &'a QueueRef,
+    /// The broker's address, if a route names one.
+    pub address: Option<&'a Name>,
+    /// The name servers of the client, for hooks that serve several clusters.
+    pub name_servers: &'a [Name],
+}
+
+/// How an attempt ended, as hooks see it.
+#[derive(Debug, Clone, Copy)]
+pub enum AttemptEnd<'a> {
+    /// The broker has stored the message.
+    Stored(&'a Sent),
+    /// A one-way request was given to the broker's connection.
+    Written,
+    /// Anything else.
+    Failed(&'a Attempt),
+}
+
+/// May forbid single attempts.
+pub trait ForbiddenHook: fmt::Debug + marker::Send + Sync {
+    /// An attempt is about to start.
+    ///
+    /// # Errors
+    /// It must not; the text tells the program why. Nothing is sent, and no [`SendHook`] hears of
+    /// the attempt.
+    fn check(&self, context: &SendContext<'_>) -> Result<(), String>;
+}
+
+/// Sees attempts begin and end. Every attempt that began ends once, also if another attempt of its
+/// send was quicker; unless the caller drops the send's future.
+pub trait SendHook: fmt::Debug + marker::Send + Sync {
+    /// An attempt starts.
+    fn before(&self, context: &SendContext<'_>);
+
+    /// It has ended.
+    fn after(&self, context: &SendContext<'_>, end: AttemptEnd<'_>);
+}
+
+/// The hooks of a producer.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Hooks {
+    pub(crate) forbidden: Vec<Arc<dyn ForbiddenHook>>,
+    pub(crate) send: Vec<Arc<dyn SendHook>>,
+}
+
+impl Hooks {
+    fn are_none(&self) -> bool {
+        self.forbidden.is_empty() && self.send.is_empty()
+    }
+
+    /// Asks whether the attempt may start, and tells that it does.
+    fn start(&self, context: &SendContext<'_>) -> Result<(), Cause> {
+        for hook in &self.forbidden {
+            let checked = catch_unwind(AssertUnwindSafe(|| hook.check(context)));
+            let checked = checked.unwrap_or_else(|_| Err(format!("{hook:?} panicked")));
+            checked.map_err(|reason| Cause::Vetoed { reason })?;
+        }
+        for hook in &self.send {
+            guarded(hook, || hook.before(context));
+        }
+        Ok(())
+    }
+
+    /// Tells that an attempt that started has ended.
+    fn end(&self, context: &SendContext<'_>, end: AttemptEnd<'_>) {
+        for hook in &self.send {
+            guarded(hook, || hook.after(context, end));
+        }
+    }
+}
+
+/// An attempt's number, target and address.
+pub(crate) type Which<'a> = (u32, &'a QueueRef, Option<&'a Name>);
+
+/// Calls the hooks with what they see of an attempt; does nothing if there are none.
+fn with_hooks<R>(
+    send: &Send,
+    envelope: &Envelope,
+    (attempt, to, address): Which<'_>,
+    call: impl FnOnce(&Hooks, &SendContext<'_>) -> R,
+) -> Option<R> {
+    let core = &send.core;
+    if core.hooks.are_none() {
+        return None;
+    }
+    let name_servers = core.client.name_servers.servers();
+    let context = SendContext {
+        group: &core.sender.group,
+        message: &send.call.message,
+        message_id: &envelope.key,
+        mode: send.call.mode,
+        attempt,
+        to,
+        address,
+        name_servers: &name_servers,
+    };
+    Some(call(&core.hooks, &context))
+}
+
+/// Tells the hooks that an attempt starts, and why it must not, if one says so.
+pub(crate) fn forbid(send: &Send, envelope: &Envelope, attempt: Which<'_>) -> Option<Cause> {
+    let started = with_hooks(send, envelope, attempt, Hooks::start)?;
+    started.err()
+}
+
+/// Tells the hooks how an attempt that started has ended.
+pub(crate) fn hear(send: &Send, envelope: &Envelope, which: Which<'_>, end: AttemptEnd<'_>) {
+    with_hooks(send, envelope, which, |hooks, context| {
+        hooks.end(context, end);
+    });
+}
+
+/// Tells the hooks that an attempt has failed. Of one they have forbidden they know.
+pub(crate) fn hear_failure(send: &Send, envelope: &Envelope, attempt: &Attempt) {
+    if attempt.stage != Stage::Vetoed {
+        let which = (attempt.number, &attempt.to, attempt.address.as_ref());
+        hear(send, envelope, which, AttemptEnd::Failed(attempt));
+    }
+}
+
+fn guarded(hook: &Arc<dyn SendHook>, call: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        tracing::error!(?hook, "a send hook panicked");
+    }
+}
