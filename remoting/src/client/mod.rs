@@ -88,7 +88,7 @@ impl ClientSettings {
 /// What a client holds at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Gauges {
-    /// Requests that wait for their answer.
+    /// Requests in the tables: their answer is waited for, or was not picked up yet.
     pub pending: usize,
     /// Connections that are open.
     pub connections: usize,
@@ -326,7 +326,7 @@ impl RemotingClient {
         let links = || slots().map(|slot| &slot.link);
         Gauges {
             pending: links()
-                .map(|link| link.pending(|pending| pending.waiting()))
+                .map(|link| link.pending(|pending| pending.held()))
                 .sum(),
             connections: links()
                 .filter(|link| matches!(link.dial_result(), Some(Ok(()))))

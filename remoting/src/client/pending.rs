@@ -186,6 +186,11 @@ impl Pending {
         }
     }
 
+    /// How many requests are in the table, answered and timed-out ones included.
+    pub(super) fn held(&self) -> usize {
+        self.entries.len()
+    }
+
     /// How many requests wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
