@@ -1,6 +1,6 @@
 //! The default topic's route is used only for a topic that does not exist, and within bounds.
 //!
-//! It is asked for only after a lookup of a topic said "does not exist"; it gives each broker at
+//! It is asked for only after a lookup that a send needs said "does not exist"; it gives each broker at
 //! most as many queues as the client's default; and it ends with the first route of the topic's own:
 //! after that it may tell where the topic's brokers are now, and change no queue.
 
@@ -29,14 +29,20 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         }
         judged.case();
         let asked = lookups[..index].iter().any(|own| {
-            let missing = own
-                .ended
-                .is_some_and(|(ended, end)| ended < lookup.started && *end == LookupEnd::NotExist);
-            own.node == lookup.node && own.reason != LookupReason::DefaultTopic && missing
+            let missing = own.ended.is_some_and(|(ended, end)| {
+                ended < lookup.started
+                    && ended.ms == lookup.started.ms
+                    && *end == LookupEnd::NotExist
+            });
+            let by_send = matches!(
+                own.reason,
+                LookupReason::FirstSend | LookupReason::FailedAttempt
+            );
+            own.node == lookup.node && by_send && missing
         });
         if !asked {
             let who = case.name(lookup.node);
-            let text = format!("{who} asks for the default topic, although no topic is missing");
+            let text = format!("{who} asks for the default topic, although no send misses a topic");
             judged.wrong(lookup.started, text);
         }
     }
@@ -119,6 +125,23 @@ mod tests {
                 })
                 .wrong()
         }),
+        rejects(
+            "a poll of a missing topic leads to the default topic",
+            || {
+                let (topic, end) = ("TBW102".into(), LookupEnd::NotExist);
+                let reason = LookupReason::DefaultTopic;
+                let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
+                let scene = scene.say(Event::LookupEnded { lookup: 2, end });
+                let lookup = 3;
+                scene
+                    .say(Event::Lookup {
+                        lookup,
+                        topic,
+                        reason,
+                    })
+                    .wrong()
+            },
+        ),
         rejects("more queues than the client's default", || {
             let scene = Scene::new().facts(|it| it.policies[0].default_topic_queues = 1);
             from_default(scene, &["a/0", "a/1"]).wrong()
