@@ -209,7 +209,21 @@ pub(super) fn choose(draw: &Draw, kinds: &[&'static str]) -> Option<&'static Kin
     KINDS
         .iter()
         .filter(|kind| kinds.contains(&kind.name))
-        .max_by_key(|kind| draw.part(kind.name, 0).number("kind"))
+        .max_by_key(|kind| {
+            let chances = 0..chances(kind);
+            chances
+                .map(|nth| draw.part(kind.name, nth).number("kind"))
+                .max()
+        })
+}
+
+/// How often a kind takes part in a draw. An answer may have any of seven codes, and each is a
+/// fault of its own to a client.
+fn chances(kind: &Kind) -> usize {
+    match kind.name {
+        "answer" => 4,
+        _ => 1,
+    }
 }
 
 fn restart(draw: &Draw, on: Target) -> Restart {
@@ -219,7 +233,7 @@ fn restart(draw: &Draw, on: Target) -> Restart {
         // A producer has its name servers' addresses from its user; those do not move. A broker
         // that comes back elsewhere and without its topics is named by no route of theirs, so
         // nobody who kept the old route can find it.
-        new_address: on == Target::Broker && keep_data && draw.coin("new-address", 200),
+        new_address: on == Target::Broker && keep_data && draw.coin("new-address", 400),
     }
 }
 
@@ -247,7 +261,7 @@ fn rule(draw: &Draw, knobs: &Knobs, on: Target, then: RuleAction) -> FaultKind {
     let topic = topics.get(draw.index("rule-topic", topics.len()));
     FaultKind::Rule(Rule {
         topic: topic
-            .filter(|_| !codes.contains(&request::HEART_BEAT) && draw.coin("one-topic", 100))
+            .filter(|_| !codes.contains(&request::HEART_BEAT) && draw.coin("one-topic", 300))
             .map(|(topic, _)| Name::clone(topic)),
         queue: None,
         codes,

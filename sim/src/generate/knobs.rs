@@ -47,8 +47,9 @@ impl Knobs {
         let draw = Draw::of(seed);
         let cluster = cluster(&draw);
         let network = network(&draw);
-        let producers = work::producers(&draw, &cluster, network);
+        let mut producers = work::producers(&draw, &cluster, network);
         let workloads = work::workloads(&draw, &cluster, &producers);
+        work::stops(&draw, &mut producers, &workloads);
         let mut knobs = Self {
             seed,
             kinds: kinds::of_this_run(&draw),
@@ -152,7 +153,7 @@ fn cluster(draw: &Draw) -> ClusterPlan {
         (Name::from(format!("topic-{}", number + 1)), queues)
     });
     ClusterPlan {
-        name_servers: draw.one_of("name-servers", [1, 2, 2]),
+        name_servers: draw.one_of("name-servers", [1, 2, 2, 3]),
         brokers: (b'a'..)
             .take(brokers)
             .map(|letter| Name::from(format!("broker-{}", char::from(letter))))

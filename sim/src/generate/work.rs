@@ -65,7 +65,7 @@ pub(super) fn producers(
                     [
                         None,
                         None,
-                        Some(0),
+                        None,
                         Some(0),
                         Some(0),
                         Some(1),
@@ -86,12 +86,30 @@ pub(super) fn producers(
                     i32::MAX - i32::try_from(before).unwrap_or(0)
                 }),
                 fault_tolerance: draw.coin("forgets", 200).then_some(false),
-                stop_ms: draw
-                    .coin("stops", 60)
-                    .then(|| draw.between("stop-ms", FIRST_MS, LAST_MS)),
+                stop_ms: None,
             }
         })
         .collect()
+}
+
+/// Stops some producers early: at any time, or while a send of theirs may be under way.
+pub(super) fn stops(draw: &Draw, producers: &mut [ProducerPlan], workloads: &[Workload]) {
+    for (number, producer) in producers.iter_mut().enumerate() {
+        let draw = draw.part("producer", number);
+        if !draw.coin("stops", 120) {
+            continue;
+        }
+        let own = workloads.iter().filter(|one| one.producer == producer.name);
+        let own: Vec<&Workload> = own.collect();
+        let work = own.get(draw.index("stop-in", own.len()));
+        let send = work.filter(|_| draw.coin("stop-near", 700)).map(|work| {
+            let nth = draw.between("stop-send", 1, work.sends) - 1;
+            work.start_ms + nth * work.every_ms
+        });
+        let after = draw.one_of("stop-after", [0, 1, 2, 5, 20, 100, 500]);
+        let any = draw.between("stop-ms", FIRST_MS, LAST_MS);
+        producer.stop_ms = Some(send.map_or(any, |at| at + after));
+    }
 }
 
 /// Whether a rotation goes on evenly where its counter wraps: what is judged of its spread holds there
