@@ -55,6 +55,7 @@ mod inv_37_fail_fast;
 mod inv_38_one_good_connection;
 mod inv_39_requests_are_independent;
 mod inv_40_peers_are_independent;
+mod inv_41_dead_peers;
 mod inv_42_kept_alive;
 mod inv_44_cadence;
 mod inv_45_stop_is_bounded;
@@ -114,6 +115,7 @@ pub fn all() -> &'static [Invariant] {
             inv_38_one_good_connection::INVARIANT,
             inv_39_requests_are_independent::INVARIANT,
             inv_40_peers_are_independent::INVARIANT,
+            inv_41_dead_peers::INVARIANT,
             inv_42_kept_alive::INVARIANT,
             inv_44_cadence::INVARIANT,
             inv_45_stop_is_bounded::INVARIANT,

@@ -3,12 +3,12 @@
 use rmq_producer::Policy;
 use rmq_producer::decide::health;
 use rmq_producer::policy::{
-    Avoid, Deadline, Dial, Lookup, NameServers, NotSafe, Overtaken, PolicyError, Retarget, Share,
-    TimeoutScan,
+    Avoid, DeadPeer, Deadline, Dial, Lookup, NameServers, NotSafe, Overtaken, PolicyError,
+    Retarget, Share, TimeoutScan,
 };
 
 use crate::scenario::{PolicySource, ProducerPlan};
-use crate::trace::{Form, IsolationFacts, NodeId, PolicyFacts};
+use crate::trace::{Form, IsolationFacts, NodeId, PatienceFacts, PolicyFacts};
 
 /// The policy that a producer of a scenario has.
 pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
@@ -71,6 +71,13 @@ pub(super) fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         name_server_timeout_ms: policy.name_server_timeout,
         asks_all_name_servers: policy.name_servers == NameServers::WholeList,
         idle_ms: policy.periods.idle,
+        patience: match policy.dead_peer {
+            DeadPeer::Keep => None,
+            DeadPeer::Replace { unanswered, silent } => Some(PatienceFacts {
+                requests: unanswered,
+                silence_ms: silent,
+            }),
+        },
         default_topic_queues: u32::try_from(policy.default_queues).unwrap_or(0),
         stop_ms: policy.periods.stop,
     }

@@ -26,7 +26,7 @@ pub mod wire;
 pub use digest::{Digest, Digester};
 pub use record::{
     AttemptSaid, End, ErrorSaid, Form, Header, IsolationFacts, NodeId, NodeInfo, NodeKind,
-    PolicyFacts, Record, Trace, Waiting, What, WorkEvent, WorkResult,
+    PatienceFacts, PolicyFacts, Record, Trace, Waiting, What, WorkEvent, WorkResult,
 };
 pub use recorder::Recorder;
 pub use story::Story;

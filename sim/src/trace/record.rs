@@ -113,10 +113,21 @@ pub struct PolicyFacts {
     /// A connection without traffic for so long is closed, by this client or by its peer, in
     /// milliseconds.
     pub idle_ms: u64,
+    /// A peer that is silent for so long is given up; none: the kernel decides.
+    pub patience: Option<PatienceFacts>,
     /// Queues of a topic made from the default topic's route, at most.
     pub default_topic_queues: u32,
     /// The stated limit of `stop`, in milliseconds.
     pub stop_ms: u64,
+}
+
+/// How much silence of a connection a policy takes for the end of its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PatienceFacts {
+    /// So many requests, at least, were not answered.
+    pub requests: u32,
+    /// For so long, at least, in milliseconds.
+    pub silence_ms: u64,
 }
 
 /// For how long a policy avoids a broker because of what it did.

@@ -132,6 +132,7 @@ fn policy(node: NodeId) -> PolicyFacts {
         name_server_timeout_ms: 3000,
         asks_all_name_servers: true,
         idle_ms: 120_000,
+        patience: None,
         default_topic_queues: 4,
         stop_ms: 5000,
     }
