@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::decide::Millis;
 use crate::decide::budget::{self, AtShareEnd};
-use crate::decide::envelope::{self, Envelope};
+use crate::decide::envelope::{self, Envelope, Sender};
 use crate::decide::health;
 use crate::decide::retry::{self, Ended};
 use crate::error::{Attempt, Cause};
@@ -162,12 +162,18 @@ impl Accepted {
 
     /// What the caller gets, and the response code. The broker is the one that was asked, the
     /// queue is the one that answered.
-    pub(crate) fn sent(self, envelope: &Envelope, to: &QueueRef, attempts: u32) -> (Sent, i32) {
+    pub(crate) fn sent(
+        self,
+        sender: &Sender,
+        envelope: &Envelope,
+        to: &QueueRef,
+        attempts: u32,
+    ) -> (Sent, i32) {
         let sent = Sent {
             message_id: Name::clone(&envelope.key),
             offset_message_id: self.offset_message_id,
             queue: MessageQueue {
-                topic: Name::clone(&envelope.topic),
+                topic: sender.unwrapped(&envelope.topic),
                 broker: Name::clone(&to.broker),
                 queue: self.queue,
             },

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at, timeout_at};
 
 use crate::client::ClientCore;
-use crate::decide::route;
+use crate::decide::{envelope, route};
 use crate::event::Event;
 
 /// Connections that opened and were not yet looked at.
@@ -80,7 +80,12 @@ pub(crate) async fn run(core: Arc<ClientCore>) {
 fn clean(core: &ClientCore) {
     let brokers = core.routes.addresses(false);
     let servers = core.name_servers.servers();
-    let needed = |address: &Name| brokers.contains(address) || servers.contains(address);
+    let second = |address: &Name| {
+        let mut seconds = brokers.iter().map(|broker| envelope::second_port(broker));
+        seconds.any(|second| second.as_ref() == Some(address))
+    };
+    let needed =
+        |address: &Name| brokers.contains(address) || servers.contains(address) || second(address);
     core.remoting.retire(needed);
 }
 

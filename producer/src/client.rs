@@ -26,9 +26,10 @@ use rmq_remoting::unique_id::UniqueIds;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::beat::{self, Openings};
-use crate::decide::{envelope, name_server, peer, retry};
+use crate::decide::{envelope, name_server, namespace, peer, retry};
 use crate::error::StartError;
 use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
+use crate::hook::NamespaceHook;
 use crate::lookup::NameServerList;
 use crate::observe::Tracing;
 use crate::policy::{Header, Policy};
@@ -105,6 +106,13 @@ impl ClientCore {
 
     pub(crate) fn next_send(&self) -> SendNumber {
         self.sends.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The namespace that the address of a name server says, in hosted clusters.
+    pub(crate) fn hosted_namespace(&self) -> Option<Name> {
+        let servers = self.name_servers.servers();
+        let mut named = servers.iter().filter_map(|it| namespace::of_address(it));
+        named.next().map(Name::from)
     }
 
     /// Makes a request and awaits the answer, in the way the policy has it if the connection ends.
@@ -269,6 +277,7 @@ pub struct ClientBuilder {
     id_constant: Option<u32>,
     first_opaque: i32,
     first_message: u16,
+    namespace_v2: String,
     rpc_hooks: Vec<Arc<dyn RpcHook>>,
 }
 
@@ -318,6 +327,14 @@ impl ClientBuilder {
         self
     }
 
+    /// The namespace of the second kind (RocketMQ 5): names stay as they are, and every request says
+    /// in the fields `nsd` and `ns` to which namespace it belongs. Name servers and brokers ignore
+    /// it; proxies in front of them may not. None unless set.
+    pub fn namespace_v2(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace_v2 = namespace.into();
+        self
+    }
+
     /// Adds a hook that sees every request of the client before it is written, and every answer.
     pub fn rpc_hook(mut self, hook: Arc<dyn RpcHook>) -> Self {
         self.rpc_hooks.push(hook);
@@ -362,7 +379,12 @@ impl ClientBuilder {
         settings.idle = Duration::from_millis(policy.periods.idle);
         settings.patience = peer::patience(&policy);
         settings.first_opaque = self.first_opaque;
-        settings.hooks = self.rpc_hooks;
+        if !self.namespace_v2.is_empty() {
+            settings
+                .hooks
+                .push(Arc::new(NamespaceHook(self.namespace_v2)));
+        }
+        settings.hooks.extend(self.rpc_hooks);
         let tap = Tap {
             observer: Arc::clone(&observer),
             openings: Arc::clone(&openings),

@@ -52,6 +52,10 @@ pub struct Config {
     pub send_timeout: Option<Duration>,
     /// How often a failed attempt is repeated, instead of the policy's.
     pub retries: Option<u32>,
+    /// The namespace of group and topics.
+    pub namespace: Option<String>,
+    /// The namespace of the second kind.
+    pub namespace_v2: Option<String>,
     /// The limits of async sends.
     pub limits: ConfigLimits,
     /// What it does when.
@@ -108,6 +112,8 @@ struct File {
     name_servers: Option<String>,
     send_timeout: Option<u64>,
     retries: Option<u32>,
+    namespace: Option<String>,
+    namespace_v2: Option<String>,
     #[serde(default)]
     limits: ConfigLimits,
     #[serde(default)]
@@ -126,6 +132,8 @@ impl Config {
             name_servers: file.name_servers,
             send_timeout: file.send_timeout.map(Duration::from_millis),
             retries: file.retries,
+            namespace: file.namespace,
+            namespace_v2: file.namespace_v2,
             limits: file.limits,
             policy: policy(file.policy)?,
         })
@@ -161,6 +169,12 @@ impl Config {
         }
         if let Some(retries) = self.retries {
             builder = builder.retries(retries);
+        }
+        if let Some(namespace) = self.namespace {
+            builder = builder.namespace(namespace);
+        }
+        if let Some(namespace) = self.namespace_v2 {
+            builder = builder.namespace_v2(namespace);
         }
         if let Some(sends) = self.limits.open_sends {
             builder = builder.max_open_sends(sends);

@@ -150,7 +150,9 @@ impl<'a> Flight<'a> {
             },
         );
         self.started += 1;
-        let address = self.snapshot.master(&to.broker).cloned();
+        let master = self.snapshot.master(&to.broker);
+        let mode = send.call.mode;
+        let address = master.map(|master| envelope::address(policy, mode, self.started, master));
         let avoided = if pinned {
             Vec::new()
         } else {
@@ -254,7 +256,12 @@ impl<'a> Flight<'a> {
         let number = attempt.number;
         match report.result {
             Ok(accepted) => {
-                let (sent, code) = accepted.sent(&self.envelope, &attempt.to, self.started);
+                let (sent, code) = accepted.sent(
+                    &self.send.core.sender,
+                    &self.envelope,
+                    &attempt.to,
+                    self.started,
+                );
                 let ended = (number, &attempt.to, attempt.address.as_ref());
                 hook::hear(self.send, &self.envelope, ended, AttemptEnd::Stored(&sent));
                 if next != Next::KeepAndRetry {
@@ -428,7 +435,9 @@ pub(crate) struct Aim {
 /// Chooses where a one-way send goes; nothing if the route has no queue.
 pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
     let to = choose(send, &prepared.snapshot, &[])?;
-    let address = prepared.snapshot.master(&to.broker).cloned();
+    let master = prepared.snapshot.master(&to.broker);
+    let policy = &send.core.policy;
+    let address = master.map(|master| envelope::address(policy, send.call.mode, 1, master));
     let refusal = hook::forbid(send, &prepared.envelope, (1, &to, address.as_ref()));
     Some(Aim {
         to,

@@ -16,6 +16,8 @@ use std::marker;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use rmq_remoting::client::{ExtraFields, HookError, RpcHook};
+use rmq_remoting::header::Request;
 use rmq_remoting::observe::Name;
 
 use crate::decide::envelope::Envelope;
@@ -75,6 +77,23 @@ pub trait SendHook: fmt::Debug + marker::Send + Sync {
 
     /// It has ended.
     fn after(&self, context: &SendContext<'_>, end: AttemptEnd<'_>);
+}
+
+/// Says in every request to which namespace of the second kind it belongs.
+#[derive(Debug)]
+pub(crate) struct NamespaceHook(pub(crate) String);
+
+impl RpcHook for NamespaceHook {
+    fn before(
+        &self,
+        _to: &Name,
+        _request: &dyn Request,
+        fields: &mut ExtraFields,
+    ) -> Result<(), HookError> {
+        fields.push("nsd", "true");
+        fields.push("ns", self.0.as_str());
+        Ok(())
+    }
 }
 
 /// The hooks of a producer.

@@ -139,6 +139,12 @@ impl Message {
         &self.topic
     }
 
+    /// The same message for another topic.
+    pub(crate) fn with_topic(mut self, topic: Name) -> Self {
+        self.topic = topic;
+        self
+    }
+
     /// What it says.
     #[must_use]
     pub fn body(&self) -> &Bytes {

@@ -25,7 +25,7 @@ pub use habits::{
     Attempts, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Dial, Drain,
     Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe, OnLost, OnTimeout,
     Oneway, OutOfTime, Overtaken, Periods, Presence, Retarget, RetryTables, Rotation,
-    RotationStart, SendRequest, Share, TimeoutScan, Wire,
+    RotationStart, SendRequest, Share, TimeoutScan, Vip, Wire,
 };
 
 /// A preset, parsed when it is first asked for.
@@ -148,6 +148,9 @@ pub struct Policy {
     /// Which messages and groups are refused. Read by
     /// [`checks`](crate::decide::envelope::checks).
     pub checks: Checks,
+    /// Whether sends go to the brokers' second port. Read by
+    /// [`address`](crate::decide::envelope::address).
+    pub vip: Vip,
     /// How requests are written and answers are read. Read by
     /// [`wire`](crate::decide::envelope::wire).
     pub wire: Wire,

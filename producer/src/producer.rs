@@ -17,7 +17,7 @@ use crate::client::{Client, ClientBuilder, ClientCore, identity_hash};
 use crate::decide::budget::Bucket;
 use crate::decide::envelope::{Sender, validate_group};
 use crate::decide::health::Table;
-use crate::decide::{route, select};
+use crate::decide::{namespace, route, select};
 use crate::dispatch::Dispatch;
 use crate::error::{SendError, StartError};
 use crate::event::Event;
@@ -261,6 +261,8 @@ pub struct ProducerBuilder {
     rotation_start: Option<i32>,
     limits: Limits,
     hooks: Hooks,
+    namespace: Option<Name>,
+    vip_channel: Option<bool>,
 }
 
 impl ProducerBuilder {
@@ -275,6 +277,8 @@ impl ProducerBuilder {
             rotation_start: None,
             limits: Limits::default(),
             hooks: Hooks::default(),
+            namespace: None,
+            vip_channel: None,
         }
     }
 
@@ -365,6 +369,27 @@ impl ProducerBuilder {
         self
     }
 
+    /// The namespace of its group and of the topics it sends to: servers know `orders` as
+    /// `NAMESPACE%orders`, the program does not notice. Unless set, it is the one that the address
+    /// of a name server says (`http://MQ_INST_….host:80`), if any.
+    pub fn namespace(mut self, namespace: impl Into<Name>) -> Self {
+        self.namespace = Some(namespace.into()).filter(|namespace: &Name| !namespace.is_empty());
+        self
+    }
+
+    /// The namespace of the second kind: see [`ClientBuilder::namespace_v2`].
+    pub fn namespace_v2(mut self, namespace: impl Into<String>) -> Self {
+        self.own = self.own.namespace_v2(namespace);
+        self
+    }
+
+    /// Sends to the brokers' second port, two below the one that routes name. Brokers serve it with
+    /// other threads, so that sends do not wait behind consumers' requests. Off unless set.
+    pub fn vip_channel(mut self, on: bool) -> Self {
+        self.vip_channel = Some(on);
+        self
+    }
+
     /// Adds a hook that may forbid single attempts.
     pub fn forbidden_hook(mut self, hook: Arc<dyn ForbiddenHook>) -> Self {
         self.hooks.forbidden.push(hook);
@@ -399,6 +424,9 @@ impl ProducerBuilder {
         if let Some(retries) = self.retries {
             policy.attempts = policy.attempts.with_retries(retries);
         }
+        if let Some(on) = self.vip_channel {
+            policy.vip.enabled = on;
+        }
         policy
             .check()
             .map_err(|error| StartError::Policy(error.to_string()))?;
@@ -409,18 +437,25 @@ impl ProducerBuilder {
             None => self.own.policy(policy.clone()).build()?,
         };
         let core = Arc::clone(client.core());
-        if !core.groups.lock().insert(Name::clone(&self.group)) {
-            return Err(StartError::GroupTaken(self.group));
+        let namespace = self.namespace.or_else(|| core.hosted_namespace());
+        let group = match &namespace {
+            Some(namespace) => namespace::wrap(namespace, &self.group).into(),
+            None => self.group,
+        };
+        validate_group(&policy, &group).map_err(StartError::Group)?;
+        if !core.groups.lock().insert(Name::clone(&group)) {
+            return Err(StartError::GroupTaken(group));
         }
         client.start();
         let sender = Sender {
-            group: Name::clone(&self.group),
+            namespace,
+            group: Name::clone(&group),
             default_topic: route::default_topic(&policy).into(),
             default_queues: route::default_queues(&policy, i32::MAX),
         };
-        let seed = identity_hash(&self.group);
+        let seed = identity_hash(&group);
         let rotations = Rotations::new(Arc::clone(&core.host), seed, self.rotation_start);
-        core.emit(Event::Started { group: self.group });
+        core.emit(Event::Started { group });
         let core = ProducerCore {
             bucket: Mutex::new(Bucket::full(&policy)),
             health: Mutex::default(),

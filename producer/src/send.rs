@@ -73,6 +73,10 @@ impl Send {
     /// Begins a send: from here on it has a number and a deadline.
     pub(crate) fn open(core: &Arc<ProducerCore>, mut call: Call) -> Self {
         let policy = &core.policy;
+        if core.sender.namespace.is_some() {
+            let topic = core.sender.wrapped(call.message.topic());
+            call.message = call.message.with_topic(topic);
+        }
         let asked = call.timeout.map(millis);
         let timeout = budget::timeout(policy, asked);
         let chosen = !matches!(call.target, Target::Any);
@@ -141,7 +145,8 @@ impl Send {
 
     /// An error of this send before its first attempt.
     pub(crate) fn error(&self, failure: Failure) -> SendError {
-        SendError::new(failure, self.call.message.topic(), self.after())
+        let topic = self.core.sender.unwrapped(self.call.message.topic());
+        SendError::new(failure, &topic, self.after())
     }
 
     /// Checks and builds the message and finds a route for it.
@@ -167,15 +172,21 @@ impl Send {
             Target::By(selector) => selector,
             Target::Any | Target::Queue(_) => return Ok(()),
         };
-        let topic = self.call.message.topic();
+        let topic = self.core.sender.unwrapped(self.call.message.topic());
         let queue = |queue: &QueueRef| MessageQueue {
-            topic: Name::clone(topic),
+            topic: Name::clone(&topic),
             broker: Name::clone(&queue.broker),
             queue: queue.queue,
         };
         let queues: Vec<_> = snapshot.queues.iter().map(queue).collect();
         let drawn = self.core.client.host.draw("producer.selector", self.number);
-        self.pinned = selector.choose(&queues, &self.call.message, drawn);
+        self.pinned = match self.core.sender.namespace {
+            None => selector.choose(&queues, &self.call.message, drawn),
+            Some(_) => {
+                let message = self.call.message.clone().with_topic(topic);
+                selector.choose(&queues, &message, drawn)
+            }
+        };
         if self.pinned.is_none() {
             let invalid = InvalidMessage {
                 code: -1,
@@ -194,12 +205,16 @@ impl Send {
 
     fn validate_queue(&self) -> Result<(), InvalidMessage> {
         match &self.pinned {
-            Some(queue) if queue.topic != *self.call.message.topic() => Err(InvalidMessage {
+            Some(queue) if !self.is_of_its_topic(queue) => Err(InvalidMessage {
                 code: -1,
                 text: "message's topic not equal mq's topic".to_owned(),
             }),
             _ => Ok(()),
         }
+    }
+
+    fn is_of_its_topic(&self, queue: &MessageQueue) -> bool {
+        self.core.sender.wrapped(&queue.topic) == *self.call.message.topic()
     }
 
     fn build(&self) -> Arc<envelope::Envelope> {
@@ -211,10 +226,11 @@ impl Send {
         let now = core.client.host.unix_millis();
         let key = core.client.next_key(now);
         let message = &self.call.message;
+        let namespace = core.sender.namespace.as_ref();
         let body = message.body();
         let packed = envelope::compresses(&core.policy, body.len())
             .and_then(|kind| Some((kind, core.packer.pack(kind, body)?)));
-        let built = envelope::build(&core.policy, message, packed, key, now);
+        let built = envelope::build(&core.policy, namespace, message, packed, key, now);
         self.emit(Event::Built {
             send: self.number,
             key: Name::clone(&built.key),
@@ -357,7 +373,7 @@ pub(crate) fn in_background(core: &Arc<ProducerCore>, call: Call, callback: Call
     let mut owed = Owed {
         core: Arc::clone(core),
         number: send.number,
-        topic: Name::clone(send.call.message.topic()),
+        topic: core.sender.unwrapped(send.call.message.topic()),
         began: send.began,
         callback: Some(callback),
         permit: Permit::default(),

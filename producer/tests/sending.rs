@@ -1,6 +1,7 @@
 //! The producer over real TCP against scripted servers: what it asks, where it goes next, when it
 //! ends.
 
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod common;
 
 use std::sync::Arc;

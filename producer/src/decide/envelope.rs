@@ -3,6 +3,8 @@
 //! A message is built once for all attempts of its send: body, compression, properties, unique key
 //! and time. A retry changes nothing but the target.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use rmq_remoting::header::{Request, WithBody};
 use rmq_remoting::message::{COMPRESSED, Compression};
@@ -10,10 +12,11 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::properties;
 use rmq_remoting::request::{SendMessage, SendMessageV2};
 
+use super::namespace;
 use crate::error::InvalidMessage;
 use crate::event::{Mode, QueueRef};
 use crate::message::Message;
-use crate::policy::{Checks, CompressionKind, Policy, Retarget, SendRequest, Wire};
+use crate::policy::{Checks, CompressionKind, Policy, Retarget, SendRequest, Vip, Wire};
 
 /// The longest topic, in UTF-16 units as Java counts them.
 const TOPIC_MAX: usize = 127;
@@ -56,6 +59,33 @@ pub struct Sender {
     pub default_topic: Name,
     /// How many queues a new topic gets at most.
     pub default_queues: i32,
+    /// The namespace of its topics, if they have one.
+    pub namespace: Option<Name>,
+}
+
+impl Sender {
+    /// A topic as servers know it.
+    #[must_use]
+    pub fn wrapped(&self, topic: &Name) -> Name {
+        renamed(topic, self.namespace.as_ref(), namespace::wrap)
+    }
+
+    /// A topic as the program knows it.
+    #[must_use]
+    pub fn unwrapped(&self, topic: &Name) -> Name {
+        renamed(topic, self.namespace.as_ref(), namespace::unwrap)
+    }
+}
+
+fn renamed(
+    topic: &Name,
+    namespace: Option<&Name>,
+    rename: for<'a> fn(&str, &'a str) -> Cow<'a, str>,
+) -> Name {
+    match namespace.map(|namespace| rename(namespace, topic)) {
+        Some(name) if *name != **topic => name.into(),
+        _ => Name::clone(topic),
+    }
 }
 
 /// Whether a message may be sent. Codes, texts and their order are the Java client's.
@@ -166,6 +196,7 @@ pub fn compresses(policy: &Policy, length: usize) -> Option<Compression> {
 #[must_use]
 pub fn build(
     policy: &Policy,
+    namespace: Option<&Name>,
     message: &Message,
     packed: Option<(Compression, Bytes)>,
     key: Name,
@@ -174,6 +205,9 @@ pub fn build(
     let mut text = String::with_capacity(64);
     message.for_each_property(|name, value| properties::append(&mut text, name, value));
     properties::append(&mut text, properties::name::UNIQ_KEY, &key);
+    if let Some(namespace) = namespace {
+        properties::append(&mut text, properties::name::INSTANCE_ID, namespace);
+    }
     let (body, sys_flag) = match packed {
         Some((kind, packed)) if wire(policy).names_compression => (packed, kind.bits()),
         Some((_, packed)) => (packed, COMPRESSED),
@@ -188,6 +222,31 @@ pub fn build(
         properties: text,
         born_ms,
     }
+}
+
+/// How far the second port of a broker is below the first.
+const VIP_BELOW: u16 = 2;
+
+/// The address that an attempt goes to, of a broker's.
+#[must_use]
+pub fn address(policy: &Policy, mode: Mode, attempt: u32, broker: &Name) -> Name {
+    let Vip {
+        enabled,
+        async_retries,
+    } = policy.vip;
+    if enabled && (mode != Mode::Async || attempt == 1 || async_retries) {
+        return second_port(broker).unwrap_or_else(|| Name::clone(broker));
+    }
+    Name::clone(broker)
+}
+
+/// The address of a broker's second port; none if there is no such port.
+#[must_use]
+pub fn second_port(broker: &str) -> Option<Name> {
+    let (host, port) = broker.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    let port = port.checked_sub(VIP_BELOW).filter(|port| *port > 0)?;
+    Some(format!("{host}:{port}").into())
 }
 
 /// The queue and broker name that an attempt's request names, of the first attempt's target and
@@ -273,7 +332,7 @@ mod tests {
     }
 
     fn built(message: &Message) -> Envelope {
-        build(&Policy::strict(), message, None, "KEY".into(), 7)
+        build(&Policy::strict(), None, message, None, "KEY".into(), 7)
     }
 
     #[test]
@@ -346,7 +405,8 @@ mod tests {
     fn a_compressed_body_says_how_unless_its_reader_would_not_understand() {
         let message = Message::new("t", "plain");
         let packed = || Some((Compression::Lz4, Bytes::from_static(b"packed")));
-        let build = |policy: &Policy, packed| build(policy, &message, packed, "KEY".into(), 7);
+        let build =
+            |policy: &Policy, packed| build(policy, None, &message, packed, "KEY".into(), 7);
         let envelope = build(&Policy::strict(), packed());
         assert_eq!(
             (envelope.sys_flag, &*envelope.body),
@@ -362,6 +422,26 @@ mod tests {
         let envelope = built(&Message::new("t", "b").tag("A").key("K"));
         let expected = "KEYS\u{1}K\u{2}TAGS\u{1}A\u{2}WAIT\u{1}true\u{2}UNIQ_KEY\u{1}KEY\u{2}";
         assert_eq!(envelope.properties, expected);
+    }
+
+    #[test]
+    fn the_second_port_is_two_below_and_javas_async_retry_does_not_use_it() {
+        let (mut strict, mut java) = (Policy::strict(), Policy::java_5_3());
+        let broker = Name::from("10.0.0.1:10911");
+        assert_eq!(address(&strict, Mode::Sync, 1, &broker), broker);
+        (strict.vip.enabled, java.vip.enabled) = (true, true);
+        for (policy, mode, attempt, port) in [
+            (&strict, Mode::Async, 2, 10_909),
+            (&java, Mode::Sync, 2, 10_909),
+            (&java, Mode::Async, 1, 10_909),
+            (&java, Mode::Async, 2, 10_911),
+            (&java, Mode::Oneway, 1, 10_909),
+        ] {
+            let expected = format!("10.0.0.1:{port}");
+            assert_eq!(&*address(policy, mode, attempt, &broker), expected);
+        }
+        assert_eq!(second_port("h:2"), None);
+        assert_eq!(second_port("h"), None);
     }
 
     #[test]

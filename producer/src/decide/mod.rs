@@ -14,6 +14,7 @@ pub mod budget;
 pub mod envelope;
 pub mod health;
 pub mod name_server;
+pub mod namespace;
 pub mod peer;
 pub mod retry;
 pub mod route;

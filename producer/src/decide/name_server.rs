@@ -93,12 +93,17 @@ pub fn first_of_new(asked: Option<&Name>, new: &[Name], drawn: u64) -> usize {
     kept.unwrap_or_else(|| first(drawn, new.len()))
 }
 
-/// Reads a list as users write it: `host:port` separated by `;` or `,`, blanks ignored.
+/// Reads a list as users write it: `host:port` separated by `;` or `,`, blanks ignored. Of an
+/// address like `http://host:port`, as hosted clusters have it, what follows the slashes counts.
 ///
 /// # Errors
 /// The first entry that is no `host:port`.
 pub fn list(text: &str) -> Result<Vec<&str>, String> {
     let entries = text.split([';', ',']).map(str::trim);
+    let entries = entries.map(|entry| match entry.strip_prefix("http://") {
+        Some(rest) => rest.rsplit('/').next().unwrap_or(rest),
+        None => entry,
+    });
     let mut servers: Vec<&str> = Vec::new();
     for entry in entries.filter(|entry| !entry.is_empty()) {
         let port = entry.rsplit_once(':').map(|(host, port)| {
@@ -196,6 +201,8 @@ mod tests {
         let servers = list(" a:9876; b:9876 ,a:9876;").unwrap();
         assert_eq!(servers, ["a:9876", "b:9876"]);
         assert_eq!(list("").unwrap(), [""; 0]);
+        let hosted = list("http://MQ_INST_1_abc.host:80").unwrap();
+        assert_eq!(hosted, ["MQ_INST_1_abc.host:80"]);
     }
 
     #[test]

@@ -84,11 +84,20 @@ pub fn refreshes(policy: &Policy, ended: Ended) -> bool {
     policy.refresh_on_failure && old_route
 }
 
+/// Why a static topic is not sent to.
+const STATIC: &str = "it is a static topic, whose logical queues are mapped to those of brokers; \
+                      this producer sends to plain topics only";
+
 /// Turns a topic's own route into what is published.
 ///
 /// # Errors
-/// The answer contradicts itself; the text says how.
+/// The answer contradicts itself, or the topic is a static one; the text says so.
 pub fn apply(policy: &Policy, data: &TopicRouteData) -> Result<Published, String> {
+    let mapping = data.topic_queue_mapping_by_broker.as_ref();
+    if data.order_topic_conf.is_none() && mapping.is_some_and(|mapping| !mapping.is_empty()) {
+        // Its brokers would refuse a send that names one of their own queues.
+        return Err(STATIC.to_owned());
+    }
     let order = data.order_topic_conf.as_deref();
     let order = order.filter(|_| self::order(policy)).unwrap_or_default();
     let mut queues = Vec::new();
@@ -273,6 +282,21 @@ mod tests {
         assert_eq!(queues(&published), "a0 a1 b0 b1", "Go does not read it");
         data.order_topic_conf = Some(String::new());
         assert_eq!(applied(&data), "a0 a1 b0 b1");
+    }
+
+    #[test]
+    fn a_static_topic_is_refused_unless_its_order_is_prescribed() {
+        let mut data = two_brokers();
+        data.topic_queue_mapping_by_broker = Some(std::collections::BTreeMap::new());
+        assert_eq!(applied(&data), "a0 a1 b0 b1");
+        let mapping = [("a".to_owned(), serde_json::json!({"totalQueues": 2}))];
+        data.topic_queue_mapping_by_broker = Some(mapping.into());
+        for preset in crate::policy::PRESETS {
+            let refused = apply(&Policy::preset(preset).unwrap(), &data).unwrap_err();
+            assert!(refused.starts_with("it is a static topic"), "{refused}");
+        }
+        data.order_topic_conf = Some("b:1".to_owned());
+        assert_eq!(applied(&data), "b0");
     }
 
     #[test]

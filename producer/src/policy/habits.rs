@@ -94,6 +94,16 @@ pub struct RetryTables {
     pub vetoed: Vec<Mode>,
 }
 
+/// Whether sends go to the second port of a broker, two below the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Vip {
+    /// Whether they do.
+    pub enabled: bool,
+    /// Whether retries of async sends do, too. Java's go to the first port.
+    pub async_retries: bool,
+}
+
 /// What a retry changes in the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -155,6 +155,11 @@ pub(crate) struct Running {
 
 impl Running {
     async fn start() -> Self {
+        Self::start_at(0).await.unwrap()
+    }
+
+    /// None if the port is taken.
+    async fn start_at(port: u16) -> Option<Self> {
         let node = Arc::new(Node {
             script: Mutex::new(Script::Store),
             seen: Mutex::default(),
@@ -163,15 +168,15 @@ impl Running {
             route_delay: Mutex::default(),
         });
         let host = Arc::new(TokioHost::new());
-        let at = (Ipv4Addr::LOCALHOST, 0).into();
+        let at = (Ipv4Addr::LOCALHOST, port).into();
         let settings = ServerSettings::new(SPEAKER);
         let service = Arc::clone(&node) as Arc<dyn Service>;
-        let server = Server::start(host, at, settings, service).await.unwrap();
-        Self {
+        let server = Server::start(host, at, settings, service).await.ok()?;
+        Some(Self {
             address: server.local_addr().to_string(),
             server: Some(server),
             node,
-        }
+        })
     }
 
     pub(crate) fn does(&self, script: Script) {
@@ -199,6 +204,10 @@ impl Running {
 
     pub(crate) fn answers_routes_after(&self, delay: Duration) {
         *self.node.route_delay.lock() = Some(delay);
+    }
+
+    pub(crate) fn knows(&self, topic: &str, route: TopicRouteData) {
+        self.node.routes.lock().insert(topic.to_owned(), route);
     }
 
     pub(crate) fn forgets(&self, topic: &str) {
@@ -250,11 +259,20 @@ impl Cluster {
                 ..BrokerData::default()
             });
         }
-        name_server
-            .node
-            .routes
-            .lock()
-            .insert(topic.to_owned(), route);
+        name_server.knows(topic, route);
+    }
+
+    /// A cluster of one broker, and the broker's second port. Another program may have the port
+    /// that is two below a free one: then another broker is tried.
+    pub(crate) async fn with_second_port(topic: &str) -> (Self, Running) {
+        loop {
+            let cluster = Self::start(1, topic, 1).await;
+            let (_, port) = cluster.brokers[0].address.rsplit_once(':').unwrap();
+            let second = port.parse::<u16>().unwrap() - 2;
+            if let Some(second) = Running::start_at(second).await {
+                return (cluster, second);
+            }
+        }
     }
 
     /// A second name server that knows nothing.

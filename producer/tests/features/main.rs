@@ -6,3 +6,5 @@ mod common;
 
 mod hooks;
 mod name_servers;
+mod namespaces;
+mod routes;
