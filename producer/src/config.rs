@@ -12,6 +12,7 @@
 //!     name-servers  = "10.0.0.1:9876;10.0.0.2:9876"  # else the variable NAMESRV_ADDR
 //!     send-timeout  = 2000                            # milliseconds
 //!     retries       = 2
+//!     namespace     = "tenant-1"                      # brokers know its topics as tenant-1%topic
 //!
 //!     [limits]                                        # of async sends
 //!     open-sends    = 10000
@@ -26,6 +27,7 @@
 //!     "#,
 //! )?;
 //! assert_eq!(config.policy.periods.poll, 10_000);
+//! assert_eq!(config.namespace.as_deref(), Some("tenant-1"));
 //! let builder = config.into_builder();
 //! # Ok::<(), rmq_producer::ConfigError>(())
 //! ```
