@@ -11,9 +11,11 @@
 //! for a dial and an answer promises nothing.
 
 use rmq_producer::event::{LookupEnd, LookupReason};
+use rmq_remoting::observe::Name;
 
+use super::inv_32_name_server_list::in_force;
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Life, LookupStory};
+use crate::trace::story::{Life, LookupStory, Moment};
 use crate::trace::{NodeId, NodeKind, PolicyFacts};
 use crate::truth::State;
 
@@ -114,9 +116,22 @@ fn knows(case: &Case<'_>, lookup: &LookupStory<'_>, server: NodeId, until: u64) 
     });
     let recovered = lookup.started.ms.saturating_sub(RECOVERY_MS);
     let since = dialled.map_or(recovered, |it| it.dialled.ms.min(recovered));
-    case.truth.worst(lookup.node, server, since, until) == State::Healthy
+    is_listed(case, lookup, server, end)
+        && case.truth.worst(lookup.node, server, since, until) == State::Healthy
         && has_route(lookup.started)
         && has_route(end)
+}
+
+/// Whether a server was in the client's list from the lookup's start to its end.
+fn is_listed(case: &Case<'_>, lookup: &LookupStory<'_>, server: NodeId, end: Moment) -> bool {
+    let info = case.header().nodes.get(server.index());
+    let address = info.and_then(|info| info.address.as_ref());
+    let contains = |servers: &[Name]| address.is_some_and(|address| servers.contains(address));
+    let at_start = in_force(case, lookup.node, lookup.started);
+    let changes = case.story.lists.iter();
+    let mut meanwhile =
+        changes.filter(|(node, at, _)| *node == lookup.node && *at > lookup.started && *at <= end);
+    at_start.is_none_or(contains) && meanwhile.all(|(.., servers)| contains(servers))
 }
 
 /// Whether the lookup was broken off by a stop, or by the end of the run.
@@ -144,6 +159,12 @@ mod tests {
         accepts("nobody knows the topic", || {
             let scene = route(frozen(), "ns-2", 0).lookup(2, LookupReason::Poll);
             ends(scene, LookupEnd::NotExist)
+        }),
+        accepts("the one that is well has left the list", || {
+            let servers = ["10.0.1.1:9876".into()].into();
+            let scene = frozen().say(Event::NameServers { servers });
+            let scene = scene.lookup(2, LookupReason::Poll).at(33_000);
+            ends(scene, LookupEnd::Unreachable)
         }),
         accepts("a send has no time for two name servers", || {
             let scene = frozen().call(1).facts(|it| it.round_trip_ms = 500);

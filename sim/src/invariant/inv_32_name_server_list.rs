@@ -66,7 +66,7 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 }
 
 /// The list of a producer at some moment.
-fn in_force<'t>(case: &Case<'t>, node: NodeId, moment: Moment) -> Option<&'t [Name]> {
+pub(super) fn in_force<'t>(case: &Case<'t>, node: NodeId, moment: Moment) -> Option<&'t [Name]> {
     let mut lists = case.story.lists.iter().rev();
     let list = lists.find(|(at, since, _)| *at == node && *since <= moment);
     list.map(|(.., servers)| *servers)
