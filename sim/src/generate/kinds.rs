@@ -218,10 +218,11 @@ pub(super) fn choose(draw: &Draw, kinds: &[&'static str]) -> Option<&'static Kin
 }
 
 /// How often a kind takes part in a draw. An answer may have any of seven codes, and each is a
-/// fault of its own to a client.
+/// fault of its own to a client; and what is lost without a word is what timeouts are for.
 fn chances(kind: &Kind) -> usize {
     match kind.name {
         "answer" => 4,
+        "drop-request" | "drop-reply" => 2,
         _ => 1,
     }
 }

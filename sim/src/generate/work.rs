@@ -17,6 +17,8 @@ const FIRST_MS: u64 = 1_000;
 /// A send has time for so many round trips: two name servers asked for a topic and for the default
 /// one, two dials, and an attempt.
 const ROUND_TRIPS: u64 = 12;
+/// And for so many more for each further name server.
+const ROUND_TRIPS_MORE: u64 = 4;
 /// The queue counter is about to wrap.
 const EDGE: Option<u32> = Some(i32::MAX as u32 - 5);
 /// A topic that no broker has from the start.
@@ -28,7 +30,9 @@ pub(super) fn producers(
     cluster: &ClusterPlan,
     network: NetworkPlan,
 ) -> Vec<ProducerPlan> {
-    let shortest_ms = ROUND_TRIPS * 2 * (network.latency_ms + network.jitter_ms);
+    let more = cluster.name_servers.saturating_sub(2);
+    let round_trips = ROUND_TRIPS + ROUND_TRIPS_MORE * u64::from(more);
+    let shortest_ms = round_trips * 2 * (network.latency_ms + network.jitter_ms);
     let count = draw.one_of("producers", [1_usize, 1, 2]);
     // Most runs look for bugs of the default; the presets share its code.
     let policy = match draw.between("policy", 1, 20) {

@@ -114,7 +114,12 @@ fn in_force(
         due = due.min(case.due(producer, failed.ms, time));
     }
     let since = agreed.since.ms.saturating_sub(RECOVERY_MS);
-    let well = |server: &NodeId| case.truth.worst(producer, *server, since, due) == State::Healthy;
+    // A connection that was opened before the server's last fault may be dead.
+    let well = |server: &NodeId| {
+        let dialled = case.dialled(producer, *server, case.after(due));
+        let since = dialled.map_or(since, |dialled| dialled.ms.min(since));
+        case.truth.worst(producer, *server, since, due) == State::Healthy
+    };
     if due >= agreed.until.ms || due >= ends(case, producer) || !servers.iter().all(well) {
         return;
     }

@@ -108,14 +108,9 @@ fn knows(case: &Case<'_>, lookup: &LookupStory<'_>, server: NodeId, until: u64) 
         let route = case.story.route_at(server, lookup.topic, moment);
         route.iter().any(|(_, queues)| *queues > 0)
     };
-    let dialled = case.story.connections.iter().rev().find(|it| {
-        let info = case.header().nodes.get(server.index());
-        it.node == lookup.node
-            && it.dialled < end
-            && info.is_some_and(|info| info.address.as_ref() == Some(it.to))
-    });
     let recovered = lookup.started.ms.saturating_sub(RECOVERY_MS);
-    let since = dialled.map_or(recovered, |it| it.dialled.ms.min(recovered));
+    let dialled = case.dialled(lookup.node, server, end);
+    let since = dialled.map_or(recovered, |dialled| dialled.ms.min(recovered));
     is_listed(case, lookup, server, end)
         && case.truth.worst(lookup.node, server, since, until) == State::Healthy
         && has_route(lookup.started)

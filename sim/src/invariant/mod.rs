@@ -266,6 +266,16 @@ impl<'t> Case<'t> {
         due
     }
 
+    /// When a producer dialled the connection to a name server that it has at `moment`, or had last.
+    fn dialled(&self, producer: NodeId, server: NodeId, moment: Moment) -> Option<Moment> {
+        let info = self.header().nodes.get(server.index());
+        let address = info.and_then(|info| info.address.as_ref())?;
+        let mut connections = self.story.connections.iter().rev();
+        let last = connections
+            .find(|it| it.node == producer && it.dialled < moment && it.to == address)?;
+        Some(last.dialled)
+    }
+
     /// The last millisecond in which a send may end, by its producer's policy.
     fn send_due(&self, send: &SendStory<'_>) -> u64 {
         let Some(policy) = self.policy(send.node) else {
