@@ -23,6 +23,7 @@ use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at, timeout_at
 use crate::client::ClientCore;
 use crate::decide::{envelope, route};
 use crate::event::Event;
+use crate::policy::Policy;
 
 /// Connections that opened and were not yet looked at.
 #[derive(Debug, Default)]
@@ -92,19 +93,23 @@ fn clean(core: &ClientCore) {
 /// The body of a heartbeat; nothing if no producer runs.
 fn heartbeat(core: &ClientCore) -> Option<Bytes> {
     let groups = core.groups.lock();
+    (!groups.is_empty()).then(|| body::to_json(&data(&core.policy, &core.id, &groups)))
+}
+
+/// What a heartbeat tells of a client.
+fn data(policy: &Policy, client: &Name, groups: &BTreeSet<Name>) -> HeartbeatData {
     let producer = |group: &Name| ProducerData {
         group_name: Name::clone(group),
     };
-    let inner = route::presence(&core.policy).inner_group;
+    let inner = route::presence(policy).inner_group;
     let inner = inner.then(|| ProducerData {
         group_name: INNER_GROUP.into(),
     });
-    let data = HeartbeatData {
-        client_id: Name::clone(&core.id),
+    HeartbeatData {
+        client_id: Name::clone(client),
         producer_data_set: groups.iter().map(producer).chain(inner).collect(),
         ..HeartbeatData::default()
-    };
-    (!groups.is_empty()).then(|| body::to_json(&data))
+    }
 }
 
 fn beat(core: &ClientCore, broker: Name, body: Bytes) -> impl Future<Output = ()> + Send + '_ {
@@ -146,4 +151,24 @@ async fn goodbye(core: &ClientCore, group: &Name, deadline: Instant) {
     let mut goodbyes: FuturesUnordered<_> = addresses.map(goodbye).collect();
     let all = async { while goodbyes.next().await.is_some() {} };
     let _ = timeout_at(deadline, all).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_heartbeat_names_all_groups_of_a_client_and_javas_its_inner_one() {
+        let groups: BTreeSet<Name> = ["first".into(), "second".into()].into();
+        let named = |policy: &Policy| {
+            let data = data(policy, &"client".into(), &groups);
+            let names = data.producer_data_set.iter();
+            names
+                .map(|it| it.group_name.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(named(&Policy::strict()), ["first", "second"]);
+        let java = ["first", "second", INNER_GROUP];
+        assert_eq!(named(&Policy::java_5_3()), java);
+    }
 }

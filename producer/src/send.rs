@@ -309,11 +309,20 @@ impl Drop for Send {
         }
         // Nobody can drop an async send but the producer that ends.
         if self.call.mode == Mode::Async && self.core.life.is_closed() {
-            self.end(Outcome::Failed(Failure::Closed));
+            self.end(Outcome::Failed(ended_from_outside(self.running)));
         } else {
             self.emit(Event::Cancelled { send: self.number });
             self.core.life.leave();
         }
+    }
+}
+
+/// The failure of an async send that its closing producer ended, or did not start any more.
+fn ended_from_outside(running: bool) -> Failure {
+    if running {
+        Failure::Closed
+    } else {
+        Failure::NotRunning
     }
 }
 
@@ -375,6 +384,7 @@ pub(crate) fn in_background(core: &Arc<ProducerCore>, call: Call, callback: Call
         number: send.number,
         topic: core.sender.unwrapped(send.call.message.topic()),
         began: send.began,
+        running: send.running,
         callback: Some(callback),
         permit: Permit::default(),
     };
@@ -421,6 +431,8 @@ struct Owed {
     number: SendNumber,
     topic: Name,
     began: Instant,
+    /// Whether the producer was running when it was called.
+    running: bool,
     callback: Option<Callback>,
     permit: Permit,
 }
@@ -445,7 +457,8 @@ impl Drop for Owed {
     /// hears of it; if the machine under the program went away, nobody is there to hear.
     fn drop(&mut self) {
         if self.callback.is_some() && self.core.life.is_closed() {
-            let error = SendError::new(Failure::Closed, &self.topic, self.began.elapsed());
+            let failure = ended_from_outside(self.running);
+            let error = SendError::new(failure, &self.topic, self.began.elapsed());
             self.pay(Err(error));
         }
     }

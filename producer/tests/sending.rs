@@ -242,6 +242,17 @@ async fn an_answer_without_a_place_is_not_understood_and_not_repeated() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_region_is_of_the_default_one_and_traced() {
+    let cluster = Cluster::start(1, "orders", 4).await;
+    let producer = cluster.producer().start().await.unwrap();
+    let sent = producer.send(message()).await.unwrap();
+    assert_eq!((&*sent.region, sent.trace), ("DefaultRegion", true));
+    let place = (&*sent.offset_message_id, sent.queue.queue, sent.offset);
+    assert_eq!(place, ("OFFSET-ID", 0, 0));
+    producer.stop().await;
+}
+
+#[tokio::test]
 async fn the_deadline_covers_the_lookup() {
     let cluster = Cluster::start(1, "orders", 1).await;
     cluster

@@ -33,7 +33,7 @@ pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
 }
 
 /// What a judge must know of a policy.
-pub(super) fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
+pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
     let timeout_ms = policy.send_timeout;
     let scan_ms = match policy.timeout_scan {
         TimeoutScan::Exact => 0,

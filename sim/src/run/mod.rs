@@ -40,6 +40,7 @@ mod workload;
 
 use beside::Beside;
 pub(crate) use engines::carry_out;
+pub use facts::facts_of;
 use facts::policy_of;
 pub(crate) use play::Stage;
 pub use summary::Summary;

@@ -58,9 +58,10 @@ impl Recorder {
 
     /// Adds a record of `node`, now. After [`seal`](Self::seal) it does nothing.
     pub fn push(&self, node: NodeId, what: impl Into<What>) {
-        let ms = self.now_ms();
         let mut kept = self.kept.lock();
         if !kept.sealed {
+            // Read under the lock: with several threads the records' times still never step back.
+            let ms = self.now_ms();
             kept.records.push(Record {
                 ms,
                 node,

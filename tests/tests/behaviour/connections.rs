@@ -11,8 +11,8 @@ use rmq_sim::simulation::refuse;
 use rmq_sim::trace::What;
 
 use crate::support::{
-    WARM, brokers, delay, first_sends_to, late, message, play, play_warm, send_async, send_sync,
-    strict_and_java,
+    WARM, answer, brokers, delay, first_sends, first_sends_to, late, message, play, play_warm,
+    send_async, send_sync, strict_and_java,
 };
 
 #[test]
@@ -106,5 +106,24 @@ fn a_broker_that_refuses_its_heartbeat_delays_no_other_ones() {
             policy.name,
             seen.dials()
         );
+    }
+}
+
+#[test]
+fn java_repeats_a_request_on_a_fresh_connection_when_its_broker_goes_away() {
+    for (policy, path) in [(Policy::strict(), "ab"), (Policy::java_5_3(), "aa")] {
+        // The old connection stays for the answers that are still to come.
+        let story =
+            brokers(2)
+                .shows(&["INV-38"])
+                .fault(late(first_sends("broker-a", 1, answer(1_500))));
+        let ((outcome, _), seen) = play_warm(story, &policy, async |_, producer| {
+            send_sync(producer, message()).await
+        });
+        outcome.unwrap();
+        assert_eq!(seen.path(), path, "{}", policy.name);
+        let sends = seen.sends();
+        assert_eq!(sends[0].key, sends[1].key);
+        assert_ne!(sends[0].peer, sends[1].peer, "{}", policy.name);
     }
 }

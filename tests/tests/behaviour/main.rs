@@ -8,9 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod answers;
 mod async_sends;
+mod clusters;
 mod connections;
 mod health;
+mod lifecycle;
 mod oneway_sends;
 mod routes;
 mod support;

@@ -1,10 +1,10 @@
 //! One-way sends: what the caller learns.
 
-use rmq_producer::Policy;
 use rmq_producer::event::{Failure, Stage};
+use rmq_producer::{MessageQueue, Policy};
 use rmq_sim::simulation::refuse;
 
-use crate::support::{brokers, message, play};
+use crate::support::{brokers, message, play, strict_and_java};
 
 #[test]
 fn an_unreachable_broker_is_an_error_of_a_oneway_send_but_for_java_5_3() {
@@ -23,5 +23,23 @@ fn an_unreachable_broker_is_an_error_of_a_oneway_send_but_for_java_5_3() {
         assert_eq!(failure, told, "{}", policy.name);
         assert!(seen.dials().starts_with('a'), "{}", policy.name);
         assert_eq!(seen.path(), "", "{}", policy.name);
+    }
+}
+
+#[test]
+fn a_queue_of_another_topic_is_refused_in_a_oneway_send_too() {
+    for policy in strict_and_java() {
+        let (outcome, seen) = play(brokers(1), &policy, async |_, producer| {
+            let queue = MessageQueue::new("others", "broker-a", 1);
+            producer.dispatch(message()).to(queue).send_oneway().await
+        });
+        let error = outcome.unwrap_err();
+        assert_eq!(error.failure(), Failure::Invalid, "{error}");
+        assert_eq!(
+            (&*seen.path(), seen.lookups().len()),
+            ("", 0),
+            "{}",
+            policy.name
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_producer::event::Failure;
+use rmq_producer::{Message, Policy};
 use rmq_remoting::code::request;
 use rmq_sim::fault::RuleAction;
 use rmq_sim::simulation::refuse;
@@ -52,5 +53,37 @@ fn without_a_name_server_an_unknown_topic_is_told_with_the_reason() {
         let reason = error.lookup().expect("the lookup failed").to_string();
         assert!(reason.contains("refused"), "{reason}");
         assert!(seen.lookups().is_empty(), "nobody was asked for TBW102");
+    }
+}
+
+#[test]
+fn java_looks_up_tbw102_whatever_its_default_topic_and_names_that_in_the_request() {
+    for (mut policy, asked) in [
+        (Policy::strict(), "MyKey"),
+        (Policy::java_4_9(), "MyKey"),
+        (Policy::java_5_3(), "TBW102"),
+    ] {
+        policy.default_topic = "MyKey".to_owned();
+        policy.default_route.polled = false;
+        let story = brokers(1).causes(&["INV-42"]);
+        let ((outcome, _), seen) = play(story, &policy, async |_, producer| {
+            send_sync(producer, Message::new("new", "hello")).await
+        });
+        let error = outcome.unwrap_err();
+        assert_eq!(
+            seen.lookups()[..2],
+            ["new".into(), asked.into()],
+            "{}",
+            policy.name
+        );
+        if asked == "TBW102" {
+            // A broker makes the topic after the one that the request names, which it has not.
+            assert!(
+                !seen.path().is_empty() && error.code() == Some(17),
+                "{error}"
+            );
+        } else {
+            assert_eq!((&*seen.path(), error.failure()), ("", Failure::NoRoute));
+        }
     }
 }

@@ -2,13 +2,23 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rmq_mock_broker::event::Event as BrokerEvent;
+use rmq_mock_broker::ledger::Entry;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::Event;
 use rmq_producer::{Message, Policy, Producer, SendError, Sent};
+use rmq_remoting::client::{ClientSettings, RemotingClient};
 use rmq_remoting::code::request;
-use rmq_remoting::observe::Name;
+use rmq_remoting::command::{Command, HeaderForm, Language};
+use rmq_remoting::frame::Speaker;
+use rmq_remoting::header::Request;
+use rmq_remoting::observe::{Name, Silent};
+use rmq_remoting::service::Unsupported;
 use rmq_sim::engine::EngineEvent;
 use rmq_sim::fault::{Fault, FaultKind, Place, Position, Rule, RuleAction};
 use rmq_sim::run::Run;
@@ -24,6 +34,8 @@ pub(crate) type Outcome = Result<Sent, SendError>;
 pub(crate) struct Story {
     brokers: u8,
     simulation: Simulation,
+    /// Invariants that the caller breaks, who asks for what cannot be.
+    caused: &'static [&'static str],
     /// Invariants that the imitated client breaks in this story, and is known for.
     broken: &'static [&'static str],
 }
@@ -34,6 +46,7 @@ pub(crate) fn brokers(brokers: u8) -> Story {
     Story {
         brokers,
         simulation: Simulation::new(cluster),
+        caused: &[],
         broken: &[],
     }
 }
@@ -42,6 +55,12 @@ impl Story {
     /// Adds a fault.
     pub(crate) fn fault(mut self, fault: impl Into<Fault>) -> Self {
         self.simulation = self.simulation.fault(fault);
+        self
+    }
+
+    /// The caller asks for what cannot be had although nothing is wrong, and the judge must see it.
+    pub(crate) fn causes(mut self, invariant: &'static [&'static str]) -> Self {
+        self.caused = invariant;
         self
     }
 
@@ -150,26 +169,36 @@ pub(crate) fn play<T>(
     act: impl AsyncFn(&Sim, &Producer) -> T,
 ) -> (T, Evidence) {
     let told = RefCell::new(None);
+    let (keep, act) = (&told, &act);
+    let seen = run(story, policy, &|sim, producer| {
+        Box::pin(async move {
+            keep.replace(Some(act(&sim, &producer).await));
+        })
+    });
+    (told.into_inner().expect("it came to its end"), seen)
+}
+
+/// What a story's caller does, as one type for all stories: the engine is compiled once.
+type Act<'a> = dyn Fn(Sim, Producer) -> Pin<Box<dyn Future<Output = ()> + 'a>> + 'a;
+
+fn run<'a>(story: Story, policy: &Policy, act: &'a Act<'a>) -> Evidence {
     let run = story.simulation.run(7, async |sim| {
         let producer = sim
             .producer("p")
             .policy(policy.clone())
             .with(|builder| builder.rotation_start(0));
         let producer = producer.start().await?;
-        let outcome = act(&sim, &producer).await;
-        told.replace(Some(outcome));
+        act(sim, producer.clone()).await;
         producer.stop().await;
         Ok(())
     });
     let run = run.expect("the nodes start");
     let broken: BTreeSet<_> = run.verdict.findings.iter().map(|it| it.by).collect();
     let strict = policy.name == "strict";
-    let known = if strict { &[] } else { story.broken };
-    assert!(broken.iter().eq(known), "{}: {}", policy.name, run.verdict);
-    (
-        told.into_inner().expect("it came to its end"),
-        Evidence(run),
-    )
+    let own = if strict { &[] } else { story.broken };
+    let known: BTreeSet<_> = story.caused.iter().chain(own).copied().collect();
+    assert_eq!(broken, known, "{}: {}", policy.name, run.verdict);
+    Evidence(run)
 }
 
 /// Sends async and waits for the callback; with the time from the call to it, in milliseconds.
@@ -181,6 +210,21 @@ pub(crate) async fn send_async(producer: &Producer, message: Message) -> (Outcom
         let _ = told.send((outcome, began.elapsed().as_millis()));
     });
     outcome.await.expect("it calls back")
+}
+
+/// Asks a server something that only administrators ask.
+pub(crate) async fn administer(sim: &Sim, server: &str, ask: &dyn Request) -> Command {
+    let speaker = Speaker {
+        form: HeaderForm::Json,
+        language: Language::Rust,
+        version: 479,
+    };
+    let (host, settings) = (sim.host("admin"), ClientSettings::new(speaker));
+    let client = RemotingClient::new(host, settings, Arc::new(Silent), Arc::new(Unsupported));
+    let until = Instant::now() + Duration::from_secs(3);
+    let answer = client.call(&server.into(), ask, until).await;
+    client.stop().await;
+    answer.expect("the server is well")
 }
 
 /// Sends and waits; with the time it took, in milliseconds.
@@ -201,7 +245,10 @@ pub(crate) struct Arrival {
     pub(crate) named: String,
     pub(crate) key: Name,
     pub(crate) opaque: i32,
+    /// The producer's end of the connection.
+    pub(crate) peer: SocketAddr,
     pub(crate) oneway: bool,
+    pub(crate) sys_flag: i32,
 }
 
 /// What servers and wire saw until the producer was stopped.
@@ -219,6 +266,7 @@ impl Evidence {
         let arrivals = self.records().filter_map(|record| {
             let What::Broker(BrokerEvent::Received {
                 opaque,
+                peer,
                 oneway,
                 send: Some(send),
                 ..
@@ -233,7 +281,9 @@ impl Evidence {
                 named: letter(send.broker_name.as_deref().unwrap_or_default()),
                 key: send.key.clone().expect("producers name their messages"),
                 opaque: *opaque,
+                peer: *peer,
                 oneway: *oneway,
+                sys_flag: send.sys_flag,
             })
         });
         arrivals.collect()
@@ -247,13 +297,27 @@ impl Evidence {
             .collect()
     }
 
-    /// When requests of a code arrived at a server, in milliseconds.
+    /// When requests of a code arrived at a server, in milliseconds; the producer's farewell
+    /// included.
     pub(crate) fn requests(&self, server: &str, wanted: i32) -> Vec<u64> {
-        self.at(server, |what| match what {
+        let trace = &self.0.trace;
+        let server = trace.header.node(server);
+        let of_code = trace.records.iter().filter(|record| match &record.what {
             What::Broker(BrokerEvent::Received { code, .. })
-            | What::NameServer(NameServerEvent::Received { code, .. }) => *code == wanted,
+            | What::NameServer(NameServerEvent::Received { code, .. }) => {
+                *code == wanted && Some(record.node) == server
+            }
             _ => false,
-        })
+        });
+        of_code.map(|record| record.ms).collect()
+    }
+
+    /// What the brokers have stored in the end, with the broker's letter.
+    pub(crate) fn stored(&self) -> Vec<(String, &Entry)> {
+        let ledger = self.0.ledger.iter();
+        ledger
+            .map(|(broker, entry)| (letter(broker), entry))
+            .collect()
     }
 
     /// The topics that producers asked a name server for, in order.
