@@ -3,8 +3,6 @@
 //! The scenario is judged by every invariant, as all are. Here the engine's own counts are asked as
 //! well, which know each task and each socket of a node, whatever the producer says of them.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 
 use rmq_producer::event::{Event, Failure, Outcome};

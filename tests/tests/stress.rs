@@ -208,13 +208,16 @@ async fn torment(host: &SharedHost, recorder: &Recorder, machine: &mut Machine) 
     }
 }
 
+/// Where a message is stored: broker, queue, offset.
+type Spot = (Name, i32, i64);
+
 /// What a run leaves.
 struct Left {
     trace: Trace,
     /// What the brokers have on their disks.
-    stored: BTreeMap<(Name, i32, i64), Entry>,
+    stored: BTreeMap<Spot, Entry>,
     /// Sends, bytes and requests that the stopped producer still counts.
-    counted: [u64; 4],
+    counted: [u32; 4],
 }
 
 async fn stress() -> Left {
@@ -297,7 +300,7 @@ async fn stress() -> Left {
     Left {
         trace,
         stored,
-        counted: counted.map(|count| u64::try_from(count).unwrap()),
+        counted,
     }
 }
 
@@ -352,7 +355,7 @@ fn nodes(name_server: &Name, machines: &[Machine]) -> Vec<NodeInfo> {
     fixed.into_iter().chain(brokers).collect()
 }
 
-fn stored_at(machine: &Machine) -> Vec<((Name, i32, i64), Entry)> {
+fn stored_at(machine: &Machine) -> Vec<(Spot, Entry)> {
     let entries = machine.disk.ledger().into_iter();
     let place = |entry: &Entry| (Name::clone(&machine.config.name), entry.queue, entry.offset);
     let orders = entries.filter(|entry| &*entry.topic == "orders");
@@ -360,7 +363,7 @@ fn stored_at(machine: &Machine) -> Vec<((Name, i32, i64), Entry)> {
 }
 
 /// The outcomes that callers got: acknowledged with their place, written, failed.
-fn outcomes(trace: &Trace) -> (Vec<(Name, (Name, i32, i64))>, usize, usize) {
+fn outcomes(trace: &Trace) -> (Vec<(Name, Spot)>, usize, usize) {
     let (mut acknowledged, mut written, mut failed) = (Vec::new(), 0, 0);
     for record in &trace.records {
         let What::Work(WorkEvent::Returned { result, .. }) = &record.what else {

@@ -6,6 +6,7 @@ use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::Failure;
 use rmq_producer::{MessageQueue, Producer};
 use rmq_remoting::code::request;
+use rmq_remoting::observe::Name;
 use rmq_remoting::request::WipeWritePerm;
 use rmq_sim::simulation::{Sim, crash, power_loss};
 use rmq_sim::trace::What;
@@ -46,9 +47,9 @@ fn a_killed_broker_costs_one_retry_and_no_message() {
             .collect();
         assert!(sent.iter().all(|it| it.attempts <= 2), "{}", policy.name);
         let stored = seen.stored();
-        let is_stored = |key| stored.iter().any(|(_, it)| it.key == key);
+        let is_stored = |key: &Name| stored.iter().any(|(_, it)| it.key == *key);
         // The dead broker's ledger is with its disk; what it acknowledged is there, too.
-        assert!(sent.iter().all(|it| is_stored(it.message_id.clone())));
+        assert!(sent.iter().all(|it| is_stored(&it.message_id)));
         let removed = seen.at("ns-1", gone);
         assert!((5_000..6_000).contains(&removed[0]), "{removed:?}");
     }

@@ -15,6 +15,7 @@ mod connections;
 mod health;
 mod lifecycle;
 mod oneway_sends;
+mod pulls;
 mod routes;
 mod support;
 mod sync_sends;

@@ -1,6 +1,6 @@
 //! A story for one check: a small cluster, one producer, what it is asked to do, and the evidence.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -146,7 +146,7 @@ pub(crate) const WARM: u64 = 2_000;
 pub(crate) fn play_warm<T>(
     story: Story,
     policy: &Policy,
-    act: impl AsyncFn(&Sim, &Producer) -> T,
+    act: impl AsyncFnOnce(&Sim, &Producer) -> T,
 ) -> (T, Evidence) {
     let queues = 2 * u32::from(story.brokers);
     let (told, mut seen) = play(story, policy, async |sim, producer| {
@@ -166,28 +166,31 @@ pub(crate) fn play_warm<T>(
 pub(crate) fn play<T>(
     story: Story,
     policy: &Policy,
-    act: impl AsyncFn(&Sim, &Producer) -> T,
+    act: impl AsyncFnOnce(&Sim, &Producer) -> T,
 ) -> (T, Evidence) {
-    let told = RefCell::new(None);
-    let (keep, act) = (&told, &act);
-    let seen = run(story, policy, &|sim, producer| {
-        Box::pin(async move {
-            keep.replace(Some(act(&sim, &producer).await));
-        })
-    });
-    (told.into_inner().expect("it came to its end"), seen)
+    let told = Cell::new(None);
+    let keep = &told;
+    let act = |sim, producer| {
+        let acted = async move { keep.set(Some(act(&sim, &producer).await)) };
+        Box::pin(acted) as Acting<'_>
+    };
+    let seen = run(story, policy, Box::new(act));
+    (told.take().expect("it came to its end"), seen)
 }
 
 /// What a story's caller does, as one type for all stories: the engine is compiled once.
-type Act<'a> = dyn Fn(Sim, Producer) -> Pin<Box<dyn Future<Output = ()> + 'a>> + 'a;
+type Act<'a> = Box<dyn FnOnce(Sim, Producer) -> Acting<'a> + 'a>;
+type Acting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-fn run<'a>(story: Story, policy: &Policy, act: &'a Act<'a>) -> Evidence {
+fn run(story: Story, policy: &Policy, act: Act<'_>) -> Evidence {
+    let act = Cell::new(Some(act));
     let run = story.simulation.run(7, async |sim| {
         let producer = sim
             .producer("p")
             .policy(policy.clone())
             .with(|builder| builder.rotation_start(0));
         let producer = producer.start().await?;
+        let act = act.take().expect("a story is played once");
         act(sim, producer.clone()).await;
         producer.stop().await;
         Ok(())
