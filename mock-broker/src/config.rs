@@ -15,7 +15,7 @@ pub struct Config {
     pub name: Name,
     /// The cluster it belongs to.
     pub cluster: Name,
-    /// Its id under that name; 0 is the master.
+    /// Its id under that name; 0 is the master. A slave accepts no sends and no pulls.
     pub id: i64,
     /// Where it listens; port 0 picks a free port.
     pub listen: SocketAddr,

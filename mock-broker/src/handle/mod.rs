@@ -189,8 +189,28 @@ fn exception_of(error: &HeaderError) -> &'static str {
     }
 }
 
+/// A slave turns sends and pulls away before it looks at them: what it has, it has from its master
+/// (spec part 5.2, check 1).
+fn turned_away(job: &Job<'_>) -> Option<Response> {
+    let gated = matches!(
+        job.request.code,
+        request::SEND_MESSAGE
+            | request::SEND_MESSAGE_V2
+            | request::SEND_BATCH_MESSAGE
+            | request::PULL_MESSAGE
+    );
+    let is_slave = job.shared.config.id != 0;
+    (gated && is_slave).then(|| {
+        let remark = "[REJECTREQUEST]system busy, start flow control for a while";
+        Response::refuse(response::SYSTEM_BUSY, remark)
+    })
+}
+
 /// Handles a request.
 pub(crate) fn handle(job: &Job<'_>) -> Handled {
+    if let Some(response) = turned_away(job) {
+        return response.into();
+    }
     let handled = match job.request.code {
         request::SEND_MESSAGE => r010_send_message::handle(job),
         request::PULL_MESSAGE => r011_pull_message::handle(job),

@@ -312,6 +312,20 @@ async fn what_was_stored_can_be_pulled() {
 }
 
 #[tokio::test]
+async fn a_slave_turns_sends_and_pulls_away() {
+    let bench = bench(Config { id: 1, ..config() }).await;
+    let fields = [("consumerGroup", "g"), ("topic", "TBW102")];
+    let pull = call(&bench, &Plain(request::PULL_MESSAGE, &fields)).await;
+    let send = bench.send("K", LONG).await.unwrap();
+    for answer in [pull, send] {
+        let remark = answer.remark.as_deref().unwrap_or_default();
+        assert_eq!(answer.code, 2);
+        assert!(remark.starts_with("[REJECTREQUEST]"), "{remark}");
+    }
+    assert!(bench.disk.ledger().is_empty());
+}
+
+#[tokio::test]
 async fn an_administrator_creates_and_changes_a_topic() {
     let bench = bench(config()).await;
     let topic = |queues| UpdateAndCreateTopic {
