@@ -60,7 +60,12 @@ pub struct Truth {
     intervals: Vec<Interval>,
     frozen: Vec<(NodeId, u64, u64)>,
     gone: Vec<(NodeId, u64, u64)>,
+    /// The topics whose number of queues an operator changed somewhere.
+    resized: Vec<Name>,
 }
+
+/// So many bytes, at most, are on a line that is too thin for them: a receiver's window.
+const ON_THE_LINE: u64 = 128 * 1024;
 
 impl Truth {
     /// Folds the faults of a trace.
@@ -92,6 +97,15 @@ impl Truth {
             return;
         };
         let state = state(&data.kind);
+        let mut to_ms = to_ms;
+        match &data.kind {
+            FaultKind::Resize { topic, .. } => self.resized.push(Name::clone(topic)),
+            // What was put on the line leaves it at the rate of the line.
+            FaultKind::Bandwidth { bytes_per_ms } => {
+                to_ms = to_ms.saturating_add(ON_THE_LINE / (*bytes_per_ms).max(1));
+            }
+            _ => {}
+        }
         if let Scope::Node(node) = scope {
             match &data.kind {
                 FaultKind::Freeze | FaultKind::Slow { .. } => {
@@ -166,6 +180,11 @@ impl Truth {
         self.gone
             .iter()
             .any(|(at, from, to)| *at == node && *from <= to_ms && from_ms <= *to)
+    }
+
+    /// Whether an operator changed the number of queues of a topic at some broker.
+    pub fn was_resized(&self, topic: &str) -> bool {
+        self.resized.iter().any(|it| **it == *topic)
     }
 
     /// All intervals, in the order the faults ended.

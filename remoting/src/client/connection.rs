@@ -181,9 +181,14 @@ impl<'a> Conversation<'a> {
     }
 
     /// The connection was closed from this side. In a friendly end what fits into the machine's
-    /// buffers still leaves; after a failed call its request must not, it is reported as lost.
+    /// buffers still leaves; a request that was reported as lost must not, it is made again elsewhere.
     fn goodbye(&mut self, cause: CloseCause, cx: &mut Context<'_>) {
-        if matches!(cause, CloseCause::Stopped | CloseCause::Offline) {
+        let leaves = match cause {
+            CloseCause::Stopped => true,
+            CloseCause::Offline => self.link.pending(|pending| pending.lost()) == 0,
+            _ => false,
+        };
+        if leaves {
             let _ = self.write(cx);
         }
         let _ = self.pipe.poll_shutdown(cx);

@@ -56,6 +56,8 @@ enum Entry {
 pub(super) struct Pending {
     entries: IndexMap<i32, Entry, BuildHasherDefault<OpaqueHasher>>,
     waiting: usize,
+    /// How many waited when the connection ended.
+    lost: u32,
     /// No waiting entry has an earlier deadline; it may belong to one that has left.
     earliest: Option<Instant>,
     ended: Option<CloseCause>,
@@ -148,6 +150,7 @@ impl Pending {
         }
         callers.sort_by_key(|(opaque, _)| *opaque);
         let lost = u32::try_from(self.waiting).unwrap_or(u32::MAX);
+        self.lost = lost;
         self.waiting = 0;
         (
             lost,
@@ -194,6 +197,11 @@ impl Pending {
     /// How many requests wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
+    }
+
+    /// How many requests were lost when the connection ended.
+    pub(super) fn lost(&self) -> u32 {
+        self.lost
     }
 
     /// Why the connection ended, if it has.

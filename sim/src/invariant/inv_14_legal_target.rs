@@ -138,7 +138,15 @@ impl<'t> Widths<'_, 't> {
     /// The most write queues the topic had at the broker since the producer may have heard of
     /// them.
     fn widest(&mut self, request: &RequestStory<'t>) -> Option<i32> {
-        let since = request.received.ms.saturating_sub(grace(self.case)?);
+        let mut since = request.received.ms.saturating_sub(grace(self.case)?);
+        let sender = request
+            .attempt
+            .map(|(send, _)| self.case.story.sends[send].node);
+        let thawed = |node| self.case.truth.thaw(node, since, request.received.ms);
+        if sender.and_then(thawed).is_some() {
+            // One that was frozen may go on with what it knew before.
+            since = 0;
+        }
         let broker = request.broker;
         let mut widest = None;
         let here = self

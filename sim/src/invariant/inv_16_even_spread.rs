@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use rmq_producer::event::{Failure, Outcome};
+
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::record::Form;
 use crate::trace::story::{Moment, SendStory};
@@ -30,8 +32,10 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let strict = case
             .policy(send.node)
             .is_some_and(|policy| policy.form == Form::Strict);
-        // A send that was dropped has moved the rotation on and need not arrive.
-        if send.cancelled.is_some() {
+        // A send that was dropped, or broken off by a stop, has moved the rotation on and need not
+        // arrive.
+        let closed = send.outcome() == Some(&Outcome::Failed(Failure::Closed));
+        if send.cancelled.is_some() || closed {
             return;
         }
         // A retry moves the rotation on.

@@ -4,7 +4,6 @@
 //! healthy, whatever the name servers do fails no send.
 
 use rmq_producer::event::{Failure, Outcome};
-use rmq_remoting::code::response;
 use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
@@ -98,22 +97,11 @@ fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
         failure,
         Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
     );
-    if !own && !no_such_queue(case, send) {
+    if !own && !case.no_such_queue(send) {
         let (who, number) = (case.name(send.node), send.number);
         let text = format!("{who} s{number} fails, although every broker of its route is healthy");
         judged.wrong(*done, text);
     }
-}
-
-/// Whether a broker refused a queue of a route that was borrowed from the default topic, because a
-/// name server did not know the topic: scenario `borrowed-route.toml`.
-fn no_such_queue(case: &Case<'_>, send: &SendStory<'_>) -> bool {
-    let Some(last) = send.attempts.last() else {
-        return false;
-    };
-    let refused = last.ended.and_then(|end| end.code) == Some(response::INVALID_PARAMETER);
-    let route = last.snapshot.map(|index| &case.story.snapshots[index]);
-    refused && route.is_some_and(|route| case.is_borrowed(route))
 }
 
 #[cfg(test)]

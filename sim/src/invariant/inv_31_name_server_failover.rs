@@ -15,7 +15,7 @@ use rmq_remoting::observe::Name;
 
 use super::inv_32_name_server_list::in_force;
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Life, LookupStory, Moment};
+use crate::trace::story::{Life, LookupStory, Moment, WidthSource};
 use crate::trace::{NodeId, NodeKind, PolicyFacts};
 use crate::truth::State;
 
@@ -108,6 +108,17 @@ fn knows(case: &Case<'_>, lookup: &LookupStory<'_>, server: NodeId, until: u64) 
         let route = case.story.route_at(server, lookup.topic, moment);
         route.iter().any(|(_, queues)| *queues > 0)
     };
+    // A broker that left meanwhile may have left just when the server was asked.
+    let steady = || {
+        let news = case.story.widths.iter();
+        let mut news = news.filter(|news| news.moment > lookup.started && news.moment < end);
+        news.all(|news| match news.source {
+            WidthSource::Route(at, route) if at == server && news.topic == lookup.topic => {
+                route.iter().any(|(_, queues)| *queues > 0)
+            }
+            _ => true,
+        })
+    };
     let recovered = lookup.started.ms.saturating_sub(RECOVERY_MS);
     let dialled = case.dialled(lookup.node, server, end);
     let since = dialled.map_or(recovered, |dialled| dialled.ms.min(recovered));
@@ -115,6 +126,7 @@ fn knows(case: &Case<'_>, lookup: &LookupStory<'_>, server: NodeId, until: u64) 
         && case.truth.worst(lookup.node, server, since, until) == State::Healthy
         && has_route(lookup.started)
         && has_route(end)
+        && steady()
 }
 
 /// Whether a server was in the client's list from the lookup's start to its end.

@@ -56,7 +56,11 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         });
         let list = in_force(case, connection.node, asked.moment).into_iter();
         let known = |list: &[Name]| list.contains(connection.to);
-        let changing = lately.count() > 0;
+        // So may what a server reads late.
+        let before = |(_, at): &(i32, Moment)| {
+            in_force(case, connection.node, *at).is_none_or(|list| list.contains(connection.to))
+        };
+        let changing = lately.count() > 0 || connection.written.last().is_none_or(before);
         if list.into_iter().any(|list| !known(list)) && !changing {
             let (who, server) = (case.name(connection.node), case.name(asked.server));
             let text = format!("{server} reads a route request of {who}, not being in its list");

@@ -44,13 +44,14 @@ fn open_attempts(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
 }
 
 /// Heartbeats, lookups and the like that may still wait for an answer: written on an open
-/// connection within the longest time limit there is, and not answered. What is written later in
-/// the same millisecond may be in the table already.
+/// connection within the longest time limit there is, and not answered. What is written a moment
+/// later may be in the table already.
 fn others(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
     let Some(policy) = case.policy(node) else {
         return 0;
     };
     let limit = policy.name_server_timeout_ms.max(policy.timeout_ms);
+    let soon = case.due(node, moment.ms, 0);
     // A frozen producer gives up late.
     let may_wait = |at: &Moment| case.due(node, at.ms, limit) >= moment.ms;
     let connections = case
@@ -70,7 +71,7 @@ fn others(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
                     let of_attempt = connection.given.iter().any(|given| given.0 == *opaque);
                     let mut answers = connection.answers.iter();
                     let answered = answers.any(|(it, read, _)| it == opaque && *read < moment);
-                    at.ms <= moment.ms && !of_attempt && !answered
+                    at.ms <= soon && !of_attempt && !answered
                 })
                 .count()
         })

@@ -83,6 +83,7 @@ fn nothing_fails(case: &Case<'_>, judged: &mut Judged) {
                 failure,
                 Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
             )
+            && !case.no_such_queue(send)
         {
             let (who, number) = (case.name(send.node), send.number);
             let text = format!("{who} s{number} fails in a run without faults: {failure:?}");

@@ -12,6 +12,7 @@
 //! about a run without one, and a sweep in which that count stays low has not tested it.
 
 use rmq_producer::event::{LookupReason, Mode};
+use rmq_remoting::code::response;
 
 use crate::trace::story::{AttemptStory, Moment, SendStory, SnapshotStory, Story, WidthSource};
 use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace};
@@ -249,6 +250,19 @@ impl<'t> Case<'t> {
         route
             .lookup
             .is_some_and(|index| self.story.lookups[index].reason == LookupReason::DefaultTopic)
+    }
+
+    /// Whether a broker refused a queue that the producer could not know to be none: of a route that
+    /// was borrowed from the default topic, because a name server did not know the topic yet (scenario
+    /// `borrowed-route.toml`), or that an operator took away (`fewer-queues.toml`).
+    fn no_such_queue(&self, send: &SendStory<'_>) -> bool {
+        let Some(last) = send.attempts.last() else {
+            return false;
+        };
+        let refused = last.ended.and_then(|end| end.code) == Some(response::INVALID_PARAMETER);
+        let route = last.snapshot.map(|index| &self.story.snapshots[index]);
+        let borrowed = route.is_some_and(|route| self.is_borrowed(route));
+        refused && (borrowed || self.truth.was_resized(send.topic))
     }
 
     /// The last millisecond in which `node` may do what it has to do within `bound_ms` of
