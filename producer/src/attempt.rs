@@ -231,12 +231,19 @@ impl Exchange {
             }
         }
         let (connection, reply) = self.once(address).await?;
-        let goes_away = reply.code == retry::GO_AWAY;
-        if !goes_away || retry::drain(&core.policy) != Drain::Resend {
+        if reply.code != retry::GO_AWAY {
             return Ok(reply);
         }
-        if !connection.is_some_and(|number| core.client.remoting.drain(address, number)) {
-            return Ok(reply);
+        let remoting = &core.client.remoting;
+        let drains = || connection.is_some_and(|number| remoting.drain(address, number));
+        match retry::drain(&core.policy) {
+            Drain::ByCode | Drain::Retry => return Ok(reply),
+            Drain::ResendFirst if !drains() => return Ok(reply),
+            Drain::ResendFirst => {}
+            Drain::Resend => {
+                drains();
+                remoting.close_drained();
+            }
         }
         core.client.emit(Event::Resend {
             send: self.send,

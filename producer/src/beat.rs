@@ -21,9 +21,9 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at, timeout_at};
 
 use crate::client::ClientCore;
-use crate::decide::{envelope, route};
+use crate::decide::{envelope, retry, route};
 use crate::event::Event;
-use crate::policy::Policy;
+use crate::policy::{Drain, Policy};
 
 /// Connections that opened and were not yet looked at.
 #[derive(Debug, Default)]
@@ -88,6 +88,9 @@ fn clean(core: &ClientCore) {
     let needed =
         |address: &Name| brokers.contains(address) || servers.contains(address) || second(address);
     core.remoting.retire(needed);
+    if retry::drain(&core.policy) == Drain::Resend {
+        core.remoting.close_drained();
+    }
 }
 
 /// The body of a heartbeat; nothing if no producer runs.

@@ -51,7 +51,8 @@
 //! | [`event`], [`observe`], [`meter`] | what the producer did and why: for logs, proofs, metrics |
 //! | `send`, `flight`, `attempt` | one send; its attempts; one request and its answer |
 //! | `routes`, `lookup`, `rotation` | topics' routes; asking name servers; whose turn it is |
-//! | `beat`, `stop`, `tasks` | heartbeats; the end; tasks that somebody owns |
+//! | `beat`, `detect` | heartbeats; asking brokers whether they are there again |
+//! | `stop`, `tasks` | the end; tasks that somebody owns |
 //! | `permits`, `selector` | back-pressure; who chooses a message's queue |
 //!
 //! Only the second half of the table waits for anything, and only it knows the clock.
@@ -61,6 +62,7 @@ mod beat;
 pub mod client;
 pub mod config;
 pub mod decide;
+mod detect;
 pub mod dispatch;
 pub mod error;
 pub mod event;

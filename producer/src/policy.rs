@@ -22,9 +22,9 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 pub use habits::{
-    Attempts, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Dial, Drain,
-    Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe, OnLost, OnTimeout,
-    Oneway, OutOfTime, Overtaken, Periods, Presence, Retarget, RetryTables, Rotation,
+    Attempts, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Detector, Dial,
+    Drain, Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe, OnLost,
+    OnTimeout, Oneway, OutOfTime, Overtaken, Periods, Presence, Retarget, RetryTables, Rotation,
     RotationStart, SendRequest, Share, TimeoutScan, Vip, Wire,
 };
 
@@ -259,6 +259,8 @@ impl Policy {
             ("periods.beat", self.periods.beat),
             ("periods.beat-timeout", self.periods.beat_timeout),
             ("periods.idle", self.periods.idle),
+            ("health.detector.period", self.health.detector.period),
+            ("health.detector.timeout", self.health.detector.timeout),
         ];
         match at_least_one.iter().find(|(_, value)| *value == 0) {
             None => Ok(()),

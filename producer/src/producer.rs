@@ -4,27 +4,29 @@
 //! to it: dropping the last handle ends what is pending as closed, [`Producer::stop`] does the
 //! same in an orderly way.
 
+mod builder;
+
 use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rmq_remoting::client::RpcHook;
-use rmq_remoting::host::SharedHost;
-use rmq_remoting::observe::{Name, Observer};
+use rmq_remoting::observe::Name;
 use tokio::time::Duration;
 
-use crate::client::{Client, ClientBuilder, ClientCore, identity_hash};
+pub use self::builder::ProducerBuilder;
+
+use crate::client::{Client, ClientCore};
 use crate::decide::budget::Bucket;
-use crate::decide::envelope::{Sender, validate_group};
+use crate::decide::envelope::Sender;
 use crate::decide::health::Table;
-use crate::decide::{namespace, route, select};
+use crate::decide::select;
 use crate::dispatch::Dispatch;
-use crate::error::{SendError, StartError};
+use crate::error::SendError;
 use crate::event::Event;
-use crate::hook::{ForbiddenHook, Hooks, SendHook};
+use crate::hook::Hooks;
 use crate::message::Message;
 use crate::pack::Packer;
-use crate::permits::{Limits, Permits, WhenFull};
+use crate::permits::Permits;
 use crate::policy::Policy;
 use crate::rotation::Rotations;
 use crate::selector::Selector;
@@ -245,236 +247,5 @@ impl Producer {
 
     pub(crate) fn rotations(&self) -> &Arc<Rotations> {
         &self.rotations
-    }
-}
-
-/// Describes a producer.
-#[derive(Debug)]
-#[must_use]
-pub struct ProducerBuilder {
-    group: Name,
-    client: Option<Client>,
-    own: ClientBuilder,
-    policy: Option<Policy>,
-    send_timeout: Option<Duration>,
-    retries: Option<u32>,
-    rotation_start: Option<i32>,
-    limits: Limits,
-    hooks: Hooks,
-    namespace: Option<Name>,
-    vip_channel: Option<bool>,
-}
-
-impl ProducerBuilder {
-    fn new(group: Name) -> Self {
-        Self {
-            own: Client::builder().instance(&*group),
-            group,
-            client: None,
-            policy: None,
-            send_timeout: None,
-            retries: None,
-            rotation_start: None,
-            limits: Limits::default(),
-            hooks: Hooks::default(),
-            namespace: None,
-            vip_channel: None,
-        }
-    }
-
-    /// Shares this client. Name servers, host, observer and RPC hooks are the client's then.
-    pub fn client(mut self, client: Client) -> Self {
-        self.client = Some(client);
-        self
-    }
-
-    /// The name servers, as `host:port` separated by `;`.
-    pub fn name_servers(mut self, servers: impl Into<String>) -> Self {
-        self.own = self.own.name_servers(servers);
-        self
-    }
-
-    /// The machine it runs on; the real one unless set.
-    pub fn host(mut self, host: SharedHost) -> Self {
-        self.own = self.own.host(host);
-        self
-    }
-
-    /// Who gets the events; `tracing` unless set.
-    pub fn observer(mut self, observer: Arc<dyn Observer<Event>>) -> Self {
-        self.own = self.own.observer(observer);
-        self
-    }
-
-    /// Asks this name server of the list first, instead of a drawn one.
-    pub fn first_name_server(mut self, index: usize) -> Self {
-        self.own = self.own.first_name_server(index);
-        self
-    }
-
-    /// Sets the part of its ids that is drawn otherwise: see [`ClientBuilder::id_constant`].
-    pub fn id_constant(mut self, constant: u32) -> Self {
-        self.own = self.own.id_constant(constant);
-        self
-    }
-
-    /// The id of the first request. Tests start near the edge.
-    pub fn first_opaque(mut self, opaque: i32) -> Self {
-        self.own = self.own.first_opaque(opaque);
-        self
-    }
-
-    /// What it does when; the client's policy unless set, and [`Policy::strict`] without a client.
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy);
-        self
-    }
-
-    /// The whole time of a send: over lookup, dial and all attempts. 3 s unless set. At least a
-    /// millisecond.
-    pub fn send_timeout(mut self, timeout: Duration) -> Self {
-        self.send_timeout = Some(timeout);
-        self
-    }
-
-    /// How often a failed attempt is repeated, in every mode in which the policy repeats any. 2
-    /// unless set.
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = Some(retries);
-        self
-    }
-
-    /// Starts the rotation over each topic's queues at this queue, instead of a drawn one.
-    pub fn rotation_start(mut self, queue: i32) -> Self {
-        self.rotation_start = Some(queue);
-        self
-    }
-
-    /// At most so many async sends are open. No limit unless set; at least 1.
-    pub fn max_open_sends(mut self, sends: u32) -> Self {
-        self.limits.sends = Some(sends.max(1));
-        self
-    }
-
-    /// The bodies of the open async sends have at most so many bytes together, before
-    /// compression. No limit unless set. A larger body cannot be sent async at all.
-    pub fn max_open_bytes(mut self, bytes: u32) -> Self {
-        self.limits.bytes = Some(bytes);
-        self
-    }
-
-    /// What becomes of an async send beyond a limit; it waits unless set.
-    pub fn when_full(mut self, when_full: WhenFull) -> Self {
-        self.limits.when_full = when_full;
-        self
-    }
-
-    /// The namespace of its group and of the topics it sends to: servers know `orders` as
-    /// `NAMESPACE%orders`, the program does not notice. Unless set, it is the one that the address
-    /// of a name server says (`http://MQ_INST_….host:80`), if any.
-    pub fn namespace(mut self, namespace: impl Into<Name>) -> Self {
-        self.namespace = Some(namespace.into()).filter(|namespace: &Name| !namespace.is_empty());
-        self
-    }
-
-    /// The namespace of the second kind: see [`ClientBuilder::namespace_v2`].
-    pub fn namespace_v2(mut self, namespace: impl Into<String>) -> Self {
-        self.own = self.own.namespace_v2(namespace);
-        self
-    }
-
-    /// Sends to the brokers' second port, two below the one that routes name. Brokers serve it with
-    /// other threads, so that sends do not wait behind consumers' requests. Off unless set.
-    pub fn vip_channel(mut self, on: bool) -> Self {
-        self.vip_channel = Some(on);
-        self
-    }
-
-    /// Adds a hook that may forbid single attempts.
-    pub fn forbidden_hook(mut self, hook: Arc<dyn ForbiddenHook>) -> Self {
-        self.hooks.forbidden.push(hook);
-        self
-    }
-
-    /// Adds a hook that sees every attempt begin and end.
-    pub fn send_hook(mut self, hook: Arc<dyn SendHook>) -> Self {
-        self.hooks.send.push(hook);
-        self
-    }
-
-    /// Adds a hook that sees every request and answer: see [`ClientBuilder::rpc_hook`].
-    pub fn rpc_hook(mut self, hook: Arc<dyn RpcHook>) -> Self {
-        self.own = self.own.rpc_hook(hook);
-        self
-    }
-
-    /// Starts the producer. No server is contacted before the first send, so it succeeds while
-    /// all of them are down.
-    ///
-    /// # Errors
-    /// The group, the policy or the list of name servers is not acceptable.
-    pub async fn start(self) -> Result<Producer, StartError> {
-        let known = self.client.as_ref().map(|client| client.policy().clone());
-        let mut policy = self.policy.or(known).unwrap_or_default();
-        if let Some(timeout) = self.send_timeout {
-            policy.send_timeout = u64::try_from(timeout.as_millis())
-                .unwrap_or(u64::MAX)
-                .max(1);
-        }
-        if let Some(retries) = self.retries {
-            policy.attempts = policy.attempts.with_retries(retries);
-        }
-        if let Some(on) = self.vip_channel {
-            policy.vip.enabled = on;
-        }
-        policy
-            .check()
-            .map_err(|error| StartError::Policy(error.to_string()))?;
-        validate_group(&policy, &self.group).map_err(StartError::Group)?;
-        let owns_client = self.client.is_none();
-        let client = match self.client {
-            Some(client) => client,
-            None => self.own.policy(policy.clone()).build()?,
-        };
-        let core = Arc::clone(client.core());
-        let namespace = self.namespace.or_else(|| core.hosted_namespace());
-        let group = match &namespace {
-            Some(namespace) => namespace::wrap(namespace, &self.group).into(),
-            None => self.group,
-        };
-        validate_group(&policy, &group).map_err(StartError::Group)?;
-        if !core.groups.lock().insert(Name::clone(&group)) {
-            return Err(StartError::GroupTaken(group));
-        }
-        client.start();
-        let sender = Sender {
-            namespace,
-            group: Name::clone(&group),
-            default_topic: route::default_topic(&policy).into(),
-            default_queues: route::default_queues(&policy, i32::MAX),
-        };
-        let seed = identity_hash(&group);
-        let rotations = Rotations::new(Arc::clone(&core.host), seed, self.rotation_start);
-        core.emit(Event::Started { group });
-        let core = ProducerCore {
-            bucket: Mutex::new(Bucket::full(&policy)),
-            health: Mutex::default(),
-            life: Life::default(),
-            async_sends: Arc::default(),
-            permits: Permits::new(self.limits),
-            packer: Packer::default(),
-            hooks: self.hooks,
-            client: core,
-            policy,
-            sender,
-        };
-        Ok(Producer {
-            handle: Arc::new(Handle {
-                core: Arc::new(core),
-                client,
-                owns_client,
-            }),
-            rotations: Arc::new(rotations),
-        })
     }
 }

@@ -103,6 +103,16 @@ impl Routes {
         topics.get(topic)?.snapshot.clone()
     }
 
+    /// A topic that has a route, and the address of a broker's master in any route.
+    pub(crate) fn any_topic_and_master_of(&self, broker: &Name) -> Option<(Name, Name)> {
+        let topics = self.topics.lock();
+        let known = topics.iter();
+        let mut known = known.filter_map(|(name, it)| Some((name, it.snapshot.as_ref()?)));
+        let topic = Name::clone(known.clone().next()?.0);
+        let master = known.find_map(|(_, snapshot)| snapshot.master(broker))?;
+        Some((topic, Name::clone(master)))
+    }
+
     /// How many topics are known.
     pub(crate) fn len(&self) -> usize {
         self.topics.lock().len()

@@ -67,7 +67,7 @@ fn of_code(policy: &Policy, mode: Mode, code: i32) -> String {
         code: Some(code),
     };
     let next = word(retry::after(policy, mode, ended, WITH_TIME));
-    if code == GO_AWAY && retry::drain(policy) == Drain::Resend {
+    if code == GO_AWAY && matches!(retry::drain(policy), Drain::Resend | Drain::ResendFirst) {
         return format!("resend, then {next}");
     }
     next.to_owned()

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rmq_remoting::observe::Name;
 
 use crate::event::{Mode, Stage};
-use crate::policy::{Fallback, Health, Policy};
+use crate::policy::{Detector, Fallback, Health, Policy};
 
 use super::Millis;
 use super::retry::Ended;
@@ -18,6 +18,13 @@ use super::select::Grade;
 #[must_use]
 pub fn rules(policy: &Policy) -> Option<&Health> {
     policy.health.enabled.then_some(&policy.health)
+}
+
+/// How brokers are asked whether they can be reached, if they are.
+#[must_use]
+pub fn detector(policy: &Policy) -> Option<Detector> {
+    let detector = rules(policy)?.detector;
+    detector.enabled.then_some(detector)
 }
 
 /// What a result does to the standing of its broker.
@@ -70,6 +77,8 @@ struct Standing {
     until: Millis,
     latency: Millis,
     reachable: bool,
+    /// When it may be asked again whether it can be reached.
+    next_probe: Millis,
 }
 
 /// What is known of the brokers. Belongs to one producer.
@@ -90,9 +99,33 @@ impl Table {
             until: if later || earlier { until } else { before },
             latency: isolation.latency,
             reachable: isolation.reachable,
+            next_probe: known.map_or(0, |standing| standing.next_probe),
         };
         self.brokers.insert(Name::clone(broker), standing);
         (later || earlier).then_some(isolation.for_ms)
+    }
+
+    /// The brokers that are asked now whether they can be reached, and not again for `interval`.
+    pub fn due_for_probe(&mut self, now: Millis, interval: Millis) -> Vec<Name> {
+        let due = |(broker, standing): (&Name, &mut Standing)| {
+            (standing.next_probe <= now).then(|| {
+                standing.next_probe = now.saturating_add(interval);
+                Name::clone(broker)
+            })
+        };
+        self.brokers.iter_mut().filter_map(due).collect()
+    }
+
+    /// A broker has answered: it can be reached.
+    pub fn reached(&mut self, broker: &Name) {
+        if let Some(standing) = self.brokers.get_mut(broker) {
+            standing.reachable = true;
+        }
+    }
+
+    /// Nothing is known of a broker any more.
+    pub fn forget(&mut self, broker: &Name) {
+        self.brokers.remove(broker);
     }
 
     /// Whether the broker may be a first choice.
@@ -232,6 +265,27 @@ mod tests {
         assert_eq!(table.note(&broker, slow, 100), Some(2_000));
         assert!(!table.healthy(&broker, 2_099));
         assert!(table.healthy(&broker, 2_100));
+    }
+
+    #[test]
+    fn a_broker_that_answers_is_reachable_again_and_asked_no_more_often_than_it_should() {
+        let broker = Name::from("broker-a");
+        let mut policy = enabled(Policy::strict());
+        assert_eq!(detector(&policy), None);
+        policy.health.detector.enabled = true;
+        let interval = detector(&policy).unwrap().interval;
+        let mut table = Table::default();
+        let refused = isolation(&policy, at(Stage::Dial), 1).unwrap();
+        table.note(&broker, refused, 0);
+        assert_eq!(table.grade(&policy, &broker, None, 1), Grade::Unreachable);
+        assert_eq!(table.due_for_probe(3_000, interval), [Name::clone(&broker)]);
+        table.note(&broker, refused, 3_500);
+        assert!(table.due_for_probe(4_999, interval).is_empty());
+        table.reached(&broker);
+        assert_eq!(table.grade(&policy, &broker, None, 5_000), Grade::Reachable);
+        assert_eq!(table.due_for_probe(5_000, interval).len(), 1);
+        table.forget(&broker);
+        assert_eq!(table.grade(&policy, &broker, None, 5_000), Grade::Usable);
     }
 
     #[test]

@@ -183,6 +183,23 @@ pub struct Health {
     pub counts_pinned_sync: bool,
     /// Who is chosen while every broker is avoided.
     pub fallback: Fallback,
+    /// Whether brokers in the table are asked if they can be reached again.
+    pub detector: Detector,
+}
+
+/// How brokers that were slow or failed are asked whether they can be reached. Switch it on together
+/// with stages in [`Health::unreachable`]; Java then counts `dial`, `write`, `lost` and `silent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Detector {
+    /// Whether they are.
+    pub enabled: bool,
+    /// From one round to the next, in milliseconds; the first one comes as late.
+    pub period: u64,
+    /// How long a broker is left alone after it was asked, in milliseconds.
+    pub interval: u64,
+    /// How long an answer may take, in milliseconds.
+    pub timeout: u64,
 }
 
 /// Who is chosen while every broker is avoided.
@@ -283,8 +300,13 @@ pub enum Overtaken {
 pub enum Drain {
     /// The attempt has failed in a retryable way, whatever the table of codes says.
     Retry,
-    /// The request is repeated once to the same broker on a fresh connection. A second one is as
-    /// with `Retry`.
+    /// The request is repeated once to the same broker on a fresh connection, and of several that
+    /// were on the old one only the first to be answered so. For all others, and for a second
+    /// announcement, it is as with `Retry`.
+    ResendFirst,
+    /// The request, and each that was on the same connection, is repeated once to the same broker on
+    /// a fresh connection, within the same attempt. The old one is closed once nobody waits on it. A
+    /// second announcement is as with `Retry`.
     Resend,
     /// The table of codes decides, as for any other code.
     ByCode,

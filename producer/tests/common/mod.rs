@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test whose servers fail has failed")]
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +69,9 @@ pub(crate) enum Script {
     Store,
     StoreAfter(Duration),
     Refuse(i32),
+    /// Announces its shutdown on the connection that the next send comes over, and stores what
+    /// comes over others.
+    Drain,
     Silent,
     Close,
     /// Code 0 without the fields that say where the message is.
@@ -83,13 +86,15 @@ struct Node {
     asked: Mutex<Vec<Command>>,
     routes: Mutex<BTreeMap<String, TopicRouteData>>,
     route_delay: Mutex<Option<Duration>>,
+    /// The peer of the connection that drains.
+    drains: Mutex<Option<SocketAddr>>,
 }
 
 impl Service for Node {
-    fn serve(&self, _peer: &Peer, request: Command) -> Reply {
+    fn serve(&self, peer: &Peer, request: Command) -> Reply {
         self.asked.lock().push(request.clone());
         match request.code {
-            request::SEND_MESSAGE_V2 => self.send(&request),
+            request::SEND_MESSAGE_V2 => self.send(peer, &request),
             request::GET_ROUTEINFO_BY_TOPIC => self.route(&request),
             _ => Response::new(response::SUCCESS).into(),
         }
@@ -105,7 +110,7 @@ fn later(delay: Duration, response: Response) -> Reply {
 }
 
 impl Node {
-    fn send(&self, request: &Command) -> Reply {
+    fn send(&self, peer: &Peer, request: &Command) -> Reply {
         let SendMessageV2(header) = request.header().unwrap();
         let offset = i64::try_from(self.seen.lock().len()).unwrap();
         let stored = Response::new(response::SUCCESS).header(SendMessageResponse {
@@ -127,6 +132,12 @@ impl Node {
             Script::Store => stored.into(),
             Script::StoreAfter(delay) => later(delay, stored),
             Script::Refuse(code) => Response::refuse(code, "as the test wants").into(),
+            Script::Drain
+                if *self.drains.lock().get_or_insert(peer.address()) == peer.address() =>
+            {
+                Response::refuse(response::GO_AWAY, "as the test wants").into()
+            }
+            Script::Drain => stored.into(),
             Script::Silent => Reply::Now(Answer::Nothing),
             Script::Close => Reply::Now(Answer::Close),
             Script::Unreadable => Response::new(response::SUCCESS).into(),
@@ -166,6 +177,7 @@ impl Running {
             asked: Mutex::default(),
             routes: Mutex::default(),
             route_delay: Mutex::default(),
+            drains: Mutex::default(),
         });
         let host = Arc::new(TokioHost::new());
         let at = (Ipv4Addr::LOCALHOST, port).into();

@@ -4,6 +4,8 @@
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod common;
 
+mod detector;
+mod drain;
 mod hooks;
 mod name_servers;
 mod namespaces;

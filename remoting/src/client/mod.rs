@@ -205,6 +205,22 @@ impl RemotingClient {
         true
     }
 
+    /// Closes the connections that drain and have no answer to come any more. Without it they stay
+    /// until their peers close them.
+    pub fn close_drained(&self) {
+        let environment = &self.core.environment;
+        let links: Vec<Arc<Link>> = {
+            let registry = environment.registry.lock();
+            let drained = registry.drained.iter();
+            drained.map(|slot| Arc::clone(&slot.link)).collect()
+        };
+        for link in links {
+            if link.pending(|pending| pending.waiting()) == 0 {
+                environment.close(&link, CloseCause::Drained);
+            }
+        }
+    }
+
     /// Makes a request and awaits the answer.
     ///
     /// # Errors

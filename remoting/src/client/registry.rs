@@ -68,8 +68,9 @@ impl Environment {
         self.observer.on(event);
     }
 
-    /// Takes a connection out of the table, unless another one has its place.
-    fn forget(&self, link: &Link) {
+    /// Takes a connection out of the table, unless another one has its place. Tells whether it was
+    /// one that drained.
+    fn forget(&self, link: &Link) -> bool {
         let mut registry = self.registry.lock();
         let here = registry.slots.get(&link.to).map(|slot| slot.link.number);
         if here == Some(link.number)
@@ -79,16 +80,20 @@ impl Environment {
         }
         let drained = registry.drained.iter();
         let mut at = drained.map(|slot| slot.link.number);
-        if let Some(at) = at.position(|number| number == link.number) {
-            let slot = registry.drained.swap_remove(at);
-            registry.ended.push(slot.task);
-        }
+        let Some(at) = at.position(|number| number == link.number) else {
+            return false;
+        };
+        let slot = registry.drained.swap_remove(at);
+        registry.ended.push(slot.task);
+        true
     }
 
-    /// A connection has ended: forgets it, fails its requests and tells the observer.
+    /// A connection has ended: forgets it, fails its requests and tells the observer. Of one that
+    /// drained the end was announced, whatever brought it.
     pub(super) fn end(&self, link: &Link, cause: CloseCause) {
-        self.forget(link);
+        let drained = self.forget(link);
         if let Some(pending) = link.end(cause) {
+            let cause = if drained { CloseCause::Drained } else { cause };
             self.observe(Event::Closed {
                 connection: link.number,
                 to: Arc::clone(&link.to),

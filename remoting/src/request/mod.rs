@@ -10,6 +10,7 @@ mod send_response;
 pub mod r010_send_message;
 pub mod r017_update_and_create_topic;
 pub mod r028_get_broker_runtime_info;
+pub mod r030_get_max_offset;
 pub mod r034_heart_beat;
 pub mod r035_unregister_client;
 pub mod r100_put_kv_config;
@@ -35,6 +36,7 @@ pub use field::FieldValue;
 pub use r010_send_message::SendMessage;
 pub use r017_update_and_create_topic::UpdateAndCreateTopic;
 pub use r028_get_broker_runtime_info::GetBrokerRuntimeInfo;
+pub use r030_get_max_offset::GetMaxOffset;
 pub use r034_heart_beat::{
     ConsumerData, HeartBeat, HeartBeatResponse, HeartbeatData, ProducerData,
 };
