@@ -43,6 +43,7 @@ pub struct Message {
     flag: i32,
     delay_level: Option<u32>,
     wait_stored: bool,
+    id: Option<Name>,
 }
 
 impl Message {
@@ -57,7 +58,22 @@ impl Message {
             flag: 0,
             delay_level: None,
             wait_stored: true,
+            id: None,
         }
+    }
+
+    /// Sends it under this unique key instead of a fresh one. A program that sends a message again,
+    /// because it does not know what became of the first send, gives it the
+    /// [`message_id`](crate::SendError::message_id) of that send: then a consumer that looks at the
+    /// key takes both copies for one.
+    ///
+    /// # Errors
+    /// The key is blank or contains a byte that separates properties.
+    pub fn with_id(mut self, id: impl Into<Name>) -> Result<Self, PropertyError> {
+        let id = id.into();
+        carried(name::UNIQ_KEY, &id)?;
+        self.id = Some(id);
+        Ok(self)
     }
 
     /// Consumers can subscribe to a tag. A message has one; an empty one is none.
@@ -97,12 +113,7 @@ impl Message {
         if is_reserved(&name) {
             return Err(PropertyError::Reserved(name));
         }
-        if name.trim().is_empty() || value.trim().is_empty() {
-            return Err(PropertyError::Blank);
-        }
-        if name.contains(is_separator) || value.contains(is_separator) {
-            return Err(PropertyError::Separator(name));
-        }
+        carried(&name, &value)?;
         match self.properties.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
             None => self.properties.push((name, value)),
@@ -137,6 +148,12 @@ impl Message {
     #[must_use]
     pub fn topic(&self) -> &Name {
         &self.topic
+    }
+
+    /// The unique key that the program gave it.
+    #[must_use]
+    pub fn id(&self) -> Option<&Name> {
+        self.id.as_ref()
     }
 
     /// The same message for another topic.
@@ -193,6 +210,17 @@ impl Message {
             each(name, value);
         }
     }
+}
+
+/// Whether a property arrives as it was sent.
+fn carried(name: &str, value: &str) -> Result<(), PropertyError> {
+    if name.trim().is_empty() || value.trim().is_empty() {
+        return Err(PropertyError::Blank);
+    }
+    if name.contains(is_separator) || value.contains(is_separator) {
+        return Err(PropertyError::Separator(name.to_owned()));
+    }
+    Ok(())
 }
 
 fn is_separator(c: char) -> bool {

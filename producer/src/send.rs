@@ -224,8 +224,9 @@ impl Send {
             *bucket = bucket.refill(&core.policy);
         }
         let now = core.client.host.unix_millis();
-        let key = core.client.next_key(now);
         let message = &self.call.message;
+        let given = message.id().map(Name::clone);
+        let key = given.unwrap_or_else(|| core.client.next_key(now));
         let namespace = core.sender.namespace.as_ref();
         let body = message.body();
         let packed = envelope::compresses(&core.policy, body.len())

@@ -7,6 +7,7 @@ mod common;
 mod detector;
 mod drain;
 mod hooks;
+mod ids;
 mod name_servers;
 mod namespaces;
 mod routes;

@@ -110,8 +110,8 @@ fn a_broker_that_refuses_its_heartbeat_delays_no_other_ones() {
 }
 
 #[test]
-fn java_repeats_a_request_on_a_fresh_connection_when_its_broker_goes_away() {
-    for (policy, path) in [(Policy::strict(), "ab"), (Policy::java_5_3(), "aa")] {
+fn a_request_is_repeated_on_a_fresh_connection_when_its_broker_goes_away() {
+    for policy in [Policy::strict(), Policy::java_5_3()] {
         // The old connection stays for the answers that are still to come.
         let story =
             brokers(2)
@@ -121,7 +121,7 @@ fn java_repeats_a_request_on_a_fresh_connection_when_its_broker_goes_away() {
             send_sync(producer, message()).await
         });
         outcome.unwrap();
-        assert_eq!(seen.path(), path, "{}", policy.name);
+        assert_eq!(seen.path(), "aa", "{}", policy.name);
         let sends = seen.sends();
         assert_eq!(sends[0].key, sends[1].key);
         assert_ne!(sends[0].peer, sends[1].peer, "{}", policy.name);
