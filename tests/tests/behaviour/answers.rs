@@ -138,7 +138,7 @@ fn lz4_and_zstandard_are_named_in_the_flags_and_open_with_their_mark() {
 }
 
 #[test]
-fn the_same_message_sent_twice_is_two_messages_and_nobody_presets_their_key() {
+fn the_same_message_sent_twice_is_two_messages() {
     assert!(message().property("UNIQ_KEY", "0A0B").is_err());
     for policy in strict_and_java() {
         let ((first, second), seen) = play(brokers(1), &policy, async |_, producer| {
