@@ -1,7 +1,7 @@
 //! One attempt: one request to one broker, and what its answer means.
 
 use std::borrow::Cow;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(crate) struct Open {
     /// When it may be overtaken, if ever.
     pub(crate) share_end: Option<Instant>,
     pub(crate) overtaken: bool,
-    pub(crate) exchange: Pin<Box<dyn Future<Output = Report> + std::marker::Send>>,
+    pub(crate) exchange: Running,
 }
 
 impl Open {
@@ -203,8 +203,19 @@ pub(crate) struct Exchange {
     pub(crate) broker: Name,
 }
 
+/// An exchange under way.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Report> + std::marker::Send>>;
+
 impl Exchange {
-    pub(crate) async fn run(self) -> Report {
+    /// Runs it; or, if a hook forbids it, is its end.
+    pub(crate) fn unless(self, refusal: Option<Cause>) -> Running {
+        match refusal {
+            None => Box::pin(self.run()),
+            Some(cause) => Box::pin(ready(Report::failed(Stage::Vetoed, cause))),
+        }
+    }
+
+    async fn run(self) -> Report {
         let Some(address) = &self.address else {
             return Report::failed(Stage::Address, Cause::NoAddress);
         };

@@ -5,7 +5,7 @@
 //! and does it. An overtaken attempt stays open beside its successor; the first success of any
 //! attempt completes the send, and the others leave the table of requests as superseded.
 
-use std::future::{Future, poll_fn, ready};
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -192,10 +192,7 @@ impl<'a> Flight<'a> {
             share,
             share_end: time.share_end,
             overtaken: false,
-            exchange: match refusal {
-                None => Box::pin(exchange.run()),
-                Some(cause) => Box::pin(ready(Report::failed(Stage::Vetoed, cause))),
-            },
+            exchange: exchange.unless(refusal),
         });
     }
 

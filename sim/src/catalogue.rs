@@ -77,9 +77,10 @@ pub fn row(name: &str) -> Option<Row> {
     all().into_iter().find(|row| row.example.name() == name)
 }
 
-/// Every kind of fault: of processes, of links, and rules of servers.
+/// Every kind of fault: of processes, by operators, of links, and rules of servers.
 pub fn all() -> Vec<Row> {
     let mut rows = processes();
+    rows.extend(operations());
     rows.extend(links());
     rows.extend(requests());
     rows.extend(answers());
@@ -139,7 +140,7 @@ const fn row_of(
 }
 
 fn processes() -> Vec<Row> {
-    use Site::{Broker, Node, Server};
+    use Site::{Node, Server};
     const BACK: &[&str] = &["data", "address"];
     let back = Restart::default();
     vec![
@@ -197,6 +198,13 @@ fn processes() -> Vec<Row> {
             &[],
             "a stuck reader: its window fills, and the peer's writes block",
         ),
+    ]
+}
+
+/// What operators do while producers run.
+fn operations() -> Vec<Row> {
+    use Site::Broker;
+    vec![
         row_of(
             FaultKind::NameServerList { without: "".into() },
             Site::Producer,

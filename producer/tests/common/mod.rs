@@ -129,15 +129,14 @@ impl Node {
         });
         let script = *self.script.lock();
         match script {
-            Script::Store => stored.into(),
-            Script::StoreAfter(delay) => later(delay, stored),
-            Script::Refuse(code) => Response::refuse(code, "as the test wants").into(),
             Script::Drain
                 if *self.drains.lock().get_or_insert(peer.address()) == peer.address() =>
             {
                 Response::refuse(response::GO_AWAY, "as the test wants").into()
             }
-            Script::Drain => stored.into(),
+            Script::Store | Script::Drain => stored.into(),
+            Script::StoreAfter(delay) => later(delay, stored),
+            Script::Refuse(code) => Response::refuse(code, "as the test wants").into(),
             Script::Silent => Reply::Now(Answer::Nothing),
             Script::Close => Reply::Now(Answer::Close),
             Script::Unreadable => Response::new(response::SUCCESS).into(),

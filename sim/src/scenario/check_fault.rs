@@ -182,21 +182,9 @@ fn kind(
         "refuse" => FaultKind::Refuse,
         "swallow-dials" => FaultKind::SwallowDials,
         "stop-reading" => FaultKind::StopReading,
-        "name-server-list" => {
-            let without = needed.get(&raw.without, "without", "\"ns-1\"")?;
-            let name = without.get_ref().as_str();
-            nodes.known(name, without.span())?;
-            if !nodes.is_server(name) || nodes.is_broker(name) {
-                return Err(source.error(
-                    without.span(),
-                    format!("\"{name}\" is no name server"),
-                    "name one, like \"ns-1\"",
-                ));
-            }
-            FaultKind::NameServerList {
-                without: Name::from(name),
-            }
-        }
+        "name-server-list" => FaultKind::NameServerList {
+            without: name_server(nodes, &needed.get(&raw.without, "without", "\"ns-1\"")?)?,
+        },
         "read-only" => FaultKind::ReadOnly,
         "resize" => FaultKind::Resize {
             topic: {
@@ -248,6 +236,20 @@ fn kind(
 
 /// The most queues an operator gives a topic at a broker.
 const MOST_QUEUES: i32 = 1_024;
+
+/// The name of a name server.
+fn name_server(nodes: &Nodes<'_>, raw: &Spanned<String>) -> Result<Name, ScenarioError> {
+    let name = raw.get_ref().as_str();
+    nodes.known(name, raw.span())?;
+    if nodes.is_server(name) && !nodes.is_broker(name) {
+        return Ok(Name::from(name));
+    }
+    Err(nodes.source.error(
+        raw.span(),
+        format!("\"{name}\" is no name server"),
+        "name one, like \"ns-1\"",
+    ))
+}
 
 /// A byte of a link, from 0; the first one unless given.
 fn byte_of(nodes: &Nodes<'_>, raw: &file::Fault, place: &Place) -> Result<u64, ScenarioError> {
