@@ -152,16 +152,17 @@ fn reaches_the_healthy(
     let Some((done, outcome)) = send.done.first() else {
         return;
     };
-    let mut brokers: Vec<&str> = case.story.snapshots[route]
-        .queues
-        .iter()
-        .map(|queue| &*queue.broker)
-        .collect();
+    // What a refresh brought in the middle of the send may be tried before what was there.
+    let routes = send.attempts.iter().filter_map(|attempt| attempt.snapshot);
+    let queues = routes
+        .chain([route])
+        .flat_map(|index| case.story.snapshots[index].queues);
+    let mut brokers: Vec<&str> = queues.map(|queue| &*queue.broker).collect();
     brokers.sort_unstable();
     brokers.dedup();
     // A broker that was restarted since the route was published may be at another address.
-    let published = case.story.snapshots[route].moment.ms;
-    let since = send.called.ms.saturating_sub(RECOVERY_MS).min(published);
+    let since = send.called.min(case.story.snapshots[route].moment);
+    let since = since.ms.saturating_sub(RECOVERY_MS);
     // What a refresh in the middle of the send took out of the route is out of reach.
     let last = send.attempts.last().and_then(|attempt| attempt.snapshot);
     let still = |broker: &str| {

@@ -139,12 +139,8 @@ impl<'t> Widths<'_, 't> {
     /// them.
     fn widest(&mut self, request: &RequestStory<'t>) -> Option<i32> {
         let mut since = request.received.ms.saturating_sub(grace(self.case)?);
-        let sender = request
-            .attempt
-            .map(|(send, _)| self.case.story.sends[send].node);
-        let thawed = |node| self.case.truth.thaw(node, since, request.received.ms);
-        if sender.and_then(thawed).is_some() {
-            // One that was frozen may go on with what it knew before.
+        if self.case.truth.was_resized(&request.seen.topic) {
+            // Name servers may be behind, and a queue of the caller's choice may be gone for good.
             since = 0;
         }
         let broker = request.broker;
