@@ -204,8 +204,9 @@ impl Send {
     }
 
     fn validate_queue(&self) -> Result<(), InvalidMessage> {
+        let checked = envelope::checks_queue(&self.core.policy, self.call.mode);
         match &self.pinned {
-            Some(queue) if !self.is_of_its_topic(queue) => Err(InvalidMessage {
+            Some(queue) if checked && !self.is_of_its_topic(queue) => Err(InvalidMessage {
                 code: -1,
                 text: "message's topic not equal mq's topic".to_owned(),
             }),

@@ -136,6 +136,12 @@ pub fn checks(policy: &Policy) -> Checks {
     policy.checks
 }
 
+/// Whether the queue that a send is for must be of its message's topic.
+#[must_use]
+pub fn checks_queue(policy: &Policy, mode: Mode) -> bool {
+    mode != Mode::Oneway || checks(policy).oneway_topic
+}
+
 /// How requests are written and answers are read.
 #[must_use]
 pub fn wire(policy: &Policy) -> Wire {

@@ -393,6 +393,9 @@ pub struct Checks {
     pub max_body: u32,
     /// The longest group, in UTF-16 units.
     pub max_group: u32,
+    /// Whether the queue that a one-way send is for must be of its message's topic, as it must be
+    /// in the other modes. If not, the message's topic and the queue's number are taken.
+    pub oneway_topic: bool,
 }
 
 /// How bodies are compressed. Consumers need to know the kind: old ones know zlib only.
