@@ -10,7 +10,7 @@ use rmq_mock_broker::event::Ending;
 use rmq_producer::event::Stage;
 
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, ConnectionStory, SendStory};
+use crate::trace::story::{AttemptStory, ConnectionStory, Moment, SendStory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-34",
@@ -90,9 +90,18 @@ fn by_reply(
         let text = format!("the reply to {who} s{number} #{k} matches nothing, but it is open");
         judged.wrong(late, text);
     }
+    // A request that was repeated on another connection was on the wire twice.
+    let written = |read: Moment| {
+        attempt
+            .wires
+            .iter()
+            .rev()
+            .find(move |wire| wire.moment < read)
+    };
     if let Some((read, code)) = attempt.reply
-        && let Some(request) = attempt.seen().map(|index| &case.story.requests[index])
+        && let Some(seen) = written(read).and_then(|wire| wire.seen)
     {
+        let request = &case.story.requests[seen];
         // Another answer than the broker's own, or one without an answer of the broker.
         let same = request.ended.is_none_or(|(_, ending)| match ending {
             Ending::Answered { code: given } => given == code,
