@@ -220,6 +220,35 @@ struct Left {
     counted: [u32; 4],
 }
 
+fn header(nodes: Vec<NodeInfo>, policy: &Policy, end_ms: u64) -> Header {
+    Header {
+        scenario: "stress".into(),
+        seed: 0,
+        engine: "tcp".into(),
+        policy: Name::from(&*policy.name),
+        nodes,
+        policies: vec![facts_of(PRODUCER, policy)],
+        slack_ms: 1_000,
+        round_trip_ms: 10,
+        horizon_ms: end_ms,
+    }
+}
+
+/// Stops the producer, and tells what it still counts.
+async fn stop(producer: Producer, recorder: &Recorder) -> [u32; 4] {
+    producer.report_gauges();
+    recorder.push(PRODUCER, What::Work(WorkEvent::StopCalled));
+    producer.stop().await;
+    recorder.push(PRODUCER, What::Work(WorkEvent::StopReturned));
+    let gauges = producer.gauges();
+    [
+        gauges.pending,
+        gauges.open_sends,
+        gauges.limited_sends,
+        gauges.limited_bytes,
+    ]
+}
+
 async fn stress() -> Left {
     let host: SharedHost = Arc::new(TokioHost::new());
     let start = Instant::now();
@@ -264,31 +293,11 @@ async fn stress() -> Left {
     while callers.owed.load(Ordering::SeqCst) > 0 {
         sleep(Duration::from_millis(5)).await;
     }
-    producer.report_gauges();
-    recorder.push(PRODUCER, What::Work(WorkEvent::StopCalled));
-    producer.stop().await;
-    recorder.push(PRODUCER, What::Work(WorkEvent::StopReturned));
-    let gauges = producer.gauges();
-    let counted = [
-        gauges.pending,
-        gauges.open_sends,
-        gauges.limited_sends,
-        gauges.limited_bytes,
-    ];
+    let counted = stop(producer, &recorder).await;
     let stored = machines.iter().flat_map(stored_at).collect();
     let end_ms = recorder.now_ms();
     let trace = Trace {
-        header: Header {
-            scenario: "stress".into(),
-            seed: 0,
-            engine: "tcp".into(),
-            policy: Name::from(&*policy.name),
-            nodes,
-            policies: vec![facts_of(PRODUCER, &policy)],
-            slack_ms: 1_000,
-            round_trip_ms: 10,
-            horizon_ms: end_ms,
-        },
+        header: header(nodes, &policy, end_ms),
         records: joined(recorder.seal()),
         end: End::Finished,
         end_ms,

@@ -1,5 +1,11 @@
 //! The program's own code at each attempt and each request.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and hooks may panic"
+)]
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -107,7 +113,11 @@ async fn a_forbidden_broker_is_left_for_one_that_is_not() {
     let cluster = Cluster::start(2, "orders", 1).await;
     let (hook, diary) = (Forbids::new("broker-a"), Arc::new(Diary::default()));
     let builder = cluster.producer().forbidden_hook(hook);
-    let producer = builder.send_hook(diary.clone()).start().await.unwrap();
+    let producer = builder
+        .send_hook(Arc::<Diary>::clone(&diary))
+        .start()
+        .await
+        .unwrap();
     let sent = producer.send(message()).await.unwrap();
     assert_eq!((&*sent.queue.broker, sent.attempts), ("broker-b", 2));
     assert!(cluster.brokers[0].seen().is_empty());
@@ -122,7 +132,11 @@ async fn a_hook_that_always_vetoes_is_asked_three_times_by_a_sync_send() {
         let cluster = Cluster::start(1, "orders", 2).await;
         let hook = Forbids::new("broker-a");
         let builder = cluster.producer().policy(policy);
-        let producer = builder.forbidden_hook(hook.clone()).start().await.unwrap();
+        let producer = builder
+            .forbidden_hook(Arc::<Forbids>::clone(&hook))
+            .start()
+            .await
+            .unwrap();
         let error = producer.send(message()).await.unwrap_err();
         assert_eq!(error.failure(), Failure::Attempts(Stage::Vetoed));
         let text = error.attempts()[2].to_string();
@@ -141,7 +155,7 @@ async fn a_hook_that_always_vetoes_is_asked_three_times_by_a_sync_send() {
 async fn a_send_hook_sees_every_attempt_begin_and_end_in_every_mode() {
     let cluster = Cluster::start(2, "orders", 1).await;
     let diary = Arc::new(Diary::default());
-    let builder = cluster.producer().send_hook(diary.clone());
+    let builder = cluster.producer().send_hook(Arc::<Diary>::clone(&diary));
     let producer = builder.send_hook(Arc::new(Panics)).start().await.unwrap();
     cluster.brokers[0].does(Script::Refuse(2));
     producer.send(message()).await.unwrap();
@@ -205,7 +219,10 @@ impl RpcHook for Signs {
 async fn an_rpc_hook_adds_to_every_request_what_later_hooks_see() {
     let cluster = Cluster::start(1, "orders", 1).await;
     let (first, second) = (Arc::new(Signs::default()), Arc::new(Signs::default()));
-    let builder = cluster.producer().rpc_hook(first.clone()).rpc_hook(second);
+    let builder = cluster
+        .producer()
+        .rpc_hook(Arc::<Signs>::clone(&first))
+        .rpc_hook(second);
     let producer = builder.start().await.unwrap();
     producer.send(message()).await.unwrap();
     producer.send_oneway(message()).await.unwrap();

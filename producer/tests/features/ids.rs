@@ -1,6 +1,7 @@
 //! Under which unique key a message travels.
 
 use rmq_producer::{Message, PropertyError};
+use rmq_remoting::observe::Name;
 
 use crate::common::{Cluster, Script};
 
@@ -11,9 +12,9 @@ async fn a_message_sent_again_under_its_id_has_one_key_in_all_its_copies() {
     cluster.brokers[0].does(Script::Close);
     let message = Message::new("T", "1");
     let error = producer.send(message.clone()).await.unwrap_err();
-    let id = error.message_id().unwrap().clone();
+    let id = Name::clone(error.message_id().unwrap());
     cluster.brokers[0].does(Script::Store);
-    let again = message.clone().with_id(id.clone()).unwrap();
+    let again = message.clone().with_id(Name::clone(&id)).unwrap();
     assert_eq!(producer.send(again.clone()).await.unwrap().message_id, id);
     assert_eq!(producer.send(again).await.unwrap().message_id, id);
     let fresh = producer.send(message).await.unwrap();
