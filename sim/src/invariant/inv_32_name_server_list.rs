@@ -60,7 +60,7 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let before = |(_, at): &(i32, Moment)| {
             in_force(case, connection.node, *at).is_none_or(|list| list.contains(connection.to))
         };
-        let changing = lately.count() > 0 || connection.written.last().is_none_or(before);
+        let changing = lately.count() > 0 || connection.written.last().is_some_and(before);
         if list.into_iter().any(|list| !known(list)) && !changing {
             let (who, server) = (case.name(connection.node), case.name(asked.server));
             let text = format!("{server} reads a route request of {who}, not being in its list");
