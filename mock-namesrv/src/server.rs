@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use crate::config::Config;
 use crate::control::{Action, Control, Ruled, Seen};
 use crate::event::{Event, RemovalCause, RequestNumber};
-use crate::handle::{self, Ask, Leaving};
+use crate::handle::{self, Ask, Leaving, Said};
 use crate::profile::Profile;
 use crate::tables::{Changes, Tables, Twist};
 
@@ -52,6 +52,7 @@ impl NameServer {
         };
         let state = Arc::new(State {
             tables: Mutex::new(Tables::new(config.profile, config.broker_timeout)),
+            said: Mutex::default(),
             profile: config.profile,
             control,
             observer: Arc::clone(&observer),
@@ -124,6 +125,7 @@ impl Memory {
 #[derive(Debug)]
 struct State {
     tables: Mutex<Tables>,
+    said: Mutex<Said>,
     profile: Profile,
     control: Arc<dyn Control>,
     observer: Arc<dyn Observer<Event>>,
@@ -210,6 +212,7 @@ impl Service for Front {
         self.0.observer.on(Event::Disconnected {
             peer: peer.address(),
         });
+        self.0.said.lock().forget(peer.number());
         let changes = self.0.tables.lock().channel_closed(peer.number());
         self.0.report(&changes);
     }
@@ -314,6 +317,7 @@ impl State {
     ) -> Handled {
         let mut ask = Ask {
             tables,
+            said: &mut self.said.lock(),
             request,
             channel: peer.number(),
             now: Instant::now(),

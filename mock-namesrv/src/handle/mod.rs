@@ -34,6 +34,7 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::service::{Response, Unsupported};
 use tokio::time::Instant;
 
+pub(crate) use self::r103_register_broker::Said;
 use crate::profile::Profile;
 use crate::tables::{Changes, Channel, Tables, Twist};
 
@@ -41,6 +42,7 @@ use crate::tables::{Changes, Channel, Tables, Twist};
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) tables: &'a mut Tables,
+    pub(crate) said: &'a mut Said,
     pub(crate) request: &'a Command,
     pub(crate) channel: Channel,
     pub(crate) now: Instant,

@@ -1,15 +1,61 @@
 //! 103: a broker registers.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rmq_remoting::body;
+use bytes::Bytes;
+use rmq_remoting::body::{self, BodyError};
 use rmq_remoting::code::response;
 use rmq_remoting::request::r103_register_broker::TopicConfigWrapper;
 use rmq_remoting::request::{RegisterBroker, RegisterBrokerBody, RegisterBrokerResponse};
 use rmq_remoting::service::Response;
 
 use super::{Ask, Fault, success};
-use crate::tables::{ORDER_TOPICS, Registered, Registration};
+use crate::tables::{Channel, ORDER_TOPICS, Registered, Registration};
+
+/// What the broker on each connection last said of its topics, as written and as read. It repeats
+/// itself every few seconds, and the same bytes need not be read twice.
+#[derive(Debug, Default)]
+pub(crate) struct Said(BTreeMap<Channel, Remembered>);
+
+#[derive(Debug)]
+struct Remembered {
+    written: Bytes,
+    compressed: bool,
+    read: Arc<TopicConfigWrapper>,
+}
+
+impl Said {
+    /// Reads a body.
+    fn read(
+        &mut self,
+        channel: Channel,
+        written: &Bytes,
+        compressed: bool,
+    ) -> Result<Arc<TopicConfigWrapper>, BodyError> {
+        if let Some(last) = self.0.get(&channel)
+            && (last.compressed, &last.written) == (compressed, written)
+        {
+            return Ok(Arc::clone(&last.read));
+        }
+        let body = RegisterBrokerBody::decode(written, compressed)?;
+        let read = Arc::new(body.topic_config_serialize_wrapper);
+        let remembered = Remembered {
+            // A slice would keep all that was received with it.
+            written: Bytes::copy_from_slice(written),
+            compressed,
+            read: Arc::clone(&read),
+        };
+        self.0.insert(channel, remembered);
+        Ok(read)
+    }
+
+    /// Forgets a connection that has ended.
+    pub(crate) fn forget(&mut self, channel: Channel) {
+        self.0.remove(&channel);
+    }
+}
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let header: RegisterBroker<'_> = ask.request.header()?;
@@ -18,10 +64,10 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
         return Ok(Response::refuse(response::SYSTEM_ERROR, "crc32 not match"));
     }
     let body = if ask.request.body.is_empty() {
-        TopicConfigWrapper::default()
+        Arc::default()
     } else {
-        RegisterBrokerBody::decode(&ask.request.body, header.compressed)?
-            .topic_config_serialize_wrapper
+        ask.said
+            .read(ask.channel, &ask.request.body, header.compressed)?
     };
     let timeout = header
         .heartbeat_timeout_millis

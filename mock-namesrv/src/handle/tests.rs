@@ -6,21 +6,32 @@ use bytes::Bytes;
 use rmq_remoting::command::{ExtFields, HeaderForm, Language};
 use rmq_remoting::request::RegisterBrokerBody;
 use rmq_remoting::request::r103_register_broker::TopicConfigWrapper;
-use rmq_remoting::topic::TopicConfig;
+use rmq_remoting::route::TopicRouteData;
+use rmq_remoting::topic::{DataVersion, TopicConfig};
 
 use super::*;
 
-/// Tables and the fields of requests to them.
-struct Server(Tables);
+/// What a server keeps between requests.
+struct Server(Tables, Said);
 
 impl Server {
     /// A server that knows `broker-a` with the topics TBW102 and T1.
     fn with_broker_a() -> Self {
-        let mut server = Self(Tables::new(Profile::V5_3_3, Duration::from_secs(120)));
-        let names = ["TBW102", "T1"];
-        let topics = names.map(|name| (name.into(), TopicConfig::new(name.into(), 4, 6)));
+        let tables = Tables::new(Profile::V5_3_3, Duration::from_secs(120));
+        let mut server = Self(tables, Said::default());
+        server.register(["TBW102", "T1"], 4);
+        server
+    }
+
+    /// `broker-a` registers these topics, each with so many queues, on connection 1.
+    fn register<const N: usize>(&mut self, names: [&str; N], queues: i32) {
+        let topics = names.map(|name| (name.into(), TopicConfig::new(name.into(), queues, 6)));
         let body = RegisterBrokerBody {
             topic_config_serialize_wrapper: TopicConfigWrapper {
+                data_version: DataVersion {
+                    counter: queues.into(),
+                    ..DataVersion::default()
+                },
                 topic_config_table: topics.into(),
                 ..TopicConfigWrapper::default()
             },
@@ -33,8 +44,7 @@ impl Server {
             ("haServerAddr", "127.0.0.1:10912"),
             ("brokerId", "0"),
         ];
-        assert_eq!(server.ask(103, &who, 479, body.encode()).code, 0);
-        server
+        assert_eq!(self.ask(103, &who, 479, body.encode()).code, 0);
     }
 
     fn ask(&mut self, code: i32, ext: &[(&str, &str)], version: i32, body: Bytes) -> Response {
@@ -51,6 +61,7 @@ impl Server {
         };
         let mut ask = Ask {
             tables: &mut self.0,
+            said: &mut self.1,
             request: &request,
             channel: 1,
             now: Instant::now(),
@@ -65,6 +76,24 @@ impl Server {
     fn get(&mut self, code: i32, ext: &[(&str, &str)]) -> Response {
         self.ask(code, ext, 479, Bytes::new())
     }
+}
+
+#[test]
+fn what_a_broker_says_counts_whether_it_says_the_same_again_or_something_else() {
+    let mut server = Server::with_broker_a();
+    let queues = |server: &mut Server, topic| {
+        let route = server.get(105, &[("topic", topic)]);
+        let route = TopicRouteData::decode(&route.body).ok()?;
+        Some(route.queue_datas.first()?.write_queue_nums)
+    };
+    server.register(["TBW102", "T1"], 4);
+    assert_eq!(queues(&mut server, "T1"), Some(4));
+    assert_eq!(server.get(216, &[("topic", "T1")]).code, 0);
+    assert_eq!(queues(&mut server, "T1"), None);
+    server.register(["TBW102", "T1"], 4);
+    assert_eq!(queues(&mut server, "T1"), Some(4), "the same again");
+    server.register(["TBW102", "T1"], 8);
+    assert_eq!(queues(&mut server, "T1"), Some(8), "something else");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmq_remoting::observe::Name;
@@ -34,7 +35,7 @@ pub struct Registration {
     /// The connection it registers on.
     pub channel: Channel,
     /// Its topics, all or only those that are new; nothing from a broker without a body.
-    pub body: TopicConfigWrapper,
+    pub body: Arc<TopicConfigWrapper>,
 }
 
 /// How a registration ended.

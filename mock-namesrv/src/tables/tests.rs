@@ -1,6 +1,7 @@
 //! The rules of the tables, each by an observable consequence.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmq_remoting::request::r103_register_broker::TopicConfigWrapper;
@@ -74,7 +75,7 @@ fn master(body: TopicConfigWrapper) -> Registration {
         acting_master: Some(false),
         zone: None,
         channel: 1,
-        body,
+        body: Arc::new(body),
     }
 }
 
