@@ -13,7 +13,7 @@ use std::task::Poll;
 use rmq_remoting::event::CloseCause;
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
-use tokio::time::{Duration, Instant, sleep_until, timeout_at};
+use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::attempt::{self, Open, Report};
 use crate::decide::budget::{self, AtShareEnd, Situation};
@@ -405,7 +405,7 @@ impl<'a> Flight<'a> {
 }
 
 /// The queue of the next attempt: the caller's, or the next of the rotation.
-fn choose(send: &Send, snapshot: &Snapshot, failed: &[Name]) -> Option<QueueRef> {
+pub(crate) fn choose(send: &Send, snapshot: &Snapshot, failed: &[Name]) -> Option<QueueRef> {
     let core = &send.core;
     if let Some(pinned) = &send.pinned {
         return Some(pinned.to_ref());
@@ -421,37 +421,15 @@ fn choose(send: &Send, snapshot: &Snapshot, failed: &[Name]) -> Option<QueueRef>
     rotations.choose(policy, mode, topic, queues, failed, grade)
 }
 
-/// Where a one-way send goes.
-pub(crate) struct Aim {
-    to: QueueRef,
-    pub(crate) address: Option<Name>,
-    /// Why it must not go there.
-    pub(crate) refusal: Option<Cause>,
-}
-
-/// Chooses where a one-way send goes; nothing if the route has no queue.
-pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
-    let to = choose(send, &prepared.snapshot, &[])?;
-    let master = prepared.snapshot.master(&to.broker);
-    let policy = &send.core.policy;
-    let address = master.map(|master| envelope::address(policy, send.call.mode, 1, master));
-    let refusal = hook::forbid(send, &prepared.envelope, (1, &to, address.as_ref()));
-    Some(Aim {
-        to,
-        address,
-        refusal,
-    })
-}
-
 /// Asks for the topic's route if an attempt ended in a way that an old route may have caused.
-fn refresh(send: &Send, ended: Ended) {
+pub(crate) fn refresh(send: &Send, ended: Ended) {
     if route::refreshes(&send.core.policy, ended) {
         routes::refresh(&send.core.client, send.call.message.topic());
     }
 }
 
 /// Notes in the health table what the end of an attempt teaches about its broker.
-fn note_health(send: &Send, broker: &Name, ended: Ended, took: u64) {
+pub(crate) fn note_health(send: &Send, broker: &Name, ended: Ended, took: u64) {
     let core = &send.core;
     let counts = health::counts(&core.policy, send.call.mode, send.pinned.is_some());
     let isolation = counts.then(|| health::isolation(&core.policy, ended, took));
@@ -467,67 +445,4 @@ fn note_health(send: &Send, broker: &Name, ended: Ended, took: u64) {
             reason: ended.stage,
         });
     }
-}
-
-/// The one attempt of a one-way send.
-pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(), SendError> {
-    let Prepared { envelope, snapshot } = prepared;
-    let Aim {
-        to,
-        address,
-        refusal,
-    } = aim;
-    let began = Instant::now();
-    let left = send.left();
-    send.emit(Event::Attempt {
-        send: send.number,
-        number: 1,
-        snapshot: snapshot.number,
-        to: to.clone(),
-        address: address.clone(),
-        budget_ms: left.max(budget::LEAST),
-        avoided: Vec::new(),
-    });
-    let written = async {
-        match refusal {
-            None => attempt::write(send, &envelope, &to, address.as_ref()).await,
-            Some(cause) => Err((Stage::Vetoed, cause)),
-        }
-    };
-    let (failure, stage, cause) = tokio::select! {
-        biased;
-        written = timeout_at(send.deadline, written) => match written {
-            Ok(Ok(())) => {
-                let which = (1, &to, address.as_ref());
-                hook::hear(send, &envelope, which, AttemptEnd::Written);
-                return Ok(());
-            }
-            Ok(Err((stage, cause))) => (Failure::Attempts(stage), stage, cause),
-            Err(_) => (Failure::Deadline, Stage::Silent, Cause::Silent),
-        },
-        () = send.core.life.closed() => (Failure::Closed, Stage::Superseded, Cause::Superseded),
-    };
-    let took = began.elapsed();
-    send.emit(Event::AttemptEnded {
-        send: send.number,
-        number: 1,
-        stage,
-        code: None,
-        after_ms: millis(took),
-    });
-    let ended = Ended { stage, code: None };
-    refresh(send, ended);
-    note_health(send, &to.broker, ended, millis(took));
-    let attempt = Attempt {
-        number: 1,
-        to,
-        address,
-        stage,
-        code: None,
-        after: took,
-        cause,
-    };
-    hook::hear_failure(send, &envelope, &attempt);
-    let error = send.error(failure);
-    Err(error.of_message(&envelope.key, vec![attempt]))
 }

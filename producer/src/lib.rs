@@ -72,6 +72,7 @@ mod lookup;
 pub mod message;
 pub mod meter;
 pub mod observe;
+mod oneway;
 mod pack;
 mod permits;
 pub mod policy;

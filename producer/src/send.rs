@@ -14,9 +14,10 @@ use crate::decide::retry::Ended;
 use crate::decide::{Millis, budget, envelope, retry, route};
 use crate::error::{InvalidMessage, Reason, SendError};
 use crate::event::{Event, Failure, Mode, Outcome, QueueRef, SendNumber, Stage};
-use crate::flight::{self, Flight};
+use crate::flight::Flight;
 use crate::lookup::LookupError;
 use crate::message::Message;
+use crate::oneway;
 use crate::permits::{Full, Permit};
 use crate::producer::ProducerCore;
 use crate::rotation::Rotations;
@@ -351,7 +352,7 @@ pub(crate) async fn oneway(mut send: Send) -> Result<(), SendError> {
         Ok(prepared) => prepared,
         Err(error) => return Err(send.fail(error)),
     };
-    let Some(aim) = flight::aim(&send, &prepared) else {
+    let Some(aim) = oneway::aim(&send, &prepared) else {
         let error = send.error(Failure::NoRoute);
         return Err(send.fail(error));
     };
@@ -368,8 +369,8 @@ pub(crate) async fn oneway(mut send: Send) -> Result<(), SendError> {
     Ok(())
 }
 
-async fn write_out(mut send: Send, prepared: Prepared, aim: flight::Aim) -> Result<(), SendError> {
-    match flight::write(&send, prepared, aim).await {
+async fn write_out(mut send: Send, prepared: Prepared, aim: oneway::Aim) -> Result<(), SendError> {
+    match oneway::write(&send, prepared, aim).await {
         Ok(()) => {
             send.end(Outcome::Written);
             Ok(())
