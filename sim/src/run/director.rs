@@ -18,10 +18,10 @@ use tokio::sync::{Notify, oneshot};
 
 use super::layout::Layout;
 use crate::chance::Chance;
-use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position, Rule, RuleAction};
-use crate::host::{Modelled, NotModelled, SharedFabric, Way};
+use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
+use crate::host::{Modelled, NotModelled, SharedFabric};
 use crate::scenario::Scenario;
-use crate::trace::{NodeId, NodeKind, Recorder, What, WorkEvent};
+use crate::trace::{NodeId, Recorder, What, WorkEvent};
 
 /// Where a fault is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,46 +245,10 @@ impl Director {
     }
 
     /// The node called `name`, a guest's included.
-    fn node(&self, name: &str) -> NodeId {
+    pub(super) fn node(&self, name: &str) -> NodeId {
         let guests = self.guests.lock();
         let guest = guests.iter().find(|guest| &*guest.name == name);
         guest.map_or_else(|| self.layout.node(name), |guest| guest.node)
-    }
-
-    fn change(self: &Arc<Self>, index: usize, fault: &Fault, on: bool) {
-        let modelled = match &fault.place {
-            Place::Node(name) => {
-                let node = self.node(name);
-                match (&fault.kind, on) {
-                    (FaultKind::Rule(rule), true) => self.remember(node, number(index), rule),
-                    (FaultKind::ReadOnly, on) => {
-                        self.operate(node, |disk, _| disk.set_read_only(on));
-                    }
-                    (FaultKind::Resize { topic, queues }, on) => {
-                        let wanted = on.then_some(*queues);
-                        self.operate(node, |disk, state| {
-                            let before = state.resized.remove(&number(index));
-                            let resized = wanted.or(before);
-                            let before = resized.and_then(|queues| disk.resize(topic, queues));
-                            if let (true, Some(before)) = (on, before) {
-                                state.resized.insert(number(index), before);
-                            }
-                        });
-                    }
-                    _ => {}
-                }
-                self.change_node(node, fault, on)
-            }
-            Place::Link { from, to } => {
-                let way = Way::One(self.node(from), self.node(to));
-                self.change_way(way, fault, on)
-            }
-            Place::Pair { a, b } => {
-                let way = Way::Both(self.node(a), self.node(b));
-                self.change_way(way, fault, on)
-            }
-        };
-        self.modelled(modelled);
     }
 
     /// Ends the run if the engine cannot do what it was asked for.
@@ -292,153 +256,6 @@ impl Director {
         if let Err(not_modelled) = modelled {
             self.state.lock().not_modelled.get_or_insert(not_modelled);
             self.trouble.notify_one();
-        }
-    }
-
-    /// A name server that will answer as of now must know what it knows now.
-    fn remember(&self, node: NodeId, number: u32, rule: &Rule) {
-        if rule.then != RuleAction::StaleRoute {
-            return;
-        }
-        let state = self.state.lock();
-        let memory = state.processes.get(&node).map(|it| it.memory.clone());
-        drop(state);
-        if let Some(memory) = memory.flatten() {
-            memory.keep(number);
-        }
-    }
-
-    /// An operator changes something at a broker, and the broker, if it is up, makes it known.
-    fn operate(&self, node: NodeId, change: impl FnOnce(&Disk, &mut State)) {
-        let disk = self.disk(node);
-        let registration = {
-            let mut state = self.state.lock();
-            change(&disk, &mut state);
-            let process = state.processes.get(&node);
-            process.and_then(|process| process.registration.clone())
-        };
-        if let Some(registration) = registration {
-            registration.renew();
-        }
-    }
-
-    fn change_node(self: &Arc<Self>, node: NodeId, fault: &Fault, on: bool) -> Modelled {
-        let fabric = &self.fabric;
-        match (&fault.kind, on) {
-            (FaultKind::Crash(_), true) => {
-                fabric.crash(node);
-                Ok(())
-            }
-            (FaultKind::PowerLoss(_), true) => fabric.power_off(node),
-            (FaultKind::Stop(_), true) => {
-                self.ask_to_stop(node);
-                Ok(())
-            }
-            (
-                FaultKind::Crash(restart)
-                | FaultKind::PowerLoss(restart)
-                | FaultKind::Stop(restart),
-                false,
-            ) => {
-                self.restart(node, *restart);
-                Ok(())
-            }
-            (FaultKind::Freeze, true) => fabric.freeze(node),
-            (FaultKind::Freeze, false) => fabric.thaw(node),
-            (FaultKind::Slow { ms_per_step }, true) => fabric.slow(node, *ms_per_step),
-            (FaultKind::Slow { .. }, false) => fabric.slow(node, 0),
-            (FaultKind::Refuse, on) => fabric.refuse(node, on),
-            (FaultKind::SwallowDials, on) => fabric.swallow_dials(node, on),
-            (FaultKind::StopReading, on) => fabric.stop_reading(node, on),
-            (FaultKind::ClockJump { ms }, true) => fabric.jump_wall_clock(node, *ms),
-            (FaultKind::ClockJump { ms }, false) => {
-                fabric.jump_wall_clock(node, ms.saturating_neg())
-            }
-            (FaultKind::NameServerList { .. }, _) => {
-                self.change_name_servers(node);
-                Ok(())
-            }
-            // A rule acts in the server's control, an operator on the disk; links are not on a node.
-            _ => Ok(()),
-        }
-    }
-
-    /// The list of name servers that a producer should have now; all if every one is taken out.
-    pub(super) fn name_servers_of(&self, producer: &str) -> String {
-        let state = self.state.lock();
-        let on = state.faults.iter().filter(|it| it.phase == Phase::On);
-        let gone: Vec<NodeId> = on
-            .filter_map(|fault| match (&fault.data.kind, &fault.data.place) {
-                (FaultKind::NameServerList { without }, Place::Node(node))
-                    if **node == *producer =>
-                {
-                    Some(self.layout.node(without))
-                }
-                _ => None,
-            })
-            .collect();
-        let listed = |gone: &[NodeId]| {
-            let all = self.layout.all();
-            let kept = all
-                .filter(|(node, info)| info.kind == NodeKind::NameServer && !gone.contains(node));
-            let kept = kept.filter_map(|(_, info)| info.address.as_deref());
-            kept.collect::<Vec<_>>().join(";")
-        };
-        let kept = listed(&gone);
-        if kept.is_empty() { listed(&[]) } else { kept }
-    }
-
-    /// Tells a producer's client its list of name servers, from its own machine.
-    fn change_name_servers(&self, node: NodeId) {
-        let Some(info) = self.layout.info(node) else {
-            return;
-        };
-        let servers = self.name_servers_of(&info.name);
-        let mut state = self.state.lock();
-        let Some((client, host)) = state.clients.get(&node).cloned() else {
-            return;
-        };
-        let change = host.spawn(
-            "name-server-list",
-            Box::pin(async move {
-                if let Err(refused) = client.update_name_servers(&servers) {
-                    tracing::debug!(%refused, "the list of name servers stays");
-                }
-            }),
-        );
-        state.changes.push(change);
-    }
-
-    fn change_way(&self, way: Way, fault: &Fault, on: bool) -> Modelled {
-        let fabric = &self.fabric;
-        match (&fault.kind, on) {
-            (FaultKind::Partition, true) => fabric.cut(way),
-            (FaultKind::Partition, false) => fabric.heal(way),
-            (FaultKind::Hold, on) => fabric.hold(way, on),
-            (FaultKind::Bandwidth { bytes_per_ms }, true) => fabric.bandwidth(way, *bytes_per_ms),
-            (FaultKind::Bandwidth { .. }, false) => fabric.bandwidth(way, 0),
-            (FaultKind::Slice { bytes }, true) => fabric.slice(way, *bytes),
-            (FaultKind::Slice { .. }, false) => fabric.slice(way, 0),
-            (FaultKind::Reset { byte }, true) => match way {
-                Way::One(from, to) => fabric.reset_after(from, to, *byte),
-                Way::Both(a, b) => fabric.reset(a, b),
-            },
-            (FaultKind::HalfOpen, true) => way
-                .directions()
-                .try_for_each(|(from, to)| fabric.half_open(from, to)),
-            (FaultKind::Loss { per_mille }, true) => fabric.loss(way, *per_mille),
-            (FaultKind::Loss { .. }, false) => fabric.loss(way, 0),
-            (FaultKind::Latency { ms, jitter_ms }, true) => fabric.latency(way, *ms, *jitter_ms),
-            (FaultKind::Latency { .. }, false) => fabric.default_latency(way),
-            (FaultKind::Corrupt { byte }, true) => way
-                .directions()
-                .try_for_each(|(from, to)| fabric.corrupt(from, to, *byte)),
-            (FaultKind::BlackHole, true) => way
-                .directions()
-                .take(1)
-                .try_for_each(|(a, b)| fabric.black_hole(a, b)),
-            // What strikes once has no end; the rest is about nodes.
-            _ => Ok(()),
         }
     }
 }

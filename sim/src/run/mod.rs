@@ -24,6 +24,7 @@ use crate::trace::{Digest, End, NodeId, Trace};
 use crate::verdict::{Class, Finding, Verdict};
 
 mod beside;
+mod change;
 mod control;
 mod director;
 mod engines;

@@ -13,8 +13,6 @@ use serde::Serialize;
 use crate::fault::Fault;
 
 mod check;
-mod check_fault;
-mod check_position;
 mod error;
 mod file;
 mod value;

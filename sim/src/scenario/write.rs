@@ -8,8 +8,7 @@ use std::fmt::Write as _;
 
 use rmq_remoting::observe::Name;
 
-use super::check::FORMAT;
-use super::check_fault::default_codes;
+use super::check::{FORMAT, default_codes};
 use super::{
     Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
     SendMode, Workload,

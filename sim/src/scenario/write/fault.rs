@@ -6,7 +6,7 @@ use super::{Table, duration, latency, list, quote};
 use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
 
 /// The largest code that is written by its name.
-const LAST_CODE: i32 = crate::scenario::check_fault::LAST_CODE;
+const LAST_CODE: i32 = crate::scenario::check::LAST_CODE;
 
 /// The table of a fault without its place; `default_codes` are those of a rule at its place that names none.
 pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {

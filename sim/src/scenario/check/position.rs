@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::Workload;
-use super::check::Nodes;
-use super::check_fault::request_code;
-use super::error::ScenarioError;
-use super::value::{At, Logical};
+use super::Nodes;
+use super::rule::request_code;
 use crate::fault::{FaultKind, Place, Position};
+use crate::scenario::Workload;
+use crate::scenario::error::ScenarioError;
+use crate::scenario::value::{At, Logical};
 
 /// What a position is checked against.
 pub(super) struct Frame<'a> {

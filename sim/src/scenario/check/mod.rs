@@ -9,19 +9,20 @@ use toml::Spanned;
 
 use super::error::{ScenarioError, Source};
 use super::value::Ms;
-use super::{
-    Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
-    SendMode, Workload, file,
-};
+use super::{ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, file};
+
+mod fault;
+mod position;
+mod rule;
+mod workload;
+
+pub(super) use rule::{LAST_CODE, default_codes};
 
 /// The only version of the format there is.
 pub(super) const FORMAT: i64 = 1;
 const MAX_SECONDS: u64 = 86_400;
 const MAX_NAME_SERVERS: u32 = 9;
 const MAX_BROKERS: usize = 100;
-const MAX_SENDS: u64 = 1_000_000;
-const MAX_CALLERS: u32 = 1_000;
-const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// Reads a file that a policy is named by; relative to the scenario's folder.
 pub(super) type Load<'a> = &'a dyn Fn(&str) -> std::io::Result<String>;
@@ -99,13 +100,11 @@ pub(super) fn scenario(
     }
     let mut workloads = Vec::new();
     for workload in raw.workload {
-        workloads.push(self::workload(&nodes, &cluster, seconds, workload)?);
+        workloads.push(workload::workload(&nodes, &cluster, seconds, workload)?);
     }
     let mut faults = Vec::new();
     for fault in raw.fault {
-        faults.extend(super::check_fault::fault(
-            &nodes, seconds, &workloads, fault,
-        )?);
+        faults.extend(fault::fault(&nodes, seconds, &workloads, fault)?);
     }
     let liveness_ms = match &raw.liveness {
         Some(bound) => Some(duration(source, "liveness", bound, 1_000, 3_600_000)?),
@@ -353,143 +352,6 @@ pub(super) fn duration(
         format!("{what} cannot be {ms} ms"),
         format!("write a duration from \"{min}ms\" to \"{max}ms\""),
     ))
-}
-
-fn workload(
-    nodes: &Nodes<'_>,
-    cluster: &ClusterPlan,
-    seconds: u64,
-    raw: Spanned<file::Workload>,
-) -> Result<Workload, ScenarioError> {
-    let source = nodes.source;
-    let raw = raw.into_inner();
-    let producer = raw.producer.get_ref();
-    if !has(&nodes.producers, producer) {
-        return Err(source.error(
-            raw.producer.span(),
-            format!("no producer is called \"{producer}\""),
-            format!(
-                "add a table [producer.{producer}], or use one of: {}",
-                nodes.producers.join(", ")
-            ),
-        ));
-    }
-    let mode = mode(source, raw.mode)?;
-    let sends_at = raw.sends.span();
-    let sends = within(source, "sends", &raw.sends, 1, MAX_SENDS)?;
-    let every_ms = raw.every.map_or(Ok(1_000), |every| {
-        duration(source, "the pause between sends", &every, 1, 3_600_000)
-    })?;
-    let start_ms = raw.start.map_or(Ok(1_000), |start| {
-        duration(source, "the first send", &start, 0, seconds * 1_000)
-    })?;
-    let last_ms = start_ms + (sends - 1) * every_ms;
-    if last_ms >= seconds * 1_000 {
-        return Err(source.error(
-            sends_at,
-            format!("the last send would be at {last_ms} ms, and the run ends at {seconds} s"),
-            "lower sends, every or start, or raise seconds",
-        ));
-    }
-    if let Some(pinned) = &raw.queue
-        && !nodes.is_broker(&pinned.get_ref().broker)
-    {
-        return Err(source.error(
-            pinned.span(),
-            format!("no broker is called \"{}\"", pinned.get_ref().broker),
-            format!("use one of: {}", cluster.brokers.join(", ")),
-        ));
-    }
-    let body_bytes = raw
-        .body
-        .map_or(Ok(16), |body| within(source, "body", &body, 1, MAX_BODY))?;
-    let (callers, drop_after_ms, callback) =
-        manners(source, mode, raw.callers, raw.drop_after, raw.callback)?;
-    Ok(Workload {
-        callers,
-        drop_after_ms,
-        callback,
-        producer: Name::from(producer.as_str()),
-        topic: Name::from(raw.topic.get_ref().as_str()),
-        mode,
-        sends,
-        every_ms,
-        start_ms,
-        body_bytes,
-        pinned: raw.queue.map(|queue| {
-            let pinned = queue.into_inner();
-            (Name::from(pinned.broker), pinned.id)
-        }),
-    })
-}
-
-/// How the callers behave: how many there are, when they drop a send, what their callback does.
-fn manners(
-    source: Source<'_>,
-    mode: SendMode,
-    callers: Option<Spanned<u32>>,
-    drop_after: Option<Spanned<Ms>>,
-    callback: Option<Spanned<String>>,
-) -> Result<(u32, Option<u64>, Callback), ScenarioError> {
-    let one_way_or_sync = mode != SendMode::Async;
-    let drop_after_ms = match drop_after {
-        Some(after) if !one_way_or_sync => {
-            return Err(source.error(
-                after.span(),
-                "an async send has no future to drop",
-                "remove drop-after, or write mode = \"sync\"",
-            ));
-        }
-        Some(after) => Some(duration(source, "drop-after", &after, 0, 600_000)?),
-        None => None,
-    };
-    let callback = match callback {
-        Some(word) if one_way_or_sync => {
-            return Err(source.error(
-                word.span(),
-                "only an async send has a callback",
-                "remove callback, or write mode = \"async\"",
-            ));
-        }
-        callback => self::callback(source, callback)?,
-    };
-    let callers = match callers {
-        Some(callers) => within(source, "callers", &callers, 1, MAX_CALLERS)?,
-        None => 1,
-    };
-    Ok((callers, drop_after_ms, callback))
-}
-
-fn callback(source: Source<'_>, raw: Option<Spanned<String>>) -> Result<Callback, ScenarioError> {
-    let Some(raw) = raw else {
-        return Ok(Callback::Plain);
-    };
-    match raw.get_ref().as_str() {
-        "plain" => Ok(Callback::Plain),
-        "panics" => Ok(Callback::Panics),
-        "sends-again" => Ok(Callback::SendsAgain),
-        other => Err(source.error(
-            raw.span(),
-            format!("there is no callback \"{other}\""),
-            "write \"plain\", \"panics\" or \"sends-again\"",
-        )),
-    }
-}
-
-fn mode(source: Source<'_>, raw: Option<Spanned<String>>) -> Result<SendMode, ScenarioError> {
-    let Some(raw) = raw else {
-        return Ok(SendMode::Sync);
-    };
-    match raw.get_ref().as_str() {
-        "sync" => Ok(SendMode::Sync),
-        "async" => Ok(SendMode::Async),
-        "oneway" => Ok(SendMode::Oneway),
-        other => Err(source.error(
-            raw.span(),
-            format!("there is no mode \"{other}\""),
-            "write \"sync\", \"async\" or \"oneway\"",
-        )),
-    }
 }
 
 fn expect(raw: &file::Expect) -> Expect {

@@ -1,0 +1,175 @@
+//! Checks the rule of a fault that a server plays: which requests it is about, and what it does
+//! to them.
+
+use rmq_remoting::code;
+use rmq_remoting::observe::Name;
+use toml::Spanned;
+
+use super::fault::Needed;
+use super::{Nodes, duration, within};
+use crate::fault::{Place, Rule, RuleAction};
+use crate::scenario::error::{ScenarioError, Source};
+use crate::scenario::file;
+use crate::scenario::value::{At, Code, Codes, Jump, Logical, Times};
+
+/// What a server does by the rule.
+fn action(
+    nodes: &Nodes<'_>,
+    raw: &file::Fault,
+    needed: &Needed<'_>,
+) -> Result<RuleAction, ScenarioError> {
+    let code = || response_code(nodes, needed.get(&raw.code, "code", "\"SYSTEM_BUSY\"")?);
+    let by = || late(nodes.source, &needed.get(&raw.by, "by", "\"1200ms\"")?);
+    Ok(match raw.kind.get_ref().as_str() {
+        "answer" => RuleAction::Answer {
+            code: code()?,
+            remark: raw.remark.as_ref().map(|remark| remark.get_ref().clone()),
+        },
+        "store-then-answer" => RuleAction::StoreThenAnswer { code: code()? },
+        "delay" => RuleAction::Delay {
+            ms: by()?,
+            jitter_ms: match &raw.jitter {
+                Some(jitter) => duration(nodes.source, "jitter", jitter, 0, LATEST_MS)?,
+                None => 0,
+            },
+        },
+        "delay-request" => RuleAction::DelayRequest { ms: by()? },
+        "drop-request" => RuleAction::DropRequest,
+        "drop-reply" => RuleAction::DropReply,
+        "close-before" => RuleAction::CloseBefore,
+        "close-after" => RuleAction::CloseAfter,
+        "reset-before" => RuleAction::ResetBefore,
+        "reset-after" => RuleAction::ResetAfter,
+        "reply-twice" => RuleAction::ReplyTwice,
+        "unknown-opaque" => RuleAction::UnknownOpaque,
+        "half-frame" => RuleAction::HalfFrame,
+        "half-frame-close" => RuleAction::HalfFrameClose,
+        "garbage" => RuleAction::Garbage,
+        "stale-route" => RuleAction::StaleRoute,
+        "partial-route" => {
+            let broker = needed.get(&raw.broker, "broker", "\"broker-a\"")?;
+            nodes.known(broker.get_ref(), broker.span())?;
+            RuleAction::PartialRoute {
+                broker: Name::from(broker.get_ref().as_str()),
+            }
+        }
+        _ => RuleAction::PermutedRoute,
+    })
+}
+
+/// The latest answer: an hour.
+const LATEST_MS: u64 = 3_600_000;
+
+/// How late an answer or a request is.
+fn late(source: Source<'_>, by: &Spanned<Jump>) -> Result<u64, ScenarioError> {
+    let ms = by.get_ref().0;
+    match u64::try_from(ms) {
+        Ok(ms) if (1..=LATEST_MS).contains(&ms) => Ok(ms),
+        _ => Err(source.error(
+            by.span(),
+            format!("a delay cannot be {ms} ms"),
+            format!("write a duration from \"1ms\" to \"{LATEST_MS}ms\""),
+        )),
+    }
+}
+
+/// Checks what a rule is about and how often it applies.
+pub(super) fn rule(
+    nodes: &Nodes<'_>,
+    raw: &file::Fault,
+    needed: &Needed<'_>,
+    place: &Place,
+) -> Result<Rule, ScenarioError> {
+    let source = nodes.source;
+    let then = action(nodes, raw, needed)?;
+    let codes = match &raw.request {
+        Some(requests) => request_codes(nodes, requests)?,
+        None => default_codes(matches!(place, Place::Node(node) if nodes.is_broker(node))).to_vec(),
+    };
+    let per_mille = match &raw.per_mille {
+        Some(chance) => Some(within(source, "per-mille", chance, 1, 1_000)?),
+        None => None,
+    };
+    let times = match &raw.times {
+        Some(times) => match *times.get_ref() {
+            Times::Any => None,
+            Times::Most(most) => {
+                let most = Spanned::new(times.span(), most);
+                Some(within(source, "times", &most, 1, u32::MAX)?)
+            }
+        },
+        None => match raw.at.as_ref().map(Spanned::get_ref) {
+            // "Its fifth request" is one request.
+            Some(At::Logical(Logical {
+                received: Some(_), ..
+            })) if raw.lasts.is_none() => Some(1),
+            _ => None,
+        },
+    };
+    Ok(Rule {
+        codes,
+        topic: raw
+            .topic
+            .as_ref()
+            .map(|topic| Name::from(topic.get_ref().as_str())),
+        queue: raw.queue.as_ref().map(|queue| *queue.get_ref()),
+        per_mille,
+        times,
+        then,
+    })
+}
+
+/// The largest code that a name is looked up for.
+pub(in crate::scenario) const LAST_CODE: i32 = 2_000;
+
+/// The codes of a rule that names none: sends at a broker, route requests at a name server.
+pub(in crate::scenario) fn default_codes(at_broker: bool) -> &'static [i32] {
+    if at_broker {
+        &[code::request::SEND_MESSAGE, code::request::SEND_MESSAGE_V2]
+    } else {
+        &[code::request::GET_ROUTEINFO_BY_TOPIC]
+    }
+}
+
+fn request_codes(nodes: &Nodes<'_>, raw: &Spanned<Codes>) -> Result<Vec<i32>, ScenarioError> {
+    let codes = &raw.get_ref().0;
+    if codes.is_empty() {
+        return Err(nodes.source.error(
+            raw.span(),
+            "a rule about no request",
+            "name one, like \"SEND_MESSAGE_V2\", or remove the key",
+        ));
+    }
+    let one = |code: &Code| request_code(nodes, Spanned::new(raw.span(), code.clone()));
+    codes.iter().map(one).collect()
+}
+
+pub(super) fn request_code(nodes: &Nodes<'_>, raw: Spanned<Code>) -> Result<i32, ScenarioError> {
+    named_code(nodes, raw, code::request_name, "request", "SEND_MESSAGE_V2")
+}
+
+fn response_code(nodes: &Nodes<'_>, raw: Spanned<Code>) -> Result<i32, ScenarioError> {
+    named_code(nodes, raw, code::response_name, "response", "SYSTEM_BUSY")
+}
+
+fn named_code(
+    nodes: &Nodes<'_>,
+    raw: Spanned<Code>,
+    name_of: fn(i32) -> Option<&'static str>,
+    what: &str,
+    example: &str,
+) -> Result<i32, ScenarioError> {
+    let at = raw.span();
+    match raw.into_inner() {
+        Code::Number(number) => Ok(number),
+        Code::Named(name) => (0..=LAST_CODE)
+            .find(|number| name_of(*number) == Some(name.as_str()))
+            .ok_or_else(|| {
+                nodes.source.error(
+                    at,
+                    format!("no {what} code is called \"{name}\""),
+                    format!("write its number, or its name in RocketMQ, like \"{example}\""),
+                )
+            }),
+    }
+}
