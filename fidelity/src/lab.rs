@@ -10,10 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rmq_mock_broker::control::{Action, Control, Ruled, Seen as BrokerSeen};
-use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_broker::{Broker, Config as BrokerConfig, Disk};
-use rmq_mock_namesrv::control as ns;
 use rmq_mock_namesrv::{Config as NameServerConfig, NameServer};
 use rmq_producer::Policy;
 use rmq_remoting::command::HeaderForm;
@@ -28,7 +25,8 @@ use crate::case::Case;
 use crate::driver;
 use crate::log::{Seen, Servers, What};
 use crate::normal::{self, Run};
-use crate::script::{self, Effect, SEND_CODES, Script};
+use crate::script::{self, Script};
+use crate::seat::Seat;
 use crate::words::Dialect;
 
 /// Virtual milliseconds between the end of the warm-up and the first message.
@@ -100,29 +98,29 @@ impl Observer<EngineEvent> for Dials {
 
 /// One server of the case.
 #[derive(Debug)]
-struct Machine {
-    name: String,
+pub(crate) struct Machine {
+    pub(crate) name: String,
     node: NodeId,
-    at: SocketAddr,
+    pub(crate) at: SocketAddr,
     is_broker: bool,
     /// What the case says of it.
-    conf: Value,
+    pub(crate) conf: Value,
 }
 
 /// The servers of a running case.
 #[derive(Debug)]
-struct Stage {
+pub(crate) struct Stage {
     world: World,
     /// Unix time at virtual time 0.
     zero: i64,
-    case: Value,
-    machines: Vec<Machine>,
+    pub(crate) case: Value,
+    pub(crate) machines: Vec<Machine>,
     client: NodeId,
-    script: Mutex<Script>,
+    pub(crate) script: Mutex<Script>,
     /// How each server listens.
     modes: Mutex<BTreeMap<usize, String>>,
     tasks: Mutex<BTreeMap<usize, Task>>,
-    topics: Mutex<Map<String, Value>>,
+    pub(crate) topics: Mutex<Map<String, Value>>,
     changes: Mutex<VecDeque<Value>>,
 }
 
@@ -186,7 +184,7 @@ impl Stage {
         stage
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.zero + i64::try_from(self.world.now_ms()).unwrap_or(i64::MAX)
     }
 
@@ -260,7 +258,7 @@ impl Stage {
         } else {
             HeaderForm::Json
         };
-        let place = Arc::new(Place {
+        let seat = Arc::new(Seat {
             stage: Arc::clone(self),
             number,
         });
@@ -273,7 +271,7 @@ impl Stage {
             config.topics = own.map(|topic| (topic.as_str().into(), QUEUES)).collect();
             drop(topics);
             self.run(number, &Arc::clone(&host), async move {
-                let (control, observer) = (Arc::clone(&place), place);
+                let (control, observer) = (Arc::clone(&seat), seat);
                 let disk = Arc::new(Disk::default());
                 let started = Broker::start(host, config, disk, control, observer).await;
                 hold(started).await;
@@ -282,7 +280,7 @@ impl Stage {
             let mut config = NameServerConfig::new(machine.at);
             config.form = form;
             self.run(number, &Arc::clone(&host), async move {
-                let started = NameServer::start(host, config, place, Arc::new(Silent)).await;
+                let started = NameServer::start(host, config, seat, Arc::new(Silent)).await;
                 hold(started).await;
             });
         }
@@ -303,7 +301,7 @@ impl Stage {
     }
 
     /// Applies the changes that wait for so many messages or lookups.
-    fn counted(self: &Arc<Self>, name: &str, count: u64) {
+    pub(crate) fn counted(self: &Arc<Self>, name: &str, count: u64) {
         let due: VecDeque<Value> = {
             let mut all = self.changes.lock();
             let is_due = |one: &Value| one[name].as_u64().is_some_and(|least| count >= least);
@@ -349,7 +347,7 @@ impl Stage {
     }
 
     /// Resets the client's connection to a server after so many milliseconds.
-    fn reset(&self, number: usize, after: u64) {
+    pub(crate) fn reset(&self, number: usize, after: u64) {
         let (world, client, server) = (self.world, self.client, self.machines[number].node);
         world.at(world.now_ms() + after, move || world.reset(client, server));
     }
@@ -409,113 +407,5 @@ async fn hold<T, E: std::fmt::Display>(server: Result<T, E>) {
             drop(server);
         }
         Err(error) => eprintln!("a server of the case cannot start: {error}"),
-    }
-}
-
-/// One server's seat at the script.
-#[derive(Debug)]
-struct Place {
-    stage: Arc<Stage>,
-    number: usize,
-}
-
-impl Place {
-    fn name(&self) -> &str {
-        &self.stage.machines[self.number].name
-    }
-
-    fn message(&self, seen: &BrokerSeen<'_>) -> Option<Action> {
-        let stage = &self.stage;
-        let (effect, overall) = {
-            let mut script = stage.script.lock();
-            let effect = script.message(stage.now(), self.name(), seen.request);
-            (effect, script.overall())
-        };
-        stage.counted("after_sends", overall);
-        match effect? {
-            Effect::Mock(action) => Some(action),
-            Effect::Reset(after) => {
-                stage.reset(self.number, after);
-                Some(Action::DropRequest)
-            }
-        }
-    }
-}
-
-impl Control for Place {
-    fn decide(&self, seen: &BrokerSeen<'_>) -> Option<Ruled> {
-        let stage = &self.stage;
-        let note = |what| stage.script.lock().note(stage.now(), self.name(), what);
-        let action = match seen.code {
-            34 => {
-                note(What::Heartbeat);
-                let silent = stage.machines[self.number].conf["heartbeat"] == "silent";
-                silent.then_some(Action::DropRequest)
-            }
-            35 => {
-                let group = seen.request.ext.get("producerGroup").unwrap_or_default();
-                note(What::Unregister(group.to_owned()));
-                None
-            }
-            code if SEND_CODES.contains(&code) => self.message(seen),
-            _ => None,
-        };
-        let rule = "case".into();
-        action.map(|action| Ruled { rule, action })
-    }
-}
-
-impl Observer<BrokerEvent> for Place {
-    fn on(&self, event: BrokerEvent) {
-        if matches!(event, BrokerEvent::Accepted { .. }) {
-            let stage = &self.stage;
-            stage
-                .script
-                .lock()
-                .note(stage.now(), self.name(), What::Accept);
-        }
-    }
-}
-
-impl ns::Control for Place {
-    fn decide(&self, seen: &ns::Seen<'_>) -> Option<ns::Ruled> {
-        let stage = &self.stage;
-        let topic = seen.topic.filter(|_| seen.code == 105)?;
-        let rules = &stage.machines[self.number].conf["rules"];
-        let (action, lookups) = {
-            let mut script = stage.script.lock();
-            let action = script.lookup(stage.now(), self.name(), topic, rules);
-            (action, script.lookups())
-        };
-        let address = |name: &str| {
-            let machine = stage.machines.iter().find(|one| one.name == name);
-            machine.map_or_else(String::new, |one| one.at.to_string())
-        };
-        let body = script::route(&stage.case, &stage.topics.lock(), topic, address);
-        stage.counted("after_routes", lookups);
-        let action = match action["type"].as_str().unwrap_or("normal") {
-            "silent" => Some(ns::Action::Silence),
-            "close" | "close_before" => Some(ns::Action::Close),
-            "rst" => {
-                stage.reset(self.number, 0);
-                Some(ns::Action::Silence)
-            }
-            "code" => Some(ns::Action::Answer {
-                code: i32::try_from(action["code"].as_i64().unwrap_or(1)).unwrap_or(1),
-                remark: Some(action["remark"].as_str().unwrap_or("scripted").into()),
-            }),
-            "delay" if action["then"]["type"] == "silent" => Some(ns::Action::Silence),
-            kind => {
-                let delay = action["ms"].as_u64().filter(|_| kind == "delay");
-                let found = |body: String| ns::Action::Route {
-                    body: body.as_str().into(),
-                    after_ms: delay.unwrap_or(0),
-                };
-                let late = delay.map(|ms| ns::Action::Delay { ms });
-                body.map(found).or(late)
-            }
-        };
-        let rule = "case".into();
-        action.map(|action| ns::Ruled { rule, action })
     }
 }

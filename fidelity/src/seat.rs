@@ -1,0 +1,122 @@
+//! What the case's script makes each server do: it decides about every request a mock reads, and
+//! notes what the server saw.
+
+use std::sync::Arc;
+
+use rmq_mock_broker::control::{Action, Control, Ruled, Seen as BrokerSeen};
+use rmq_mock_broker::event::Event as BrokerEvent;
+use rmq_mock_namesrv::control as ns;
+use rmq_remoting::observe::Observer;
+
+use crate::lab::Stage;
+use crate::log::What;
+use crate::script::{self, Effect, SEND_CODES};
+
+/// One server's seat at the script.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) stage: Arc<Stage>,
+    /// The server's place among the machines.
+    pub(crate) number: usize,
+}
+
+impl Seat {
+    fn name(&self) -> &str {
+        &self.stage.machines[self.number].name
+    }
+
+    fn message(&self, seen: &BrokerSeen<'_>) -> Option<Action> {
+        let stage = &self.stage;
+        let (effect, overall) = {
+            let mut script = stage.script.lock();
+            let effect = script.message(stage.now(), self.name(), seen.request);
+            (effect, script.overall())
+        };
+        stage.counted("after_sends", overall);
+        match effect? {
+            Effect::Mock(action) => Some(action),
+            Effect::Reset(after) => {
+                stage.reset(self.number, after);
+                Some(Action::DropRequest)
+            }
+        }
+    }
+}
+
+impl Control for Seat {
+    fn decide(&self, seen: &BrokerSeen<'_>) -> Option<Ruled> {
+        let stage = &self.stage;
+        let note = |what| stage.script.lock().note(stage.now(), self.name(), what);
+        let action = match seen.code {
+            34 => {
+                note(What::Heartbeat);
+                let silent = stage.machines[self.number].conf["heartbeat"] == "silent";
+                silent.then_some(Action::DropRequest)
+            }
+            35 => {
+                let group = seen.request.ext.get("producerGroup").unwrap_or_default();
+                note(What::Unregister(group.to_owned()));
+                None
+            }
+            code if SEND_CODES.contains(&code) => self.message(seen),
+            _ => None,
+        };
+        let rule = "case".into();
+        action.map(|action| Ruled { rule, action })
+    }
+}
+
+impl Observer<BrokerEvent> for Seat {
+    fn on(&self, event: BrokerEvent) {
+        if matches!(event, BrokerEvent::Accepted { .. }) {
+            let stage = &self.stage;
+            stage
+                .script
+                .lock()
+                .note(stage.now(), self.name(), What::Accept);
+        }
+    }
+}
+
+impl ns::Control for Seat {
+    fn decide(&self, seen: &ns::Seen<'_>) -> Option<ns::Ruled> {
+        let stage = &self.stage;
+        let topic = seen.topic.filter(|_| seen.code == 105)?;
+        let rules = &stage.machines[self.number].conf["rules"];
+        let (action, lookups) = {
+            let mut script = stage.script.lock();
+            let action = script.lookup(stage.now(), self.name(), topic, rules);
+            (action, script.lookups())
+        };
+        let address = |name: &str| {
+            let machine = stage.machines.iter().find(|one| one.name == name);
+            machine.map_or_else(String::new, |one| one.at.to_string())
+        };
+        let body = script::route(&stage.case, &stage.topics.lock(), topic, address);
+        stage.counted("after_routes", lookups);
+        let action = match action["type"].as_str().unwrap_or("normal") {
+            "silent" => Some(ns::Action::Silence),
+            "close" | "close_before" => Some(ns::Action::Close),
+            "rst" => {
+                stage.reset(self.number, 0);
+                Some(ns::Action::Silence)
+            }
+            "code" => Some(ns::Action::Answer {
+                code: i32::try_from(action["code"].as_i64().unwrap_or(1)).unwrap_or(1),
+                remark: Some(action["remark"].as_str().unwrap_or("scripted").into()),
+            }),
+            "delay" if action["then"]["type"] == "silent" => Some(ns::Action::Silence),
+            kind => {
+                let delay = action["ms"].as_u64().filter(|_| kind == "delay");
+                let found = |body: String| ns::Action::Route {
+                    body: body.as_str().into(),
+                    after_ms: delay.unwrap_or(0),
+                };
+                let late = delay.map(|ms| ns::Action::Delay { ms });
+                body.map(found).or(late)
+            }
+        };
+        let rule = "case".into();
+        action.map(|action| ns::Ruled { rule, action })
+    }
+}
