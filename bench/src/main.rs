@@ -8,6 +8,8 @@
 //! cargo run --release -p rmq-bench -- --namesrv 127.0.0.1:9876 --topic PerfTopic --mode sync --concurrency 16
 //! ```
 
+#[cfg(feature = "allocations")]
+mod allocations;
 mod load;
 mod report;
 mod window;

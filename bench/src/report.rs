@@ -6,6 +6,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use serde::Serialize;
 
+#[cfg(feature = "allocations")]
+use crate::allocations::{self, Allocated};
 use crate::window::Window;
 use crate::{Arguments, Mode};
 
@@ -15,6 +17,8 @@ pub(crate) struct Process {
     at: Instant,
     /// User and system time.
     cpu: Duration,
+    #[cfg(feature = "allocations")]
+    allocated: Allocated,
 }
 
 /// What it used between two moments.
@@ -22,6 +26,8 @@ pub(crate) struct Process {
 pub(crate) struct Used {
     wall: Duration,
     cpu: Duration,
+    #[cfg(feature = "allocations")]
+    allocated: Allocated,
 }
 
 impl Process {
@@ -37,6 +43,8 @@ impl Process {
         Self {
             at: Instant::now(),
             cpu,
+            #[cfg(feature = "allocations")]
+            allocated: allocations::so_far(),
         }
     }
 
@@ -44,6 +52,8 @@ impl Process {
         Used {
             wall: self.at.saturating_duration_since(before.at),
             cpu: self.cpu.saturating_sub(before.cpu),
+            #[cfg(feature = "allocations")]
+            allocated: self.allocated.since(before.allocated),
         }
     }
 }
@@ -74,6 +84,9 @@ pub(crate) struct Report {
     cpu_s: f64,
     cpu_us_per_msg: f64,
     max_rss_mb: f64,
+    /// Allocations a message, and their bytes.
+    #[cfg(feature = "allocations")]
+    allocations_per_msg: (f64, f64),
     total_ok_incl_warmup: u64,
     unanswered: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +120,8 @@ impl Report {
                 cpu * 1e6 / sent as f64
             },
             max_rss_mb: peak_memory_mb(),
+            #[cfg(feature = "allocations")]
+            allocations_per_msg: used.allocated.per(sent),
             total_ok_incl_warmup: window.ok_since_start(),
             unanswered: window.unanswered(),
             first_error: window.first_error(),
