@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use rmq_remoting::code::response;
 use rmq_remoting::topic::TopicConfig;
 
-use crate::profile::Profile;
 use crate::topic::{describe, queue_bound};
+use rmq_remoting::profile::Profile;
 
 /// The longest body of a message, and of a whole batch.
 pub(crate) const MAX_BODY: usize = 4 * 1024 * 1024;

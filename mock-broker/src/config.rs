@@ -6,7 +6,7 @@ use std::time::Duration;
 use rmq_remoting::command::HeaderForm;
 use rmq_remoting::observe::Name;
 
-use crate::profile::Profile;
+use rmq_remoting::profile::Profile;
 
 /// The settings of a broker. [`Config::new`] gives a healthy master; change the fields you mean.
 #[derive(Debug, Clone)]

@@ -10,7 +10,6 @@ pub mod control;
 pub mod disk;
 pub mod event;
 pub mod ledger;
-pub mod profile;
 pub mod topic;
 
 mod admit;
@@ -24,5 +23,5 @@ mod state;
 pub use broker::Broker;
 pub use config::Config;
 pub use disk::Disk;
-pub use profile::Profile;
 pub use registrar::Registration;
+pub use rmq_remoting::profile::Profile;

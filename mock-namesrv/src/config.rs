@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rmq_remoting::command::HeaderForm;
 
-use crate::profile::Profile;
+use rmq_remoting::profile::Profile;
 
 /// The settings of a name server. [`Config::new`] gives those of a real one; change the fields you
 /// mean.

@@ -7,12 +7,11 @@
 pub mod config;
 pub mod control;
 pub mod event;
-pub mod profile;
 pub mod tables;
 
 mod handle;
 mod server;
 
 pub use config::Config;
-pub use profile::Profile;
+pub use rmq_remoting::profile::Profile;
 pub use server::{Memory, NameServer};

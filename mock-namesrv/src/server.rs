@@ -22,8 +22,8 @@ use crate::config::Config;
 use crate::control::{Action, Control, Ruled, Seen};
 use crate::event::{Event, RemovalCause, RequestNumber};
 use crate::handle::{self, Ask, Leaving, Said};
-use crate::profile::Profile;
 use crate::tables::{Changes, Tables, Twist};
+use rmq_remoting::profile::Profile;
 
 /// A running name server. Dropping it is a kill.
 #[derive(Debug)]

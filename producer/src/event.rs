@@ -184,6 +184,15 @@ pub enum Event {
         /// CRC-32 of the body as the caller gave it.
         body_crc: u32,
     },
+    /// The caller's selector has chosen the queue that every attempt goes to.
+    Selected {
+        /// The send.
+        send: SendNumber,
+        /// The route it chose from.
+        snapshot: SnapshotNumber,
+        /// What it chose.
+        to: QueueRef,
+    },
     /// A lookup started.
     Lookup {
         /// Its number.

@@ -188,13 +188,18 @@ impl Send {
                 selector.choose(&queues, &message, drawn)
             }
         };
-        if self.pinned.is_none() {
+        let Some(chosen) = &self.pinned else {
             let invalid = InvalidMessage {
                 code: -1,
                 text: "select message queue return null.".to_owned(),
             };
             return Err(self.error(Failure::Invalid).because(invalid));
-        }
+        };
+        self.emit(Event::Selected {
+            send: self.number,
+            snapshot: snapshot.number,
+            to: chosen.to_ref(),
+        });
         self.validate_queue()
             .map_err(|invalid| self.error(Failure::Invalid).because(invalid))
     }

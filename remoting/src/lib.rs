@@ -15,6 +15,7 @@
 //! | [`message`], [`properties`], [`record`], [`unique_id`], [`offset_id`], [`topic`] | messages and their names |
 //! | [`header`] | how typed fields are written and read, in JSON and in the binary form |
 //! | [`frame`], [`command`], [`code`] | where one command ends and the next begins |
+//! | [`profile`] | how servers differ from release to release |
 //! | [`host`] | streams, tasks, wall clock and randomness: the machine below |
 //! | [`event`], [`observe`] | what is told of all that |
 
@@ -34,6 +35,7 @@ pub mod observe;
 pub mod offset_id;
 mod outbox;
 mod pipe;
+pub mod profile;
 pub mod properties;
 pub mod record;
 pub mod request;

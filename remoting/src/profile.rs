@@ -1,15 +1,16 @@
-//! Which release of the broker is imitated.
+//! Which release of RocketMQ a server imitates.
 //!
-//! Real brokers answer the same request differently from release to release; a client that is
+//! Real servers answer the same request differently from release to release; a client that is
 //! right against one of them only is not right. Each difference is one method here, so that the
-//! rest of the broker never compares versions.
+//! rest of a server never compares versions.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A broker release whose observable behaviour the mock follows.
+/// A release whose observable behaviour a server follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Profile {
     /// The last 4.9 line that is widely run.
@@ -30,6 +31,9 @@ pub enum Profile {
 pub struct UnknownProfile(String);
 
 impl Profile {
+    /// Every release, the oldest first.
+    pub const ALL: [Self; 3] = [Self::V4_9_7, Self::V5_2_0, Self::V5_3_3];
+
     /// The release as it is written, such as `5.3.3`.
     pub fn release(self) -> &'static str {
         match self {
@@ -48,6 +52,21 @@ impl Profile {
         }
     }
 
+    /// Whether the second generation's rules hold at the name server: the check of state versions,
+    /// the refusal of a first registration with one topic, the prime slave, and `enableActingMaster`
+    /// in routes.
+    pub fn is_5(self) -> bool {
+        self != Self::V4_9_7
+    }
+
+    /// How often a name server searches its tables for brokers that went silent.
+    pub fn scan_every(self) -> Duration {
+        match self {
+            Self::V4_9_7 => Duration::from_secs(10),
+            Self::V5_2_0 | Self::V5_3_3 => Duration::from_secs(5),
+        }
+    }
+
     /// The code for a bad topic name or queue id.
     pub fn invalid_parameter(self) -> i32 {
         match self {
@@ -61,13 +80,13 @@ impl Profile {
         self != Self::V4_9_7
     }
 
-    /// Whether a topic made by a send is registered alone and waited for. Otherwise everything is
-    /// registered again, one-way.
+    /// Whether a broker registers a topic made by a send alone and waits for it. Otherwise it
+    /// registers everything again, one-way.
     pub fn registers_incrementally(self) -> bool {
         self != Self::V4_9_7
     }
 
-    /// Whether a graceful stop leaves the name servers before it closes its connections.
+    /// Whether a broker's graceful stop leaves the name servers before it closes its connections.
     pub fn unregisters_first(self) -> bool {
         self != Self::V4_9_7
     }
@@ -96,7 +115,7 @@ impl FromStr for Profile {
     type Err = UnknownProfile;
 
     fn from_str(text: &str) -> Result<Self, UnknownProfile> {
-        [Self::V4_9_7, Self::V5_2_0, Self::V5_3_3]
+        Self::ALL
             .into_iter()
             .find(|profile| profile.release() == text)
             .ok_or_else(|| UnknownProfile(text.to_owned()))
@@ -109,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_profile_is_read_by_the_name_it_prints() {
-        for profile in [Profile::V4_9_7, Profile::V5_2_0, Profile::V5_3_3] {
+        for profile in Profile::ALL {
             assert_eq!(profile.to_string().parse(), Ok(profile));
         }
         let error = "6.0".parse::<Profile>().unwrap_err().to_string();

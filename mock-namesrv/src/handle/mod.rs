@@ -35,8 +35,8 @@ use rmq_remoting::service::{Response, Unsupported};
 use tokio::time::Instant;
 
 pub(crate) use self::r103_register_broker::Said;
-use crate::profile::Profile;
 use crate::tables::{Changes, Channel, Tables, Twist};
+use rmq_remoting::profile::Profile;
 
 /// A request, and what answering it may use.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ pub use remove::Expired;
 pub use route::{Twist, Zone};
 
 use crate::event::RemovalCause;
-use crate::profile::Profile;
+use rmq_remoting::profile::Profile;
 
 /// A connection, by the number the server gave it.
 pub type Channel = u64;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rmq_remoting::observe::Name;
+use rmq_remoting::profile::Profile::{V4_9_7, V5_2_0, V5_3_3};
 use serde::Serialize;
 
 use super::draw::Draw;
@@ -97,9 +98,10 @@ impl fmt::Display for Knobs {
             .collect();
         writeln!(
             f,
-            "cluster  {} name servers, {}; {}",
+            "cluster  {} name servers, {}, of {}; {}",
             self.cluster.name_servers,
             self.cluster.brokers.join(", "),
+            self.cluster.profile,
             topics.join(", "),
         )?;
         for plan in &self.producers {
@@ -134,9 +136,10 @@ impl fmt::Display for Knobs {
                 Millis(one.start_ms),
                 one.body_bytes,
             )?;
-            match &one.pinned {
-                Some((broker, queue)) => writeln!(f, ", pinned to {broker}/{queue}")?,
-                None => writeln!(f)?,
+            match (&one.pinned, one.keys) {
+                (Some((broker, queue)), _) => writeln!(f, ", pinned to {broker}/{queue}")?,
+                (None, Some(keys)) => writeln!(f, ", by {keys} keys")?,
+                (None, None) => writeln!(f)?,
             }
         }
         Ok(())
@@ -158,7 +161,7 @@ fn cluster(draw: &Draw) -> ClusterPlan {
             .take(brokers)
             .map(|letter| Name::from(format!("broker-{}", char::from(letter))))
             .collect(),
-        profile: "5.3.3".to_owned(),
+        profile: draw.one_of("profile", [V5_3_3, V5_3_3, V5_3_3, V5_2_0, V4_9_7]),
         topics: topics.collect(),
     }
 }

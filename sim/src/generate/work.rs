@@ -173,6 +173,7 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
         }
         _ => None,
     };
+    let keyed = mode == Sync && pinned.is_none() && draw.coin("keyed", 200);
     Workload {
         producer: Name::clone(&owner.name),
         topic: topic.map_or_else(|| Name::from(NEW_TOPIC), |(topic, _)| Name::clone(topic)),
@@ -181,8 +182,9 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
         every_ms,
         start_ms,
         // The limit of compression is 4096.
-        body_bytes: draw.one_of("body", [16, 16, 16, 200, 4_095, 4_096, 9_000, 40_000]),
+        body_bytes: draw.one_of("body", [16, 16, 16, 200, 200, 4_095, 4_096, 20_000]),
         pinned,
+        keys: keyed.then(|| draw.one_of("keys", [1, 3, 10])),
         callers: match mode {
             Sync => draw.one_of("callers", [1, 1, 1, 4, 16]),
             Async | Oneway => 1,

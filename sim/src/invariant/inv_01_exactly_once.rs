@@ -145,6 +145,7 @@ mod tests {
                     keys: "s1".into(),
                     topic: TOPIC.into(),
                     mode: Mode::Sync,
+                    by: None,
                     body_crc: 0,
                 };
                 let scene = Scene::new().at(100).work(called).wrong().whole(1, "a/0");
@@ -220,6 +221,7 @@ mod tests {
                 keys: "s".into(),
                 topic,
                 mode,
+                by: None,
                 body_crc: 7,
             };
             Scene::new()

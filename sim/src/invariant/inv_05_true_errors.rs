@@ -192,6 +192,7 @@ mod tests {
             keys: "s1".into(),
             topic: "orders".into(),
             mode: Mode::Sync,
+            by: None,
             body_crc: 0,
         };
         let scene = lost_then_refused_after(Scene::new().at(0).work(called));

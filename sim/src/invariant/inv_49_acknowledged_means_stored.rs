@@ -144,6 +144,7 @@ mod tests {
             keys: "k".into(),
             topic,
             mode,
+            by: None,
             body_crc,
         })
     }

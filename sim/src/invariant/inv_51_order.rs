@@ -139,6 +139,7 @@ mod tests {
             keys: format!("s{send}").into(),
             topic: "orders".into(),
             mode: Mode::Sync,
+            by: None,
             body_crc: 0,
         })
     }

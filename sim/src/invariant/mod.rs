@@ -39,6 +39,7 @@ mod inv_17_spread_of_failover;
 mod inv_18_avoidance;
 mod inv_19_recovery;
 mod inv_20_never_empty;
+mod inv_21_key_stability;
 mod inv_22_independence;
 mod inv_23_freshness;
 mod inv_24_poller_lives;
@@ -99,6 +100,7 @@ pub fn all() -> &'static [Invariant] {
             inv_18_avoidance::INVARIANT,
             inv_19_recovery::INVARIANT,
             inv_20_never_empty::INVARIANT,
+            inv_21_key_stability::INVARIANT,
             inv_22_independence::INVARIANT,
             inv_23_freshness::INVARIANT,
             inv_24_poller_lives::INVARIANT,

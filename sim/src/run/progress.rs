@@ -111,6 +111,7 @@ impl Probe {
             keys: Name::clone(keys),
             topic: Name::clone(&self.topic),
             mode: Mode::Sync,
+            by: None,
             body_crc: crc32fast::hash(&body),
         });
         let message = Message::new(Name::clone(&self.topic), body).key(Name::clone(keys));

@@ -93,10 +93,8 @@ impl Director {
         host: SharedHost,
         asked: oneshot::Receiver<()>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let mut config = NameServerConfig::new(self.listens(node));
-        if let Ok(profile) = self.scenario.cluster.profile.parse() {
-            config = config.profile(profile);
-        }
+        let config =
+            NameServerConfig::new(self.listens(node)).profile(self.scenario.cluster.profile);
         let control = Arc::new(self.script(node));
         let observer = Arc::new(self.watch(node));
         let director = Arc::clone(self);
@@ -123,9 +121,7 @@ impl Director {
         let mut config = BrokerConfig::new(Arc::clone(&control.server), self.listens(node));
         config.name_servers.clone_from(&self.layout.name_servers);
         config.topics.clone_from(&self.scenario.cluster.topics);
-        if let Ok(profile) = self.scenario.cluster.profile.parse() {
-            config.profile = profile;
-        }
+        config.profile = self.scenario.cluster.profile;
         let disk = self.disk(node);
         let director = Arc::clone(self);
         async move {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rmq_producer::event::Mode;
-use rmq_producer::{Message, MessageQueue, Producer, SendError, Sent};
+use rmq_producer::{Message, MessageQueue, Producer, Selector, SendError, Sent};
 use rmq_remoting::observe::Name;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -56,7 +56,7 @@ impl Caller {
         while send <= workload.sends {
             let due = workload.start_ms + (send - 1) * workload.every_ms;
             tokio::time::sleep_until(start + Duration::from_millis(due)).await;
-            let message = self.message(&workload, &self.keys(send));
+            let message = self.message(&workload, &self.keys(send), workload.key_of(send));
             let made = match workload.mode {
                 SendMode::Sync => {
                     self.droppable(&workload, self.sync(&workload, send, message))
@@ -98,7 +98,7 @@ impl Caller {
         }
     }
 
-    fn message(&self, workload: &Workload, keys: &Name) -> Message {
+    fn message(&self, workload: &Workload, keys: &Name, by: Option<Name>) -> Message {
         let body = body(keys, workload.body_bytes);
         self.record(WorkEvent::Called {
             keys: Name::clone(keys),
@@ -108,6 +108,7 @@ impl Caller {
                 SendMode::Async => Mode::Async,
                 SendMode::Oneway => Mode::Oneway,
             },
+            by,
             body_crc: crc32fast::hash(&body),
         });
         Message::new(Name::clone(&workload.topic), body).key(Name::clone(keys))
@@ -118,12 +119,16 @@ impl Caller {
     }
 
     async fn sync(&self, workload: &Workload, send: u64, message: Message) {
-        let result = match &workload.pinned {
-            None => {
+        let result = match (&workload.pinned, workload.key_of(send)) {
+            (None, None) => {
                 let call = self.producer.send(message);
                 self.calling(send, call).await
             }
-            Some((broker, queue)) => {
+            (None, Some(key)) => {
+                let call = self.producer.send_by(message, Selector::hash(&key));
+                self.calling(send, call).await
+            }
+            (Some((broker, queue)), _) => {
                 let queue =
                     MessageQueue::new(Name::clone(&workload.topic), Name::clone(broker), *queue);
                 let call = self.producer.send_to(message, queue);
@@ -176,7 +181,7 @@ impl Caller {
     /// Makes another send from within a callback.
     fn once_more(&self, workload: &Workload, keys: &str, outstanding: &Arc<Outstanding>) {
         let keys = Name::from(format!("{keys}-again"));
-        let message = self.message(workload, &keys);
+        let message = self.message(workload, &keys, None);
         let caller = self.clone();
         let done = Arc::clone(outstanding);
         outstanding.more();

@@ -82,6 +82,7 @@ pub(super) struct Workload {
     pub(super) start: Option<Spanned<Ms>>,
     pub(super) body: Option<Spanned<usize>>,
     pub(super) queue: Option<Spanned<Pinned>>,
+    pub(super) keys: Option<Spanned<u32>>,
     pub(super) callers: Option<Spanned<u32>>,
     pub(super) drop_after: Option<Spanned<Ms>>,
     pub(super) callback: Option<Spanned<String>>,

@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use rmq_remoting::observe::Name;
+use rmq_remoting::profile::Profile;
 use serde::Serialize;
 
 use crate::fault::Fault;
@@ -149,8 +150,8 @@ pub struct ClusterPlan {
     pub name_servers: u32,
     /// The masters' names.
     pub brokers: Vec<Name>,
-    /// The server version whose behaviour the brokers show.
-    pub profile: String,
+    /// The release whose behaviour all servers show.
+    pub profile: Profile,
     /// Topics that exist from the start: name and write queues on each broker.
     pub topics: Vec<(Name, i32)>,
 }
@@ -265,12 +266,22 @@ pub struct Workload {
     pub body_bytes: usize,
     /// A queue every send is pinned to.
     pub pinned: Option<(Name, i32)>,
+    /// The sends take so many keys in turn, and the hash of its key chooses a send's queue.
+    pub keys: Option<u32>,
     /// So many tasks share the sends: one that waits for its outcome holds up no other.
     pub callers: u32,
     /// The caller of a sync or one-way send drops it after so many milliseconds.
     pub drop_after_ms: Option<u64>,
     /// What the callback of an async send does.
     pub callback: Callback,
+}
+
+impl Workload {
+    /// The key whose hash chooses a send's queue, if keys do.
+    pub fn key_of(&self, send: u64) -> Option<Name> {
+        let keys = self.keys?;
+        Some(Name::from(format!("key-{}", send % u64::from(keys.max(1)))))
+    }
 }
 
 /// What a person expects of the scenario. `None`: anything goes.

@@ -186,7 +186,7 @@ fn cluster(plan: &ClusterPlan, text: &mut String) {
     let mut table = Table::default();
     table.push("name-servers", name_servers);
     table.push("brokers", list(brokers.iter().map(|name| quote(name))));
-    table.quoted("profile", profile);
+    table.quoted("profile", profile.release());
     if !topics.is_empty() {
         let topics: Vec<String> = topics
             .iter()
@@ -262,6 +262,7 @@ fn workload(plan: &Workload, text: &mut String) {
         start_ms,
         body_bytes,
         pinned,
+        keys,
         callers,
         drop_after_ms,
         callback,
@@ -285,6 +286,7 @@ fn workload(plan: &Workload, text: &mut String) {
         .as_ref()
         .map(|(broker, id)| format!("{{ broker = {}, id = {id} }}", quote(broker)));
     table.maybe("queue", queue);
+    table.maybe("keys", *keys);
     table.maybe("callers", (*callers != 1).then_some(callers));
     table.maybe("drop-after", drop_after_ms.map(duration));
     match callback {

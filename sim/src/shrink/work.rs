@@ -1,5 +1,7 @@
 //! Less to do: fewer sends, a shorter run, plainer sends on a plainer network.
 
+use rmq_remoting::profile::Profile;
+
 use super::Shrinker;
 use crate::fault::Position;
 use crate::scenario::{Callback, Order, ProducerPlan, Scenario, SendMode, Workload};
@@ -48,6 +50,9 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
     shrinker.attempt("ready order fifo", |scenario| {
         scenario.network.ready_order = Order::Fifo;
     });
+    shrinker.attempt("servers of the current release", |scenario| {
+        scenario.cluster.profile = Profile::default();
+    });
     shrinker.lower(
         "jitter",
         0,
@@ -61,12 +66,13 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
         |scenario, to| scenario.network.latency_ms = to,
     );
     for index in 0..shrinker.best.workloads.len() {
-        let changes: [(&str, Change<Workload>); 7] = [
+        let changes: [(&str, Change<Workload>); 8] = [
             ("sync sends", |it| {
                 it.mode = SendMode::Sync;
                 it.callback = Callback::Plain;
             }),
             ("no pinned queue", |it| it.pinned = None),
+            ("no keys", |it| it.keys = None),
             ("a body of 16 bytes", |it| it.body_bytes = 16),
             ("one caller", |it| it.callers = 1),
             ("no drop", |it| it.drop_after_ms = None),

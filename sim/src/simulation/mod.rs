@@ -30,6 +30,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rmq_remoting::observe::Name;
+use rmq_remoting::profile::Profile;
 
 use crate::fault::{Engine, Fault, Place};
 use crate::run::{self, Knobs, Run, Stage};
@@ -69,10 +70,16 @@ impl Cluster {
         let plan = ClusterPlan {
             name_servers: 1,
             brokers: names(1),
-            profile: "5.3.3".to_owned(),
+            profile: Profile::default(),
             topics: Vec::new(),
         };
         Self { plan }
+    }
+
+    /// The release whose behaviour the servers show; 5.3.3 unless said.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.plan.profile = profile;
+        self
     }
 
     /// So many brokers: `broker-a`, `broker-b` … (at most 26).

@@ -219,6 +219,8 @@ pub enum WorkEvent {
         topic: Name,
         /// How.
         mode: Mode,
+        /// The key whose hash chooses the queue.
+        by: Option<Name>,
         /// CRC-32 of the body.
         body_crc: u32,
     },

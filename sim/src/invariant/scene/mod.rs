@@ -74,7 +74,7 @@ pub(crate) struct Scene {
     /// The other run, for judges of two.
     pub(crate) twin: Option<Box<Scene>>,
     now: u64,
-    who: NodeId,
+    pub(crate) who: NodeId,
     next_opaque: i32,
     next_request: u64,
     next_offset: BTreeMap<(Name, i32), i64>,

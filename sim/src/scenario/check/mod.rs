@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use rmq_producer::policy::PRESETS;
 use rmq_remoting::observe::Name;
+use rmq_remoting::profile::Profile;
 use toml::Spanned;
 
 use super::error::{ScenarioError, Source};
@@ -198,14 +199,15 @@ fn cluster(source: Source<'_>, raw: file::Cluster) -> Result<ClusterPlan, Scenar
         )?);
     }
     let profile = match raw.profile {
-        Some(profile) if profile.get_ref() != "5.3.3" => {
-            return Err(source.error(
+        Some(profile) => profile.get_ref().parse().map_err(|_| {
+            let all = Profile::ALL.map(|known| format!("\"{known}\""));
+            source.error(
                 profile.span(),
-                format!("the brokers cannot behave as version {}", profile.get_ref()),
-                "write profile = \"5.3.3\"",
-            ));
-        }
-        _ => "5.3.3".to_owned(),
+                format!("the servers cannot behave as release {}", profile.get_ref()),
+                format!("write one of: {}", all.join(", ")),
+            )
+        })?,
+        None => Profile::default(),
     };
     let mut topics = Vec::new();
     for (topic, queues) in raw.topics {

@@ -11,6 +11,7 @@ use crate::scenario::{Callback, ClusterPlan, SendMode, Workload, file};
 
 const MAX_SENDS: u64 = 1_000_000;
 const MAX_CALLERS: u32 = 1_000;
+const MAX_KEYS: u32 = 1_000_000;
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// Checks a workload.
@@ -59,6 +60,24 @@ pub(super) fn workload(
             format!("use one of: {}", cluster.brokers.join(", ")),
         ));
     }
+    let keys = match raw.keys {
+        None => None,
+        Some(keys) if raw.queue.is_some() => {
+            return Err(source.error(
+                keys.span(),
+                "a send has a queue or a key, not both",
+                "remove queue or keys",
+            ));
+        }
+        Some(keys) if mode != SendMode::Sync => {
+            return Err(source.error(
+                keys.span(),
+                "only a sync send chooses its queue by a key",
+                "remove keys, or write mode = \"sync\"",
+            ));
+        }
+        Some(keys) => Some(within(source, "keys", &keys, 1, MAX_KEYS)?),
+    };
     let body_bytes = raw
         .body
         .map_or(Ok(16), |body| within(source, "body", &body, 1, MAX_BODY))?;
@@ -75,6 +94,7 @@ pub(super) fn workload(
         every_ms,
         start_ms,
         body_bytes,
+        keys,
         pinned: raw.queue.map(|queue| {
             let pinned = queue.into_inner();
             (Name::from(pinned.broker), pinned.id)

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use proptest::prelude::*;
+use rmq_remoting::profile::Profile;
 
 use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
 use crate::scenario::{
@@ -300,7 +301,7 @@ fn workload() -> impl Strategy<Value = Workload> {
         1..2_000u64,
         0..9_000u64,
         1..999usize,
-        pinned,
+        (pinned, proptest::option::of(1..9u32)),
         1..9u32,
         proptest::option::of(0..2_000u64),
         callback,
@@ -312,11 +313,12 @@ fn workload() -> impl Strategy<Value = Workload> {
                 every_ms,
                 start_ms,
                 body_bytes,
-                pinned,
+                (pinned, keys),
                 callers,
                 drop_after_ms,
                 callback,
             )| Workload {
+                keys: keys.filter(|_| mode == SendMode::Sync && pinned.is_none()),
                 callers,
                 drop_after_ms: drop_after_ms.filter(|_| mode != SendMode::Async),
                 callback: match mode {
@@ -354,15 +356,16 @@ fn scenario() -> impl Strategy<Value = Scenario> {
     let figures = proptest::option::of((0..9u64, 9..99u64));
     let faults = proptest::collection::vec(fault(), 0..6);
     let workloads = [workload(), workload()];
-    (network, policy, figures, faults, workloads).prop_map(
-        |(network, policy, figures, faults, workloads)| Scenario {
+    let profile = proptest::sample::select(&Profile::ALL[..]);
+    (profile, network, policy, figures, faults, workloads).prop_map(
+        |(profile, network, policy, figures, faults, workloads)| Scenario {
             liveness_ms: figures.map(|(low, _)| 1_000 + 250 * low),
             name: "made.toml".to_owned(),
             seconds: 60,
             cluster: ClusterPlan {
                 name_servers: 1,
                 brokers: vec!["broker-a".into(), "broker-b".into()],
-                profile: "5.3.3".to_owned(),
+                profile,
                 topics: vec![("orders \"x\"".into(), 4)],
             },
             network,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rmq_producer::event::{Event, SendNumber};
+use rmq_producer::event::{Event, SendNumber, SnapshotNumber};
 use rmq_remoting::event::Event as Transport;
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
@@ -96,6 +96,7 @@ impl<'t> Builder<'t> {
             mode: *mode,
             timeout_ms: *timeout_ms,
             pinned: pinned.as_ref(),
+            selected_from: None,
             built: None,
             attempts: SmallVec::new(),
             done: SmallVec::new(),
@@ -120,6 +121,7 @@ impl<'t> Builder<'t> {
     fn of_send(&mut self, node: NodeId, moment: Moment, event: &'t Event) {
         let send = match event {
             Event::Built { send, .. }
+            | Event::Selected { send, .. }
             | Event::Attempt { send, .. }
             | Event::Requested { send, .. }
             | Event::Overtaken { send, .. }
@@ -134,6 +136,10 @@ impl<'t> Builder<'t> {
             return;
         };
         match event {
+            Event::Selected { snapshot, to, .. } => {
+                self.story.sends[index].pinned = Some(to);
+                self.story.sends[index].selected_from = self.snapshot(node, *snapshot);
+            }
             Event::Attempt { .. } => self.attempt(index, moment, event),
             Event::Requested {
                 number,
@@ -145,6 +151,12 @@ impl<'t> Builder<'t> {
             }
             _ => of_known_send(&mut self.story.sends[index], moment, event),
         }
+    }
+
+    /// A producer's route, by its number.
+    fn snapshot(&self, node: NodeId, number: SnapshotNumber) -> Option<usize> {
+        let mut snapshots = self.story.snapshots.iter();
+        snapshots.rposition(|it| it.node == node && it.number == number)
     }
 
     fn attempt(&mut self, index: usize, moment: Moment, event: &'t Event) {
@@ -161,11 +173,7 @@ impl<'t> Builder<'t> {
             return;
         };
         let node = self.story.sends[index].node;
-        let snapshot = self
-            .story
-            .snapshots
-            .iter()
-            .rposition(|it| it.node == node && it.number == *snapshot);
+        let snapshot = self.snapshot(node, *snapshot);
         self.story.sends[index].attempts.push(AttemptStory {
             started: moment,
             number: *number,
@@ -316,6 +324,7 @@ impl<'t> Builder<'t> {
             WorkEvent::Called {
                 keys,
                 topic,
+                by,
                 body_crc,
                 ..
             } => {
@@ -325,6 +334,7 @@ impl<'t> Builder<'t> {
                     keys,
                     called: moment,
                     topic,
+                    by: by.as_ref(),
                     body_crc: *body_crc,
                     returned: SmallVec::new(),
                     dropped: None,

@@ -88,8 +88,10 @@ pub struct SendStory<'t> {
     pub mode: Mode,
     /// Its whole time.
     pub timeout_ms: u64,
-    /// The queue the caller chose.
+    /// The queue the caller chose, itself or by a selector.
     pub pinned: Option<&'t QueueRef>,
+    /// The route a selector chose from: an index into [`Story::snapshots`].
+    pub selected_from: Option<usize>,
     /// The message once it was built.
     pub built: Option<BuiltStory<'t>>,
     /// Its attempts, in the order they started.
@@ -363,6 +365,8 @@ pub struct WorkStory<'t> {
     pub called: Moment,
     /// The topic.
     pub topic: &'t Name,
+    /// The key whose hash chooses the queue.
+    pub by: Option<&'t Name>,
     /// CRC-32 of the body.
     pub body_crc: u32,
     /// Every return; more than one is a fault of the producer.

@@ -1,0 +1,127 @@
+//! Messages with one key go to one queue, whoever sends them and whichever name server was asked.
+//!
+//! A key keeps its messages in order only if its queue depends on nothing but the set of the topic's
+//! queues: not on the order in which a name server lists the brokers, not on the producer, not on
+//! time. Judged by where brokers read the messages; the caller says which key each has, the
+//! producer which route it chose from.
+
+use std::collections::BTreeMap;
+
+use rmq_producer::event::QueueRef;
+
+use super::{Case, Invariant, Judge, Judged, Source};
+
+pub(super) const INVARIANT: Invariant = Invariant {
+    id: "INV-21",
+    title: "Key stability",
+    source: Source::Both,
+    rate_per_mille: 50,
+    judge: Judge::Run(judge),
+    #[cfg(test)]
+    examples: tests::EXAMPLES,
+};
+
+/// What decides about the queue: the topic, its queues in a fixed order, the key.
+type Grounds<'t> = (&'t str, Vec<&'t QueueRef>, &'t str);
+
+fn judge(case: &Case<'_>, judged: &mut Judged) {
+    let works = case.story.work.iter();
+    let keys: BTreeMap<&str, &str> = works
+        .filter_map(|work| Some((&**work.keys, &***work.by.as_ref()?)))
+        .collect();
+    if keys.is_empty() {
+        return;
+    }
+    let mut chosen: BTreeMap<Grounds<'_>, (&str, i32)> = BTreeMap::new();
+    for send in &case.story.sends {
+        let Some(route) = send.selected_from else {
+            continue;
+        };
+        let mut queues: Vec<&QueueRef> = case.story.snapshots[route].queues.iter().collect();
+        queues.sort();
+        for request in &send.requests {
+            let request = &case.story.requests[*request];
+            let named = request.seen.keys.as_deref();
+            let Some(key) = named.and_then(|keys_of| keys.get(keys_of)) else {
+                continue;
+            };
+            let here = (case.name(request.broker), request.seen.queue);
+            let grounds = (&**send.topic, queues.clone(), *key);
+            let Some(first) = chosen.get(&grounds) else {
+                chosen.insert(grounds, here);
+                continue;
+            };
+            judged.case();
+            if *first != here {
+                let ((broker, queue), (other, wrong)) = (*first, here);
+                let (who, topic) = (case.name(send.node), send.topic);
+                let text = format!(
+                    "{key} of {topic} is at {broker}/{queue}, and {who} s{} takes it to \
+                     {other}/{wrong} among the same queues",
+                    send.number
+                );
+                judged.wrong(request.received, text);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmq_producer::event::{Event, LookupReason, Mode};
+
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+    use crate::trace::WorkEvent;
+
+    pub(super) const EXAMPLES: &[Example] = &[
+        accepts("one queue for one key, whoever sends", || {
+            let scene = keyed(Scene::new(), 1, "k", "b/1", 1);
+            keyed(scene.second_producer(), 1, "k", "b/1", 1)
+        }),
+        accepts("another key has another queue", || {
+            keyed(keyed(Scene::new(), 1, "k", "b/1", 1), 2, "l", "a/0", 1)
+        }),
+        accepts("another queue once the topic has other queues", || {
+            let scene = keyed(Scene::new(), 1, "k", "b/1", 1);
+            let scene = scene.lookup(2, LookupReason::Poll);
+            keyed(scene.found(2, 2, &["a/0", "b/0"]), 2, "k", "a/0", 2)
+        }),
+        rejects("the other producer takes it elsewhere", || {
+            let scene = keyed(Scene::new(), 1, "k", "b/1", 1).second_producer();
+            keyed_wrong(scene, 1, "k", "a/1", 1)
+        }),
+        rejects("the brokers come in another order", || {
+            let scene = Scene::new().lookup(2, LookupReason::Poll);
+            let scene = scene.found(2, 2, &["a/0", "a/1", "b/0", "b/1"]);
+            let scene = keyed(scene, 1, "k", "a/1", 2);
+            let scene = scene.lookup(3, LookupReason::Poll);
+            let scene = scene.found(3, 3, &["b/0", "b/1", "a/0", "a/1"]);
+            keyed_wrong(scene, 2, "k", "b/1", 3)
+        }),
+    ];
+
+    /// A broker reads a send whose queue was chosen by a key, from a route.
+    fn keyed(scene: Scene, send: u64, key: &str, to: &str, snapshot: u64) -> Scene {
+        let name = format!("{:?}-{send}", scene.who);
+        let scene = scene
+            .work(WorkEvent::Called {
+                keys: name.as_str().into(),
+                topic: "orders".into(),
+                mode: Mode::Sync,
+                by: Some(key.into()),
+                body_crc: 0,
+            })
+            .call(send)
+            .say(Event::Selected {
+                send,
+                snapshot,
+                to: queue(to),
+            })
+            .attempt(send, 1, to);
+        scene.seen_with(send, 1, |seen| seen.keys = Some(name.as_str().into()))
+    }
+
+    fn keyed_wrong(scene: Scene, send: u64, key: &str, to: &str, snapshot: u64) -> Scene {
+        keyed(scene, send, key, to, snapshot).wrong()
+    }
+}
