@@ -49,6 +49,10 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
     let for_ms = match (&what, &at) {
         (kind, _) if kind.is_at_once() => None,
         (FaultKind::Rule(_), Position::Send { .. }) => None,
+        // A name server is asked twice a minute: a shorter lie would mostly meet no question.
+        (FaultKind::Rule(rule), _) if rule.then.is_about_routes() => {
+            Some(draw.one_of("lasts-routes", [5_000, 35_000, 60_000]))
+        }
         _ => Some(lasts(draw)),
     };
     let mut places = vec![place];
