@@ -60,6 +60,8 @@ pub struct Truth {
     intervals: Vec<Interval>,
     frozen: Vec<(NodeId, u64, u64)>,
     gone: Vec<(NodeId, u64, u64)>,
+    /// When a name server answered as of the first of the two milliseconds.
+    stale: Vec<(u64, u64)>,
     /// The topics whose number of queues an operator changed somewhere.
     resized: Vec<Name>,
 }
@@ -100,6 +102,9 @@ impl Truth {
         let mut to_ms = to_ms;
         match &data.kind {
             FaultKind::Resize { topic, .. } => self.resized.push(Name::clone(topic)),
+            FaultKind::Rule(rule) if rule.then == RuleAction::StaleRoute => {
+                self.stale.push((from_ms, to_ms));
+            }
             // What was put on the line leaves it at the rate of the line.
             FaultKind::Bandwidth { bytes_per_ms } => {
                 to_ms = to_ms.saturating_add(ON_THE_LINE / (*bytes_per_ms).max(1));
@@ -180,6 +185,15 @@ impl Truth {
         self.gone
             .iter()
             .any(|(at, from, to)| *at == node && *from <= to_ms && from_ms <= *to)
+    }
+
+    /// As of when a name server may have answered what was asked and told between these two
+    /// milliseconds.
+    pub fn answered_as_of(&self, asked_ms: u64, told_ms: u64) -> u64 {
+        let stale = self.stale.iter();
+        let stale = stale.filter(|(from, to)| *from <= told_ms && asked_ms <= *to);
+        let as_of = stale.map(|(from, _)| *from).min();
+        as_of.map_or(told_ms, |as_of| as_of.min(told_ms))
     }
 
     /// Whether an operator changed the number of queues of a topic at some broker.

@@ -67,8 +67,8 @@ fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
     };
     let snapshot = &case.story.snapshots[route];
     // A broker may have moved while a name server did not hear of it.
-    let since = send.called.min(snapshot.moment);
-    let since = since.ms.saturating_sub(RECOVERY_MS);
+    let since = send.called.ms.min(case.as_of(route));
+    let since = since.saturating_sub(RECOVERY_MS);
     let is_healthy = |name: &Name| {
         let node = case.header().node(name);
         node.is_some_and(|node| case.worst_for(send, node, (since, done.ms)) == State::Healthy)
@@ -104,11 +104,12 @@ fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
 
 #[cfg(test)]
 mod tests {
-    use rmq_producer::event::{Event, LookupEnd, LookupReason};
+    use rmq_producer::event::{Event, LookupEnd, LookupReason, Stage};
+    use rmq_remoting::profile::Profile;
 
     use super::*;
     use crate::fault::{FaultKind, Restart};
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("sends go on while the name servers are down", || {
@@ -121,6 +122,14 @@ mod tests {
                 end: LookupEnd::NotExist,
             });
             scene.whole(1, "a/0")
+        }),
+        accepts(
+            "a broker of 4.9 has fewer queues than the default topic",
+            || lacks_the_queue(Profile::V4_9_7).failed(1, Failure::Attempts(Stage::Refused)),
+        ),
+        rejects("a broker of 5.3 answers something else", || {
+            let scene = lacks_the_queue(Profile::V5_3_3);
+            scene.failed(1, Failure::Attempts(Stage::Refused)).wrong()
         }),
         rejects("an empty answer replaces a route", || {
             let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
@@ -138,6 +147,19 @@ mod tests {
             },
         ),
     ];
+
+    /// A name server does not know the topic yet, and a broker refuses a queue of the default topic
+    /// by the code 1.
+    fn lacks_the_queue(profile: Profile) -> Scene {
+        let scene = Scene::new().facts(|it| it.profile = profile).at(30_000);
+        let scene = scene.fault(1, FaultKind::Freeze, "ns-2");
+        let scene =
+            scene
+                .lookup(2, LookupReason::DefaultTopic)
+                .found(2, 2, &["a/0", "a/1", "a/2", "a/3"]);
+        let attempt = scene.call(1).attempt_by(1, 1, queue("a/3"), 2);
+        attempt.request(1, 1, 1).refused(1, 1, 1)
+    }
 
     fn down() -> Scene {
         let crash = || FaultKind::Crash(Restart::default());

@@ -61,9 +61,7 @@ fn since(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> u
     let dialled = connections.find(|it| {
         it.node == send.node && Some(it.to) == attempt.address && it.dialled < attempt.started
     });
-    let published = attempt
-        .snapshot
-        .map(|route| case.story.snapshots[route].moment.ms);
+    let published = attempt.snapshot.map(|route| case.as_of(route));
     let known = dialled.map(|it| it.dialled.ms).into_iter().chain(published);
     known.chain([recovered]).min().unwrap_or(recovered)
 }
@@ -112,8 +110,11 @@ fn answered(
 
 #[cfg(test)]
 mod tests {
-    use crate::fault::FaultKind;
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use rmq_producer::event::LookupReason;
+    use rmq_remoting::code::request;
+
+    use crate::fault::{FaultKind, Restart, Rule, RuleAction};
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a healthy broker answers beside one that hangs", || {
@@ -131,6 +132,13 @@ mod tests {
             let scene = scene.at(20_010).fault_ends(2, "broker-b").call(1);
             scene.attempt(1, 1, "b/0").at(20_900).succeeds(1, 1)
         }),
+        accepts(
+            "a name server told where a broker was before it moved",
+            || moved_while(RuleAction::StaleRoute).at(22_000),
+        ),
+        rejects("a name server told where a broker is", || {
+            moved_while(RuleAction::PermutedRoute).at(22_000)
+        }),
         rejects(
             "a send to a healthy broker waits for the one that hangs",
             || {
@@ -139,6 +147,33 @@ mod tests {
             },
         ),
     ];
+
+    /// A broker moves while a name server answers by a rule, and an attempt goes where the server
+    /// said.
+    fn moved_while(then: RuleAction) -> Scene {
+        let rule = Rule {
+            codes: vec![request::GET_ROUTEINFO_BY_TOPIC],
+            topic: None,
+            queue: None,
+            per_mille: None,
+            times: None,
+            then,
+        };
+        let moves = FaultKind::PowerLoss(Restart {
+            keep_data: true,
+            new_address: true,
+        });
+        let scene = Scene::new()
+            .at(5_000)
+            .fault(1, FaultKind::Rule(rule), "ns-1");
+        let scene = scene.at(6_000).fault(2, moves, "broker-b");
+        let scene = scene.at(6_050).fault_ends(2, "broker-b");
+        let scene = scene.at(7_000).open(20, "broker-b");
+        let scene = scene.at(20_000).fault(3, FaultKind::Freeze, "broker-a");
+        let scene = scene.lookup(2, LookupReason::Poll);
+        let scene = scene.found(2, 2, &["a/0", "b/0"]).call(1);
+        scene.attempt_by(1, 1, queue("b/0"), 2).wrong()
+    }
 
     fn hangs() -> Scene {
         Scene::new()

@@ -12,7 +12,6 @@
 //! about a run without one, and a sweep in which that count stays low has not tested it.
 
 use rmq_producer::event::{LookupReason, Mode};
-use rmq_remoting::code::response;
 
 use crate::trace::story::{AttemptStory, Moment, SendStory, SnapshotStory, Story, WidthSource};
 use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace};
@@ -254,6 +253,16 @@ impl<'t> Case<'t> {
             .is_some_and(|index| self.story.lookups[index].reason == LookupReason::DefaultTopic)
     }
 
+    /// Since when what a route says may be out of date: when it was published, or what a name server
+    /// that lied told of.
+    fn as_of(&self, route: usize) -> u64 {
+        let snapshot = &self.story.snapshots[route];
+        let lookup = snapshot.lookup.map(|index| &self.story.lookups[index]);
+        let told = snapshot.moment.ms;
+        let asked = lookup.map_or(told, |lookup| lookup.started.ms);
+        self.truth.answered_as_of(asked, told)
+    }
+
     /// Whether a broker refused a queue that the producer could not know to be none: of a route that
     /// was borrowed from the default topic, because a name server did not know the topic yet (scenario
     /// `borrowed-route.toml`), or that an operator took away (`fewer-queues.toml`).
@@ -261,7 +270,8 @@ impl<'t> Case<'t> {
         let Some(last) = send.attempts.last() else {
             return false;
         };
-        let refused = last.ended.and_then(|end| end.code) == Some(response::INVALID_PARAMETER);
+        let code = self.header().profile.invalid_parameter();
+        let refused = last.ended.and_then(|end| end.code) == Some(code);
         let route = last.snapshot.map(|index| &self.story.snapshots[index]);
         let borrowed = route.is_some_and(|route| self.is_borrowed(route));
         refused && (borrowed || self.truth.was_resized(send.topic))

@@ -102,6 +102,7 @@ impl Director {
             seed: knobs.seed,
             engine: Name::from(knobs.engine.to_string()),
             policy: Name::from(names.join(", ")),
+            profile: scenario.cluster.profile,
             nodes,
             policies,
             slack_ms: SLACK_MS,

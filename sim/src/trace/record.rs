@@ -9,6 +9,7 @@ use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::SendError;
 use rmq_producer::event::{Event as ProducerEvent, Failure, Mode, QueueRef, Stage};
 use rmq_remoting::observe::Name;
+use rmq_remoting::profile::Profile;
 use serde::Serialize;
 
 use crate::engine::{self, EngineEvent, RunEnd};
@@ -167,6 +168,8 @@ pub struct Header {
     pub engine: Name,
     /// The policy's name.
     pub policy: Name,
+    /// The release whose behaviour the servers show.
+    pub profile: Profile,
     /// Every node; the index is its [`NodeId`].
     pub nodes: Vec<NodeInfo>,
     /// The policy of each producer.

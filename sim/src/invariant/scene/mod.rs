@@ -13,6 +13,7 @@ use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::{Event, LookupEnd, LookupReason, QueueRef, Stage};
 use rmq_remoting::event::{CloseCause, Event as Transport};
 use rmq_remoting::observe::Name;
+use rmq_remoting::profile::Profile;
 
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
 use crate::trace::record::Form;
@@ -168,6 +169,7 @@ fn header() -> Header {
             node("broker-b", NodeKind::Broker, Some("10.0.2.2:10911")),
             node("broker-c", NodeKind::Broker, Some("10.0.2.3:10911")),
         ],
+        profile: Profile::default(),
         policies: vec![policy(NodeId(0))],
         slack_ms: 50,
         round_trip_ms: 4,
