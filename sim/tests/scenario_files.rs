@@ -62,6 +62,61 @@ fn every_scenario_of_the_project_reads_and_says_what_to_watch() {
     assert!(seen >= 14, "{seen} scenarios");
 }
 
+/// The reference for people who write scenarios.
+fn reference() -> String {
+    let path = folder().join("../docs/scenarios.md");
+    std::fs::read_to_string(path).expect("the reference")
+}
+
+#[test]
+fn the_example_of_the_reference_reads_and_is_played() {
+    let text = reference();
+    let (_, rest) = text.split_once("```toml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("the example's end");
+    let scenario = parse(example).unwrap_or_else(|error| panic!("{error}"));
+    let run = rmq_sim::run::run(&scenario.into(), 7, rmq_sim::fault::Engine::Event);
+    let run = run.expect("the engine can do all of it");
+    assert_eq!(run.verdict.class, rmq_sim::verdict::Class::Pass);
+}
+
+#[test]
+fn the_reference_names_every_key_of_every_table_and_no_other() {
+    let text = reference();
+    let head = "format = 1\nseconds = 60\n[cluster]\nbrokers = [\"broker-a\"]\n";
+    let tables = [
+        ("## The file", "zzz = 1\n".to_owned() + head),
+        ("## `[cluster]`", format!("{head}zzz = 1")),
+        ("## `[network]`", format!("{head}[network]\nzzz = 1")),
+        (
+            "## `[producer.NAME]`",
+            format!("{head}[producer.p1]\nzzz = 1"),
+        ),
+        ("## `[[workload]]`", format!("{head}[[workload]]\nzzz = 1")),
+        ("## `[[fault]]`", format!("{head}[[fault]]\nzzz = 1")),
+        ("## `[expect]`", format!("{head}[expect]\nzzz = 1")),
+    ];
+    for (title, with_unknown) in tables {
+        let remedy = parse(&with_unknown).expect_err("an unknown key").remedy;
+        let (_, known) = remedy.split_once("use one of: ").expect("the keys");
+        let known = known.replace(" or ", ", ");
+        let mut known: Vec<&str> = known.split(", ").collect();
+        // Tables have sections of their own.
+        let is_table = |key: &&str| text.contains(&format!("[{key}")) && title == "## The file";
+        known.retain(|key| !is_table(key));
+        let (_, section) = text.split_once(&format!("\n{title}\n")).expect(title);
+        let section = section.split("\n## ").next().unwrap_or(section);
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        let firsts = rows.filter_map(|row| row.split(" | ").next());
+        let mut named: Vec<&str> = firsts
+            .flat_map(|cell| cell.trim_start_matches("| ").split(", "))
+            .map(|key| key.trim_matches('`'))
+            .collect();
+        known.sort_unstable();
+        named.sort_unstable();
+        assert_eq!(named, known, "{title}");
+    }
+}
+
 #[test]
 fn what_a_file_leaves_out_is_healthy_and_fixed() {
     let scenario = parse(&with("")).expect("a scenario");

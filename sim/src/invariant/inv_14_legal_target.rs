@@ -3,10 +3,13 @@
 //! At the broker: the queue id is within the topic's write queues there, and the broker named in
 //! the header is the one that reads it. At the producer: the queue is in the route the attempt
 //! names, at that broker's master address. And both agree: what the attempt says is what arrives.
+//! Java's clients make one request for all attempts of an async send: it names the first one's queue
+//! and broker, wherever it goes.
 //!
 //! A route borrowed from the default topic names queues that a topic with fewer does not have, if a
 //! name server did not know the topic yet: scenario `borrowed-route.toml`.
 
+use rmq_producer::event::{Mode, QueueRef};
 use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
@@ -37,6 +40,17 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
     }
 }
 
+/// What the request of an async retry names instead of where it goes, by a policy that makes one
+/// request for all attempts.
+fn of_the_first<'t>(case: &Case<'t>, request: &RequestStory<'t>) -> Option<&'t QueueRef> {
+    let (send, _) = request.attempt?;
+    let send = &case.story.sends[send];
+    let policy = case.policy(send.node)?;
+    let one_request = send.mode == Mode::Async && !policy.retargets_queue;
+    let first = send.attempts.first().filter(|_| one_request)?;
+    Some(first.to)
+}
+
 fn at_broker<'t>(
     case: &Case<'t>,
     request: &RequestStory<'t>,
@@ -44,6 +58,8 @@ fn at_broker<'t>(
     judged: &mut Judged,
 ) {
     let (broker, seen) = (case.name(request.broker), request.seen);
+    let first = of_the_first(case, request);
+    let meant = first.map_or(broker, |first| &*first.broker);
     if seen.queue < 0 {
         judged.wrong(
             request.received,
@@ -51,6 +67,7 @@ fn at_broker<'t>(
         );
     } else if let Some(width) = widths.widest(request)
         && seen.queue >= width
+        && meant == broker
         && !borrowed(case, request)
     {
         let (topic, queue) = (&seen.topic, seen.queue);
@@ -58,7 +75,7 @@ fn at_broker<'t>(
         judged.wrong(request.received, text);
     }
     if let Some(named) = &seen.broker_name
-        && **named != *broker
+        && **named != *meant
     {
         judged.wrong(
             request.received,
@@ -70,9 +87,10 @@ fn at_broker<'t>(
     };
     let send = &case.story.sends[send];
     let attempt = &send.attempts[attempt];
-    if (&*attempt.to.broker, attempt.to.queue) != (broker, seen.queue) {
+    let queue = first.map_or(attempt.to.queue, |first| first.queue);
+    if (&*attempt.to.broker, queue) != (broker, seen.queue) {
         let (who, number, k) = (case.name(send.node), send.number, attempt.number);
-        let (to, queue) = (&attempt.to.broker, attempt.to.queue);
+        let to = &attempt.to.broker;
         let other = seen.queue;
         let text =
             format!("{who} s{number} #{k} says {to}/{queue} and arrives at {broker}/{other}");
@@ -210,7 +228,7 @@ fn is((name, at): &(Name, Name), broker: &Name, address: &Name) -> bool {
 #[cfg(test)]
 mod tests {
     use rmq_mock_namesrv::event::Event as NameServerEvent;
-    use rmq_producer::event::Event;
+    use rmq_producer::event::{Event, Mode};
 
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
     use crate::trace::What;
@@ -226,6 +244,16 @@ mod tests {
             };
             let scene = Scene::new().at(0).name_server("ns-1", nothing);
             scene.at(90_000).call(1).attempt(1, 1, "a/3").seen(1, 1)
+        }),
+        accepts(
+            "an async retry of Java's names the first attempt's queue",
+            || retry_names(false, ("broker-a", 3)),
+        ),
+        rejects("an async retry of Java's names its own queue", || {
+            retry_names(false, ("broker-b", 0)).wrong()
+        }),
+        rejects("an async retry names the first attempt's queue", || {
+            retry_names(true, ("broker-a", 3)).wrong()
         }),
         rejects("a queue id beyond the broker's", || {
             first().seen_with(1, 1, |seen| seen.queue = 4).wrong()
@@ -268,6 +296,17 @@ mod tests {
             scene.wrong()
         }),
     ];
+
+    /// The second attempt of an async send goes to another broker, and its request names this queue.
+    fn retry_names(retargets: bool, (broker, queue): (&str, i32)) -> Scene {
+        let scene = Scene::new().facts(|it| it.policies[0].retargets_queue = retargets);
+        let scene = scene.at(0).call_in(1, Mode::Async).attempt(1, 1, "a/3");
+        let scene = scene.refused(1, 1, 2).attempt(1, 2, "b/0");
+        scene.seen_with(1, 2, |seen| {
+            seen.broker_name = Some(broker.into());
+            seen.queue = queue;
+        })
+    }
 
     fn first() -> Scene {
         Scene::new().at(0).call(1).attempt(1, 1, "a/0")

@@ -2,9 +2,11 @@
 //!
 //! Each attempt that is open on a closing connection ends within the slack as lost, instead of
 //! waiting for its timeout with nobody left to answer. What follows a drain notice may be repeated
-//! on a fresh connection instead.
+//! on a fresh connection instead. Of a client that does not notice a loss, or not every one, nothing
+//! is demanded there.
 
 use rmq_producer::event::Stage;
+use rmq_producer::policy::OnLost;
 use rmq_remoting::event::CloseCause;
 
 use super::{Case, Invariant, Judge, Judged, Source};
@@ -25,6 +27,12 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let Some((closed, cause)) = connection.closed else {
             continue;
         };
+        if !case
+            .policy(connection.node)
+            .is_some_and(|policy| notices(policy.on_lost, cause))
+        {
+            continue;
+        }
         for (_, send, attempt, wire) in connection.given.iter().rev() {
             let send = &case.story.sends[*send];
             let attempt = &send.attempts[*attempt];
@@ -36,6 +44,15 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
                 ends(case, send, attempt, (closed, cause), judged);
             }
         }
+    }
+}
+
+/// Whether a policy takes this end of a connection for the end of what waits on it.
+fn notices(on_lost: OnLost, cause: CloseCause) -> bool {
+    match on_lost {
+        OnLost::Fail => true,
+        OnLost::WaitAfterClose => cause != CloseCause::PeerClosed,
+        OnLost::Wait => !matches!(cause, CloseCause::PeerClosed | CloseCause::Broken),
     }
 }
 
@@ -94,6 +111,12 @@ mod tests {
             let scene = Scene::new().at(0).whole(1, "a/0");
             lost_on(scene.call(2).attempt(2, 1, "a/1")).ended(2, 1, Stage::Lost, None)
         }),
+        accepts("a client of 4.9 waits on what its peer closed", || {
+            waits_after(OnLost::WaitAfterClose, CloseCause::PeerClosed)
+        }),
+        rejects("a client of 4.9 waits on what broke", || {
+            waits_after(OnLost::WaitAfterClose, CloseCause::Broken).wrong()
+        }),
         rejects("the open attempt waits for its timeout", || {
             lost().at(1000).ended(1, 1, Stage::Silent, None).wrong()
         }),
@@ -108,6 +131,13 @@ mod tests {
             lost().at(3000).failed(1, Failure::Deadline).wrong()
         }),
     ];
+
+    fn waits_after(on_lost: OnLost, cause: CloseCause) -> Scene {
+        let scene = Scene::new().facts(|it| it.policies[0].on_lost = on_lost);
+        let scene = scene.at(0).call(1).attempt(1, 1, "a/0").at(50);
+        let scene = scene.close(1, "broker-a", cause).at(1_000);
+        scene.ended(1, 1, Stage::Silent, None)
+    }
 
     fn lost() -> Scene {
         lost_on(Scene::new().at(0).call(1).attempt(1, 1, "a/0"))

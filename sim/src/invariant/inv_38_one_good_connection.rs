@@ -63,10 +63,16 @@ fn rival(other: &ConnectionStory<'_>, connection: &ConnectionStory<'_>) -> bool 
 }
 
 fn used_after_close(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judged) {
-    let Some((closed, _)) = connection.closed else {
+    let Some((closed, cause)) = connection.closed else {
         return;
     };
-    if let Some((_, written)) = connection.written.iter().find(|(_, at)| *at > closed) {
+    // In a friendly end what was accepted before still leaves.
+    let friendly = matches!(cause, CloseCause::Stopped | CloseCause::Offline);
+    let last_ms = closed.ms + case.header().slack_ms;
+    let mut written = connection.written.iter();
+    if let Some((_, written)) =
+        written.find(|(_, at)| *at > closed && !(friendly && at.ms <= last_ms))
+    {
         let (who, to) = (case.name(connection.node), connection.to);
         judged.wrong(
             *written,

@@ -63,6 +63,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         avoids_last: policy.avoid != Avoid::None,
         avoids_all_failed: policy.avoid == Avoid::AllFailed,
         retargets_queue: policy.retarget == Retarget::QueueAndBroker,
+        on_lost: policy.on_lost,
         isolation: isolation(policy),
         refreshes_on_failure: policy.refresh_on_failure,
         refresh_spacing_ms: policy.periods.refresh_spacing,

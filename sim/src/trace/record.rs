@@ -8,6 +8,7 @@ use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::SendError;
 use rmq_producer::event::{Event as ProducerEvent, Failure, Mode, QueueRef, Stage};
+use rmq_producer::policy::OnLost;
 use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 use serde::Serialize;
@@ -95,8 +96,11 @@ pub struct PolicyFacts {
     pub avoids_last: bool,
     /// A retry leaves every broker that failed in this send, while there is another.
     pub avoids_all_failed: bool,
-    /// A retry chooses a new queue id with the new broker.
+    /// A retry chooses a new queue id with the new broker. Otherwise the requests of an async send
+    /// all name the first attempt's queue and broker, wherever they go.
     pub retargets_queue: bool,
+    /// What the loss of its connection means for a request that waits.
+    pub on_lost: OnLost,
     /// For how long later sends avoid a broker; none: nothing is remembered between sends.
     pub isolation: Option<IsolationFacts>,
     /// An attempt that failed in a way that says "the route is old" starts a lookup.

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::{Event, LookupEnd, LookupReason, QueueRef, Stage};
+use rmq_producer::policy::OnLost;
 use rmq_remoting::event::{CloseCause, Event as Transport};
 use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
@@ -125,6 +126,7 @@ fn policy(node: NodeId) -> PolicyFacts {
         avoids_last: true,
         avoids_all_failed: true,
         retargets_queue: true,
+        on_lost: OnLost::Fail,
         isolation: None,
         refreshes_on_failure: true,
         refresh_spacing_ms: 1000,
