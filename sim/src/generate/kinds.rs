@@ -64,31 +64,23 @@ macro_rules! plain {
     };
 }
 
-/// Kinds of fault and presets that exist and are not drawn, each with the reason.
-pub const NOT_DRAWN: &[(&str, &str)] = &[
-    (
-        "corrupt",
-        "where a flipped byte changes a message on its way, evidence and testimony disagree, and \
+/// Kinds of fault that exist and are not drawn, each with the reason.
+pub const NOT_DRAWN: &[(&str, &str)] = &[(
+    "corrupt",
+    "where a flipped byte changes a message on its way, evidence and testimony disagree, and \
          no judge can tell that from a producer that lies; it has a scenario of its own",
-    ),
-    ("java_5_3", PARITY),
-    ("java_4_9", PARITY),
-    ("go_2_1", PARITY),
-];
-
-/// Why a preset is not drawn.
-const PARITY: &str = "INV-02, 14, 37 and 38 judge it as if it were strict";
+)];
 
 /// Every kind but those of [`NOT_DRAWN`].
 pub(super) const KINDS: &[Kind] = &[
-    kind("crash", Site::Server, |draw, _, on| {
-        FaultKind::Crash(restart(draw, on))
+    kind("crash", Site::Server, |draw, knobs, on| {
+        FaultKind::Crash(restart(draw, knobs, on))
     }),
-    kind("stop", Site::Server, |draw, _, on| {
-        FaultKind::Stop(restart(draw, on))
+    kind("stop", Site::Server, |draw, knobs, on| {
+        FaultKind::Stop(restart(draw, knobs, on))
     }),
-    kind("power-loss", Site::Server, |draw, _, on| {
-        FaultKind::PowerLoss(restart(draw, on))
+    kind("power-loss", Site::Server, |draw, knobs, on| {
+        FaultKind::PowerLoss(restart(draw, knobs, on))
     }),
     kind("freeze", Site::Process, |_, _, _| FaultKind::Freeze),
     kind("slow", Site::Process, |draw, _, _| FaultKind::Slow {
@@ -227,14 +219,18 @@ fn chances(kind: &Kind) -> usize {
     }
 }
 
-fn restart(draw: &Draw, on: Target) -> Restart {
+fn restart(draw: &Draw, knobs: &Knobs, on: Target) -> Restart {
     let keep_data = !draw.coin("lose-data", 200);
     Restart {
         keep_data,
         // A producer has its name servers' addresses from its user; those do not move. A broker
         // that comes back elsewhere and without its topics is named by no route of theirs, so
-        // nobody who kept the old route can find it.
-        new_address: on == Target::Broker && keep_data && draw.coin("new-address", 400),
+        // nobody who kept the old route can find it. And a client that asks for no route when a dial
+        // fails never finds a broker of a borrowed route again.
+        new_address: on == Target::Broker
+            && keep_data
+            && knobs.is_strict()
+            && draw.coin("new-address", 400),
     }
 }
 

@@ -65,6 +65,12 @@ impl Knobs {
         knobs
     }
 
+    /// Whether every producer behaves by the default policy.
+    pub(super) fn is_strict(&self) -> bool {
+        let strict = PolicySource::Preset("strict");
+        self.producers.iter().all(|plan| plan.policy == strict)
+    }
+
     /// The scenario that these knobs describe.
     pub fn scenario(self) -> Scenario {
         Scenario {

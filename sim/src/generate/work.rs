@@ -3,7 +3,6 @@
 use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
-use super::kinds::NOT_DRAWN;
 use crate::scenario::{
     Callback, ClusterPlan, NetworkPlan, PolicySource, ProducerPlan, SendMode, Workload,
 };
@@ -34,16 +33,12 @@ pub(super) fn producers(
     let round_trips = ROUND_TRIPS + ROUND_TRIPS_MORE * u64::from(more);
     let shortest_ms = round_trips * 2 * (network.latency_ms + network.jitter_ms);
     let count = draw.one_of("producers", [1_usize, 1, 2]);
-    // Most runs look for bugs of the default; the presets share its code.
-    let policy = match draw.between("policy", 1, 20) {
-        17..=18 => "java_5_3",
-        19 => "java_4_9",
-        20 => "go_2_1",
+    // Nearly all runs look for bugs of the default; the presets share its code.
+    let policy = match draw.between("policy", 1, 60) {
+        58 => "java_5_3",
+        59 => "java_4_9",
+        60 => "go_2_1",
         _ => "strict",
-    };
-    let policy = match NOT_DRAWN.iter().any(|(name, _)| *name == policy) {
-        true => "strict",
-        false => policy,
     };
     (0..count)
         .map(|number| {

@@ -48,7 +48,8 @@ fn outcome(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
     let Some(policy) = case.policy(send.node) else {
         return;
     };
-    let allowed = usize::try_from(policy.attempts(send.mode)).unwrap_or(usize::MAX);
+    let allowed =
+        usize::try_from(policy.attempts(send.mode, send.pinned.is_some())).unwrap_or(usize::MAX);
     let used_up = send.attempts.len() >= allowed;
     let timeout = match failure {
         Failure::Deadline => true,

@@ -25,7 +25,8 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             continue;
         }
         judged.case();
-        let allowed = usize::try_from(policy.attempts(send.mode)).unwrap_or(usize::MAX);
+        let allowed = usize::try_from(policy.attempts(send.mode, send.pinned.is_some()))
+            .unwrap_or(usize::MAX);
         let (who, number) = (case.name(send.node), send.number);
         if let Some(attempt) = send.attempts.get(allowed) {
             let k = attempt.number;

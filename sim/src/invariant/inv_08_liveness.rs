@@ -115,7 +115,12 @@ fn next_starts(
         .is_some_and(|over| over.ms <= due && !gave_up(send));
     let ended = case.trace.end_ms <= due;
     let gone = case.truth.was_gone(send.node, ready.ms, due);
-    if attempt.number >= policy.attempts(send.mode) || !left || over || ended || gone {
+    if attempt.number >= policy.attempts(send.mode, send.pinned.is_some())
+        || !left
+        || over
+        || ended
+        || gone
+    {
         return;
     }
     judged.case();
@@ -181,7 +186,7 @@ fn reaches_the_healthy(
         .iter()
         .filter(|broker| healthy(broker) && still(broker));
     let well = well.count();
-    let attempts = usize::try_from(policy.attempts(send.mode)).unwrap_or(0);
+    let attempts = usize::try_from(policy.attempts(send.mode, send.pinned.is_some())).unwrap_or(0);
     let stuck = matches!(
         outcome,
         Outcome::Failed(Failure::Attempts(_) | Failure::Deadline)
@@ -213,7 +218,7 @@ fn reaches_the_healthy(
 
 /// Whether the producer holds a connection to a broker that is older than the broker's last start.
 /// After a loss of power nobody told it, and what is written there first is lost.
-fn outlived_its_peer(
+pub(super) fn outlived_its_peer(
     case: &Case<'_>,
     send: &SendStory<'_>,
     (route, broker): (usize, &str),

@@ -6,6 +6,7 @@
 use rmq_producer::event::{Failure, Outcome};
 use rmq_remoting::observe::Name;
 
+use super::inv_08_liveness::outlived_its_peer;
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::NodeKind;
 use crate::trace::story::SendStory;
@@ -71,7 +72,10 @@ fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
     let since = since.saturating_sub(RECOVERY_MS);
     let is_healthy = |name: &Name| {
         let node = case.header().node(name);
-        node.is_some_and(|node| case.worst_for(send, node, (since, done.ms)) == State::Healthy)
+        node.is_some_and(|node| {
+            let worst = case.worst_for(send, node, (since, done.ms));
+            worst == State::Healthy && !outlived_its_peer(case, send, (route, name), node)
+        })
     };
     let healthy = match send.pinned {
         // The route promises nothing of a broker that it does not name.

@@ -52,7 +52,10 @@ fn notices(on_lost: OnLost, cause: CloseCause) -> bool {
     match on_lost {
         OnLost::Fail => true,
         OnLost::WaitAfterClose => cause != CloseCause::PeerClosed,
-        OnLost::Wait => !matches!(cause, CloseCause::PeerClosed | CloseCause::Broken),
+        OnLost::Wait => !matches!(
+            cause,
+            CloseCause::PeerClosed | CloseCause::Broken | CloseCause::BadFrame
+        ),
     }
 }
 

@@ -312,10 +312,15 @@ impl<'t> Case<'t> {
             bound = bound.saturating_add(policy.scan_ms);
         }
         if !policy.deadline_covers_all {
-            // The lookup, and one dial, are not charged to the send.
+            // The lookups of the topic and of the default topic, two passes each, and one dial
+            // are not charged to the send.
             let servers = self.header().of_kind(NodeKind::NameServer).count();
-            let servers = u64::try_from(servers).unwrap_or(u64::MAX).saturating_add(1);
-            bound = bound.saturating_add(policy.name_server_timeout_ms.saturating_mul(servers));
+            let calls = u64::try_from(4 * servers + 1).unwrap_or(u64::MAX);
+            bound = bound.saturating_add(policy.name_server_timeout_ms.saturating_mul(calls));
+        }
+        if policy.deadline_of_attempt {
+            let attempts = policy.attempts(send.mode, send.pinned.is_some());
+            bound = bound.saturating_mul(attempts.into());
         }
         self.due(send.node, send.called.ms, bound)
     }

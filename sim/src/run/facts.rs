@@ -1,7 +1,7 @@
 //! The policy of a producer, and what the judges must know of it.
 
 use rmq_producer::Policy;
-use rmq_producer::decide::health;
+use rmq_producer::decide::{health, retry};
 use rmq_producer::policy::{
     Avoid, DeadPeer, Deadline, Dial, Lookup, NameServers, NotSafe, Overtaken, PolicyError,
     Retarget, Share, TimeoutScan,
@@ -48,6 +48,8 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         form: if strict { Form::Strict } else { Form::Parity },
         attempts_sync: policy.attempts.sync,
         attempts_async: policy.attempts.async_,
+        attempts_pinned_sync: policy.attempts.pinned_sync,
+        attempts_pinned_async: policy.attempts.pinned_async,
         share_ms: match policy.share {
             Share::Equal => timeout_ms / u64::from(policy.attempts.sync.max(1)),
             Share::Whole => timeout_ms,
@@ -57,8 +59,9 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         overtaken_accepted: policy.overtaken == Overtaken::Accept,
         scan_ms,
         deadline_covers_all,
-        retry_codes_sync: policy.retry.sync_codes.clone(),
-        retry_codes_async: policy.retry.async_codes.clone(),
+        deadline_of_attempt: policy.deadline == Deadline::PerAttempt,
+        retry_codes_sync: retried(policy, &policy.retry.sync_codes),
+        retry_codes_async: retried(policy, &policy.retry.async_codes),
         retries_unsafe: policy.not_safe != NotSafe::Done,
         avoids_last: policy.avoid != Avoid::None,
         avoids_all_failed: policy.avoid == Avoid::AllFailed,
@@ -82,6 +85,15 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         default_topic_queues: u32::try_from(policy.default_queues).unwrap_or(0),
         stop_ms: policy.periods.stop,
     }
+}
+
+/// A table of codes, with the one that announces a shutdown if that is retried in any case.
+fn retried(policy: &Policy, codes: &[i32]) -> Vec<i32> {
+    let mut codes = codes.to_vec();
+    if retry::drained(policy) && !codes.contains(&retry::GO_AWAY) {
+        codes.push(retry::GO_AWAY);
+    }
+    codes
 }
 
 /// What the health table remembers, and for how long.

@@ -75,6 +75,10 @@ pub struct PolicyFacts {
     pub attempts_sync: u32,
     /// Attempts of an async send, the first one included.
     pub attempts_async: u32,
+    /// Attempts of a sync send to a queue of the caller's choice.
+    pub attempts_pinned_sync: u32,
+    /// Attempts of an async send to a queue of the caller's choice.
+    pub attempts_pinned_async: u32,
     /// The share of time of an attempt that is not the last, in milliseconds, for a send with
     /// [`timeout_ms`](Self::timeout_ms); the whole time where attempts are not overtaken.
     pub share_ms: u64,
@@ -86,6 +90,8 @@ pub struct PolicyFacts {
     pub scan_ms: u64,
     /// The deadline covers the route lookup, the dial and all attempts.
     pub deadline_covers_all: bool,
+    /// The deadline is that of each attempt.
+    pub deadline_of_attempt: bool,
     /// Response codes after which a sync send tries again.
     pub retry_codes_sync: Vec<i32>,
     /// Response codes after which an async send tries again.
@@ -151,12 +157,14 @@ pub struct IsolationFacts {
 }
 
 impl PolicyFacts {
-    /// Attempts that a send of this mode may make.
-    pub fn attempts(&self, mode: Mode) -> u32 {
-        match mode {
-            Mode::Sync => self.attempts_sync,
-            Mode::Async => self.attempts_async,
-            Mode::Oneway => 1,
+    /// Attempts that a send of this mode may make, to any queue or to one of the caller's choice.
+    pub fn attempts(&self, mode: Mode, pinned: bool) -> u32 {
+        match (mode, pinned) {
+            (Mode::Sync, false) => self.attempts_sync,
+            (Mode::Sync, true) => self.attempts_pinned_sync,
+            (Mode::Async, false) => self.attempts_async,
+            (Mode::Async, true) => self.attempts_pinned_async,
+            (Mode::Oneway, _) => 1,
         }
     }
 }
