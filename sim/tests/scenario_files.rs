@@ -295,6 +295,32 @@ fn impossible_figures_are_refused() {
 }
 
 #[test]
+fn a_send_has_a_key_only_where_it_may_choose() {
+    let queue = "queue = { broker = \"broker-a\", id = 1 }\nkeys = 3";
+    refused(&with(queue), FIRST + 1, "not both", "remove queue or keys");
+    let oneway = "mode = \"oneway\"\nkeys = 3";
+    refused(
+        &with(oneway),
+        FIRST + 1,
+        "only a sync send",
+        "mode = \"sync\"",
+    );
+    refused(&with("keys = 0"), FIRST, "keys cannot be 0", "1 to 1000000");
+    let scenario = parse(&with("keys = 3")).expect("a scenario");
+    let keys: Vec<_> = (1..=4)
+        .map(|send| scenario.workloads[0].target.key_of(send))
+        .collect();
+    assert_eq!(keys[0], keys[3]);
+    assert_ne!(keys[0], keys[1]);
+}
+
+#[test]
+fn a_release_that_the_servers_cannot_imitate_is_refused() {
+    let text = with("").replace("[cluster]\n", "[cluster]\nprofile = \"6.0\"\n");
+    refused(&text, 4, "release 6.0", "\"4.9.7\", \"5.2.0\", \"5.3.3\"");
+}
+
+#[test]
 fn a_code_that_rocketmq_does_not_have_is_refused() {
     refused(
         &with("[[fault]]\ndo = \"answer\"\non = \"broker-a\"\ncode = \"SYSTEM_TIRED\"\n"),

@@ -70,6 +70,7 @@ fn run(planted: &[i64]) -> Trace {
             seed: 7,
             engine: "event".into(),
             policy: "strict".into(),
+            profile: rmq_mock_broker::Profile::default(),
             nodes: Vec::new(),
             policies: Vec::new(),
             slack_ms: 0,

@@ -146,6 +146,7 @@ impl Callers {
             keys: Name::clone(&keys),
             topic: "orders".into(),
             mode,
+            by: None,
             body_crc: crc32fast::hash(body.as_bytes()),
         });
         let message = Message::new("orders", body).key(&keys);
@@ -226,6 +227,7 @@ fn header(nodes: Vec<NodeInfo>, policy: &Policy, end_ms: u64) -> Header {
         seed: 0,
         engine: "tcp".into(),
         policy: Name::from(&*policy.name),
+        profile: rmq_mock_broker::Profile::default(),
         nodes,
         policies: vec![facts_of(PRODUCER, policy)],
         slack_ms: 1_000,

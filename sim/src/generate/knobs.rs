@@ -12,7 +12,7 @@ use super::{plan, work};
 use crate::fault::{Fault, Millis};
 use crate::scenario::{
     ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, SendMode,
-    Workload,
+    Target, Workload,
 };
 
 /// How long a generated run lasts, before the liveness phase.
@@ -142,10 +142,10 @@ impl fmt::Display for Knobs {
                 Millis(one.start_ms),
                 one.body_bytes,
             )?;
-            match (&one.pinned, one.keys) {
-                (Some((broker, queue)), _) => writeln!(f, ", pinned to {broker}/{queue}")?,
-                (None, Some(keys)) => writeln!(f, ", by {keys} keys")?,
-                (None, None) => writeln!(f)?,
+            match &one.target {
+                Target::Any => writeln!(f)?,
+                Target::Queue { broker, queue } => writeln!(f, ", pinned to {broker}/{queue}")?,
+                Target::Keys(keys) => writeln!(f, ", by {keys} keys")?,
             }
         }
         Ok(())

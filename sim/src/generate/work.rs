@@ -4,7 +4,7 @@ use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
 use crate::scenario::{
-    Callback, ClusterPlan, NetworkPlan, PolicySource, ProducerPlan, SendMode, Workload,
+    Callback, ClusterPlan, NetworkPlan, PolicySource, ProducerPlan, SendMode, Target, Workload,
 };
 
 /// About so many sends in a run, over all workloads.
@@ -160,15 +160,20 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
     let broker = cluster
         .brokers
         .get(draw.index("pinned-broker", cluster.brokers.len()));
-    let pinned = match (topic, broker) {
+    let target = match (topic, broker) {
         (Some((_, queues)), Some(broker)) if mode == Sync && draw.coin("pinned", 300) => {
             let last = u64::try_from(queues - 1).unwrap_or(0);
             let queue = draw.between("pinned-queue", 0, last);
-            Some((Name::clone(broker), i32::try_from(queue).unwrap_or(0)))
+            Target::Queue {
+                broker: Name::clone(broker),
+                queue: i32::try_from(queue).unwrap_or(0),
+            }
         }
-        _ => None,
+        _ if mode == Sync && draw.coin("keyed", 200) => {
+            Target::Keys(draw.one_of("keys", [1, 3, 10]))
+        }
+        _ => Target::Any,
     };
-    let keyed = mode == Sync && pinned.is_none() && draw.coin("keyed", 200);
     Workload {
         producer: Name::clone(&owner.name),
         topic: topic.map_or_else(|| Name::from(NEW_TOPIC), |(topic, _)| Name::clone(topic)),
@@ -178,8 +183,7 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
         start_ms,
         // The limit of compression is 4096.
         body_bytes: draw.one_of("body", [16, 16, 16, 200, 200, 4_095, 4_096, 20_000]),
-        pinned,
-        keys: keyed.then(|| draw.one_of("keys", [1, 3, 10])),
+        target,
         callers: match mode {
             Sync => draw.one_of("callers", [1, 1, 1, 4, 16]),
             Async | Oneway => 1,

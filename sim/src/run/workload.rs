@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
 use super::director::Director;
-use crate::scenario::{Callback, SendMode, Workload};
+use crate::scenario::{Callback, SendMode, Target, Workload, key_of};
 use crate::trace::{NodeId, What, WorkEvent, WorkResult};
 
 /// One workload of a run.
@@ -56,7 +56,7 @@ impl Caller {
         while send <= workload.sends {
             let due = workload.start_ms + (send - 1) * workload.every_ms;
             tokio::time::sleep_until(start + Duration::from_millis(due)).await;
-            let message = self.message(&workload, &self.keys(send), workload.key_of(send));
+            let message = self.message(&workload, &self.keys(send), workload.target.key_of(send));
             let made = match workload.mode {
                 SendMode::Sync => {
                     self.droppable(&workload, self.sync(&workload, send, message))
@@ -119,16 +119,17 @@ impl Caller {
     }
 
     async fn sync(&self, workload: &Workload, send: u64, message: Message) {
-        let result = match (&workload.pinned, workload.key_of(send)) {
-            (None, None) => {
+        let result = match &workload.target {
+            Target::Any => {
                 let call = self.producer.send(message);
                 self.calling(send, call).await
             }
-            (None, Some(key)) => {
-                let call = self.producer.send_by(message, Selector::hash(&key));
+            Target::Keys(keys) => {
+                let by = Selector::hash(&key_of(*keys, send));
+                let call = self.producer.send_by(message, by);
                 self.calling(send, call).await
             }
-            (Some((broker, queue)), _) => {
+            Target::Queue { broker, queue } => {
                 let queue =
                     MessageQueue::new(Name::clone(&workload.topic), Name::clone(broker), *queue);
                 let call = self.producer.send_to(message, queue);

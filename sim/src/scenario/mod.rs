@@ -264,10 +264,8 @@ pub struct Workload {
     pub start_ms: u64,
     /// The size of each body, in bytes.
     pub body_bytes: usize,
-    /// A queue every send is pinned to.
-    pub pinned: Option<(Name, i32)>,
-    /// The sends take so many keys in turn, and the hash of its key chooses a send's queue.
-    pub keys: Option<u32>,
+    /// Which queue a send goes to.
+    pub target: Target,
     /// So many tasks share the sends: one that waits for its outcome holds up no other.
     pub callers: u32,
     /// The caller of a sync or one-way send drops it after so many milliseconds.
@@ -276,12 +274,36 @@ pub struct Workload {
     pub callback: Callback,
 }
 
-impl Workload {
-    /// The key whose hash chooses a send's queue, if keys do.
+/// Which queue the sends of a workload go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The producer's choice.
+    Any,
+    /// One queue of a broker.
+    Queue {
+        /// The broker's name.
+        broker: Name,
+        /// The queue id.
+        queue: i32,
+    },
+    /// The sends take so many keys in turn, and the hash of its key chooses a send's queue.
+    Keys(u32),
+}
+
+impl Target {
+    /// The key of a send, if keys choose the queue.
     pub fn key_of(&self, send: u64) -> Option<Name> {
-        let keys = self.keys?;
-        Some(Name::from(format!("key-{}", send % u64::from(keys.max(1)))))
+        match self {
+            Self::Keys(keys) => Some(key_of(*keys, send)),
+            Self::Any | Self::Queue { .. } => None,
+        }
     }
+}
+
+/// The key of a send, of sends that take so many keys in turn.
+pub fn key_of(keys: u32, send: u64) -> Name {
+    Name::from(format!("key-{}", send % u64::from(keys.max(1))))
 }
 
 /// What a person expects of the scenario. `None`: anything goes.

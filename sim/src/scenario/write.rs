@@ -11,7 +11,7 @@ use rmq_remoting::observe::Name;
 use super::check::{FORMAT, default_codes};
 use super::{
     Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
-    SendMode, Workload,
+    SendMode, Target, Workload,
 };
 use crate::fault::{Fault, Place};
 
@@ -261,8 +261,7 @@ fn workload(plan: &Workload, text: &mut String) {
         every_ms,
         start_ms,
         body_bytes,
-        pinned,
-        keys,
+        target,
         callers,
         drop_after_ms,
         callback,
@@ -282,11 +281,16 @@ fn workload(plan: &Workload, text: &mut String) {
     table.push("every", duration(*every_ms));
     table.push("start", duration(*start_ms));
     table.push("body", body_bytes);
-    let queue = pinned
-        .as_ref()
-        .map(|(broker, id)| format!("{{ broker = {}, id = {id} }}", quote(broker)));
-    table.maybe("queue", queue);
-    table.maybe("keys", *keys);
+    match target {
+        Target::Any => {}
+        Target::Queue { broker, queue } => {
+            table.push(
+                "queue",
+                format!("{{ broker = {}, id = {queue} }}", quote(broker)),
+            );
+        }
+        Target::Keys(keys) => table.push("keys", keys),
+    }
     table.maybe("callers", (*callers != 1).then_some(callers));
     table.maybe("drop-after", drop_after_ms.map(duration));
     match callback {

@@ -4,7 +4,7 @@ use rmq_remoting::profile::Profile;
 
 use super::Shrinker;
 use crate::fault::Position;
-use crate::scenario::{Callback, Order, ProducerPlan, Scenario, SendMode, Workload};
+use crate::scenario::{Callback, Order, ProducerPlan, Scenario, SendMode, Target, Workload};
 
 /// Fewer sends and a shorter run.
 pub(super) fn lessen(shrinker: &mut Shrinker<'_>) {
@@ -66,13 +66,12 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
         |scenario, to| scenario.network.latency_ms = to,
     );
     for index in 0..shrinker.best.workloads.len() {
-        let changes: [(&str, Change<Workload>); 8] = [
+        let changes: [(&str, Change<Workload>); 7] = [
             ("sync sends", |it| {
                 it.mode = SendMode::Sync;
                 it.callback = Callback::Plain;
             }),
-            ("no pinned queue", |it| it.pinned = None),
-            ("no keys", |it| it.keys = None),
+            ("any queue", |it| it.target = Target::Any),
             ("a body of 16 bytes", |it| it.body_bytes = 16),
             ("one caller", |it| it.callers = 1),
             ("no drop", |it| it.drop_after_ms = None),

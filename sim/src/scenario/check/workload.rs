@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::{Nodes, duration, has, within};
 use crate::scenario::error::{ScenarioError, Source};
 use crate::scenario::value::Ms;
-use crate::scenario::{Callback, ClusterPlan, SendMode, Workload, file};
+use crate::scenario::{Callback, ClusterPlan, SendMode, Target, Workload, file};
 
 const MAX_SENDS: u64 = 1_000_000;
 const MAX_CALLERS: u32 = 1_000;
@@ -51,33 +51,7 @@ pub(super) fn workload(
             "lower sends, every or start, or raise seconds",
         ));
     }
-    if let Some(pinned) = &raw.queue
-        && !nodes.is_broker(&pinned.get_ref().broker)
-    {
-        return Err(source.error(
-            pinned.span(),
-            format!("no broker is called \"{}\"", pinned.get_ref().broker),
-            format!("use one of: {}", cluster.brokers.join(", ")),
-        ));
-    }
-    let keys = match raw.keys {
-        None => None,
-        Some(keys) if raw.queue.is_some() => {
-            return Err(source.error(
-                keys.span(),
-                "a send has a queue or a key, not both",
-                "remove queue or keys",
-            ));
-        }
-        Some(keys) if mode != SendMode::Sync => {
-            return Err(source.error(
-                keys.span(),
-                "only a sync send chooses its queue by a key",
-                "remove keys, or write mode = \"sync\"",
-            ));
-        }
-        Some(keys) => Some(within(source, "keys", &keys, 1, MAX_KEYS)?),
-    };
+    let target = target(nodes, cluster, mode, raw.queue, raw.keys)?;
     let body_bytes = raw
         .body
         .map_or(Ok(16), |body| within(source, "body", &body, 1, MAX_BODY))?;
@@ -94,12 +68,48 @@ pub(super) fn workload(
         every_ms,
         start_ms,
         body_bytes,
-        keys,
-        pinned: raw.queue.map(|queue| {
-            let pinned = queue.into_inner();
-            (Name::from(pinned.broker), pinned.id)
-        }),
+        target,
     })
+}
+
+/// Where the sends go, if the caller chooses: a queue, or so many keys.
+fn target(
+    nodes: &Nodes<'_>,
+    cluster: &ClusterPlan,
+    mode: SendMode,
+    queue: Option<Spanned<file::Pinned>>,
+    keys: Option<Spanned<u32>>,
+) -> Result<Target, ScenarioError> {
+    let source = nodes.source;
+    match (queue, keys) {
+        (None, None) => Ok(Target::Any),
+        (Some(queue), None) => {
+            let at = queue.span();
+            let queue = queue.into_inner();
+            if !nodes.is_broker(&queue.broker) {
+                return Err(source.error(
+                    at,
+                    format!("no broker is called \"{}\"", queue.broker),
+                    format!("use one of: {}", cluster.brokers.join(", ")),
+                ));
+            }
+            Ok(Target::Queue {
+                broker: Name::from(queue.broker),
+                queue: queue.id,
+            })
+        }
+        (Some(_), Some(keys)) => Err(source.error(
+            keys.span(),
+            "a send has a queue or a key, not both",
+            "remove queue or keys",
+        )),
+        (None, Some(keys)) if mode != SendMode::Sync => Err(source.error(
+            keys.span(),
+            "only a sync send chooses its queue by a key",
+            "remove keys, or write mode = \"sync\"",
+        )),
+        (None, Some(keys)) => within(source, "keys", &keys, 1, MAX_KEYS).map(Target::Keys),
+    }
 }
 
 /// How the callers behave: how many there are, when they drop a send, what their callback does.

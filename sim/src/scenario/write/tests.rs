@@ -9,7 +9,7 @@ use rmq_remoting::profile::Profile;
 use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
 use crate::scenario::{
     Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
-    SendMode, Workload,
+    SendMode, Target, Workload,
 };
 
 /// Reads the text again, under the scenario's own name, with its own policy texts.
@@ -289,7 +289,15 @@ fn workload() -> impl Strategy<Value = Workload> {
         Just(SendMode::Async),
         Just(SendMode::Oneway)
     ];
-    let pinned = proptest::option::of((Just("broker-b".into()), 0..4i32));
+    let queue = |queue| Target::Queue {
+        broker: "broker-b".into(),
+        queue,
+    };
+    let target = prop_oneof![
+        Just(Target::Any),
+        (0..4i32).prop_map(queue),
+        (1..9u32).prop_map(Target::Keys),
+    ];
     let callback = prop_oneof![
         Just(Callback::Plain),
         Just(Callback::Panics),
@@ -301,7 +309,7 @@ fn workload() -> impl Strategy<Value = Workload> {
         1..2_000u64,
         0..9_000u64,
         1..999usize,
-        (pinned, proptest::option::of(1..9u32)),
+        target,
         1..9u32,
         proptest::option::of(0..2_000u64),
         callback,
@@ -313,12 +321,15 @@ fn workload() -> impl Strategy<Value = Workload> {
                 every_ms,
                 start_ms,
                 body_bytes,
-                (pinned, keys),
+                target,
                 callers,
                 drop_after_ms,
                 callback,
             )| Workload {
-                keys: keys.filter(|_| mode == SendMode::Sync && pinned.is_none()),
+                target: match target {
+                    Target::Keys(_) if mode != SendMode::Sync => Target::Any,
+                    target => target,
+                },
                 callers,
                 drop_after_ms: drop_after_ms.filter(|_| mode != SendMode::Async),
                 callback: match mode {
@@ -332,7 +343,6 @@ fn workload() -> impl Strategy<Value = Workload> {
                 every_ms,
                 start_ms,
                 body_bytes,
-                pinned,
             },
         )
 }
