@@ -22,7 +22,6 @@ fn a_sync_timeout_closes_javas_connection_under_an_async_send_and_strict_keeps_i
         (Policy::java_5_3(), "broker-b", 600),
     ] {
         let story = brokers(2)
-            .shows(&["INV-14"])
             .fault(late(first_sends_to("broker-a", 0, 1, delay(800))))
             .fault(late(first_sends_to(
                 "broker-a",
