@@ -123,6 +123,7 @@ fn config(scenario: &Scenario, knobs: Knobs) -> EngineConfig {
         },
         limits: Limits {
             horizon_ms: longest(scenario, timeout),
+            events: knobs.most_events.unwrap_or(Limits::default().events),
             ..Limits::default()
         },
         network: NetworkConfig {

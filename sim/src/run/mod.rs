@@ -102,6 +102,9 @@ pub struct Knobs {
     pub engine: Engine,
     /// The order of tasks that are ready in one millisecond.
     pub ready_order: Order,
+    /// Polls and network events, at most; none: as many as the engine allows.
+    #[serde(skip)]
+    pub most_events: Option<u64>,
 }
 
 impl Knobs {
@@ -117,6 +120,7 @@ impl Knobs {
             seed,
             engine,
             ready_order,
+            most_events: None,
         }
     }
 }
@@ -128,8 +132,15 @@ impl Knobs {
 ///
 /// The engine cannot do it, or a node could not even start.
 pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Result<Run, RunError> {
-    check(scenario, engine)?;
-    let knobs = Knobs::draw(scenario, seed, engine);
+    run_with(scenario, Knobs::draw(scenario, seed, engine))
+}
+
+/// Runs a scenario with these knobs.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(scenario: &Arc<Scenario>, knobs: Knobs) -> Result<Run, RunError> {
+    check(scenario, knobs.engine)?;
     let act = async |stage| play::workloads(stage, Beside::Nothing).await;
     let played = carry_out(scenario, knobs, act)?;
     let mut run = judged(scenario, knobs, played.played);

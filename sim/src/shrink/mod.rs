@@ -17,12 +17,13 @@
 //! They are repeated until no step is kept, or until the limit of runs. Nothing is drawn, so the
 //! same failure always shrinks to the same file.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
 use crate::fault::Engine;
-use crate::run::{self, Run};
+use crate::run::{self, Knobs, Run};
 use crate::scenario::{PolicySource, Scenario};
 use crate::verdict::Class;
 
@@ -83,14 +84,27 @@ impl std::fmt::Display for FailureId {
 /// Says how a scenario fails; none if it passes or cannot run.
 pub type Failing<'a> = dyn Fn(&Scenario) -> Option<FailureId> + 'a;
 
-/// Judges by running a seed on the event engine.
+/// Judges by running a seed on the event engine. A scenario in which far more happens than in the
+/// first one is not smaller, however little it says: such a run is broken off.
 pub fn failing(seed: u64) -> impl Fn(&Scenario) -> Option<FailureId> {
+    let most_events = Cell::new(None);
     move |scenario| {
         let scenario = Arc::new(scenario.clone());
-        let run = run::run(&scenario, seed, Engine::Event).ok()?;
+        let mut knobs = Knobs::draw(&scenario, seed, Engine::Event);
+        knobs.most_events = most_events.get();
+        let run = run::run_with(&scenario, knobs).ok()?;
+        if most_events.get().is_none() {
+            let records = u64::try_from(run.trace.records.len()).unwrap_or(u64::MAX);
+            most_events.set(Some(FEW_EVENTS + EVENTS_A_RECORD * records));
+        }
         FailureId::of(&run, &scenario)
     }
 }
+
+/// A run may have so many events, however short the first one was.
+const FEW_EVENTS: u64 = 20_000;
+/// And so many more for each record of the first one.
+const EVENTS_A_RECORD: u64 = 8;
 
 /// How far the shrinker is.
 #[derive(Debug)]
