@@ -126,22 +126,36 @@ fn one(args: &Args, workshop: &Workshop, bug: &Bug, spoiled: &Spoiled) -> Result
     let kill = hunt(&quarry, spoiled)?;
     let swept = start.elapsed() - built;
     print::to_stdout(&row(args, Some(bug), kill.as_ref(), built, swept));
-    let mut shrunk = None;
-    if let (true, Some(kill)) = (args.shrink, &kill) {
-        let start = stopwatch();
-        let file = specimen::shrink(&quarry, kill)?;
-        let took = start.elapsed();
-        let specimen = specimen::examine(&quarry, kill, file)?;
-        print::to_stdout(&format!(
-            "      shrunk in {} to {}; fails {} of {REPEATS}: {}\n",
-            print::seconds(took),
-            specimen.scenario.in_words(),
-            specimen.fails,
-            specimen.file.display(),
-        ));
-        shrunk = Some((specimen, took));
-    }
+    let shrunk = match &kill {
+        Some(kill) if args.shrink => smallest(&quarry, kill)?,
+        _ => None,
+    };
     Ok(Found { kill, shrunk })
+}
+
+/// Shrinks a bug's first failing seed. One that passes when it is run again does not shrink: that bug
+/// made the run a matter of chance, and the others go on.
+fn smallest(quarry: &Quarry<'_>, kill: &Kill) -> Result<Option<(Specimen, Duration)>, ZooError> {
+    let start = stopwatch();
+    let file = match specimen::shrink(quarry, kill) {
+        Ok(file) => file,
+        Err(error @ ZooError::Shrink { .. }) => {
+            let words = error.to_string().replace('\n', " ");
+            print::to_stdout(&format!("      {words}\n"));
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let took = start.elapsed();
+    let specimen = specimen::examine(quarry, kill, file)?;
+    print::to_stdout(&format!(
+        "      shrunk in {} to {}; fails {} of {REPEATS}: {}\n",
+        print::seconds(took),
+        specimen.scenario.in_words(),
+        specimen.fails,
+        specimen.file.display(),
+    ));
+    Ok(Some((specimen, took)))
 }
 
 fn row(
