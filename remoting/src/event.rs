@@ -28,6 +28,8 @@ pub enum CloseCause {
     CallTimedOut,
     /// The peer answered nothing for too long, although it was asked.
     DeadPeer,
+    /// A request on it was not answered, and a second connection proved that the peer is there.
+    Replaced,
     /// The peer's address left every route.
     Offline,
     /// This client was stopped.
@@ -44,6 +46,7 @@ impl fmt::Display for CloseCause {
             Self::Drained => "the peer announced its shutdown",
             Self::CallTimedOut => "a call on it timed out",
             Self::DeadPeer => "the peer answered nothing for too long",
+            Self::Replaced => "another connection to the peer took its place",
             Self::Offline => "nobody needs its address any more",
             Self::Stopped => "this client closed it",
         })

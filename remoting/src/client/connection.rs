@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::link::{FailedDial, Link};
+use super::link::{FailedDial, Link, Place};
 use super::pending::Answered;
 use super::registry::Environment;
 use crate::alarm::Alarm;
@@ -29,11 +29,22 @@ use crate::serving::{Next, Serving};
 const READS_PER_TURN: usize = 16;
 
 /// The life of a connection, from the dial on.
-pub(super) async fn run(link: Arc<Link>, environment: Arc<Environment>) {
+pub(super) async fn run(
+    link: Arc<Link>,
+    not_before: Option<Instant>,
+    environment: Arc<Environment>,
+) {
     let ending = Ending {
         link: &link,
         environment: &environment,
     };
+    if let Some(not_before) = not_before {
+        tokio::select! {
+            biased;
+            _ = link.dialled() => {} // given up meanwhile
+            () = sleep_until(not_before) => {}
+        }
+    }
     if !link.begin() {
         // Given up before its turn came: there was no dial, and nobody need know of it.
         return;
@@ -177,7 +188,7 @@ impl<'a> Conversation<'a> {
                 break;
             }
         }
-        self.keep_time(cx).map(|()| CloseCause::Idle)
+        self.keep_time(cx)
     }
 
     /// The connection was closed from this side. In a friendly end what fits into the machine's
@@ -257,16 +268,27 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Ends requests whose deadline has come. Ready when the idle limit has.
-    fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ends requests whose deadline has come. Ready when the idle limit has, or when nothing can come
+    /// any more on a connection whose place another one took.
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<CloseCause> {
         if self.pipe.take_moved() {
             let now = Instant::now();
             self.idle_at = now + self.idle;
             if self.pipe.take_heard() {
                 self.link.pending(|pending| pending.heard(now));
+                if self.link.hear() {
+                    self.environment.answers(self.link);
+                }
+                if self.link.is(Place::Trial) {
+                    self.environment.proven(self.link);
+                }
             }
         }
         loop {
+            let replaced = self.link.is(Place::Replaced);
+            if replaced && self.link.pending(|pending| pending.waiting()) == 0 {
+                return Poll::Ready(CloseCause::Replaced);
+            }
             let earliest = self.link.pending(|pending| pending.earliest());
             let at = earliest.map_or(self.idle_at, |earliest| earliest.min(self.idle_at));
             if self.alarm.poll(at, cx).is_pending() {
@@ -277,7 +299,7 @@ impl<'a> Conversation<'a> {
                 caller.wake();
             }
             if self.idle_at <= now {
-                return Poll::Ready(());
+                return Poll::Ready(CloseCause::Idle);
             }
         }
     }

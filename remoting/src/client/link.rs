@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -22,6 +23,21 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// Told when the dial has ended, either way.
     dialled: Notify,
+    place: AtomicU8,
+    /// Whether a whole frame came.
+    heard: AtomicBool,
+}
+
+/// What a connection is among those to its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Place {
+    /// It takes the address's requests.
+    First,
+    /// It is a second one beside a doubted first one, and has proven nothing yet.
+    Trial,
+    /// Another one took its place. It ends once no answer can come any more.
+    Replaced,
 }
 
 #[derive(Debug)]
@@ -87,12 +103,51 @@ impl Link {
                 pending: Pending::default(),
             }),
             dialled: Notify::new(),
+            place: AtomicU8::new(Place::First as u8),
+            heard: AtomicBool::new(false),
         }
     }
 
     /// Does something with the pending table. Nothing may be woken within.
     pub(super) fn pending<T>(&self, with: impl FnOnce(&mut Pending) -> T) -> T {
         with(&mut self.state.lock().pending)
+    }
+
+    /// Gives it its place among the connections to its address.
+    pub(super) fn put(&self, place: Place) {
+        self.place.store(place as u8, Ordering::Relaxed);
+    }
+
+    /// Whether it has this place.
+    pub(super) fn is(&self, place: Place) -> bool {
+        self.place.load(Ordering::Relaxed) == place as u8
+    }
+
+    /// A whole frame came. True the first time.
+    pub(super) fn hear(&self) -> bool {
+        !self.heard.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether a whole frame ever came.
+    pub(super) fn was_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has ended, or never came to be.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.state.lock();
+        matches!(state.phase, Phase::Failed(_)) || state.pending.ended().is_some()
+    }
+
+    /// Whether it takes requests of a caller who wants a connection heard or opened since `since`.
+    /// A dial under way is as fresh as can be.
+    pub(super) fn trusted(&self, since: Option<Instant>) -> bool {
+        let state = self.state.lock();
+        match &state.phase {
+            Phase::Planned | Phase::Dialling => true,
+            Phase::Open(_) => state.pending.trusted(since),
+            Phase::Failed(_) => false,
+        }
     }
 
     /// The dial begins. False if the link was given up before.

@@ -60,6 +60,9 @@ pub struct ClientSettings {
     /// How much silence is taken for the peer's end: the next request gets a fresh connection, and
     /// those that wait on the old one fail at once. None unless set, as in RocketMQ.
     pub patience: Option<Patience>,
+    /// How dials of an address are spaced that come to nothing. They are not unless set, as in
+    /// RocketMQ.
+    pub redial: Option<Backoff>,
     /// While more bytes than this wait on a connection, further requests on it wait for room.
     /// 16 MiB unless set.
     pub max_buffered: usize,
@@ -78,10 +81,56 @@ impl ClientSettings {
             dial_timeout: Duration::from_secs(3),
             idle: Duration::from_secs(120),
             patience: None,
+            redial: None,
             max_buffered: 16 * 1024 * 1024,
             first_opaque: 0,
             hooks: Vec::new(),
         }
+    }
+}
+
+/// Which connection to an address takes a request.
+///
+/// A box between two machines (a firewall, an address translation, a load balancer) may forget a
+/// connection without telling either end: it swallows what is written, while a new connection works
+/// at once. Who suspects that asks for a connection that was heard since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Over {
+    /// The address's connection, unless it is doubted.
+    #[default]
+    First,
+    /// One that was heard by a whole frame, or opened, at this instant or later. If the address's
+    /// connection was not, a second one is dialled beside it, which takes its place as soon as it is
+    /// heard itself.
+    HeardSince(Instant),
+}
+
+impl Over {
+    fn since(self) -> Option<Instant> {
+        match self {
+            Self::First => None,
+            Self::HeardSince(since) => Some(since),
+        }
+    }
+}
+
+/// How dials of one address are spaced while they come to nothing: nobody listens, or the connection
+/// ends before a whole frame has come. All requests to the address wait for the same next dial. The
+/// second dial follows the first one at once, which may have met a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// The pause before the third dial; it doubles with each one that follows.
+    pub first: Duration,
+    /// The longest pause.
+    pub most: Duration,
+}
+
+impl Backoff {
+    /// The pause after so many dials that came to nothing.
+    fn pause(self, times: u32) -> Option<Duration> {
+        let doublings = times.checked_sub(2)?;
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        Some(self.first.saturating_mul(factor).min(self.most))
     }
 }
 
@@ -154,13 +203,23 @@ impl RemotingClient {
         request: &dyn Request,
         deadline: Instant,
     ) -> Result<PendingReply, CallError> {
+        self.request_over(Over::First, to, request, deadline).await
+    }
+
+    async fn request_over(
+        &self,
+        over: Over,
+        to: &Name,
+        request: &dyn Request,
+        deadline: Instant,
+    ) -> Result<PendingReply, CallError> {
         let began = Instant::now();
         let call = Call {
             to,
             began,
             deadline,
         };
-        let link = self.connected(&call).await?;
+        let link = self.connected(&call, over).await?;
         let hooked = self.hooked(&call, request)?;
         let request = hooked.as_ref().map_or(request, |hooked| hooked);
         let opaque = self.enter(&link, &call)?;
@@ -182,7 +241,23 @@ impl RemotingClient {
             began: Instant::now(),
             deadline,
         };
-        self.connected(&call).await.map(|_| ())
+        self.connected(&call, Over::First).await.map(|_| ())
+    }
+
+    /// A request that was given to this connection at `given` has had its time without an answer.
+    /// Unless a frame came since then, the connection takes no further request until one comes: the
+    /// next one goes over a second connection. Requests that wait go on waiting.
+    pub fn doubt(&self, to: &Name, connection: ConnectionNumber, given: Instant) {
+        let registry = self.core.environment.registry.lock();
+        let mut links = registry.links_to(to);
+        if let Some(link) = links.find(|link| link.number == connection) {
+            link.pending(|pending| pending.doubt(given));
+        }
+    }
+
+    /// Whether dialling an address came to nothing the last time.
+    pub fn is_in_vain(&self, to: &Name) -> bool {
+        self.core.environment.registry.lock().is_in_vain(to)
     }
 
     /// When the connection to an address was opened, if there is one.
@@ -196,13 +271,15 @@ impl RemotingClient {
     /// Tells whether it was the current one.
     pub fn drain(&self, to: &Name, connection: ConnectionNumber) -> bool {
         let mut registry = self.core.environment.registry.lock();
-        let slot = registry.slots.get(to);
-        if slot.is_none_or(|slot| slot.link.number != connection) {
-            return false;
+        let registry = &mut *registry;
+        for table in [&mut registry.slots, &mut registry.trials] {
+            let number = table.get(to).map(|slot| slot.link.number);
+            if number == Some(connection) {
+                registry.drained.extend(table.remove(to));
+                return true;
+            }
         }
-        let slot = registry.slots.remove(to);
-        registry.drained.extend(slot);
-        true
+        false
     }
 
     /// Closes the connections that drain and have no answer to come any more. Without it they stay
@@ -221,6 +298,25 @@ impl RemotingClient {
         }
     }
 
+    /// Closes the second connections that have proven nothing while the first ones were heard again.
+    pub fn close_unneeded_seconds(&self) {
+        let environment = &self.core.environment;
+        let unneeded: Vec<Arc<Link>> = {
+            let registry = environment.registry.lock();
+            let trials = registry.trials.iter().filter(|(to, _)| {
+                let first = registry.slots.get(*to);
+                first.is_some_and(|first| first.link.trusted(None))
+            });
+            trials.map(|(_, slot)| Arc::clone(&slot.link)).collect()
+        };
+        for link in unneeded {
+            let open = matches!(link.dial_result(), Some(Ok(())));
+            if open && link.pending(|pending| pending.waiting()) == 0 {
+                environment.close(&link, CloseCause::Replaced);
+            }
+        }
+    }
+
     /// Makes a request and awaits the answer.
     ///
     /// # Errors
@@ -232,23 +328,25 @@ impl RemotingClient {
         request: &dyn Request,
         deadline: Instant,
     ) -> Result<Command, CallError> {
-        self.exchange(to, request, deadline, |_, _| {}).await
+        let over = Over::First;
+        self.exchange(over, to, request, deadline, |_, _| {}).await
     }
 
-    /// As [`call`](Self::call), and tells when the request has been given to its connection, and
-    /// under which id.
+    /// As [`call`](Self::call), over the connection that the caller wants; and tells when the request
+    /// has been given to its connection, and under which id.
     ///
     /// # Errors
     ///
     /// As [`call`](Self::call).
     pub async fn exchange(
         &self,
+        over: Over,
         to: &Name,
         request: &dyn Request,
         deadline: Instant,
         given: impl FnOnce(ConnectionNumber, i32),
     ) -> Result<Command, CallError> {
-        let pending = self.request(to, request, deadline).await?;
+        let pending = self.request_over(over, to, request, deadline).await?;
         given(pending.connection(), pending.opaque());
         let answer = pending.await?;
         hook::after(&self.core.environment.settings.hooks, to, request, &answer);
@@ -274,7 +372,7 @@ impl RemotingClient {
             began: Instant::now(),
             deadline,
         };
-        let link = self.connected(&call).await?;
+        let link = self.connected(&call, Over::First).await?;
         let hooked = self.hooked(&call, request)?;
         let request = hooked.as_ref().map_or(request, |hooked| hooked);
         let opaque = self.core.environment.opaque.fetch_add(1, Ordering::Relaxed);
@@ -309,11 +407,11 @@ impl RemotingClient {
     /// Closes the connection to an address, if there is one. Its waiting requests fail at once.
     pub fn close(&self, to: &Name, cause: CloseCause) {
         let environment = &self.core.environment;
-        let link = {
+        let links: Vec<Arc<Link>> = {
             let registry = environment.registry.lock();
-            registry.slots.get(to).map(|slot| Arc::clone(&slot.link))
+            registry.links_to(to).map(Arc::clone).collect()
         };
-        if let Some(link) = link {
+        for link in links {
             environment.close(&link, cause);
         }
     }
@@ -323,9 +421,11 @@ impl RemotingClient {
     pub fn retire(&self, needed: impl Fn(&Name) -> bool) {
         let environment = &self.core.environment;
         let links: Vec<Arc<Link>> = {
-            let registry = environment.registry.lock();
-            let gone = registry.slots.iter().filter(|(to, _)| !needed(to));
-            gone.map(|(_, slot)| Arc::clone(&slot.link)).collect()
+            let mut registry = environment.registry.lock();
+            registry.forget_in_vain(&needed);
+            let placed = registry.slots.values().chain(registry.trials.values());
+            let gone = placed.filter(|slot| !needed(&slot.link.to));
+            gone.map(|slot| Arc::clone(&slot.link)).collect()
         };
         for link in links {
             let open = matches!(link.dial_result(), Some(Ok(())));
@@ -338,13 +438,13 @@ impl RemotingClient {
     /// What it holds now.
     pub fn gauges(&self) -> Gauges {
         let registry = self.core.environment.registry.lock();
-        let slots = || registry.slots.values().chain(&registry.drained);
-        let links = || slots().map(|slot| &slot.link);
         Gauges {
-            pending: links()
+            pending: registry
+                .links()
                 .map(|link| link.pending(|pending| pending.held()))
                 .sum(),
-            connections: links()
+            connections: registry
+                .links()
                 .filter(|link| matches!(link.dial_result(), Some(Ok(()))))
                 .count(),
         }
@@ -356,8 +456,7 @@ impl RemotingClient {
         let links: Vec<Arc<Link>> = {
             let mut registry = environment.registry.lock();
             registry.stopped = true;
-            let slots = registry.slots.values().chain(&registry.drained);
-            slots.map(|slot| Arc::clone(&slot.link)).collect()
+            registry.links().map(Arc::clone).collect()
         };
         for link in links {
             environment.close(&link, CloseCause::Stopped);
@@ -368,8 +467,8 @@ impl RemotingClient {
         }
     }
 
-    /// The open connection to the call's address; dials if there is none.
-    async fn connected(&self, call: &Call<'_>) -> Result<Arc<Link>, CallError> {
+    /// The open connection to the call's address that the caller wants; dials if there is none.
+    async fn connected(&self, call: &Call<'_>, over: Over) -> Result<Arc<Link>, CallError> {
         if call.deadline <= call.began {
             return Err(call.timed_out());
         }
@@ -377,7 +476,11 @@ impl RemotingClient {
         let link = loop {
             let link = environment.link(call.to).ok_or_else(|| call.stopped())?;
             match link.standing(environment.settings.patience, call.began) {
-                Standing::Open => return Ok(link),
+                Standing::Open if link.trusted(over.since()) => return Ok(link),
+                Standing::Open => {
+                    let second = environment.second(call.to, over.since());
+                    break second.ok_or_else(|| call.stopped())?;
+                }
                 Standing::Silent => environment.close(&link, CloseCause::DeadPeer),
                 Standing::Other => break link,
             }
@@ -420,5 +523,33 @@ impl RemotingClient {
                 Err(Refusal::Ended(cause)) => return Err(call.lost(cause)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dials_in_vain_are_spaced_further_and_further_up_to_a_limit() {
+        let backoff = Backoff {
+            first: Duration::from_millis(20),
+            most: Duration::from_millis(500),
+        };
+        let pauses = [0, 1, 2, 3, 4, 6, 7, 40, u32::MAX].map(|times| {
+            let pause = backoff.pause(times);
+            pause.map(|pause| pause.as_millis())
+        });
+        let expected = [
+            None,
+            None,
+            Some(20),
+            Some(40),
+            Some(80),
+            Some(320),
+            Some(500),
+        ];
+        assert_eq!(pauses[..7], expected);
+        assert_eq!(pauses[7..], [Some(500), Some(500)]);
     }
 }

@@ -113,6 +113,16 @@ impl Pending {
         self.ended.is_none() && self.silence.exceeds(patience, now)
     }
 
+    /// A request that was given to the connection at `given` has had its time without an answer.
+    pub(super) fn doubt(&mut self, given: Instant) {
+        self.silence.doubt(given);
+    }
+
+    /// Whether it takes requests of a caller who wants a connection heard or opened since `since`.
+    pub(super) fn trusted(&self, since: Option<Instant>) -> bool {
+        self.silence.trusted(since)
+    }
+
     /// When [`expire`](Self::expire) must be called next, at the latest.
     pub(super) fn earliest(&self) -> Option<Instant> {
         self.earliest

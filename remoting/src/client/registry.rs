@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicI32;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::ClientSettings;
 use super::connection;
-use super::link::{FailedDial, Link};
+use super::link::{FailedDial, Link, Place};
 use crate::event::{CloseCause, ConnectionNumber, Event};
-use crate::host::{SharedHost, Task};
+use crate::host::{SharedHost, Task, TaskEnd};
 use crate::observe::{Name, Observer};
 use crate::service::Service;
 
@@ -24,16 +25,20 @@ pub(super) struct Core {
 impl Drop for Core {
     fn drop(&mut self) {
         // The tasks hold the environment, so they must be taken out of it to be cancelled.
-        let (slots, drained, ended) = {
+        let (slots, others, ended) = {
             let mut registry = self.environment.registry.lock();
             registry.stopped = true;
             (
                 std::mem::take(&mut registry.slots),
-                std::mem::take(&mut registry.drained),
+                (
+                    std::mem::take(&mut registry.trials),
+                    std::mem::take(&mut registry.drained),
+                    std::mem::take(&mut registry.replaced),
+                ),
                 std::mem::take(&mut registry.ended),
             )
         };
-        drop((slots, drained, ended));
+        drop((slots, others, ended));
     }
 }
 
@@ -49,13 +54,29 @@ pub(super) struct Environment {
 
 #[derive(Default)]
 pub(super) struct Registry {
+    /// The connection that takes an address's requests.
     pub(super) slots: BTreeMap<Name, Slot>,
+    /// A second connection to an address whose first one is doubted, until it is proven.
+    pub(super) trials: BTreeMap<Name, Slot>,
     /// Connections whose peers announced their shutdown, and which others have replaced.
     pub(super) drained: Vec<Slot>,
+    /// Connections that were doubted when a second one proved that the peer is alive. Each stays
+    /// for the answers still to come.
+    pub(super) replaced: Vec<Slot>,
     /// Tasks of connections that have ended or are about to: a task must not drop itself.
     pub(super) ended: Vec<Task>,
+    /// How often in a row dialling an address came to nothing: no connection, or one that ended
+    /// before a frame came.
+    in_vain: BTreeMap<Name, InVain>,
     pub(super) dials: ConnectionNumber,
     pub(super) stopped: bool,
+}
+
+/// Dials of one address that came to nothing, and when the last one did.
+#[derive(Debug, Clone, Copy)]
+struct InVain {
+    times: u32,
+    last: Instant,
 }
 
 pub(super) struct Slot {
@@ -63,35 +84,99 @@ pub(super) struct Slot {
     pub(super) task: Task,
 }
 
+impl Registry {
+    /// Every connection, whatever its place.
+    pub(super) fn links(&self) -> impl Iterator<Item = &Arc<Link>> {
+        let apart = self.drained.iter().chain(&self.replaced);
+        let placed = self.slots.values().chain(self.trials.values());
+        placed.chain(apart).map(|slot| &slot.link)
+    }
+
+    /// The connections to one address that may take requests.
+    pub(super) fn links_to(&self, to: &Name) -> impl Iterator<Item = &Arc<Link>> {
+        let slots = [self.slots.get(to), self.trials.get(to)];
+        slots.into_iter().flatten().map(|slot| &slot.link)
+    }
+
+    /// A dial of the address came to nothing.
+    fn note_in_vain(&mut self, settings: &ClientSettings, to: &Name) {
+        if settings.redial.is_none() {
+            return;
+        }
+        let last = Instant::now();
+        let before = self.in_vain.get(to).map_or(0, |it| it.times);
+        let times = before.saturating_add(1);
+        self.in_vain.insert(Arc::clone(to), InVain { times, last });
+    }
+
+    /// When the address may be dialled next. The first dial after one that came to nothing is free.
+    fn not_before(&self, settings: &ClientSettings, to: &Name) -> Option<Instant> {
+        let (backoff, known) = (settings.redial?, self.in_vain.get(to)?);
+        let pause = backoff.pause(known.times)?;
+        Some(known.last + pause)
+    }
+
+    /// Whether the last dial of the address came to nothing.
+    pub(super) fn is_in_vain(&self, to: &Name) -> bool {
+        self.in_vain.contains_key(to)
+    }
+
+    /// Forgets addresses that nobody needs any more.
+    pub(super) fn forget_in_vain(&mut self, needed: impl Fn(&Name) -> bool) {
+        self.in_vain.retain(|to, _| needed(to));
+    }
+
+    /// Takes a connection out of the table that holds it, and tells whether it was one that drained.
+    fn take(&mut self, link: &Link) -> (Option<Slot>, bool) {
+        for table in [&mut self.slots, &mut self.trials] {
+            if table.get(&link.to).map(|slot| slot.link.number) == Some(link.number) {
+                return (table.remove(&link.to), false);
+            }
+        }
+        for (list, drained) in [(&mut self.drained, true), (&mut self.replaced, false)] {
+            let mut numbers = list.iter().map(|slot| slot.link.number);
+            if let Some(at) = numbers.position(|number| number == link.number) {
+                return (Some(list.swap_remove(at)), drained);
+            }
+        }
+        (None, false)
+    }
+
+    /// Puts a connection aside that another one has replaced. It is returned if no answer can come
+    /// on it any more, so that it can be ended.
+    fn replace(&mut self, slot: Slot) -> Option<Arc<Link>> {
+        slot.link.put(Place::Replaced);
+        let link = Arc::clone(&slot.link);
+        self.replaced.push(slot);
+        (link.pending(|pending| pending.waiting()) == 0).then_some(link)
+    }
+}
+
 impl Environment {
     pub(super) fn observe(&self, event: Event) {
         self.observer.on(event);
     }
 
-    /// Takes a connection out of the table, unless another one has its place. Tells whether it was
-    /// one that drained.
+    /// Takes a connection out of the tables. Tells whether it was one that drained.
     fn forget(&self, link: &Link) -> bool {
         let mut registry = self.registry.lock();
-        let here = registry.slots.get(&link.to).map(|slot| slot.link.number);
-        if here == Some(link.number)
-            && let Some(slot) = registry.slots.remove(&link.to)
-        {
-            registry.ended.push(slot.task);
-        }
-        let drained = registry.drained.iter();
-        let mut at = drained.map(|slot| slot.link.number);
-        let Some(at) = at.position(|number| number == link.number) else {
-            return false;
-        };
-        let slot = registry.drained.swap_remove(at);
-        registry.ended.push(slot.task);
-        true
+        let (slot, drained) = registry.take(link);
+        registry.ended.extend(slot.map(|slot| slot.task));
+        drained
     }
 
     /// A connection has ended: forgets it, fails its requests and tells the observer. Of one that
     /// drained the end was announced, whatever brought it.
     pub(super) fn end(&self, link: &Link, cause: CloseCause) {
         let drained = self.forget(link);
+        if !link.was_heard()
+            && matches!(
+                cause,
+                CloseCause::PeerClosed | CloseCause::Broken | CloseCause::BadFrame
+            )
+        {
+            self.registry.lock().note_in_vain(&self.settings, &link.to);
+        }
         if let Some(pending) = link.end(cause) {
             let cause = if drained { CloseCause::Drained } else { cause };
             self.observe(Event::Closed {
@@ -106,6 +191,7 @@ impl Environment {
     /// A dial has failed: forgets it and tells those who wait, and the observer.
     pub(super) fn fail(&self, link: &Link, failed: FailedDial) {
         self.forget(link);
+        self.registry.lock().note_in_vain(&self.settings, &link.to);
         let cause = failed.cause;
         if link.fail(failed) {
             self.observe(Event::DialFailed {
@@ -131,22 +217,88 @@ impl Environment {
         if registry.stopped {
             return None;
         }
-        if let Some(slot) = registry.slots.get(to) {
+        if let Some(slot) = registry.slots.get(to)
+            && !slot.link.is_over()
+        {
             return Some(Arc::clone(&slot.link));
         }
+        // The first connection is gone: the second one takes its place, proven or not.
+        let slot = match registry.trials.remove(to) {
+            Some(slot) if !slot.link.is_over() => slot,
+            _ => self.dial(&mut registry, to),
+        };
+        slot.link.put(Place::First);
+        let link = Arc::clone(&slot.link);
+        let gone = registry.slots.insert(Arc::clone(to), slot);
+        registry.ended.extend(gone.map(|slot| slot.task));
+        Some(link)
+    }
+
+    /// A second connection beside a doubted one, heard or opened since `since`; dialled if there is
+    /// none. None once this client is stopped.
+    pub(super) fn second(self: &Arc<Self>, to: &Name, since: Option<Instant>) -> Option<Arc<Link>> {
+        let mut registry = self.registry.lock();
+        if registry.stopped {
+            return None;
+        }
+        if let Some(slot) = registry.trials.get(to)
+            && slot.link.trusted(since)
+        {
+            return Some(Arc::clone(&slot.link));
+        }
+        let slot = self.dial(&mut registry, to);
+        slot.link.put(Place::Trial);
+        let link = Arc::clone(&slot.link);
+        let before = registry.trials.insert(Arc::clone(to), slot);
+        let before = before.and_then(|before| registry.replace(before));
+        drop(registry);
+        if let Some(before) = before {
+            self.end(&before, CloseCause::Replaced);
+        }
+        Some(link)
+    }
+
+    /// A first frame came: dialling the address is not in vain.
+    pub(super) fn answers(&self, link: &Link) {
+        self.registry.lock().in_vain.remove(&link.to);
+    }
+
+    /// A second connection was heard: its peer is alive, and it takes the first one's place. That
+    /// one ends once no answer can come on it any more.
+    pub(super) fn proven(&self, link: &Link) {
+        let before = {
+            let mut registry = self.registry.lock();
+            let number = |slot: &Slot| slot.link.number;
+            if registry.trials.get(&link.to).map(number) != Some(link.number) {
+                return;
+            }
+            let Some(slot) = registry.trials.remove(&link.to) else {
+                return;
+            };
+            slot.link.put(Place::First);
+            let before = registry.slots.insert(Arc::clone(&link.to), slot);
+            before.and_then(|before| registry.replace(before))
+        };
+        if let Some(before) = before {
+            self.end(&before, CloseCause::Replaced);
+        }
+    }
+
+    fn dial(self: &Arc<Self>, registry: &mut Registry, to: &Name) -> Slot {
         registry
             .ended
             .retain_mut(|task| task.now_or_never().is_none());
         registry.dials += 1;
         let max_buffered = self.settings.max_buffered;
         let link = Arc::new(Link::new(registry.dials, Arc::clone(to), max_buffered));
-        let life = connection::run(Arc::clone(&link), Arc::clone(self));
-        let task = self.host.spawn("connection", Box::pin(life));
-        let slot = Slot {
-            link: Arc::clone(&link),
-            task,
-        };
-        registry.slots.insert(Arc::clone(to), slot);
-        Some(link)
+        let not_before = registry.not_before(&self.settings, to);
+        let life = connection::run(Arc::clone(&link), not_before, Arc::clone(self));
+        let mut task = self.host.spawn("connection", Box::pin(life));
+        if (&mut task).now_or_never() == Some(TaskEnd::Cancelled) {
+            link.fail(FailedDial::new(io::Error::other(
+                "the runtime of this client has shut down",
+            )));
+        }
+        Slot { link, task }
     }
 }

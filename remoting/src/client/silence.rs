@@ -24,7 +24,10 @@ pub struct Patience {
 pub(super) struct Silence {
     requests: u32,
     since: Option<Instant>,
+    /// When the connection opened or a whole frame came last.
     heard: Option<Instant>,
+    /// A request had its time and no frame came in it, nor since.
+    doubted: bool,
 }
 
 impl Silence {
@@ -38,8 +41,21 @@ impl Silence {
     /// The peer was heard, or the connection opened; `waiting` requests still wait.
     pub(super) fn heard(&mut self, now: Instant, waiting: usize) {
         self.heard = Some(now);
+        self.doubted = false;
         self.since = (waiting > 0).then_some(now);
         self.requests = u32::try_from(waiting).unwrap_or(u32::MAX);
+    }
+
+    /// A request that was given to the connection at `given` has had its time without an answer.
+    pub(super) fn doubt(&mut self, given: Instant) {
+        self.doubted |= self.heard.is_none_or(|heard| heard <= given);
+    }
+
+    /// Whether the connection is as good as one that was opened at `since`: a whole frame came then or
+    /// later, or it was opened then, and no request had its time without an answer after that.
+    pub(super) fn trusted(&self, since: Option<Instant>) -> bool {
+        let fresh = |since| self.heard.is_some_and(|heard| heard >= since);
+        !self.doubted && since.is_none_or(fresh)
     }
 
     /// Whether the silence is longer than that.
@@ -99,6 +115,21 @@ mod tests {
         assert!(silence.exceeds(PATIENCE, at(19)));
         silence.heard(at(20), 2);
         assert!(!silence.exceeds(PATIENCE, at(60)));
+    }
+
+    #[test]
+    fn a_connection_is_doubted_from_a_request_without_an_answer_until_a_frame_comes() {
+        let (mut silence, at) = (Silence::default(), times());
+        silence.heard(at(0), 0);
+        assert!(silence.trusted(None));
+        assert!(silence.trusted(Some(at(0))));
+        assert!(!silence.trusted(Some(at(1))), "nothing was heard since");
+        silence.doubt(at(0));
+        assert!(!silence.trusted(None));
+        silence.heard(at(5), 1);
+        assert!(silence.trusted(Some(at(5))));
+        silence.doubt(at(4));
+        assert!(silence.trusted(None), "a frame came in the request's time");
     }
 
     #[test]

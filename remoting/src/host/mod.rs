@@ -20,7 +20,7 @@ use ::tokio::io::{AsyncRead, AsyncWrite};
 mod task;
 pub mod tokio;
 
-pub use self::tokio::TokioHost;
+pub use self::tokio::{SocketOptions, TokioHost};
 pub use task::{Task, TaskControl, TaskEnd, TaskReporter, panic_message};
 
 /// A boxed, sendable future.
@@ -59,6 +59,12 @@ pub trait Host: fmt::Debug + Send + Sync + 'static {
 
     /// Who this process is.
     fn identity(&self) -> Identity;
+
+    /// Whether the process still runs. False while a simulated crash drops its tasks: a process that
+    /// is gone says nothing more. In production whoever can ask is running.
+    fn is_running(&self) -> bool {
+        true
+    }
 }
 
 /// The address and process number that a node uses in client ids and message ids.
