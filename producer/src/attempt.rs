@@ -5,7 +5,8 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use rmq_remoting::client::{CallError, CallStage};
+use parking_lot::Mutex;
+use rmq_remoting::client::{CallError, CallStage, Over};
 use rmq_remoting::command::Command;
 use rmq_remoting::event::ConnectionNumber;
 use rmq_remoting::header::HeaderError;
@@ -14,7 +15,7 @@ use rmq_remoting::request::SendMessageResponse;
 use tokio::time::{Duration, Instant};
 
 use crate::decide::Millis;
-use crate::decide::budget::{self, AtShareEnd};
+use crate::decide::budget::{self, AtShareEnd, Silent};
 use crate::decide::envelope::{self, Envelope, Sender};
 use crate::decide::health;
 use crate::decide::retry::{self, Ended};
@@ -28,16 +29,24 @@ use crate::sent::{MessageQueue, SendStatus, Sent};
 /// The region of a broker that names none.
 const DEFAULT_REGION: &str = "DefaultRegion";
 
+/// The connection to which an attempt gave its request, and when; nothing before.
+pub(crate) type MadeOn = Arc<Mutex<Option<(ConnectionNumber, Instant)>>>;
+
 /// An attempt that has not ended.
 pub(crate) struct Open {
     pub(crate) number: u32,
     pub(crate) to: QueueRef,
     pub(crate) address: Option<Name>,
     pub(crate) began: Instant,
+    pub(crate) made_on: MadeOn,
     pub(crate) share: Millis,
     /// When it may be overtaken, if ever.
     pub(crate) share_end: Option<Instant>,
+    /// Whether its share was used up before it was answered.
+    pub(crate) silent: bool,
     pub(crate) overtaken: bool,
+    /// Whether a token was taken to start it.
+    pub(crate) for_token: bool,
     pub(crate) exchange: Running,
 }
 
@@ -82,7 +91,7 @@ pub(crate) fn time(send: &Send, share: Millis) -> Time {
     let mode = send.call.mode;
     let now = Instant::now();
     let share_end = now + Duration::from_millis(share);
-    let gives_up = budget::at_share_end(policy, 0, false) == AtShareEnd::GiveUp;
+    let gives_up = budget::at_share_end(policy, Silent::default()) == AtShareEnd::GiveUp;
     let due = if gives_up {
         share_end.min(send.deadline)
     } else {
@@ -197,6 +206,9 @@ pub(crate) struct Exchange {
     /// The queue and broker that the request names.
     pub(crate) named: QueueRef,
     pub(crate) address: Option<Name>,
+    pub(crate) made_on: MadeOn,
+    /// The connection it takes.
+    pub(crate) over: Over,
     pub(crate) time: Time,
     pub(crate) mode: Mode,
     /// The broker that is asked, whichever the request names.
@@ -241,7 +253,7 @@ impl Exchange {
                 });
             }
         }
-        let (connection, reply) = self.once(address).await?;
+        let (connection, reply) = self.once(address, self.over).await?;
         if reply.code != retry::GO_AWAY {
             return Ok(reply);
         }
@@ -260,11 +272,17 @@ impl Exchange {
             send: self.send,
             number: self.number,
         });
-        self.once(address).await.map(|(_, reply)| reply)
+        self.once(address, Over::First)
+            .await
+            .map(|(_, reply)| reply)
     }
 
     /// Makes the request and awaits its answer; with the connection it was made on.
-    async fn once(&self, address: &Name) -> Result<(Option<ConnectionNumber>, Command), CallError> {
+    async fn once(
+        &self,
+        address: &Name,
+        over: Over,
+    ) -> Result<(Option<ConnectionNumber>, Command), CallError> {
         let core = &self.core;
         let client = &core.client;
         let carrier = envelope::request(&core.policy, &core.sender, &self.envelope, &self.named);
@@ -272,6 +290,7 @@ impl Exchange {
         let mut made_on = None;
         let given = |connection, opaque| {
             made_on = Some(connection);
+            *self.made_on.lock() = Some((connection, Instant::now()));
             client.emit(Event::Requested {
                 send: self.send,
                 number: self.number,
@@ -281,7 +300,7 @@ impl Exchange {
             dispatched(core, self.mode, &self.broker);
         };
         let remoting = &client.remoting;
-        let answer = remoting.exchange(address, carrier.request(), until, given);
+        let answer = remoting.exchange(over, address, carrier.request(), until, given);
         let answer = answer.await;
         let reply = if made_on.is_some() {
             client.settle(address, answer, began, until).await?

@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use rmq_remoting::body;
+use rmq_remoting::client::Over;
 use rmq_remoting::header::WithBody;
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::{HeartBeat, HeartbeatData, ProducerData, UnregisterClient};
@@ -28,17 +29,17 @@ use crate::policy::{Drain, Policy};
 /// Connections that opened and were not yet looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Openings {
-    addresses: Mutex<Vec<Name>>,
+    addresses: Mutex<Vec<(Name, Instant)>>,
     told: Notify,
 }
 
 impl Openings {
     pub(crate) fn note(&self, address: Name) {
-        self.addresses.lock().push(address);
+        self.addresses.lock().push((address, Instant::now()));
         self.told.notify_one();
     }
 
-    fn take(&self) -> Vec<Name> {
+    fn take(&self) -> Vec<(Name, Instant)> {
         std::mem::take(&mut self.addresses.lock())
     }
 }
@@ -54,23 +55,26 @@ pub(crate) async fn run(core: Arc<ClientCore>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut beats = FuturesUnordered::new();
     loop {
-        let due: Vec<Name> = tokio::select! {
+        let due: Vec<(Name, Over)> = tokio::select! {
             biased;
             Some(()) = beats.next(), if !beats.is_empty() => continue,
             () = core.openings.told.notified() => {
                 let wanted = route::presence(&core.policy).beat_on_open;
                 let masters = if wanted { core.routes.addresses(true) } else { BTreeSet::new() };
                 let opened = core.openings.take().into_iter();
-                opened.filter(|address| masters.contains(address)).collect()
+                let opened = opened.filter(|(address, _)| masters.contains(address));
+                // The connection that has opened may be a second one, which this proves alive.
+                opened.map(|(address, at)| (address, Over::HeardSince(at))).collect()
             }
             _ = ticks.tick() => {
                 clean(&core);
-                core.routes.addresses(true).into_iter().collect()
+                let masters = core.routes.addresses(true).into_iter();
+                masters.map(|address| (address, Over::First)).collect()
             }
         };
         if let Some(body) = heartbeat(&core) {
-            for address in due {
-                beats.push(beat(&core, address, body.clone()));
+            for (address, over) in due {
+                beats.push(beat(&core, address, over, body.clone()));
             }
         }
     }
@@ -88,6 +92,7 @@ fn clean(core: &ClientCore) {
     let needed =
         |address: &Name| brokers.contains(address) || servers.contains(address) || second(address);
     core.remoting.retire(needed);
+    core.remoting.close_unneeded_seconds();
     if retry::drain(&core.policy) == Drain::Resend {
         core.remoting.close_drained();
     }
@@ -115,14 +120,19 @@ fn data(policy: &Policy, client: &Name, groups: &BTreeSet<Name>) -> HeartbeatDat
     }
 }
 
-fn beat(core: &ClientCore, broker: Name, body: Bytes) -> impl Future<Output = ()> + Send + '_ {
+fn beat(
+    core: &ClientCore,
+    broker: Name,
+    over: Over,
+    body: Bytes,
+) -> impl Future<Output = ()> + Send + '_ {
     let deadline = Instant::now() + Duration::from_millis(core.policy.periods.beat_timeout);
     async move {
         let request = WithBody {
             header: HeartBeat,
             body: &body,
         };
-        let reply = core.remoting.call(&broker, &request, deadline).await;
+        let reply = core.call_over(over, &broker, &request, deadline).await;
         let code = reply.ok().map(|reply| reply.code);
         core.emit(Event::Beat { broker, code });
     }
@@ -150,7 +160,9 @@ async fn goodbye(core: &ClientCore, group: &Name, deadline: Instant) {
         // A broker that does not answer forgets the client by itself.
         let _ = core.remoting.call(&address, &request, deadline).await;
     };
+    // One that could not be reached a moment ago forgets the client by itself.
     let addresses = core.routes.addresses(false).into_iter();
+    let addresses = addresses.filter(|address| !core.remoting.is_in_vain(address));
     let mut goodbyes: FuturesUnordered<_> = addresses.map(goodbye).collect();
     let all = async { while goodbyes.next().await.is_some() {} };
     let _ = timeout_at(deadline, all).await;

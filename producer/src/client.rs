@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
-use rmq_remoting::client::{CallError, ClientSettings, RemotingClient, RpcHook};
+use rmq_remoting::client::{CallError, CallStage, ClientSettings, Over, RemotingClient, RpcHook};
 use rmq_remoting::command::{Command, HeaderForm, Language};
-use rmq_remoting::event::{CloseCause, Event as TransportEvent};
+use rmq_remoting::event::{CloseCause, ConnectionNumber, Event as TransportEvent};
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::header::Request;
 use rmq_remoting::host::tokio::TokioHost;
@@ -26,13 +26,13 @@ use rmq_remoting::unique_id::UniqueIds;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::beat::{self, Openings};
-use crate::decide::{envelope, name_server, namespace, peer, retry};
+use crate::decide::{budget, envelope, name_server, namespace, peer, retry};
 use crate::error::StartError;
 use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
 use crate::hook::NamespaceHook;
 use crate::lookup::NameServerList;
-use crate::observe::Tracing;
-use crate::policy::{Header, Policy};
+use crate::observe::{Shielded, Tracing};
+use crate::policy::{Header, OvertakeOver, Policy};
 use crate::routes::{self, Routes};
 use crate::tasks::TaskSet;
 
@@ -122,9 +122,35 @@ impl ClientCore {
         request: &dyn Request,
         deadline: Instant,
     ) -> Result<Command, CallError> {
+        self.call_over(Over::First, to, request, deadline).await
+    }
+
+    /// As [`call`](Self::call), over the connection that the caller wants. One on which the request
+    /// has had its time without an answer is not trusted any more.
+    pub(crate) async fn call_over(
+        &self,
+        over: Over,
+        to: &Name,
+        request: &dyn Request,
+        deadline: Instant,
+    ) -> Result<Command, CallError> {
         let began = Instant::now();
-        let answer = self.remoting.call(to, request, deadline).await;
+        let mut made_on = None;
+        let given = |connection, _| made_on = Some((connection, Instant::now()));
+        let answer = self.remoting.exchange(over, to, request, deadline, given);
+        let answer = answer.await;
+        let silent = matches!(&answer, Err(error) if error.stage() == CallStage::Silent);
+        if let (true, Some((connection, given))) = (silent, made_on) {
+            self.doubt(to, connection, given);
+        }
         self.settle(to, answer, began, deadline).await
+    }
+
+    /// A request that was given to this connection at `given` has had its time without an answer.
+    pub(crate) fn doubt(&self, to: &Name, connection: ConnectionNumber, given: Instant) {
+        if budget::over(&self.policy) == OvertakeOver::Heard {
+            self.remoting.doubt(to, connection, given);
+        }
     }
 
     /// What becomes of a request whose connection ended: with some clients it is not noticed
@@ -295,7 +321,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Who gets the events; `tracing` unless set.
+    /// Who gets the events; `tracing` unless set. A panic of it is reported through `tracing` and
+    /// reaches nothing else.
     pub fn observer(mut self, observer: Arc<dyn Observer<Event>>) -> Self {
         self.observer = Some(observer);
         self
@@ -364,7 +391,10 @@ impl ClientBuilder {
             .map_err(|error| StartError::Policy(error.to_string()))?;
         let servers = listed(&name_servers(self.name_servers))?;
         let host = self.host.unwrap_or_else(|| Arc::new(TokioHost::new()));
-        let observer = self.observer.unwrap_or_else(|| Arc::new(Tracing));
+        let observer: Arc<dyn Observer<Event>> = match self.observer {
+            Some(observer) => Arc::new(Shielded(observer)),
+            None => Arc::new(Tracing),
+        };
         let openings = Arc::new(Openings::default());
         let speaker = Speaker {
             form: match envelope::wire(&policy).header {
@@ -378,6 +408,7 @@ impl ClientBuilder {
         settings.dial_timeout = Duration::from_millis(policy.dial_timeout);
         settings.idle = Duration::from_millis(policy.periods.idle);
         settings.patience = peer::patience(&policy);
+        settings.redial = peer::redial(&policy);
         settings.first_opaque = self.first_opaque;
         if !self.namespace_v2.is_empty() {
             settings

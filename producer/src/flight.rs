@@ -1,29 +1,36 @@
 //! The attempts of one send: the retry engine.
 //!
 //! It waits for whatever comes first: an open attempt ends, the newest one's share is used up, the
-//! deadline passes, the producer closes. Then it asks [`decide`](crate::decide) what that means
-//! and does it. An overtaken attempt stays open beside its successor; the first success of any
-//! attempt completes the send, and the others leave the table of requests as superseded.
+//! time of the next one comes, the deadline passes, the producer closes. Then it asks
+//! [`decide`](crate::decide) what that means and does it. An overtaken attempt stays open beside its
+//! successor; the first success of any attempt completes the send, and the others leave the table of
+//! requests as superseded.
+//!
+//! An attempt that overtakes a silent one does not trust connections on which nobody was heard since:
+//! what made the one silent may have cut the others, too.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
+use rmq_remoting::client::Over;
 use rmq_remoting::event::CloseCause;
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use crate::attempt::{self, Open, Report};
-use crate::decide::budget::{self, AtShareEnd, Situation};
+use crate::attempt::{self, MadeOn, Open, Report};
+use crate::decide::budget::{self, AtShareEnd, Silent, Situation};
 use crate::decide::retry::{self, Ended, Next, Standing};
-use crate::decide::{envelope, health, route, select};
+use crate::decide::{envelope, health, select};
 use crate::error::{Attempt, Cause, SendError};
 use crate::event::{Event, Failure, Outcome, QueueRef, Stage};
+use crate::feedback::{note_health, refresh};
 use crate::hook::{self, AttemptEnd};
-use crate::policy::Late;
-use crate::routes::{self, Snapshot};
+use crate::policy::{Late, OvertakeOver};
+use crate::rotation::Step as RotationStep;
+use crate::routes::Snapshot;
 use crate::send::{Prepared, Send, millis};
 use crate::sent::Sent;
 
@@ -37,6 +44,8 @@ pub(crate) struct Flight<'a> {
     open: SmallVec<[Open; 3]>,
     /// Brokers that failed in this send, in their order.
     failed: SmallVec<[Name; 3]>,
+    /// The next attempt, if it waits for its time.
+    next: Option<Spaced>,
     ended: Vec<Attempt>,
     /// The first attempt's target.
     first: Option<QueueRef>,
@@ -46,10 +55,53 @@ pub(crate) struct Flight<'a> {
     end: Instant,
 }
 
+/// An attempt that waits for its time, because there is only a broker that refuses connections.
+#[derive(Debug, Clone, Copy)]
+struct Spaced {
+    /// When the route is looked at again: it may have another broker by then.
+    look: Instant,
+    /// When it starts at the latest.
+    start: Instant,
+    /// How the attempt before it ended.
+    after: Ended,
+}
+
+/// How often an attempt that waits for its time looks at the route.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What an attempt follows.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    /// The program's call.
+    Call,
+    /// The failure of another attempt.
+    Failure,
+    /// The silence of another attempt.
+    Overtaking {
+        /// When that one began, if a connection that was not heard since is not trusted.
+        since: Option<Instant>,
+        /// Whether it took a token.
+        for_token: bool,
+    },
+}
+
+impl Origin {
+    /// The connection that the attempt takes.
+    fn over(self) -> Over {
+        match self {
+            Self::Overtaking {
+                since: Some(since), ..
+            } => Over::HeardSince(since),
+            Self::Call | Self::Failure | Self::Overtaking { .. } => Over::First,
+        }
+    }
+}
+
 /// What a flight waits for.
 enum Step {
     Ended(usize, Report),
     ShareEnd,
+    Start,
     Deadline,
     Closed,
 }
@@ -64,6 +116,7 @@ impl<'a> Flight<'a> {
             started: 0,
             open: SmallVec::new(),
             failed: SmallVec::new(),
+            next: None,
             ended: Vec::new(),
             first: None,
             kept: None,
@@ -80,12 +133,13 @@ impl<'a> Flight<'a> {
             }
             return Err(self.fail(Failure::Deadline));
         }
-        self.start();
+        self.start(Origin::Call);
         loop {
             let step = self.step(closed.as_mut()).await;
             let outcome = match step {
                 Step::Ended(index, report) => self.attempt_ended(index, report),
                 Step::ShareEnd => self.share_ended(),
+                Step::Start => self.start_spaced(),
                 Step::Deadline => self.out_of_time(),
                 Step::Closed => Some(Err(self.fail(Failure::Closed))),
             };
@@ -99,8 +153,18 @@ impl<'a> Flight<'a> {
     /// time, so attempts are looked at before the timer.
     async fn step(&mut self, mut closed: Pin<&mut impl Future<Output = ()>>) -> Step {
         let share_end = self.open.last().and_then(|newest| newest.share_end);
-        let share_end = share_end.filter(|end| *end < self.end);
-        let mut timer = pin!(sleep_until(share_end.unwrap_or(self.end)));
+        let timers = [
+            (self.next.map(|next| next.look), Step::Start),
+            (share_end, Step::ShareEnd),
+            (Some(self.end), Step::Deadline),
+        ];
+        let timers = timers
+            .into_iter()
+            .filter_map(|(at, step)| Some((at?, step)));
+        let soonest = timers.rev().min_by_key(|(at, _)| *at);
+        let (at, at_timer) = soonest.unwrap_or((self.end, Step::Deadline));
+        let mut timer = pin!(sleep_until(at));
+        let mut at_timer = Some(at_timer);
         poll_fn(|cx| {
             for (index, attempt) in self.open.iter_mut().enumerate() {
                 if let Poll::Ready(report) = attempt.exchange.as_mut().poll(cx) {
@@ -110,10 +174,8 @@ impl<'a> Flight<'a> {
             if closed.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Step::Closed);
             }
-            timer.as_mut().poll(cx).map(|()| match share_end {
-                Some(_) => Step::ShareEnd,
-                None => Step::Deadline,
-            })
+            let rung = timer.as_mut().poll(cx);
+            rung.map(|()| at_timer.take().unwrap_or(Step::Deadline))
         })
         .await
     }
@@ -122,38 +184,42 @@ impl<'a> Flight<'a> {
         self.send.attempts - self.started
     }
 
+    /// Takes the route in force now: a failed attempt may have led to a new one.
+    fn look_at_the_route(&mut self) {
+        let topic = self.send.call.message.topic();
+        if let Some(snapshot) = self.send.core.client.routes.snapshot(topic) {
+            self.snapshot = snapshot;
+        }
+    }
+
+    /// The time of an attempt at this broker, if it started now.
+    fn situation(&self, broker: &Name) -> Situation {
+        let send = &*self.send;
+        Situation {
+            mode: send.call.mode,
+            timeout: send.timeout,
+            attempts: send.attempts,
+            attempts_left: self.attempts_left(),
+            left: send.left(),
+            other_candidate: send.pinned.is_none() && self.snapshot.queues.has_other(broker),
+        }
+    }
+
     /// Starts the next attempt.
-    fn start(&mut self) {
+    fn start(&mut self, origin: Origin) {
+        self.look_at_the_route();
         let send = &*self.send;
         let core = &send.core;
         let policy = &core.policy;
-        let topic = send.call.message.topic();
-        // A retry looks at the route in force now: a failed attempt may have led to a new one.
-        if let Some(snapshot) = core.client.routes.snapshot(topic) {
-            self.snapshot = snapshot;
-        }
-        let Some(to) = choose(send, &self.snapshot, &self.failed) else {
+        let Some(to) = choose(send, &self.snapshot, &self.failed, RotationStep::Take) else {
             return;
         };
-        let pinned = send.pinned.is_some();
-        let other = !pinned && select::has_other(&self.snapshot.queues, &to.broker);
-        let share = budget::share(
-            policy,
-            Situation {
-                mode: send.call.mode,
-                timeout: send.timeout,
-                attempts: send.attempts,
-                attempts_left: self.attempts_left(),
-                left: send.left(),
-                other_candidate: other,
-                token: core.bucket.lock().has_token(),
-            },
-        );
+        let share = budget::share(policy, self.situation(&to.broker));
         self.started += 1;
         let master = self.snapshot.master(&to.broker);
         let mode = send.call.mode;
         let address = master.map(|master| envelope::address(policy, mode, self.started, master));
-        let avoided = if pinned {
+        let avoided = if send.pinned.is_some() {
             Vec::new()
         } else {
             select::avoided(policy, &self.failed).to_vec()
@@ -173,13 +239,16 @@ impl<'a> Flight<'a> {
         let named = envelope::target(policy, send.call.mode, first, &to).clone();
         let time = attempt::time(send, share);
         self.end = self.end.max(time.latest());
+        let made_on = MadeOn::default();
         let exchange = attempt::Exchange {
+            made_on: Arc::clone(&made_on),
             core: Arc::clone(core),
             send: send.number,
             number: self.started,
             envelope: Arc::clone(&self.envelope),
             named,
             address: address.clone(),
+            over: origin.over(),
             time,
             mode: send.call.mode,
             broker: Name::clone(&to.broker),
@@ -189,48 +258,170 @@ impl<'a> Flight<'a> {
             to,
             address,
             began: Instant::now(),
+            made_on,
             share,
-            share_end: time.share_end,
+            share_end: time.share_end.filter(|end| *end < self.end),
+            silent: false,
             overtaken: false,
+            for_token: matches!(
+                origin,
+                Origin::Overtaking {
+                    for_token: true,
+                    ..
+                }
+            ),
             exchange: exchange.unless(refusal),
         });
     }
 
-    /// The newest attempt's share is used up.
+    /// Starts the attempt that follows one that failed, or lets it wait for its time: while there is
+    /// only a broker that has just refused a connection, the attempts are spread over the send's time.
+    fn start_after(&mut self, ended: Ended) {
+        match self.refusing(ended) {
+            Some(pause) if pause > 0 => {
+                let now = Instant::now();
+                let start = now + Duration::from_millis(pause);
+                self.next = Some(Spaced {
+                    look: start.min(now + LOOK_AGAIN),
+                    start,
+                    after: ended,
+                });
+            }
+            _ => self.start(Origin::Failure),
+        }
+    }
+
+    /// The attempt that waits starts if its time has come, or if there is another broker by now.
+    fn start_spaced(&mut self) -> Option<Result<Sent, SendError>> {
+        let spaced = self.next.take()?;
+        if self.send.left() < budget::LEAST {
+            return self.out_of_time();
+        }
+        let now = Instant::now();
+        if now < spaced.start && self.refusing(spaced.after).is_some() {
+            let look = spaced.start.min(now + LOOK_AGAIN);
+            self.next = Some(Spaced { look, ..spaced });
+        } else {
+            self.start(Origin::Failure);
+        }
+        None
+    }
+
+    /// How long the next attempt waits, if it is for a broker that has just refused a connection.
+    fn refusing(&mut self, ended: Ended) -> Option<u64> {
+        self.look_at_the_route();
+        let failures = |broker: &Name, stages: &[Stage]| {
+            let at = self.ended.iter().filter(|it| it.to.broker == *broker);
+            at.filter(|it| stages.contains(&it.stage)).count()
+        };
+        // One lost connection may have been an old one; two are none any more.
+        let refused = |broker: &Name| match ended.stage {
+            Stage::Dial => failures(broker, &[Stage::Dial]) > 0,
+            Stage::Lost | Stage::Write => failures(broker, &[Stage::Lost, Stage::Write]) > 1,
+            _ => false,
+        };
+        let next = choose(self.send, &self.snapshot, &self.failed, RotationStep::Look);
+        let to = next.filter(|to| refused(&to.broker))?;
+        let now = self.situation(&to.broker);
+        Some(budget::pause(&self.send.core.policy, now))
+    }
+
+    /// The newest attempt's share is used up: it is silent.
     fn share_ended(&mut self) -> Option<Result<Sent, SendError>> {
-        let left = self.attempts_left();
-        let policy = &self.send.core.policy;
-        let tokens = (left > 0 && self.send.left() >= budget::LEAST)
-            .then(|| {
-                let mut bucket = self.send.core.bucket.lock();
-                let taken = bucket.take()?;
-                *bucket = taken;
-                Some(taken.tenths())
-            })
-            .flatten();
-        let decision = budget::at_share_end(policy, left, tokens.is_some());
+        self.note_silence();
+        self.look_at_the_route();
+        let decision = self.at_share_end();
         let newest = self.open.last_mut()?;
         newest.share_end = None;
-        if decision != AtShareEnd::Overtake {
-            return None;
+        match decision {
+            AtShareEnd::OvertakeFree => self.overtake(false),
+            AtShareEnd::OvertakeForToken => self.overtake(true),
+            AtShareEnd::KeepOn if self.started < self.send.attempts => {
+                let again = Duration::from_millis(budget::ask_again(newest.share));
+                newest.share_end = Some(Instant::now() + again).filter(|end| *end < self.end);
+            }
+            AtShareEnd::KeepOn | AtShareEnd::GiveUp => {}
         }
-        newest.overtaken = true;
-        let (number, broker) = (newest.number, Name::clone(&newest.to.broker));
+        None
+    }
+
+    /// What becomes of the newest attempt, whose share is used up.
+    fn at_share_end(&self) -> AtShareEnd {
+        let core = &self.send.core;
+        let failed = self.failed.iter().chain(self.newest_broker()).cloned();
+        let failed: SmallVec<[Name; 3]> = failed.collect();
+        let next = choose(self.send, &self.snapshot, &failed, RotationStep::Look);
+        let prompt = next.map_or(0, |to| core.health.lock().prompt(&to.broker));
+        let in_time = self.send.left() >= budget::LEAST;
+        let now = Silent {
+            attempts_left: if in_time { self.attempts_left() } else { 0 },
+            known: health::known(&core.policy, prompt),
+            token: core.bucket.lock().has_token(),
+        };
+        budget::at_share_end(&core.policy, now)
+    }
+
+    fn newest_broker(&self) -> Option<&Name> {
+        self.open.last().map(|newest| &newest.to.broker)
+    }
+
+    /// Tells what the newest attempt's silence teaches, once.
+    fn note_silence(&mut self) {
+        let Some(newest) = self.open.last_mut() else {
+            return;
+        };
+        let gives_up = budget::at_share_end(&self.send.core.policy, Silent::default());
+        if gives_up == AtShareEnd::GiveUp || std::mem::replace(&mut newest.silent, true) {
+            return;
+        }
         let took = millis(newest.began.elapsed());
-        self.send.emit(Event::Overtaken {
-            send: self.send.number,
-            number,
-            tokens_left: tokens.unwrap_or_default(),
-        });
+        let newest = self.open.last();
+        if let Some(newest) = newest {
+            self.learn_silence(newest, took);
+        }
+    }
+
+    fn learn_silence(&self, attempt: &Open, took: u64) {
         let silent = Ended {
             stage: Stage::Silent,
             code: None,
         };
+        let made_on = *attempt.made_on.lock();
+        if let (Some((connection, given)), Some(address)) = (made_on, &attempt.address) {
+            // One that was opened or was sent to only at the end has said nothing yet.
+            if millis(given.elapsed()) >= attempt.share / 2 {
+                self.send.core.client.doubt(address, connection, given);
+            }
+        }
         refresh(self.send, silent);
-        note_health(self.send, &broker, silent, took);
-        self.failed.push(broker);
-        self.start();
-        None
+        note_health(self.send, &attempt.to.broker, silent, took);
+    }
+
+    /// Starts the next attempt beside the newest one, which stays open.
+    fn overtake(&mut self, for_token: bool) {
+        let tokens_left = {
+            let mut bucket = self.send.core.bucket.lock();
+            if for_token && let Some(taken) = bucket.take() {
+                *bucket = taken;
+            }
+            bucket.tenths()
+        };
+        let Some(newest) = self.open.last_mut() else {
+            return;
+        };
+        newest.overtaken = true;
+        let (number, since) = (newest.number, newest.began);
+        self.failed.push(Name::clone(&newest.to.broker));
+        self.send.emit(Event::Overtaken {
+            send: self.send.number,
+            number,
+            tokens_left,
+        });
+        let trusts = budget::over(&self.send.core.policy);
+        self.start(Origin::Overtaking {
+            since: (trusts == OvertakeOver::Heard).then_some(since),
+            for_token,
+        });
     }
 
     /// An attempt has ended: by an answer, or without one.
@@ -246,7 +437,8 @@ impl<'a> Flight<'a> {
             attempts_left: self.attempts_left(),
             left: self.send.left(),
             newest: newest && !attempt.overtaken,
-            open: self.open.len(),
+            // One that waits for its time is as good as open.
+            open: self.open.len() + usize::from(self.next.is_some()),
         };
         let next = retry::after(&self.send.core.policy, self.send.call.mode, ended, standing);
         self.note_end(&attempt, ended, took);
@@ -261,6 +453,10 @@ impl<'a> Flight<'a> {
                 );
                 let ended = (number, &attempt.to, attempt.address.as_ref());
                 hook::hear(self.send, &self.envelope, ended, AttemptEnd::Stored(&sent));
+                if attempt.for_token && health::is_prompt(&self.send.core.policy, millis(took)) {
+                    let mut bucket = self.send.core.bucket.lock();
+                    *bucket = bucket.give_back();
+                }
                 if next != Next::KeepAndRetry {
                     return Some(Ok(self.succeed(number, sent, code)));
                 }
@@ -276,7 +472,7 @@ impl<'a> Flight<'a> {
         }
         match next {
             Next::Retry | Next::KeepAndRetry => {
-                self.start();
+                self.start_after(ended);
                 None
             }
             Next::Wait => None,
@@ -300,7 +496,7 @@ impl<'a> Flight<'a> {
             self.hang_up(attempt);
         }
         refresh(self.send, ended);
-        if !attempt.overtaken {
+        if !attempt.silent {
             note_health(self.send, &attempt.to.broker, ended, millis(took));
         }
     }
@@ -322,7 +518,7 @@ impl<'a> Flight<'a> {
 
     /// Java's client chooses a queue before it looks at the clock, and then does not use it.
     fn choose_in_vain(&self) {
-        let _ = choose(self.send, &self.snapshot, &self.failed);
+        let _ = choose(self.send, &self.snapshot, &self.failed, RotationStep::Take);
     }
 
     fn emit_end(&self, attempt: &Open, ended: Ended, took: Duration) {
@@ -343,10 +539,9 @@ impl<'a> Flight<'a> {
             self.emit_end(&attempt, ended, took);
             if stage == Stage::Silent {
                 self.hang_up(&attempt);
-                // An overtaken one has taught its lesson when it was overtaken.
-                if !attempt.overtaken {
-                    refresh(self.send, ended);
-                    note_health(self.send, &attempt.to.broker, ended, millis(took));
+                // One that was silent before has taught its lesson then.
+                if !attempt.silent {
+                    self.learn_silence(&attempt, millis(took));
                 }
             }
             self.list(attempt.end(ended, took, cause.clone()));
@@ -373,7 +568,7 @@ impl<'a> Flight<'a> {
     /// The deadline has passed: what is open has not been answered in time. If attempts end
     /// with their share, this is the end of the only one open, as if it had seen it itself.
     fn out_of_time(&mut self) -> Option<Result<Sent, SendError>> {
-        let gives_up = budget::at_share_end(&self.send.core.policy, 0, false);
+        let gives_up = budget::at_share_end(&self.send.core.policy, Silent::default());
         if gives_up == AtShareEnd::GiveUp && self.open.len() == 1 {
             return self.attempt_ended(0, Report::failed(Stage::Silent, Cause::Silent));
         }
@@ -405,7 +600,12 @@ impl<'a> Flight<'a> {
 }
 
 /// The queue of the next attempt: the caller's, or the next of the rotation.
-pub(crate) fn choose(send: &Send, snapshot: &Snapshot, failed: &[Name]) -> Option<QueueRef> {
+pub(crate) fn choose(
+    send: &Send,
+    snapshot: &Snapshot,
+    failed: &[Name],
+    step: RotationStep,
+) -> Option<QueueRef> {
     let core = &send.core;
     if let Some(pinned) = &send.pinned {
         return Some(pinned.to_ref());
@@ -413,36 +613,9 @@ pub(crate) fn choose(send: &Send, snapshot: &Snapshot, failed: &[Name]) -> Optio
     let (policy, queues) = (&core.policy, &snapshot.queues);
     let table = core.health.lock();
     let now = millis(core.client.started.elapsed());
-    let brokers = queues.iter().map(|queue| &queue.broker);
-    let least_bad = table.least_bad(policy, brokers, now);
+    let least_bad = table.least_bad(policy, queues.brokers().iter(), now);
     let grade = |broker: &Name| table.grade(policy, broker, least_bad, now);
     let (mode, topic) = (send.call.mode, send.call.message.topic());
     let rotations = &send.call.rotations;
-    rotations.choose(policy, mode, topic, queues, failed, grade)
-}
-
-/// Asks for the topic's route if an attempt ended in a way that an old route may have caused.
-pub(crate) fn refresh(send: &Send, ended: Ended) {
-    if route::refreshes(&send.core.policy, ended) {
-        routes::refresh(&send.core.client, send.call.message.topic());
-    }
-}
-
-/// Notes in the health table what the end of an attempt teaches about its broker.
-pub(crate) fn note_health(send: &Send, broker: &Name, ended: Ended, took: u64) {
-    let core = &send.core;
-    let counts = health::counts(&core.policy, send.call.mode, send.pinned.is_some());
-    let isolation = counts.then(|| health::isolation(&core.policy, ended, took));
-    let Some(isolation) = isolation.flatten() else {
-        return;
-    };
-    let now = millis(core.client.started.elapsed());
-    let noted = core.health.lock().note(broker, isolation, now);
-    if let Some(for_ms) = noted {
-        send.emit(Event::Health {
-            broker: Name::clone(broker),
-            for_ms,
-            reason: ended.stage,
-        });
-    }
+    rotations.choose(step, policy, mode, topic, queues, failed, grade)
 }

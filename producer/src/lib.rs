@@ -66,6 +66,7 @@ mod detect;
 pub mod dispatch;
 pub mod error;
 pub mod event;
+mod feedback;
 mod flight;
 pub mod hook;
 mod lookup;

@@ -11,8 +11,10 @@ use crate::decide::retry::Ended;
 use crate::decide::{budget, envelope};
 use crate::error::{Attempt, Cause, SendError};
 use crate::event::{Event, Failure, QueueRef, Stage};
-use crate::flight::{choose, note_health, refresh};
+use crate::feedback::{note_health, refresh};
+use crate::flight::choose;
 use crate::hook::{self, AttemptEnd};
+use crate::rotation::Step;
 use crate::send::{Prepared, Send, millis};
 
 /// Where a one-way send goes.
@@ -25,7 +27,7 @@ pub(crate) struct Aim {
 
 /// Chooses where a one-way send goes; nothing if the route has no queue.
 pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
-    let to = choose(send, &prepared.snapshot, &[])?;
+    let to = choose(send, &prepared.snapshot, &[], Step::Take)?;
     let master = prepared.snapshot.master(&to.broker);
     let policy = &send.core.policy;
     let address = master.map(|master| envelope::address(policy, send.call.mode, 1, master));

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 pub use habits::{
     Attempts, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Detector, Dial,
     Drain, Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe, OnLost,
-    OnTimeout, Oneway, OutOfTime, Overtaken, Periods, Presence, Retarget, RetryTables, Rotation,
-    RotationStart, SendRequest, Share, TimeoutScan, Vip, Wire,
+    OnTimeout, Oneway, OutOfTime, OvertakeOver, Overtaken, Periods, Presence, Redial, Retarget,
+    RetryTables, Rotation, RotationStart, SendRequest, Share, TimeoutScan, Vip, Wire,
 };
 
 /// A preset, parsed when it is first asked for.
@@ -118,18 +118,34 @@ pub struct Policy {
     /// The longest a connection may take to open. Raise it on links with round trips of seconds.
     /// Read by [`dial_time`](crate::decide::budget::dial_time).
     pub dial_timeout: u64,
+    /// How dials of an address are spaced that come to nothing, for all sends together. Read by
+    /// [`redial`](crate::decide::peer::redial).
+    pub redial: Redial,
     /// Whether an attempt that failed in a way that says "the route is old" starts a lookup. Read
     /// by [`refreshes`](crate::decide::route::refreshes).
     pub refresh_on_failure: bool,
     /// What becomes of an attempt whose share is used up. Read by
     /// [`at_share_end`](crate::decide::budget::at_share_end).
     pub overtaken: Overtaken,
-    /// How many sends may overtake before the bucket must refill. Read by
+    /// How many sends may overtake to brokers that are not known to answer before the bucket must
+    /// refill. Read by
     /// [`Bucket::full`](crate::decide::budget::Bucket::full).
     pub overtake_tokens: u32,
     /// Tenths of a token that each send puts back. Read by
     /// [`Bucket::refill`](crate::decide::budget::Bucket::refill).
     pub overtake_refill_tenths: u32,
+    /// Which connection an attempt takes that overtakes a silent one, and so whether the only broker
+    /// of a topic can be overtaken to. Read by [`over`](crate::decide::budget::over).
+    pub overtake_over: OvertakeOver,
+    /// A broker whose last so many results were prompt, by the first isolating row of the health
+    /// table, is known to answer: overtaking to it takes no token. 0: no broker is. Lower it and a
+    /// cluster that answers now quickly, now slowly sees more copies. Read by
+    /// [`known`](crate::decide::health::known).
+    pub overtake_known: u32,
+    /// The longest an attempt waits, in milliseconds, whose broker has just refused a connection of
+    /// the same send while there is no other broker; so the attempts outlast a restart. 0: none
+    /// waits. Read by [`pause`](crate::decide::budget::pause).
+    pub refused_spacing: u64,
     /// What a broker's announcement of its shutdown (code 1500) means. Read by
     /// [`drained`](crate::decide::retry::drained).
     pub drain: Drain,

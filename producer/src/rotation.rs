@@ -9,9 +9,18 @@ use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::Name;
 
 use crate::client::identity_hash;
-use crate::decide::select::{self, Grade, Position, Positions};
+use crate::decide::select::{self, Grade, Position, Positions, Queues};
 use crate::event::{Mode, QueueRef};
 use crate::policy::Policy;
+
+/// What a choice does to the rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The queue is taken: the next choice is the one after it.
+    Take,
+    /// The queue is only looked at: the next choice is the same one.
+    Look,
+}
 
 /// The positions of one caller, or of all callers of one producer.
 #[derive(Debug)]
@@ -47,13 +56,14 @@ impl Rotations {
         Self::new(SharedHost::clone(&self.host), seed, self.start)
     }
 
-    /// Chooses the next queue of a topic and steps on.
+    /// Chooses the next queue of a topic.
     pub(crate) fn choose(
         &self,
+        step: Step,
         policy: &Policy,
         mode: Mode,
         topic: &Name,
-        queues: &[QueueRef],
+        queues: &Queues,
         failed: &[Name],
         grade: impl Fn(&Name) -> Grade,
     ) -> Option<QueueRef> {
@@ -65,7 +75,9 @@ impl Rotations {
                 .or_insert(self.first(policy, topic)),
         };
         let choice = select::queue(policy, mode, queues, *positions, failed, grade)?;
-        *positions = choice.positions;
+        if step == Step::Take {
+            *positions = choice.positions;
+        }
         queues.get(choice.index).cloned()
     }
 

@@ -17,15 +17,16 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::client::ClientCore;
 use crate::decide::route::Published;
+use crate::decide::select::Queues;
 use crate::decide::{name_server, route};
-use crate::event::{Event, LookupEnd, LookupNumber, LookupReason, QueueRef, SnapshotNumber};
+use crate::event::{Event, LookupEnd, LookupNumber, LookupReason, SnapshotNumber};
 use crate::lookup::{self, Answer, LookupError};
 
 /// Where a topic's messages can go, as one route answer said it.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) number: SnapshotNumber,
-    pub(crate) queues: Arc<[QueueRef]>,
+    pub(crate) queues: Queues,
     masters: Arc<[(Name, Name)]>,
     addresses: Vec<Name>,
 }
@@ -381,7 +382,7 @@ fn conclude(
             snapshot: snapshot.number,
             topic: Name::clone(topic),
             lookup,
-            queues: Arc::clone(&snapshot.queues),
+            queues: Arc::clone(snapshot.queues.list()),
             addresses: Arc::clone(&snapshot.masters),
         });
     }
@@ -484,7 +485,7 @@ impl Topic {
         }
         let snapshot = Arc::new(Snapshot {
             number: core.next_snapshot(),
-            queues: published.queues.into(),
+            queues: Queues::new(published.queues.into()),
             masters: published.masters.into(),
             addresses: published.addresses,
         });

@@ -315,8 +315,8 @@ impl Drop for Send {
         if self.done {
             return;
         }
-        // Nobody can drop an async send but the producer that ends.
-        if self.call.mode == Mode::Async && self.core.life.is_closed() {
+        // Nobody can drop an async send but the producer that ends, or the runtime under it.
+        if self.call.mode == Mode::Async && self.core.client.host.is_running() {
             self.end(Outcome::Failed(ended_from_outside(self.running)));
         } else {
             self.emit(Event::Cancelled { send: self.number });
@@ -461,10 +461,10 @@ impl Owed {
 }
 
 impl Drop for Owed {
-    /// The send's task was ended from outside. If that is because the producer closed, the caller
-    /// hears of it; if the machine under the program went away, nobody is there to hear.
+    /// The send's task was ended from outside, by the producer's end or by that of the runtime: the
+    /// caller hears of it. If the machine under the program went away, nobody is there to hear.
     fn drop(&mut self) {
-        if self.callback.is_some() && self.core.life.is_closed() {
+        if self.callback.is_some() && self.core.client.host.is_running() {
             let failure = ended_from_outside(self.running);
             let error = SendError::new(failure, &self.topic, self.began.elapsed());
             self.pay(Err(error));

@@ -2,11 +2,17 @@
 //!
 //! A timeout is only worth something if every configured retry can happen within it. So an attempt
 //! gets a share, and one that used up its share is overtaken by the next one without being given
-//! up. Overtaking doubles requests, so it has a budget of its own, the [`Bucket`]: a cluster that
-//! is slow as a whole sees a tenth more load, not three times as much.
+//! up.
+//!
+//! Overtaking doubles requests, so it has a budget of its own, the [`Bucket`]: a cluster that is slow
+//! as a whole sees a tenth more load, not three times as much. It must not make a send fail beside
+//! healthy brokers, however many sends are made. So a broker that is known to answer, by its last
+//! results, is overtaken to without a token; an attempt that brought an answer promptly gives its
+//! token back; and an attempt that may not be overtaken yet asks again, ten times in the time of its
+//! share.
 
 use crate::event::Mode;
-use crate::policy::{Deadline, Dial, Lookup, Overtaken, Policy, Share, TimeoutScan};
+use crate::policy::{Deadline, Dial, Lookup, OvertakeOver, Overtaken, Policy, Share, TimeoutScan};
 
 use super::Millis;
 
@@ -50,26 +56,44 @@ pub struct Situation {
     pub left: Millis,
     /// Whether a broker other than this attempt's could be tried.
     pub other_candidate: bool,
-    /// Whether the bucket has a token for overtaking.
-    pub token: bool,
 }
 
 /// How long an attempt may take before the next one starts.
 #[must_use]
 pub fn share(policy: &Policy, now: Situation) -> Millis {
     let last = now.attempts_left <= 1;
+    let alone = !now.other_candidate && over(policy) == OvertakeOver::First;
     let share = match policy.share {
-        Share::Equal if last || !now.other_candidate || !now.token => now.left,
-        Share::Equal => {
-            let by_plan = now.timeout / Millis::from(now.attempts.max(1));
-            let by_rest = now.left / Millis::from(now.attempts_left.max(1));
-            by_plan.min(by_rest)
-        }
+        Share::Equal if last || alone => now.left,
+        Share::Equal => equal(now),
         Share::Cap(_) if last => now.left,
         Share::Cap(cap) if now.mode == Mode::Sync => now.left.min(cap),
         Share::Cap(_) | Share::Whole => now.left.min(now.timeout),
     };
     share.max(LEAST)
+}
+
+/// An attempt's equal part of the whole time, and of what is left of it.
+fn equal(now: Situation) -> Millis {
+    let by_plan = now.timeout / Millis::from(now.attempts.max(1));
+    let by_rest = now.left / Millis::from(now.attempts_left.max(1));
+    by_plan.min(by_rest)
+}
+
+/// Which connection an attempt takes that overtakes a silent one.
+#[must_use]
+pub fn over(policy: &Policy) -> OvertakeOver {
+    policy.overtake_over
+}
+
+/// How long the next attempt waits before it starts at a broker that has just refused a connection
+/// of this send, while there is no other one: until its equal part of the whole time begins, but no
+/// longer than the policy says.
+#[must_use]
+pub fn pause(policy: &Policy, now: Situation) -> Millis {
+    let later = Millis::from(now.attempts_left) * (now.timeout / Millis::from(now.attempts.max(1)));
+    let pause = now.left.saturating_sub(later).min(policy.refused_spacing);
+    pause.min(now.left.saturating_sub(LEAST))
 }
 
 /// When a send ends at the latest, measured from its call.
@@ -84,22 +108,44 @@ pub fn deadline(policy: &Policy, timeout: Millis, attempts: u32) -> Millis {
 /// What happens to an attempt that is unanswered when its share is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtShareEnd {
-    /// It is overtaken, which takes a token: it stays open beside the next attempt.
-    Overtake,
-    /// It goes on alone until it has used up the time left.
+    /// It is overtaken without a token: it stays open beside the next attempt.
+    OvertakeFree,
+    /// It is overtaken, which takes a token.
+    OvertakeForToken,
+    /// It goes on alone. While attempts are left the question is asked again after
+    /// [`ask_again`].
     KeepOn,
     /// It has failed.
     GiveUp,
 }
 
+/// What decides on an attempt that is unanswered when its share is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Silent {
+    /// Attempts not started.
+    pub attempts_left: u32,
+    /// Whether the broker of the next attempt is known to answer.
+    pub known: bool,
+    /// Whether the bucket has a token.
+    pub token: bool,
+}
+
 /// Decides what happens to an attempt that is unanswered when its share is used up.
 #[must_use]
-pub fn at_share_end(policy: &Policy, attempts_left: u32, token: bool) -> AtShareEnd {
+pub fn at_share_end(policy: &Policy, now: Silent) -> AtShareEnd {
     match policy.overtaken {
         Overtaken::Ignore => AtShareEnd::GiveUp,
-        Overtaken::Accept if attempts_left > 0 && token => AtShareEnd::Overtake,
+        Overtaken::Accept if now.attempts_left == 0 => AtShareEnd::KeepOn,
+        Overtaken::Accept if now.known => AtShareEnd::OvertakeFree,
+        Overtaken::Accept if now.token => AtShareEnd::OvertakeForToken,
         Overtaken::Accept => AtShareEnd::KeepOn,
     }
+}
+
+/// After how long an attempt that goes on alone asks again whether it is overtaken.
+#[must_use]
+pub fn ask_again(share: Millis) -> Millis {
+    (share / 10).max(LEAST)
 }
 
 /// How long opening a connection may take for an attempt with this share.
@@ -179,6 +225,13 @@ impl Bucket {
         Some(Self { tenths, ..self })
     }
 
+    /// The bucket with a token that was not needed.
+    #[must_use]
+    pub fn give_back(self) -> Self {
+        let tenths = self.tenths.saturating_add(TOKEN).min(self.full);
+        Self { tenths, ..self }
+    }
+
     /// What is in it, in tenths of a token.
     #[must_use]
     pub fn tenths(self) -> u32 {
@@ -199,7 +252,6 @@ mod tests {
         attempts_left: 3,
         left: 3000,
         other_candidate: true,
-        token: true,
     };
 
     #[test]
@@ -227,8 +279,9 @@ mod tests {
     }
 
     #[test]
-    fn the_last_attempt_the_only_candidate_and_one_without_a_token_get_the_time_left() {
-        let strict = Policy::strict();
+    fn the_last_attempt_gets_the_time_left_and_so_does_the_only_candidate_without_a_second_connection()
+     {
+        let mut policy = Policy::strict();
         let last = Situation {
             attempts_left: 1,
             left: 990,
@@ -238,13 +291,37 @@ mod tests {
             other_candidate: false,
             ..FIRST_OF_THREE
         };
-        let broke = Situation {
-            token: false,
+        assert_eq!(share(&policy, last), 990);
+        assert_eq!(share(&policy, only), 1000);
+        policy.overtake_over = OvertakeOver::First;
+        assert_eq!(share(&policy, only), 3000);
+    }
+
+    #[test]
+    fn attempts_at_a_broker_that_refuses_start_with_their_part_of_the_time_or_after_two_seconds() {
+        let at = |timeout, attempts_left, left| {
+            let now = Situation {
+                timeout,
+                attempts_left,
+                left,
+                ..FIRST_OF_THREE
+            };
+            pause(&Policy::strict(), now)
+        };
+        assert_eq!(at(3000, 2, 2998), 998);
+        assert_eq!(
+            at(3000, 1, 2998),
+            1998,
+            "the last one: two others were quick"
+        );
+        assert_eq!(at(60_000, 2, 59_998), 2000);
+        assert_eq!(at(3000, 1, 700), 0, "its part has begun");
+        assert_eq!(at(1, 2, 1), 0, "and there is time left for it");
+        let refused = Situation {
+            attempts_left: 2,
             ..FIRST_OF_THREE
         };
-        assert_eq!(share(&strict, last), 990);
-        assert_eq!(share(&strict, only), 3000);
-        assert_eq!(share(&strict, broke), 3000);
+        assert_eq!(pause(&Policy::java_5_3(), refused), 0);
     }
 
     #[test]
@@ -323,13 +400,37 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_an_attempt_keeps_on_and_without_overtaking_it_fails() {
+    fn a_token_that_was_not_needed_comes_back_and_the_bucket_holds_no_more_than_it_can() {
+        let policy = Policy::strict();
+        let full = Bucket::full(&policy);
+        assert_eq!(full.give_back(), full);
+        assert_eq!(full.take().unwrap().give_back(), full);
+    }
+
+    #[test]
+    fn overtaking_is_free_to_a_known_broker_takes_a_token_to_another_and_ends_with_the_attempts() {
         let strict = Policy::strict();
-        assert_eq!(at_share_end(&strict, 1, true), AtShareEnd::Overtake);
-        assert_eq!(at_share_end(&strict, 1, false), AtShareEnd::KeepOn);
-        assert_eq!(at_share_end(&strict, 0, true), AtShareEnd::KeepOn);
+        let at = |policy: &Policy, attempts_left, known, token| {
+            let now = Silent {
+                attempts_left,
+                known,
+                token,
+            };
+            at_share_end(policy, now)
+        };
+        assert_eq!(at(&strict, 1, true, false), AtShareEnd::OvertakeFree);
+        assert_eq!(at(&strict, 1, true, true), AtShareEnd::OvertakeFree);
+        assert_eq!(at(&strict, 1, false, true), AtShareEnd::OvertakeForToken);
+        assert_eq!(at(&strict, 1, false, false), AtShareEnd::KeepOn);
+        assert_eq!(at(&strict, 0, true, true), AtShareEnd::KeepOn);
         let java = Policy::java_5_3();
-        assert_eq!(at_share_end(&java, 2, true), AtShareEnd::GiveUp);
+        assert_eq!(at(&java, 2, true, true), AtShareEnd::GiveUp);
+    }
+
+    #[test]
+    fn an_attempt_that_goes_on_alone_asks_ten_times_in_its_share() {
+        assert_eq!(ask_again(1000), 100);
+        assert_eq!(ask_again(3), 1);
     }
 
     #[test]
@@ -366,7 +467,7 @@ mod tests {
             for attempts_left in (1..=attempts).rev() {
                 let now = Situation {
                     mode: Mode::Sync,
-                    timeout, attempts, attempts_left, left, other_candidate: true, token: true,
+                    timeout, attempts, attempts_left, left, other_candidate: true,
                 };
                 let budget = share(&Policy::strict(), now);
                 prop_assert!(budget >= LEAST && budget <= left);

@@ -65,6 +65,22 @@ pub fn counts(policy: &Policy, mode: Mode, pinned: bool) -> bool {
     rules(policy).is_some_and(|rules| !pinned || of_pinned(rules))
 }
 
+/// Whether a broker with so many prompt results in a row is known to answer.
+#[must_use]
+pub fn known(policy: &Policy, prompt: u32) -> bool {
+    policy.overtake_known > 0 && prompt >= policy.overtake_known
+}
+
+/// Whether a result says that its broker answers promptly.
+#[must_use]
+pub fn is_prompt(policy: &Policy, took: Millis) -> bool {
+    let accepted = Ended {
+        stage: Stage::Accepted,
+        code: None,
+    };
+    isolation(policy, accepted, took).is_some_and(|isolation| isolation.for_ms == 0)
+}
+
 /// Whether a request that was written teaches that its broker is quick.
 #[must_use]
 pub fn counts_dispatch(policy: &Policy, mode: Mode) -> bool {
@@ -79,6 +95,8 @@ struct Standing {
     reachable: bool,
     /// When it may be asked again whether it can be reached.
     next_probe: Millis,
+    /// Results in a row that did not isolate it, up to the last one.
+    prompt: u32,
 }
 
 /// What is known of the brokers. Belongs to one producer.
@@ -100,6 +118,12 @@ impl Table {
             latency: isolation.latency,
             reachable: isolation.reachable,
             next_probe: known.map_or(0, |standing| standing.next_probe),
+            prompt: match isolation.for_ms {
+                0 => known
+                    .map_or(0, |standing| standing.prompt)
+                    .saturating_add(1),
+                _ => 0,
+            },
         };
         self.brokers.insert(Name::clone(broker), standing);
         (later || earlier).then_some(isolation.for_ms)
@@ -126,6 +150,13 @@ impl Table {
     /// Nothing is known of a broker any more.
     pub fn forget(&mut self, broker: &Name) {
         self.brokers.remove(broker);
+    }
+
+    /// How many results in a row did not isolate the broker, up to the last one.
+    #[must_use]
+    pub fn prompt(&self, broker: &Name) -> u32 {
+        let standing = self.brokers.get(broker);
+        standing.map_or(0, |standing| standing.prompt)
     }
 
     /// Whether the broker may be a first choice.
@@ -265,6 +296,32 @@ mod tests {
         assert_eq!(table.note(&broker, slow, 100), Some(2_000));
         assert!(!table.healthy(&broker, 2_099));
         assert!(table.healthy(&broker, 2_100));
+    }
+
+    #[test]
+    fn three_prompt_results_in_a_row_make_a_broker_known_and_a_slow_or_silent_one_ends_the_row() {
+        let policy = Policy::strict();
+        let broker = Name::from("broker-a");
+        let mut table = Table::default();
+        let mut note = |stage, took| {
+            let isolation = isolation(&policy, at(stage), took).unwrap();
+            table.note(&broker, isolation, 0);
+            known(&policy, table.prompt(&broker))
+        };
+        for (stage, took, is_known) in [
+            (Stage::Accepted, 5, false),
+            (Stage::Accepted, 5, false),
+            (Stage::Accepted, 5, true),
+            (Stage::Accepted, 549, true),
+            (Stage::Accepted, 550, false),
+            (Stage::Accepted, 5, false),
+            (Stage::Accepted, 5, false),
+            (Stage::Accepted, 5, true),
+            (Stage::Silent, 1000, false),
+        ] {
+            assert_eq!(note(stage, took), is_known, "{stage:?} after {took} ms");
+        }
+        assert!(!known(&Policy::java_5_3(), u32::MAX));
     }
 
     #[test]

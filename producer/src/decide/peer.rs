@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use rmq_remoting::client::Patience;
+use rmq_remoting::client::{Backoff, Patience};
 
 use crate::policy::{DeadPeer, Policy};
 
@@ -20,6 +20,16 @@ pub fn patience(policy: &Policy) -> Option<Patience> {
             silence: Duration::from_millis(silent),
         }),
     }
+}
+
+/// How dials of an address are spaced that come to nothing, if they are.
+#[must_use]
+pub fn redial(policy: &Policy) -> Option<Backoff> {
+    let redial = policy.redial;
+    (redial.first > 0).then_some(Backoff {
+        first: Duration::from_millis(redial.first),
+        most: Duration::from_millis(redial.most),
+    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,15 @@
 //!
 //! First attempts walk around the queues of the topic, so that each gets its part. A retry avoids
 //! the brokers that failed; while any queue is writable, one is chosen, even if all are avoided.
+//!
+//! A choice costs by the number of brokers, not of queues: a broker may have thousands.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use rmq_remoting::observe::Name;
+use smallvec::SmallVec;
 
 use crate::event::{Mode, QueueRef};
 use crate::policy::{Avoid, Failover, Policy, Rotation, RotationStart};
@@ -31,12 +38,127 @@ impl Position {
     /// or doubled there. The sign bit is cleared instead of negated, because -(-2^31) is no `i32`.
     #[must_use]
     fn step(self, count: usize) -> (Self, usize) {
-        let count = i32::try_from(count).unwrap_or(i32::MAX).max(1);
+        let count = bounded(count);
         let next = match self.0.checked_add(1) {
             Some(next) => next & i32::MAX,
             None => (i32::MAX % count + 1) % count,
         };
         (Self(next), usize::try_from(next % count).unwrap_or(0))
+    }
+
+    /// Where so many steps lead, fewer than there are places.
+    #[must_use]
+    fn skip(self, steps: usize, count: usize) -> Self {
+        let steps = i32::try_from(steps).unwrap_or(i32::MAX);
+        let next = self.0.checked_add(steps).unwrap_or_else(|| {
+            let beyond = steps - (i32::MAX - self.0);
+            let (Self(at), _) = Self(i32::MAX).step(count);
+            at.saturating_add(beyond - 1)
+        });
+        Self(next)
+    }
+}
+
+fn bounded(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX).max(1)
+}
+
+/// The queues of a route, in their order, and where the queues of each broker are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queues {
+    list: Arc<[QueueRef]>,
+    brokers: Vec<Name>,
+    runs: Vec<Run>,
+}
+
+/// Queues of one broker that follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    /// The place of the first one.
+    start: usize,
+    /// The place after the last one.
+    end: usize,
+    /// Whose they are, as a place among the brokers.
+    broker: usize,
+}
+
+impl Queues {
+    /// The queues in this order.
+    #[must_use]
+    pub fn new(list: Arc<[QueueRef]>) -> Self {
+        let mut brokers: Vec<Name> = Vec::new();
+        let mut places: BTreeMap<&Name, usize> = BTreeMap::new();
+        let mut runs: Vec<Run> = Vec::new();
+        for (place, queue) in list.iter().enumerate() {
+            let end = place + 1;
+            match runs.last_mut() {
+                Some(run) if brokers[run.broker] == queue.broker => run.end = end,
+                _ => {
+                    let broker = *places.entry(&queue.broker).or_insert_with(|| {
+                        brokers.push(Name::clone(&queue.broker));
+                        brokers.len() - 1
+                    });
+                    let start = place;
+                    runs.push(Run { start, end, broker });
+                }
+            }
+        }
+        Self {
+            list,
+            brokers,
+            runs,
+        }
+    }
+
+    /// The list.
+    #[must_use]
+    pub fn list(&self) -> &Arc<[QueueRef]> {
+        &self.list
+    }
+
+    /// The brokers, each once.
+    #[must_use]
+    pub fn brokers(&self) -> &[Name] {
+        &self.brokers
+    }
+
+    /// Whether a broker other than `broker` has a queue here.
+    #[must_use]
+    pub fn has_other(&self, broker: &Name) -> bool {
+        self.brokers.iter().any(|other| other != broker)
+    }
+
+    /// The run that a place is in.
+    fn run_of(&self, place: usize) -> usize {
+        let after = self.runs.partition_point(|run| run.start <= place);
+        after.saturating_sub(1)
+    }
+
+    /// The queue at `nth` of those whose brokers fit.
+    fn fitting(&self, fits: &[bool], nth: usize) -> usize {
+        let mut left = nth;
+        for run in self.runs.iter().filter(|run| fits[run.broker]) {
+            let len = run.end - run.start;
+            if left < len {
+                return run.start + left;
+            }
+            left -= len;
+        }
+        0
+    }
+
+    /// How many queues have brokers that fit.
+    fn count(&self, fits: &[bool]) -> usize {
+        let runs = self.runs.iter().filter(|run| fits[run.broker]);
+        runs.map(|run| run.end - run.start).sum()
+    }
+}
+
+impl Deref for Queues {
+    type Target = [QueueRef];
+
+    fn deref(&self) -> &[QueueRef] {
+        &self.list
     }
 }
 
@@ -97,15 +219,19 @@ pub fn start(policy: &Policy, drawn: u64) -> Positions {
 pub enum Steps {
     /// On the topic's rotation, one for each queue that is looked at.
     Topic,
-    /// On the retries' rotation, over the queues that are not avoided.
+    /// On the retries' rotation, over the queues that are not avoided, in their order.
     Retry,
+    /// On the retries' rotation, over the queues that are not avoided, from broker to broker: what one
+    /// broker loses is at once shared by all others, however many queues each of them has.
+    Spread,
 }
 
-/// Where a retry takes its steps.
+/// Where a choice that leaves the topic's rotation takes its steps: a retry, or a first attempt whose
+/// turn is at a broker that is avoided.
 #[must_use]
 pub fn steps(policy: &Policy, mode: Mode) -> Steps {
     match policy.failover {
-        Failover::OwnRotation => Steps::Retry,
+        Failover::OwnRotation => Steps::Spread,
         Failover::StepOn if mode == Mode::Async => Steps::Retry,
         Failover::StepOn => Steps::Topic,
     }
@@ -133,7 +259,7 @@ pub enum Grade {
 pub fn queue(
     policy: &Policy,
     mode: Mode,
-    queues: &[QueueRef],
+    queues: &Queues,
     positions: Positions,
     failed: &[Name],
     grade: impl Fn(&Name) -> Grade,
@@ -141,58 +267,97 @@ pub fn queue(
     if queues.is_empty() {
         return None;
     }
-    let avoided = avoided(policy, failed);
-    let last = avoided.last();
-    let fresh = |queue: &QueueRef| !avoided.contains(&queue.broker);
-    let best = |queue: &QueueRef| fresh(queue) && grade(&queue.broker) >= Grade::Usable;
-    let tiers: [&dyn Fn(&QueueRef) -> bool; 5] = [
-        &|queue| grade(&queue.broker) == Grade::Welcome,
-        &best,
-        &|queue| fresh(queue) && grade(&queue.broker) == Grade::Reachable,
-        &fresh,
-        &|queue| Some(&queue.broker) != last,
-    ];
+    let fits = best(policy, queues, failed, grade);
+    let elsewhere = steps(policy, mode);
     let walk = if failed.is_empty() {
         Steps::Topic
     } else {
-        steps(policy, mode)
+        elsewhere
     };
-    // A tier without a queue costs no step: a whole round would end at the same place.
-    let tier = tiers.into_iter().find(|tier| queues.iter().any(tier));
-    let fits = tier.unwrap_or(&|_| true);
     Some(match walk {
-        Steps::Topic => around(queues, positions, fits),
-        Steps::Retry => among(queues, positions, fits),
+        Steps::Topic => around(queues, positions, &fits, elsewhere),
+        Steps::Retry => among(queues, positions, &fits, |nth, _| nth),
+        Steps::Spread => among(queues, positions, &fits, apart),
     })
 }
 
-/// Steps around all queues until one fits.
-fn around(queues: &[QueueRef], now: Positions, fits: &dyn Fn(&QueueRef) -> bool) -> Choice {
-    let (mut first, mut index) = now.first.step(queues.len());
-    for _ in 1..queues.len() {
-        if fits(&queues[index]) {
-            break;
+/// Which brokers are in the best tier that has a queue. A tier without one costs no step: a whole
+/// round would end at the same place.
+fn best(
+    policy: &Policy,
+    queues: &Queues,
+    failed: &[Name],
+    grade: impl Fn(&Name) -> Grade,
+) -> SmallVec<[bool; 16]> {
+    let avoided = avoided(policy, failed);
+    let last = avoided.last();
+    let tier = |broker: &Name| {
+        let fresh = !avoided.contains(broker);
+        match grade(broker) {
+            Grade::Welcome => 0,
+            Grade::Usable if fresh => 1,
+            Grade::Reachable if fresh => 2,
+            _ if fresh => 3,
+            _ if Some(broker) != last => 4,
+            _ => 5,
         }
-        (first, index) = first.step(queues.len());
-    }
-    let positions = Positions { first, ..now };
-    Choice { index, positions }
+    };
+    let tiers: SmallVec<[u8; 16]> = queues.brokers.iter().map(tier).collect();
+    let best = tiers.iter().min().copied().unwrap_or_default();
+    tiers.iter().map(|tier| *tier == best).collect()
 }
 
-/// Takes the next of those queues that fit.
-fn among(queues: &[QueueRef], now: Positions, fits: &dyn Fn(&QueueRef) -> bool) -> Choice {
-    let count = queues.iter().filter(|queue| fits(queue)).count();
+/// Steps on to the next queue. If its broker does not fit, the choice is made elsewhere, or goes on
+/// around all queues until one fits.
+fn around(queues: &Queues, now: Positions, fits: &[bool], elsewhere: Steps) -> Choice {
+    let count = queues.len();
+    let (first, index) = now.first.step(count);
+    let positions = Positions { first, ..now };
+    let run = queues.run_of(index);
+    if fits[queues.runs[run].broker] {
+        return Choice { index, positions };
+    }
+    if elsewhere == Steps::Spread {
+        return among(queues, positions, fits, apart);
+    }
+    let next = queues.runs[run..].iter().chain(&queues.runs[..run]);
+    let mut next = next.filter(|run| fits[run.broker]);
+    let at = next.next().map_or(index, |run| run.start);
+    let steps = (at + count - index) % count;
+    let positions = Positions {
+        first: first.skip(steps, count),
+        ..now
+    };
+    Choice {
+        index: at,
+        positions,
+    }
+}
+
+/// Takes the next of those queues that fit, in the order that `order` makes of their number.
+fn among(
+    queues: &Queues,
+    now: Positions,
+    fits: &[bool],
+    order: impl Fn(usize, usize) -> usize,
+) -> Choice {
+    let count = queues.count(fits);
     let (retry, place) = now.retry.step(count);
-    let mut fitting = queues.iter().enumerate().filter(|(_, queue)| fits(queue));
-    let index = fitting.nth(place).map_or(0, |(index, _)| index);
+    let index = queues.fitting(fits, order(place, count));
     let positions = Positions { retry, ..now };
     Choice { index, positions }
 }
 
-/// Whether a broker other than `broker` has a queue here.
-#[must_use]
-pub fn has_other(queues: &[QueueRef], broker: &Name) -> bool {
-    queues.iter().any(|queue| queue.broker != *broker)
+/// The `nth` of `count` places if each step goes as far from the last ones as it can: by the golden
+/// section of them, or the next number without a common divisor, so that every place has its turn.
+fn apart(nth: usize, count: usize) -> usize {
+    let golden = (count * 618 / 1000).max(1);
+    let stride = (golden..=count).find(|stride| common_divisor(*stride, count) == 1);
+    nth * stride.unwrap_or(1) % count.max(1)
+}
+
+fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 #[cfg(test)]
@@ -201,7 +366,7 @@ mod tests {
 
     use super::*;
 
-    fn queues(brokers: &[(&str, i32)]) -> Vec<QueueRef> {
+    fn queues(brokers: &[(&str, i32)]) -> Queues {
         let of = |&(broker, count): &(&str, i32)| {
             let broker = Name::from(broker);
             (0..count).map(move |queue| QueueRef {
@@ -209,7 +374,7 @@ mod tests {
                 queue,
             })
         };
-        brokers.iter().flat_map(of).collect()
+        Queues::new(brokers.iter().flat_map(of).collect())
     }
 
     fn start(first: i32) -> Positions {
@@ -223,7 +388,7 @@ mod tests {
         of.iter().map(|&name| Name::from(name)).collect()
     }
 
-    fn pick(policy: &Policy, list: &[QueueRef], at: &mut Positions, failed: &[&str]) -> String {
+    fn pick(policy: &Policy, list: &Queues, at: &mut Positions, failed: &[&str]) -> String {
         let failed = names(failed);
         let choice = queue(policy, Mode::Sync, list, *at, &failed, |_| Grade::Usable).unwrap();
         *at = choice.positions;
@@ -298,7 +463,8 @@ mod tests {
 
     #[test]
     fn no_queue_is_no_choice() {
-        let nothing = queue(&Policy::strict(), Mode::Sync, &[], start(0), &[], |_| {
+        let list = queues(&[]);
+        let nothing = queue(&Policy::strict(), Mode::Sync, &list, start(0), &[], |_| {
             Grade::Usable
         });
         assert_eq!(nothing, None);
@@ -311,7 +477,35 @@ mod tests {
         let seen: Vec<_> = (0..8)
             .map(|_| pick(&Policy::strict(), &list, &mut at, &["a"]))
             .collect();
-        assert_eq!(seen, ["b0", "b1", "b2", "b3", "c0", "c1", "c2", "c3"]);
+        assert_eq!(seen, ["b0", "c1", "b2", "c3", "c0", "b1", "c2", "b3"]);
+    }
+
+    #[test]
+    fn what_a_broker_of_many_queues_loses_is_shared_by_all_others_at_once() {
+        let list = queues(&[("a", 100), ("b", 100), ("c", 100)]);
+        let usable = |broker: &Name| match &**broker {
+            "a" => Grade::Reachable,
+            _ => Grade::Usable,
+        };
+        for failed in [names(&[]), names(&["a"])] {
+            let mut at = start(0);
+            let mut taken = [0_i32; 3];
+            for _ in 0..20 {
+                let strict = Policy::strict();
+                let choice = queue(&strict, Mode::Sync, &list, at, &failed, usable).unwrap();
+                at = choice.positions;
+                taken[choice.index / 100] += 1;
+                assert!((taken[1] - taken[2]).abs() <= 2, "{taken:?}");
+            }
+            assert_eq!(taken, [0, 10, 10]);
+        }
+    }
+
+    #[test]
+    fn a_choice_looks_at_runs_of_queues_not_at_queues() {
+        let list = queues(&[("a", 65_536), ("b", 65_536)]);
+        assert_eq!(list.runs.len(), 2);
+        assert_eq!(list.len(), 131_072);
     }
 
     #[test]
@@ -342,7 +536,47 @@ mod tests {
         assert_ne!(retry(Mode::Sync).positions.first, at.first);
     }
 
+    /// Java's walk, queue by queue: what [`around`] must come to.
+    fn walked(list: &Queues, mut at: Position, fits: impl Fn(&Name) -> bool) -> (Position, usize) {
+        let mut index;
+        for _ in 0..list.len() {
+            (at, index) = at.step(list.len());
+            if fits(&list[index].broker) {
+                return (at, index);
+            }
+        }
+        panic!("no queue fits");
+    }
+
     proptest! {
+        #[test]
+        fn a_walk_by_runs_comes_to_the_queue_and_position_of_a_walk_by_queues(
+            counts in proptest::collection::vec((0_usize..3, 1_i32..4), 1..6),
+            first in prop_oneof![any::<i32>(), (i32::MAX - 20)..=i32::MAX],
+            isolated in 0_usize..4,
+        ) {
+            let brokers = ["a", "b", "c", "none"];
+            let of: Vec<_> = counts.iter().map(|(at, count)| (brokers[*at], *count)).collect();
+            let list = queues(&of);
+            let usable = |name: &Name| &**name != brokers[isolated];
+            prop_assume!(list.brokers().iter().any(usable));
+            let grade = |name: &Name| if usable(name) { Grade::Usable } else { Grade::Reachable };
+            let at = start(first);
+            let choice = queue(&Policy::java_5_3(), Mode::Sync, &list, at, &[], grade).unwrap();
+            let (position, index) = walked(&list, at.first, usable);
+            prop_assert_eq!(choice.index, index);
+            prop_assert_eq!(choice.positions.first, position);
+        }
+
+        #[test]
+        fn every_place_has_its_turn_once_in_a_round(count in 1_usize..3000) {
+            let mut seen = vec![false; count];
+            for nth in 0..count {
+                let place = apart(nth, count);
+                prop_assert!(!std::mem::replace(&mut seen[place], true));
+            }
+        }
+
         #[test]
         fn a_choice_is_legal_and_avoids_what_can_be_avoided(
             counts in proptest::collection::vec(1_i32..5, 1..5),
@@ -364,7 +598,7 @@ mod tests {
             if list.iter().any(|queue| !avoid.contains(&queue.broker)) {
                 prop_assert!(!avoid.contains(chosen));
             }
-            if let Some(last) = failed.last() && has_other(&list, last) {
+            if let Some(last) = failed.last() && list.has_other(last) {
                 prop_assert!(chosen != last);
             }
         }

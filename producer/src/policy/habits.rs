@@ -284,6 +284,18 @@ pub enum Dial {
     OutsideBudget,
 }
 
+/// How dials of an address are spaced that come to nothing: nobody listens, or the connection ends
+/// before a whole frame has come. In milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Redial {
+    /// The pause before the third dial in a row; it doubles with each one that follows. 0: there is
+    /// none.
+    pub first: u64,
+    /// The longest pause.
+    pub most: u64,
+}
+
 /// What becomes of an attempt whose share is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -292,6 +304,19 @@ pub enum Overtaken {
     Accept,
     /// It has failed, and its reply is not looked at.
     Ignore,
+}
+
+/// Which connection an attempt takes that overtakes a silent one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OvertakeOver {
+    /// The address's connection, whatever is known of it. The only broker of a topic is not
+    /// overtaken to.
+    First,
+    /// One on which the broker was heard since the silent attempt began; if there is none, a second
+    /// one beside it. A firewall or a load balancer may have forgotten the silent one, and those to
+    /// the other brokers with it. So the only broker of a topic can be overtaken to.
+    Heard,
 }
 
 /// What a broker's announcement of its shutdown means for the attempt that got it.
