@@ -394,7 +394,7 @@ impl Core {
     }
 
     /// Whether this incarnation of the node runs; `None`: it is still to start.
-    pub(super) fn lives(&self, node: NodeId, incarnation: u32) -> Option<bool> {
+    pub(crate) fn lives(&self, node: NodeId, incarnation: u32) -> Option<bool> {
         let Some(node) = self.node(node) else {
             return Some(false);
         };

@@ -155,6 +155,14 @@ impl Host for EventHost {
             process: super::process_number(self.process.node, self.process.incarnation),
         }
     }
+
+    fn is_running(&self) -> bool {
+        let Process {
+            node, incarnation, ..
+        } = self.process;
+        let lives = self.node(|core| core.lives(node, incarnation));
+        lives == Some(true)
+    }
 }
 
 /// Cancels a task when its handle is dropped.

@@ -338,6 +338,10 @@ impl Host for TcpHost {
         })
     }
 
+    fn is_running(&self) -> bool {
+        !self.seat.process.is_dead()
+    }
+
     fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) -> Task {
         self.seat.process.spawn(name, task)
     }

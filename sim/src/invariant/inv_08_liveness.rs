@@ -1,7 +1,9 @@
 //! A retry that is due happens, and a cluster with a healthy broker takes the message.
 //!
 //! When the newest attempt ended in a way that the policy retries, or was overtaken, and attempts
-//! and time are left, the next one starts at once. And, for a producer of the strict form: while
+//! and time are left, the next one starts at once; or, at a broker that has just refused a connection
+//! of the same send while there is no other, not before its part of the time, if the policy spaces
+//! such attempts. And, for a producer of the strict form: while
 //! some broker of the route was healthy all the time and the attempts suffice to reach it past all
 //! others, the send succeeds.
 
@@ -54,7 +56,13 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             && let Some(ready) = ready(case, send, attempt)
         {
             judged.case();
-            if next.started.ms > case.due(send.node, ready.ms, 0) {
+            let again = no_other(case, send, attempt, ready);
+            let pause = if again {
+                pause(case, send, attempt, ready)
+            } else {
+                0
+            };
+            if next.started.ms > case.due(send.node, ready.ms, pause) {
                 let (who, number, k) = (case.name(send.node), send.number, next.number);
                 let late = next.started.ms - ready.ms;
                 judged.wrong(
@@ -76,6 +84,58 @@ fn ready(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> O
         (Some(overtaken), _) => Some(overtaken),
         (None, ended) => ended.map(|end| end.moment),
     }
+}
+
+/// Whether there was only one broker when this attempt ended, and the attempts there came to no
+/// connection, or lost it, so that the next one may wait. One loss alone may be that of an old one.
+fn no_other(
+    case: &Case<'_>,
+    send: &SendStory<'_>,
+    attempt: &AttemptStory<'_>,
+    ready: Moment,
+) -> bool {
+    let broker = &attempt.to.broker;
+    let tried = send
+        .attempts
+        .iter()
+        .filter(|it| it.number <= attempt.number);
+    let ends = tried
+        .filter(|it| it.to.broker == *broker)
+        .filter_map(|it| it.ended);
+    let of = |stages: &[Stage]| {
+        ends.clone()
+            .filter(|end| stages.contains(&end.stage))
+            .count()
+    };
+    let gave_way = of(&[Stage::Dial]) > 0 || of(&[Stage::Lost, Stage::Write]) > 1;
+    let route = case.story.in_force(send.node, send.topic, ready);
+    let alone = send.pinned.is_some()
+        || route.is_none_or(|route| {
+            let mut queues = case.story.snapshots[route].queues.iter();
+            let mut tried = send
+                .attempts
+                .iter()
+                .filter_map(|it| Some((&it.to.broker, it.ended?)));
+            queues.all(|queue| {
+                queue.broker == *broker
+                    || tried.any(|(at, end)| *at == queue.broker && end.stage == Stage::Dial)
+            })
+        });
+    gave_way && alone
+}
+
+/// How long the attempt after this one may wait for its part of the send's time.
+fn pause(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>, ready: Moment) -> u64 {
+    let Some(policy) = case.policy(send.node) else {
+        return 0;
+    };
+    let all = u64::from(policy.attempts(send.mode, send.pinned.is_some())).max(1);
+    let part = send.deadline_ms().saturating_sub(send.called.ms) / all;
+    let left = all.saturating_sub(u64::from(attempt.number));
+    let begins = send.deadline_ms().saturating_sub(part * left);
+    begins
+        .saturating_sub(ready.ms)
+        .min(policy.refused_spacing_ms)
 }
 
 /// Whether the policy tries again after an attempt that ended so.
@@ -108,7 +168,13 @@ fn next_starts(
     let Some(ready) = ready(case, send, attempt) else {
         return;
     };
-    let due = case.due(send.node, ready.ms, 0);
+    let again = no_other(case, send, attempt, ready);
+    let pause = if again {
+        pause(case, send, attempt, ready)
+    } else {
+        0
+    };
+    let due = case.due(send.node, ready.ms, pause);
     let left = send.deadline_ms() > due;
     let over = send
         .over()
@@ -290,6 +356,25 @@ mod tests {
             let scene = scene.attempt(1, 1, "a/0").refused(1, 1, 13);
             scene.failed(1, Failure::Attempts(Stage::Refused))
         }),
+        accepts(
+            "a retry at the broker that refused has its part of the time",
+            || {
+                refused_by_the_only_one()
+                    .at(1_000)
+                    .attempt(1, 2, "a/1")
+                    .succeeds(1, 2)
+            },
+        ),
+        rejects("a retry waits for longer than its part of the time", || {
+            refused_by_the_only_one()
+                .at(1_500)
+                .attempt_marked(1, 2, "a/1")
+        }),
+        rejects("a retry at another broker waits", || {
+            refused_by_the_only_one()
+                .at(1_000)
+                .attempt_marked(1, 2, "b/0")
+        }),
         rejects("the retry never starts", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(5);
             let scene = scene.ended(1, 1, Stage::Lost, None).wrong();
@@ -342,6 +427,12 @@ mod tests {
             },
         ),
     ];
+
+    fn refused_by_the_only_one() -> Scene {
+        let scene = Scene::new().at(0).found(1, 2, &["a/0", "a/1"]).call(1);
+        let scene = scene.attempt_by(1, 1, queue("a/0"), 2).at(5);
+        scene.ended(1, 1, Stage::Dial, None)
+    }
 
     fn lost() -> Scene {
         Scene::new()

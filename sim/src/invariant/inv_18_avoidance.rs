@@ -36,7 +36,9 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
     let mut avoided: Vec<Avoided<'_>> = Vec::new();
     for (send, attempt) in case.attempts() {
         let facts = facts(case, send.node);
-        if let Some((facts, since)) = facts.and_then(|it| Some((it, failed(it, send, attempt)?))) {
+        if let Some((facts, since)) =
+            facts.and_then(|it| Some((it, failed(case, it, send, attempt)?)))
+        {
             avoided.push(Avoided {
                 node: send.node,
                 broker: &attempt.to.broker,
@@ -60,9 +62,10 @@ fn facts<'t>(case: &Case<'t>, node: NodeId) -> Option<&'t IsolationFacts> {
     case.policy(node)?.isolation.as_ref()
 }
 
-/// When an attempt showed that its broker does not serve, by the policy's rules. One that is
-/// overtaken counts as silent.
+/// When an attempt showed that its broker does not serve, by the policy's rules. One that was not
+/// answered in its share counts as silent, whether it could be overtaken or not.
 fn failed(
+    case: &Case<'_>,
     facts: &IsolationFacts,
     send: &SendStory<'_>,
     attempt: &AttemptStory<'_>,
@@ -71,9 +74,35 @@ fn failed(
         return None;
     }
     let silent = facts.failures.contains(&Stage::Silent);
-    let overtaken = attempt.overtaken.filter(|_| silent);
+    let unheard = silent.then(|| unheard(case, send, attempt)).flatten();
     let counts = |end: &EndStory| facts.failures.contains(&end.stage);
-    overtaken.or(attempt.ended.filter(counts).map(|end| end.moment))
+    unheard.or(attempt.ended.filter(counts).map(|end| end.moment))
+}
+
+/// The end of the millisecond in which an attempt's share was used up, if it was not answered before
+/// and attempts can be overtaken.
+fn unheard(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> Option<Moment> {
+    let overtakes = case
+        .policy(send.node)
+        .is_some_and(|it| it.overtaken_accepted);
+    if send.mode == Mode::Oneway || !overtakes {
+        return None;
+    }
+    // A frozen producer notices it when it runs again.
+    let share_end = attempt.started.ms.saturating_add(attempt.budget_ms);
+    let slack = case.header().slack_ms;
+    let ms = case
+        .due(send.node, share_end, 0)
+        .saturating_sub(slack)
+        .max(share_end);
+    let over = attempt
+        .ended
+        .map(|end| end.moment)
+        .into_iter()
+        .chain(send.over());
+    let at = case.trace.records.partition_point(|record| record.ms <= ms);
+    let open = over.min().is_none_or(|over| over.at >= at);
+    open.then_some(Moment { at, ms })
 }
 
 fn keeps_away(
@@ -142,8 +171,13 @@ fn explained(
             end.stage == Stage::Accepted && facts.is_some_and(|facts| took >= facts.slow_ms)
         });
         let own = send.node == isolated.node && attempt.to.broker == *broker;
-        let failed = facts.and_then(|facts| failed(facts, send, attempt));
-        own && (failed.is_some_and(just) || slow.is_some_and(|end| just(end.moment)))
+        let failed = facts.and_then(|facts| failed(case, facts, send, attempt));
+        let share_end = attempt.started.ms.saturating_add(attempt.budget_ms);
+        let last = case.due(send.node, share_end, 0);
+        let silent = isolated.reason == Stage::Silent && attempt.open_at(now, send.over());
+        own && (failed.is_some_and(just)
+            || slow.is_some_and(|end| just(end.moment))
+            || silent && (share_end..=last).contains(&now.ms))
     };
     let too_long = facts.is_none_or(|facts| isolated.for_ms > facts.longest_ms);
     let (who, reason) = (case.name(isolated.node), isolated.reason);
@@ -189,6 +223,28 @@ mod tests {
         rejects("the next send begins at the broker that was lost", || {
             lost().at(2_000).call(2).attempt_marked(2, 1, "a/1")
         }),
+        accepts(
+            "a broker that is silent for an attempt's share is avoided",
+            || {
+                let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(1_005);
+                let scene = isolates(scene, "broker-a", 10_000, Stage::Silent);
+                scene.at(1_100).whole(2, "b/0")
+            },
+        ),
+        rejects(
+            "a silent broker is gone to again, though nothing was overtaken",
+            || {
+                let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(1_200);
+                scene.call(2).attempt_marked(2, 1, "a/1")
+            },
+        ),
+        rejects(
+            "a broker is avoided as silent before its attempt's share is used up",
+            || {
+                let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(900);
+                isolates(scene, "broker-a", 10_000, Stage::Silent).wrong()
+            },
+        ),
         rejects("a refusal isolates the broker", || {
             let scene = remembers()
                 .at(5)

@@ -3,6 +3,10 @@
 //! A producer has at most one established connection to an address; a closed one carries no new
 //! request; and the client closes none that has open attempts, except where its policy, a drain
 //! notice or its own stop says so.
+//!
+//! A second connection is right beside one that may be dead: nothing was heard on it since a request
+//! was made that was not answered in its time, there or, if a box in the middle has forgotten all
+//! connections, elsewhere. Once the second one is heard, the first one ends with its last request.
 
 use rmq_remoting::event::CloseCause;
 
@@ -26,14 +30,19 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             continue;
         };
         judged.case();
-        let other = connections[..index]
-            .iter()
-            .find(|other| rival(other, connection));
         // The connections of a killed process have no end of their own.
         let killed = |from: u64| case.truth.was_gone(connection.node, from, opened.ms);
-        if other.is_some_and(|other| !killed(other.dialled.ms)) {
-            let (who, to) = (case.name(connection.node), connection.to);
+        let others = connections[..index].iter();
+        let mut others = others.filter(|it| rival(it, connection) && !killed(it.dialled.ms));
+        let (who, to) = (case.name(connection.node), connection.to);
+        if others
+            .clone()
+            .any(|other| !doubted(case, other, connection))
+        {
             judged.wrong(opened, format!("{who} opens a second connection to {to}"));
+        } else if let Some(until) = others.find_map(|it| kept(case, it, connection)) {
+            let text = format!("{who} keeps a connection to {to} that a second one has replaced");
+            judged.wrong(until, text);
         }
         used_after_close(case, connection, judged);
         closed_while_busy(case, connection, judged);
@@ -61,6 +70,57 @@ fn rival(other: &ConnectionStory<'_>, connection: &ConnectionStory<'_>) -> bool 
         && closed.is_none_or(|closed| closed > opened)
         && !drains
 }
+
+/// Whether a connection may be dead when a second one is dialled: nothing was heard on it since a
+/// request was made that was not answered in its time.
+fn doubted(case: &Case<'_>, first: &ConnectionStory<'_>, second: &ConnectionStory<'_>) -> bool {
+    let Some(policy) = case.policy(first.node).filter(|it| it.second_connections) else {
+        return false;
+    };
+    let (Some((opened, _)), now) = (first.opened, second.dialled) else {
+        return false;
+    };
+    let answers = first.answers.iter().map(|(_, at, _)| *at);
+    let heard = answers.filter(|at| *at < now).max().unwrap_or(opened);
+    let silent_attempt = case.attempts().any(|(send, attempt)| {
+        let silent_ms = attempt.started.ms.saturating_add(attempt.budget_ms);
+        let answered = attempt.ended.is_some_and(|end| end.moment.ms < silent_ms);
+        let since = attempt.started.ms >= heard.ms && silent_ms <= now.ms;
+        send.node == first.node && since && !answered
+    });
+    // Heartbeats and lookups have times of their own.
+    let least = policy.share_ms.min(policy.name_server_timeout_ms) / 4;
+    let silent_request = first.written.iter().any(|(opaque, at)| {
+        let answered = |it: &&(i32, Moment, Option<i32>)| it.0 == *opaque && it.1 < now;
+        at.ms >= heard.ms
+            && at.ms.saturating_add(least) <= now.ms
+            && !first.answers.iter().any(|it| answered(&it))
+    });
+    silent_attempt || silent_request
+}
+
+/// When a connection that a second one has replaced should have ended and had not: when the last
+/// request that was open then has had its time.
+fn kept(
+    case: &Case<'_>,
+    first: &ConnectionStory<'_>,
+    second: &ConnectionStory<'_>,
+) -> Option<Moment> {
+    let mine = case.story.sends.iter().filter(|it| it.node == first.node);
+    let timeouts = mine.map(|send| send.deadline_ms().saturating_sub(send.called.ms));
+    let longest = timeouts.max().unwrap_or_default().max(LONGEST_CALL_MS);
+    let proven = second.answers.iter().map(|(_, at, _)| *at).min()?;
+    let due = case.due(first.node, proven.ms, longest);
+    let ended = first.closed.map(|(at, _)| at).into_iter().chain(first.torn);
+    let ended = ended.min().map_or(case.trace.end_ms, |at| at.ms);
+    // The first one may be heard itself, which proves that it is no dead one.
+    let heard = first.answers.iter().any(|(_, at, _)| *at > second.dialled);
+    let gone = case.truth.was_gone(first.node, proven.ms, due);
+    (ended > due && !heard && !gone).then_some(proven)
+}
+
+/// The longest that a heartbeat or a lookup takes, in milliseconds.
+const LONGEST_CALL_MS: u64 = 3_000;
 
 fn used_after_close(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judged) {
     let Some((closed, cause)) = connection.closed else {
@@ -102,6 +162,9 @@ fn closed_while_busy(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: 
 
 #[cfg(test)]
 mod tests {
+    use rmq_producer::event::Event;
+    use rmq_remoting::event::Event as TransportEvent;
+
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
 
@@ -115,9 +178,30 @@ mod tests {
         accepts("two producers have a connection each", || {
             Scene::new().second_producer()
         }),
+        accepts("a second connection beside a silent one", || {
+            silent().open(4, "broker-a")
+        }),
         rejects("a second connection beside a good one", || {
             Scene::new().at(100).open(4, "broker-a").wrong()
         }),
+        rejects(
+            "a second connection before the first one's time is over",
+            || {
+                let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0");
+                scene.at(900).open(4, "broker-a").wrong()
+            },
+        ),
+        rejects("a second connection of a client that has none", || {
+            let scene = silent().facts(|it| it.policies[0].second_connections = false);
+            scene.open(4, "broker-a").wrong()
+        }),
+        rejects(
+            "a connection is kept beside the one that replaced it",
+            || {
+                let scene = silent().open(4, "broker-a").at(1_110);
+                scene.answered_on(4).wrong().at(20_000).call(2)
+            },
+        ),
         rejects("a closed connection is used again", || {
             let scene = Scene::new()
                 .at(100)
@@ -129,4 +213,9 @@ mod tests {
             scene.close(1, "broker-a", CloseCause::Idle).wrong()
         }),
     ];
+
+    /// An attempt at broker-a that is not answered in its share.
+    fn silent() -> Scene {
+        Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(1_100)
+    }
 }

@@ -47,12 +47,13 @@ fn carries(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judge
         (*node == connection.node && *life != Life::Started).then_some(*moment)
     });
     let closed = connection.closed.map(|(moment, _)| moment).into_iter();
-    let ends = closed.chain(connection.torn).chain(stops);
+    let (beside, only_since) = beside(case, connection, opened);
+    let ends = closed.chain(connection.torn).chain(stops).chain(beside);
     let end = ends
         .filter(|end| *end > opened)
         .min()
         .unwrap_or_else(|| case.end());
-    let mut last = opened;
+    let mut last = opened.max(only_since);
     let written = connection.written.iter().map(|(_, moment)| *moment);
     for next in written.chain([end]) {
         let due = case.due(connection.node, last.ms, policy.idle_ms / 2);
@@ -67,6 +68,25 @@ fn carries(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judge
         }
         last = next;
     }
+}
+
+/// When a second connection to the same address opens, of which one takes the requests from then on;
+/// and since when this one is the only one.
+fn beside(
+    case: &Case<'_>,
+    connection: &ConnectionStory<'_>,
+    opened: Moment,
+) -> (Option<Moment>, Moment) {
+    let connections = case.story.connections.iter();
+    let others = connections.filter(|other| {
+        let same = other.node == connection.node && other.to == connection.to;
+        same && other.number != connection.number
+    });
+    let openings = others.clone().filter_map(|other| Some(other.opened?.0));
+    let later = openings.filter(|moment| *moment > opened).min();
+    let earlier = others.filter(|other| other.opened.is_some_and(|(at, _)| at < opened));
+    let ends = earlier.filter_map(|other| Some(other.closed?.0));
+    (later, ends.max().unwrap_or(opened))
 }
 
 /// Whether sends may use the connection: its address is in a route in force.

@@ -3,8 +3,8 @@
 use rmq_producer::Policy;
 use rmq_producer::decide::{health, retry};
 use rmq_producer::policy::{
-    Avoid, DeadPeer, Deadline, Dial, Lookup, NameServers, NotSafe, Overtaken, PolicyError,
-    Retarget, Share, TimeoutScan,
+    Avoid, DeadPeer, Deadline, Dial, Lookup, NameServers, NotSafe, OvertakeOver, Overtaken,
+    PolicyError, Retarget, Share, TimeoutScan,
 };
 
 use crate::scenario::{PolicySource, ProducerPlan};
@@ -56,6 +56,8 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
             Share::Cap(cap) => cap.min(timeout_ms),
         },
         timeout_ms,
+        second_connections: policy.overtake_over == OvertakeOver::Heard,
+        refused_spacing_ms: policy.refused_spacing,
         overtaken_accepted: policy.overtaken == Overtaken::Accept,
         scan_ms,
         deadline_covers_all,

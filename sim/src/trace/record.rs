@@ -86,6 +86,10 @@ pub struct PolicyFacts {
     pub timeout_ms: u64,
     /// A late success of an overtaken attempt completes the send.
     pub overtaken_accepted: bool,
+    /// Beside a connection on which a request was silent, a second one may be opened.
+    pub second_connections: bool,
+    /// The longest that an attempt waits whose broker has just refused a connection, in milliseconds.
+    pub refused_spacing_ms: u64,
     /// How late the policy may find a timeout of an async send (a periodic scan and its grace).
     pub scan_ms: u64,
     /// The deadline covers the route lookup, the dial and all attempts.

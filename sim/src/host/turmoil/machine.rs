@@ -70,6 +70,10 @@ impl Host for TurmoilHost {
         })
     }
 
+    fn is_running(&self) -> bool {
+        !self.seat.process.is_dead()
+    }
+
     fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) -> Task {
         self.seat.process.spawn(name, task)
     }

@@ -120,6 +120,8 @@ fn policy(node: NodeId) -> PolicyFacts {
         share_ms: 1000,
         timeout_ms: TIMEOUT,
         overtaken_accepted: true,
+        second_connections: true,
+        refused_spacing_ms: 2000,
         scan_ms: 0,
         deadline_covers_all: true,
         deadline_of_attempt: false,

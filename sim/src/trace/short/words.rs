@@ -105,6 +105,7 @@ pub(super) fn broken(cause: CloseCause) -> Option<&'static str> {
         CloseCause::BadFrame => Some("closed: bytes that are no frame"),
         CloseCause::CallTimedOut => Some("closed after a timeout"),
         CloseCause::DeadPeer => Some("closed: the server is silent"),
+        CloseCause::Replaced => Some("replaced by a second connection"),
         CloseCause::Idle | CloseCause::Drained | CloseCause::Offline | CloseCause::Stopped => None,
     }
 }
