@@ -134,6 +134,7 @@ impl FullBody {
 
 #[cfg(test)]
 mod tests {
+    use rmq_remoting::observe::Name;
     use rmq_remoting::topic::perm;
 
     use super::*;
@@ -148,7 +149,7 @@ mod tests {
                 perm,
                 ..topic.clone()
             };
-            (topic.topic_name.clone(), known)
+            (Name::clone(&topic.topic_name), known)
         });
         RegisterBrokerBody {
             topic_config_serialize_wrapper: TopicConfigWrapper {

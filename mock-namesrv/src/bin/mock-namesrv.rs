@@ -141,6 +141,7 @@ enum Told {
     /// To stop.
     Stop,
     /// To read its settings again.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "nothing says so there"))]
     Reload,
 }
 
