@@ -15,6 +15,7 @@ use rmq_remoting::service::Unsupported;
 use rmq_remoting::topic::{TopicConfig, perm};
 use rmq_remoting::unique_id::UniqueIds;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::control::Control;
@@ -29,6 +30,7 @@ use crate::topic::Topics;
 #[derive(Debug)]
 pub struct Broker {
     server: Server,
+    vip: Option<Server>,
     shared: Arc<Shared>,
     registering: Vec<Task>,
 }
@@ -53,13 +55,26 @@ impl Broker {
         let config = &shared.config;
         let settings = ServerSettings {
             idle: config.idle,
+            first_bytes: config.profile.first_bytes(),
             ..ServerSettings::new(shared.speaker)
         };
-        let front = Arc::new(Front(Arc::clone(&shared)));
-        let server = Server::start(Arc::clone(&host), config.listen, settings, front).await?;
-        shared.emit(Event::Listening {
-            at: server.local_addr(),
-        });
+        let listen = |at, pulls| {
+            let front = Arc::new(Front {
+                shared: Arc::clone(&shared),
+                pulls,
+            });
+            Server::start(Arc::clone(&host), at, settings.clone(), front)
+        };
+        let server = listen(config.listen, true).await?;
+        let vip = match config.vip {
+            Some(at) => Some(listen(at, false).await?),
+            None => None,
+        };
+        for server in std::iter::once(&server).chain(&vip) {
+            shared.emit(Event::Listening {
+                at: server.local_addr(),
+            });
+        }
         shared
             .registrar
             .serve_at(advertised(config, server.local_addr(), host.as_ref()));
@@ -70,6 +85,7 @@ impl Broker {
         let registering = (0..config.name_servers.len()).map(keep).collect();
         Ok(Self {
             server,
+            vip,
             shared,
             registering,
         })
@@ -78,6 +94,11 @@ impl Broker {
     /// The address it listens at, with the real port.
     pub fn local_addr(&self) -> SocketAddr {
         self.server.local_addr()
+    }
+
+    /// The address of its second listener, if it has one.
+    pub fn vip_addr(&self) -> Option<SocketAddr> {
+        self.vip.as_ref().map(Server::local_addr)
     }
 
     /// Waits until the first registration with each name server has ended, with success or not.
@@ -95,9 +116,11 @@ impl Broker {
     pub async fn stop(self) {
         let Self {
             server,
+            vip,
             shared,
             registering,
         } = self;
+        let server = (server, vip);
         drop(registering);
         if shared.config.profile.unregisters_first() {
             shared.registrar.unregister().await;
@@ -147,6 +170,7 @@ fn share(
         unique_ids: UniqueIds::new(identity.address, identity.process, 0),
         counts: Mutex::default(),
         started_ms: host.unix_millis(),
+        started: Instant::now(),
         arrivals: Notify::new(),
         host: Arc::clone(host),
     }

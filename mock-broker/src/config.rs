@@ -22,6 +22,15 @@ pub struct Config {
     /// The address it registers under, when that is not the one it listens at (a proxy in between,
     /// a listener on every interface).
     pub advertise: Option<SocketAddr>,
+    /// The host name it registers under instead of an address, without a port: for clients that
+    /// resolve it themselves.
+    pub advertise_name: Option<Name>,
+    /// Its second listener, which real brokers call fast or VIP and have two ports below the first:
+    /// everything but pulls is answered there as well. Port 0 picks a free port. Off unless set.
+    pub vip: Option<SocketAddr>,
+    /// How long a client that has sent a heartbeat may go without the next: then its connection is
+    /// closed, whatever else is said on it. RocketMQ: 120 s, looked at every 10 s.
+    pub client_expiry: Duration,
     /// The name servers, each as `host:port`.
     pub name_servers: Vec<Name>,
     /// The release it imitates.
@@ -52,6 +61,9 @@ impl Config {
             id: 0,
             listen,
             advertise: None,
+            advertise_name: None,
+            vip: None,
+            client_expiry: Duration::from_secs(120),
             name_servers: Vec::new(),
             profile: Profile::default(),
             form: HeaderForm::Json,

@@ -13,10 +13,15 @@ pub mod ledger;
 pub mod topic;
 
 mod admit;
+mod attributes;
 mod broker;
+mod clients;
 mod envelope;
+mod feature;
+mod full_body;
 mod handle;
 mod registrar;
+mod retry;
 mod service;
 mod state;
 

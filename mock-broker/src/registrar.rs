@@ -6,17 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
-use rmq_remoting::body;
 use rmq_remoting::client::{CallError, RemotingClient};
 use rmq_remoting::code::response;
 use rmq_remoting::command::Command;
 use rmq_remoting::header::WithBody;
 use rmq_remoting::observe::{Name, Observer};
-use rmq_remoting::request::r103_register_broker::TopicConfigWrapper;
-use rmq_remoting::request::{RegisterBroker, RegisterBrokerBody, UnregisterBroker};
+use rmq_remoting::request::{RegisterBroker, UnregisterBroker};
 use rmq_remoting::topic::{DataVersion, TopicConfig, perm};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -24,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::event::Event;
+use crate::full_body::{Body, FullBody};
 use crate::topic::Topics;
 
 /// How long one name server may take to answer the goodbye.
@@ -39,8 +37,7 @@ pub(crate) struct Registrar {
     observer: Arc<dyn Observer<Event>>,
     /// The real one is known once the broker listens.
     address: Mutex<Arc<Address>>,
-    /// The last full registration's body.
-    full: Mutex<Option<(DataVersion, Body)>>,
+    full: Mutex<FullBody>,
     first_done: Notify,
     /// How often all of it had to be said again at once.
     renewals: AtomicU64,
@@ -59,7 +56,8 @@ impl Registration {
     }
 }
 
-/// The address the broker registers under, also as the texts that requests carry.
+/// The address the broker registers under, also as the texts that requests carry: a host name where
+/// one is configured, since other machines may see another address behind it.
 #[derive(Debug)]
 struct Address {
     socket: SocketAddr,
@@ -68,12 +66,22 @@ struct Address {
 }
 
 impl Address {
-    fn of(socket: SocketAddr) -> Self {
-        let replication = SocketAddr::new(socket.ip(), socket.port().wrapping_add(1));
+    fn of(socket: SocketAddr, name: Option<&str>) -> Self {
+        let next = socket.port().wrapping_add(1);
+        let (text, replication) = match name {
+            Some(name) => (
+                format!("{name}:{}", socket.port()),
+                format!("{name}:{next}"),
+            ),
+            None => (
+                socket.to_string(),
+                SocketAddr::new(socket.ip(), next).to_string(),
+            ),
+        };
         Self {
             socket,
-            text: socket.to_string(),
-            replication: replication.to_string(),
+            text,
+            replication,
         }
     }
 }
@@ -86,50 +94,10 @@ struct NameServer {
     reached: AtomicBool,
     /// Whether the first registration has ended, however.
     tried: AtomicBool,
+    /// The version that it was last sent one-way.
+    sent: Mutex<Option<DataVersion>>,
     /// Whether its absence has been complained about.
     missed: AtomicBool,
-}
-
-/// A registration's body, encoded.
-#[derive(Debug, Clone)]
-struct Body {
-    bytes: Bytes,
-    checksum: i32,
-}
-
-impl Body {
-    /// Of each topic no other permissions than those in `mask` are made known.
-    fn of<'a>(
-        topics: impl Iterator<Item = &'a TopicConfig>,
-        version: DataVersion,
-        mask: i32,
-    ) -> Self {
-        let table = topics.map(|topic| {
-            let perm = topic.perm & mask;
-            let known = TopicConfig {
-                perm,
-                ..topic.clone()
-            };
-            (Name::clone(&topic.topic_name), known)
-        });
-        let body = RegisterBrokerBody {
-            topic_config_serialize_wrapper: TopicConfigWrapper {
-                data_version: version,
-                mapping_data_version: Some(DataVersion {
-                    timestamp: version.timestamp,
-                    ..DataVersion::default()
-                }),
-                topic_config_table: table.collect(),
-                ..TopicConfigWrapper::default()
-            },
-            ..RegisterBrokerBody::default()
-        };
-        let bytes = body.encode();
-        Self {
-            checksum: body::checksum(&bytes),
-            bytes,
-        }
-    }
 }
 
 impl Registrar {
@@ -139,11 +107,12 @@ impl Registrar {
         disk: Arc<Disk>,
         observer: Arc<dyn Observer<Event>>,
     ) -> Self {
-        let address = Address::of(config.listen);
+        let address = Address::of(config.listen, None);
         let server = |name: &Name| NameServer {
             name: Name::clone(name),
             reached: AtomicBool::new(false),
             tried: AtomicBool::new(false),
+            sent: Mutex::new(None),
             missed: AtomicBool::new(false),
         };
         Self {
@@ -153,7 +122,7 @@ impl Registrar {
             disk,
             observer,
             address: Mutex::new(Arc::new(address)),
-            full: Mutex::new(None),
+            full: Mutex::default(),
             first_done: Notify::new(),
             renewals: AtomicU64::new(0),
             renewed: Notify::new(),
@@ -162,7 +131,8 @@ impl Registrar {
 
     /// Sets the address to register under, once the broker listens there.
     pub(crate) fn serve_at(&self, socket: SocketAddr) {
-        *self.address.lock() = Arc::new(Address::of(socket));
+        let name = self.config.advertise_name.as_deref();
+        *self.address.lock() = Arc::new(Address::of(socket, name));
     }
 
     /// The address to register under.
@@ -182,7 +152,7 @@ impl Registrar {
         let mut next = Instant::now() + self.config.first_repeat_after;
         loop {
             let said = self.renewals.load(Ordering::Relaxed);
-            let body = self.full_body();
+            let (body, _) = self.full_body();
             self.register(server, &body).await;
             server.tried.store(true, Ordering::Relaxed);
             self.first_done.notify_waiters();
@@ -222,19 +192,32 @@ impl Registrar {
         }
     }
 
-    /// Makes one new or changed topic known to every name server that can be reached, and waits
-    /// for their answers.
-    pub(crate) async fn announce(&self, topic: &TopicConfig) {
+    /// Makes a new or changed topic known to every name server that can be reached, in the way of
+    /// the release.
+    pub(crate) async fn make_known(&self, topic: &TopicConfig) {
+        if self.config.profile.registers_incrementally() {
+            self.announce(topic).await;
+        } else {
+            self.announce_all().await;
+        }
+    }
+
+    /// Registers one topic, and waits for the answers: the way of 5.x.
+    async fn announce(&self, topic: &TopicConfig) {
         let version = self.disk.with_topics(Topics::version);
-        let body = Body::of(std::iter::once(topic), version, self.permission());
+        let body = Body::of_one(topic, version, self.permission());
         join_all(self.reached().map(|server| self.register(server, &body))).await;
     }
 
-    /// Registers everything again, one-way: the way of 4.9.
-    pub(crate) async fn announce_all(&self) {
-        let body = self.full_body();
+    /// Registers everything again, one-way: the way of 4.9. Topics that were made at once share one
+    /// registration: what a name server was sent already is not sent to it again.
+    async fn announce_all(&self) {
+        let (body, version) = self.full_body();
         let deadline = Instant::now() + self.config.register_timeout;
         for server in self.reached() {
+            if server.sent.lock().replace(version) == Some(version) {
+                continue;
+            }
             let address = self.address();
             let request = self.request(&address, &body);
             // Nobody waits for it, so nobody learns of its failure either.
@@ -322,17 +305,13 @@ impl Registrar {
         }
     }
 
-    /// The body with all topics, encoded once per data version.
-    fn full_body(&self) -> Body {
+    /// The body with all topics, and their version.
+    fn full_body(&self) -> (Body, DataVersion) {
         let mut full = self.full.lock();
         let mask = self.permission();
-        self.disk.with_topics(|topics| match &*full {
-            Some((version, body)) if *version == topics.version() => body.clone(),
-            _ => {
-                let body = Body::of(topics.iter(), topics.version(), mask);
-                *full = Some((topics.version(), body.clone()));
-                body
-            }
+        self.disk.with_topics(|topics| {
+            let version = topics.version();
+            (full.at(version, topics.iter(), mask).0, version)
         })
     }
 
@@ -363,9 +342,10 @@ impl NameServer {
             Ok(answer) => {
                 let remark = answer.remark.as_deref().unwrap_or_default();
                 tracing::warn!(
-                    "name server {} refuses: {} {remark}",
+                    "name server {} refuses: {} {}",
                     self.name,
-                    answer.code
+                    answer.code,
+                    remark.escape_debug()
                 );
             }
             Err(error) => {

@@ -16,13 +16,17 @@ use crate::event::{Ending, Event, RequestNumber, SendSeen};
 use crate::handle::{Done, Handled, Job, Sending, handle, send_header};
 use crate::state::Shared;
 
-/// The service behind the broker's port.
+/// The service behind one of the broker's ports.
 #[derive(Debug)]
-pub(crate) struct Front(pub(crate) Arc<Shared>);
+pub(crate) struct Front {
+    pub(crate) shared: Arc<Shared>,
+    /// Whether this port serves pulls; the second one does not.
+    pub(crate) pulls: bool,
+}
 
 impl Service for Front {
     fn serve(&self, peer: &Peer, request: Command) -> Reply {
-        let shared = &self.0;
+        let shared = &self.shared;
         let (number, nth) = shared.counts.lock().request(request.code);
         let sending = send_header(&request).map(|header| {
             let keys = header
@@ -47,6 +51,7 @@ impl Service for Front {
             request: &request,
             peer,
             number,
+            pulls: self.pulls,
             sending,
         };
         shared.emit(Event::Received {
@@ -91,13 +96,13 @@ impl Service for Front {
     }
 
     fn connected(&self, peer: &Peer) {
-        self.0.emit(Event::Accepted {
+        self.shared.emit(Event::Accepted {
             peer: peer.address(),
         });
     }
 
     fn disconnected(&self, peer: &Peer) {
-        self.0.emit(Event::Disconnected {
+        self.shared.emit(Event::Disconnected {
             peer: peer.address(),
         });
     }

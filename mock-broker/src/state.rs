@@ -11,6 +11,7 @@ use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::unique_id::UniqueIds;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::control::Control;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) unique_ids: UniqueIds,
     pub(crate) counts: Mutex<Counts>,
     pub(crate) started_ms: i64,
+    pub(crate) started: Instant,
     /// Wakes consumers that wait for a message.
     pub(crate) arrivals: Notify,
 }
@@ -47,33 +49,63 @@ impl Shared {
     }
 }
 
+/// So many different request codes are counted apart; there are some two hundred.
+const MAX_CODES: usize = 1_024;
+
+/// Stands for all others. No request has this code on the wire of a real client.
+const OTHER_CODE: i32 = i32::MIN;
+
+/// The longest unique key that attempts are counted for. Real ones have 32 or 56 letters.
+const MAX_KEY: usize = 256;
+
+/// At least the last so many different keys are remembered, at most twice as many.
+const KEYS_A_GENERATION: usize = 1 << 18;
+
 /// How many requests came in.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     all: RequestNumber,
     by_code: BTreeMap<i32, u64>,
     by_key: IndexMap<Name, u32>,
+    /// The generation of keys before that one.
+    by_key_before: IndexMap<Name, u32>,
     made_keys: u16,
 }
 
 impl Counts {
-    /// Counts a request: its number, and its number among those with its code.
+    /// Counts a request: its number, and its number among those with its code. Codes that nobody
+    /// heard of are counted together once there are many.
     pub(crate) fn request(&mut self, code: i32) -> (RequestNumber, u64) {
         self.all += 1;
-        let nth = self.by_code.entry(code).or_default();
+        let known = self.by_code.len() < MAX_CODES || self.by_code.contains_key(&code);
+        let nth = self
+            .by_code
+            .entry(if known { code } else { OTHER_CODE })
+            .or_default();
         *nth += 1;
         (self.all, *nth)
     }
 
-    /// Counts a send with this unique key: its name, and its number among those.
+    /// Counts a send with this unique key: its name, and its number among those. Keys that did not
+    /// occur among the last so many are forgotten, and one of an impossible length is not kept.
     pub(crate) fn key(&mut self, key: &str) -> (Name, u32) {
+        if key.len() > MAX_KEY {
+            return (key.into(), 1);
+        }
         if let Some((_, name, nth)) = self.by_key.get_full_mut(key) {
-            *nth += 1;
+            *nth = nth.saturating_add(1);
             return (Name::clone(name), *nth);
         }
-        let name = Name::from(key);
-        self.by_key.insert(Name::clone(&name), 1);
-        (name, 1)
+        if self.by_key.len() >= KEYS_A_GENERATION {
+            self.by_key_before = std::mem::take(&mut self.by_key);
+        }
+        let (name, before) = match self.by_key_before.get_key_value(key) {
+            Some((name, before)) => (Name::clone(name), *before),
+            None => (Name::from(key), 0),
+        };
+        let nth = before.saturating_add(1);
+        self.by_key.insert(Name::clone(&name), nth);
+        (name, nth)
     }
 
     /// The counter of the next unique key that the broker makes itself.
@@ -95,5 +127,35 @@ mod tests {
             [(1, 1), (2, 1), (3, 2)]
         );
         assert_eq!(["a", "b", "a"].map(|key| counts.key(key).1), [1, 1, 2]);
+    }
+
+    #[test]
+    fn what_a_client_invents_is_counted_within_bounds() {
+        let mut counts = Counts::default();
+        for code in 0..10_000 {
+            counts.request(code);
+        }
+        assert!(counts.by_code.len() <= MAX_CODES + 1);
+        assert_eq!(counts.request(7).1, 2, "an early code keeps its own count");
+        assert!(counts.request(99_999).1 > 1, "late ones share theirs");
+        for key in 0..3 * KEYS_A_GENERATION {
+            counts.key(&key.to_string());
+        }
+        assert!(counts.by_key.len() + counts.by_key_before.len() <= 2 * KEYS_A_GENERATION);
+        let recent = (3 * KEYS_A_GENERATION - 1).to_string();
+        assert_eq!(counts.key(&recent).1, 2);
+        assert_eq!(counts.key("0").1, 1, "forgotten");
+        let long = "k".repeat(MAX_KEY + 1);
+        assert_eq!([counts.key(&long).1, counts.key(&long).1], [1, 1]);
+    }
+
+    #[test]
+    fn a_key_of_the_generation_before_goes_on_counting() {
+        let mut counts = Counts::default();
+        counts.key("a");
+        for key in 0..KEYS_A_GENERATION {
+            counts.key(&key.to_string());
+        }
+        assert_eq!(counts.key("a").1, 2);
     }
 }

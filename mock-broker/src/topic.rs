@@ -18,10 +18,12 @@ pub fn queue_bound(topic: &TopicConfig) -> i32 {
 
 /// A topic as the remark about a bad queue id shows it.
 pub fn describe(topic: &TopicConfig) -> String {
+    let attributes = topic.attributes.iter();
+    let attributes = attributes.map(|(name, value)| format!("{name}={value}"));
     let bit = |bit, letter| if topic.perm & bit == 0 { '-' } else { letter };
     format!(
         "TopicConfig [topicName={}, readQueueNums={}, writeQueueNums={}, perm={}{}{}, \
-         topicFilterType={}, topicSysFlag={}, order={}, attributes={{}}]",
+         topicFilterType={}, topicSysFlag={}, order={}, attributes={{{}}}]",
         topic.topic_name,
         topic.read_queue_nums,
         topic.write_queue_nums,
@@ -31,6 +33,7 @@ pub fn describe(topic: &TopicConfig) -> String {
         topic.topic_filter_type,
         topic.topic_sys_flag,
         topic.order,
+        attributes.collect::<Vec<_>>().join(", "),
     )
 }
 
@@ -148,6 +151,14 @@ impl Topics {
         self.insert(topic.clone());
         self.moved(now_ms);
         Some(topic)
+    }
+
+    /// Makes the topic for a consumer group's dead letters.
+    pub fn create_dead_letters(&mut self, name: &str, now_ms: i64) -> TopicConfig {
+        let topic = new(name, 1, perm::READ | perm::WRITE);
+        self.insert(topic.clone());
+        self.moved(now_ms);
+        topic
     }
 
     fn inherited(&self, wanted: &Wanted<'_>, auto_create: bool) -> Option<TopicConfig> {

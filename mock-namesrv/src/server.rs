@@ -25,6 +25,9 @@ use crate::handle::{self, Ask, Leaving, Said};
 use crate::tables::{Changes, Tables, Twist};
 use rmq_remoting::profile::Profile;
 
+/// So many brokers that said they leave may wait to be removed, as in a real server's queue.
+const MAX_LEAVING: usize = 3_000;
+
 /// A running name server. Dropping it is a kill.
 #[derive(Debug)]
 pub struct NameServer {
@@ -65,6 +68,7 @@ impl NameServer {
         });
         let settings = ServerSettings {
             idle: config.idle,
+            first_bytes: config.profile.first_bytes(),
             ..ServerSettings::new(speaker)
         };
         let memory = Memory(Arc::downgrade(&state));
@@ -301,7 +305,11 @@ impl State {
         drop(tables);
         self.report(&changes);
         if let Some(leaving) = leaving {
-            self.leaving.lock().push_back(leaving);
+            let mut queue = self.leaving.lock();
+            if queue.len() >= MAX_LEAVING {
+                return Response::new(response::SYSTEM_ERROR);
+            }
+            queue.push_back(leaving);
             self.left.notify_one();
         }
         response

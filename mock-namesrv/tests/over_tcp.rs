@@ -297,8 +297,8 @@ async fn bad_input_closes_that_connection_and_nothing_else() {
     let client = client();
     bench.route(&client, LONG).await.unwrap();
     for bad in [
-        &b"\xff\xff\xff\xff"[..],
-        b"\0\0\0\x04\0\0\0\0",
+        &b"\xff\xff\xff\xffand so on"[..],
+        b"\0\0\0\x04\0\0\0\0and so on",
         b"\0\0\0\x0a\x02\0\0\x06abcdef",
     ] {
         let mut stream = TcpStream::connect(bench.server.local_addr()).await.unwrap();

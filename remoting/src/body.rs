@@ -22,6 +22,12 @@ pub enum BodyError {
     /// It cannot be inflated or deflated.
     #[error("the body is no zlib stream")]
     Compression,
+    /// It is compressed and larger than may be, or has more entries than may be.
+    #[error("the body unfolds to more than {limit} bytes or entries")]
+    TooLarge {
+        /// How many may be.
+        limit: usize,
+    },
     /// The lengths in it do not fit.
     #[error("the lengths in the body do not fit")]
     Length,

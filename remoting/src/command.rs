@@ -181,6 +181,11 @@ impl Command {
         self.flag & FLAG_ONEWAY != 0
     }
 
+    /// The bytes of its header and body, which it keeps in memory.
+    pub(crate) fn size(&self) -> usize {
+        self.ext.text_len() + self.body.len()
+    }
+
     /// Reads the custom fields as a typed header, which may borrow from this command.
     ///
     /// # Errors

@@ -82,6 +82,11 @@ impl ExtFields {
         }
     }
 
+    /// The bytes of the header that these are ranges of.
+    pub(crate) fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
     /// The value of a field. Of a name that occurs twice the last one counts.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

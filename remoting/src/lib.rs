@@ -19,6 +19,7 @@
 //! | [`host`] | streams, tasks, wall clock and randomness: the machine below |
 //! | [`event`], [`observe`] | what is told of all that |
 
+mod accept;
 mod alarm;
 pub mod batch;
 pub mod body;

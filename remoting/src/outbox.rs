@@ -180,6 +180,11 @@ impl Outbox {
         self.state.lock().closing
     }
 
+    /// How many bytes may wait.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Whether requests have to wait for room.
     pub(crate) fn is_full(&self) -> bool {
         self.state.lock().buffered() >= self.limit

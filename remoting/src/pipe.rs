@@ -115,6 +115,11 @@ impl Pipe {
         Poll::Ready(Ok(count))
     }
 
+    /// How many bytes were read that are not yet part of a frame.
+    pub(crate) fn unread(&self) -> usize {
+        self.input.len()
+    }
+
     /// The next whole frame among the bytes read.
     pub(crate) fn frame(&mut self) -> Result<Option<Command>, FrameError> {
         let frame = self.decoder.decode(&mut self.input);

@@ -96,6 +96,15 @@ impl Profile {
         self != Self::V4_9_7
     }
 
+    /// How many bytes a fresh connection must bring before a server looks at them: servers from 5.0
+    /// on look for a proxy's greeting first.
+    pub fn first_bytes(self) -> usize {
+        match self {
+            Self::V4_9_7 => 0,
+            Self::V5_2_0 | Self::V5_3_3 => 12,
+        }
+    }
+
     /// The page that some remarks point to.
     pub fn help_url(self) -> &'static str {
         match self {

@@ -3,9 +3,11 @@
 //! Requests of one connection are multiplexed: an answer that takes time holds up no other. Bytes
 //! that are no frame close their connection and nothing else; so does an idle limit passed.
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 use std::task::{Context, Poll};
@@ -15,6 +17,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep};
 
+use crate::accept::{is_shortage, rest_after};
 use crate::alarm::Alarm;
 use crate::frame::Speaker;
 use crate::host::{Connection, Listener, SharedHost, Task};
@@ -22,9 +25,6 @@ use crate::outbox::Outbox;
 use crate::pipe::Pipe;
 use crate::service::{Peer, Service};
 use crate::serving::{Next, Serving};
-
-/// How long accepting rests after it failed, as it does when the process has no descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many reads a connection may do before other tasks get a turn.
 const READS_PER_TURN: usize = 16;
@@ -37,8 +37,13 @@ pub struct ServerSettings {
     /// A connection on which nothing is read or written for so long is closed. RocketMQ: 120 s.
     pub idle: Duration,
     /// While more bytes than this wait for a peer that does not read, nothing more is read from
-    /// it. 16 MiB unless set.
+    /// it, frame by frame, and answers that are not yet made are not made. The same number of bytes
+    /// bounds the requests of one connection that are being answered. 16 MiB unless set.
     pub max_buffered: usize,
+    /// Nothing that arrives is looked at before it is so many bytes: RocketMQ's servers from 5.0 on
+    /// wait for twelve on a fresh connection, which may be the beginning of a proxy's greeting. 0
+    /// unless set.
+    pub first_bytes: usize,
 }
 
 impl ServerSettings {
@@ -48,6 +53,7 @@ impl ServerSettings {
             speaker,
             idle: Duration::from_secs(120),
             max_buffered: 16 * 1024 * 1024,
+            first_bytes: 0,
         }
     }
 }
@@ -105,6 +111,7 @@ struct House {
 async fn accept(mut listener: Box<dyn Listener>, house: House) {
     let mut connections = FuturesUnordered::new();
     let mut number = 0;
+    let mut failed_in_a_row = 0;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -114,14 +121,37 @@ async fn accept(mut listener: Box<dyn Listener>, house: House) {
         match accepted {
             Ok(connection) => {
                 number += 1;
+                failed_in_a_row = 0;
                 connections.push(house.welcome(connection, number));
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection cannot be accepted");
-                sleep(ACCEPT_PAUSE).await;
+                failed_in_a_row += 1;
+                if is_shortage(&error) {
+                    tracing::warn!(%error, "no connection can be accepted");
+                } else {
+                    // Whoever dials and resets must not fill the log.
+                    tracing::debug!(%error, "a connection ended before it was accepted");
+                }
+                match rest_after(&error, failed_in_a_row) {
+                    Some(rest) => sleep(rest).await,
+                    None => give_way().await,
+                }
             }
         }
     }
+}
+
+/// Lets every other task that is ready run first.
+async fn give_way() {
+    let mut given = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl House {
@@ -133,33 +163,48 @@ impl House {
             self.settings.speaker,
             Arc::clone(&self.opaque),
         );
-        let serve = serve(
-            connection,
-            peer,
-            Arc::clone(&self.service),
-            self.settings.idle,
-        );
+        let service = Arc::clone(&self.service);
+        let serve = serve(connection, peer, service, Arc::clone(&self.settings));
         self.host.spawn("serve", Box::pin(serve))
     }
 }
 
 /// The life of one connection.
-async fn serve(connection: Connection, peer: Peer, service: Arc<dyn Service>, idle: Duration) {
+async fn serve(
+    connection: Connection,
+    peer: Peer,
+    service: Arc<dyn Service>,
+    settings: Arc<ServerSettings>,
+) {
     service.connected(&peer);
+    let idle = settings.idle;
     let mut conversation = Conversation {
         pipe: Pipe::new(connection.stream),
         serving: Serving::new(Arc::clone(&service), peer.clone()),
         alarm: Alarm::new(Instant::now() + idle),
         idle_at: Instant::now() + idle,
         idle,
+        first_bytes: settings.first_bytes,
         closing: false,
     };
-    poll_fn(|cx| conversation.poll(&peer, cx)).await;
+    let panic = poll_fn(|cx| caught(|| conversation.poll(&peer, cx))).await;
     let Conversation { pipe, serving, .. } = conversation;
     peer.close();
     drop(pipe);
     service.disconnected(&peer);
+    if let Some(panic) = panic {
+        resume_unwind(panic);
+    }
     serving.finish().await;
+}
+
+/// A panic of the service ends the connection, and is the task's end; but first the service hears
+/// of the connection's end like of any other, so that it keeps nothing of it.
+fn caught(poll: impl FnOnce() -> Poll<()>) -> Poll<Option<Box<dyn Any + Send>>> {
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(polled) => polled.map(|()| None),
+        Err(panic) => Poll::Ready(Some(panic)),
+    }
 }
 
 struct Conversation {
@@ -168,6 +213,8 @@ struct Conversation {
     alarm: Alarm,
     idle_at: Instant,
     idle: Duration,
+    /// How many bytes must have come before the first frame is looked for; 0 once they have.
+    first_bytes: usize,
     /// Whether the service wants to close: what waits is written, nothing more is read.
     closing: bool,
 }
@@ -198,6 +245,7 @@ impl Conversation {
             if reading == Reading::Over || self.serving.poll(cx).is_ready() {
                 return Poll::Ready(());
             }
+            let held = self.serving.is_held();
             self.closing = self.closing || outbox.is_closing();
             let blocked = match self.pipe.poll_write(cx, outbox, |_| {}) {
                 Poll::Ready(Ok(())) if self.closing => {
@@ -213,22 +261,25 @@ impl Conversation {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let can_read_again = reading == Reading::Full && !outbox.is_full();
-            if !can_read_again && !outbox.sleep(cx.waker(), blocked, self.closing) {
+            let can_read_again = reading == Reading::Full && !self.serving.is_full();
+            let can_go_on = can_read_again || (held && !self.serving.is_held());
+            if !can_go_on && !outbox.sleep(cx.waker(), blocked, self.closing) {
                 break;
             }
         }
         if self.pipe.take_moved() {
             self.idle_at = Instant::now() + self.idle;
         }
-        self.alarm.poll(self.idle_at, cx)
+        let expiry = peer.expiry().unwrap_or(self.idle_at);
+        self.alarm.poll(self.idle_at.min(expiry), cx)
     }
 
     fn read(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Reading {
+        // What was read before comes first: it may be whole frames that had to wait.
+        if let Some(reading) = self.frames(outbox) {
+            return reading;
+        }
         for _ in 0..READS_PER_TURN {
-            if outbox.is_full() {
-                return Reading::Full;
-            }
             match self.pipe.poll_read(cx) {
                 Poll::Ready(Ok(0)) => {
                     // What it asked before may still be answered.
@@ -239,28 +290,43 @@ impl Conversation {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => return Reading::Waits,
             }
-            loop {
-                match self.pipe.frame() {
-                    Ok(Some(command)) if command.is_response() => {
-                        // Requests of our own are one-way: this answers nothing.
-                    }
-                    Ok(Some(request)) => {
-                        if self.serving.serve(request) == Next::Reset {
-                            return Reading::Over;
-                        }
-                        if outbox.is_closing() {
-                            return Reading::Waits;
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        tracing::debug!(%error, "a connection is closed for what it sent");
-                        outbox.close();
-                        return Reading::Waits;
-                    }
-                }
+            if let Some(reading) = self.frames(outbox) {
+                return reading;
             }
         }
         Reading::More
+    }
+
+    /// Serves the whole frames that were read. Nothing if there is none any more.
+    fn frames(&mut self, outbox: &Outbox) -> Option<Reading> {
+        if self.pipe.unread() < self.first_bytes {
+            return None;
+        }
+        self.first_bytes = 0;
+        loop {
+            // One read can bring hundreds of requests, and each answer can be as long as a frame.
+            if self.serving.is_full() {
+                return Some(Reading::Full);
+            }
+            match self.pipe.frame() {
+                Ok(Some(command)) if command.is_response() => {
+                    // Requests of our own are one-way: this answers nothing.
+                }
+                Ok(Some(request)) => {
+                    if self.serving.serve(request) == Next::Reset {
+                        return Some(Reading::Over);
+                    }
+                    if outbox.is_closing() {
+                        return Some(Reading::Waits);
+                    }
+                }
+                Ok(None) => return None,
+                Err(error) => {
+                    tracing::debug!(%error, "a connection is closed for what it sent");
+                    outbox.close();
+                    return Some(Reading::Waits);
+                }
+            }
+        }
     }
 }

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 use thiserror::Error;
+use tokio::time::Instant;
 
 use crate::code::response;
 use crate::command::{Command, FLAG_ONEWAY, FLAG_RESPONSE};
@@ -236,6 +238,8 @@ struct Line {
     outbox: Arc<Outbox>,
     speaker: Speaker,
     opaque: Arc<AtomicI32>,
+    /// When a server gives the connection up, whatever is said on it.
+    expiry: Mutex<Option<Instant>>,
 }
 
 impl Peer {
@@ -250,6 +254,7 @@ impl Peer {
             outbox,
             speaker,
             opaque,
+            expiry: Mutex::new(None),
         };
         Self {
             address,
@@ -314,6 +319,19 @@ impl Peer {
     /// Closes the connection once everything written before is out.
     pub fn close(&self) {
         self.line.outbox.close();
+    }
+
+    /// Lets the server close the connection at `at`, however much is said on it, unless this is
+    /// called again before; `None` takes that back. Brokers do so to clients that stop sending
+    /// heartbeats.
+    ///
+    /// To be called while a request of this connection is served. At a client it has no effect.
+    pub fn expire_at(&self, at: Option<Instant>) {
+        *self.line.expiry.lock() = at;
+    }
+
+    pub(crate) fn expiry(&self) -> Option<Instant> {
+        *self.line.expiry.lock()
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {

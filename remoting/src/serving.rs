@@ -1,4 +1,8 @@
 //! Hands the requests of one connection to its service, and the answers to its outbox.
+//!
+//! What one peer can make this process hold is bounded: so many bytes of answers that it does not
+//! read, so many requests that are being answered, so many bytes of those. Beyond that nothing is
+//! read from it; other connections are not concerned.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,11 +14,19 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::code::response;
 use crate::command::{Command, FLAG_RESPONSE};
-use crate::frame::Outgoing;
+use crate::frame::{EncodeError, MAX_FRAME, Outgoing};
 use crate::header::{EncodeHeader, NoFields};
 use crate::host::BoxFuture;
 use crate::outbox::Room;
 use crate::service::{Answer, Peer, Reply, Response, Service};
+
+/// How many requests of one connection may be waiting for their answers at a time: as many as the
+/// queue of a broker's send threads holds.
+const MAX_OPEN: usize = 10_000;
+
+/// The longest remark of an answer, in bytes. Remarks quote what was asked, and what was asked may
+/// be as long as a frame.
+const MAX_REMARK: usize = 32 * 1024;
 
 /// What an answer means for the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +42,8 @@ pub(crate) struct Serving {
     service: Arc<dyn Service>,
     peer: Peer,
     later: FuturesUnordered<Later>,
+    /// The bytes of the requests in `later`.
+    open_bytes: usize,
 }
 
 impl Serving {
@@ -38,7 +52,20 @@ impl Serving {
             service,
             peer,
             later: FuturesUnordered::new(),
+            open_bytes: 0,
         }
+    }
+
+    /// Whether no further request is to be read for now: the peer has to read its answers, or to
+    /// wait for those that are on their way.
+    pub(crate) fn is_full(&self) -> bool {
+        let outbox = self.peer.outbox();
+        self.later.len() >= MAX_OPEN || self.open_bytes >= outbox.limit() || outbox.is_full()
+    }
+
+    /// Whether answers are held back until the peer has read others.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.later.is_empty() && self.peer.outbox().is_full()
     }
 
     /// A request arrived.
@@ -46,22 +73,28 @@ impl Serving {
         let asked = Asked {
             opaque: request.opaque,
             oneway: request.is_oneway(),
+            bytes: request.size(),
         };
         match self.service.serve(&self.peer, request) {
             Reply::Now(answer) => self.perform(asked, answer),
             Reply::Later(future) => {
+                self.open_bytes += asked.bytes;
                 self.later.push(Later { asked, future });
                 Next::Continue
             }
         }
     }
 
-    /// Lets answers that take time proceed. Ready when the connection is to be dropped.
+    /// Lets answers that take time proceed, unless the peer has to read others first. Ready when
+    /// the connection is to be dropped.
+    ///
+    /// Call it again once there is room in the outbox: nothing else wakes the answers held back.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while !self.later.is_empty() {
+        while !self.later.is_empty() && !self.is_held() {
             let Some((asked, answer)) = ready!(self.later.poll_next_unpin(cx)) else {
                 break;
             };
+            self.open_bytes = self.open_bytes.saturating_sub(asked.bytes);
             if self.perform(asked, answer) == Next::Reset {
                 return Poll::Ready(());
             }
@@ -105,11 +138,17 @@ impl Serving {
             code: response.code,
             opaque,
             flag: FLAG_RESPONSE,
-            remark: response.remark.as_deref(),
+            remark: response.remark.as_deref().map(shortened),
             header,
             body: &response.body,
         };
-        if let Err(error) = self.append(&whole) {
+        // Without a look at the body first, room for it would be made before it is refused.
+        let appended = if response.body.len() > MAX_FRAME {
+            Err(EncodeError::TooLarge)
+        } else {
+            self.append(&whole)
+        };
+        if let Err(error) = appended {
             // Its peer waits for an answer, so it hears at least that there is none.
             let remark = error.to_string();
             let refusal = Outgoing {
@@ -126,7 +165,7 @@ impl Serving {
         }
     }
 
-    fn append(&self, outgoing: &Outgoing<'_>) -> Result<(), crate::frame::EncodeError> {
+    fn append(&self, outgoing: &Outgoing<'_>) -> Result<(), EncodeError> {
         // A closed connection takes nothing, and nobody is left to be told.
         self.peer
             .outbox()
@@ -135,11 +174,17 @@ impl Serving {
     }
 }
 
+/// A remark, or as much of it as is sent.
+fn shortened(remark: &str) -> &str {
+    &remark[..remark.floor_char_boundary(MAX_REMARK)]
+}
+
 /// What an answer needs of its request.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     opaque: i32,
     oneway: bool,
+    bytes: usize,
 }
 
 /// An answer on its way.
@@ -154,5 +199,18 @@ impl Future for Later {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(self.future.as_mut().poll(cx));
         Poll::Ready((self.asked, answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_is_cut_between_letters() {
+        assert_eq!(shortened("short"), "short");
+        let long = "é".repeat(MAX_REMARK);
+        assert_eq!(shortened(&long).len(), MAX_REMARK);
+        assert_eq!(shortened(&format!("x{long}")).len(), MAX_REMARK - 1);
     }
 }

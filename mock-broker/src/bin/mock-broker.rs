@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,15 +11,14 @@ use rmq_mock_broker::control::{Control, NoControl, RuleBook};
 use rmq_mock_broker::event::Event;
 use rmq_mock_broker::{Broker, Config, Disk, Profile};
 use rmq_remoting::command::HeaderForm;
-use rmq_remoting::host::tokio::TokioHost;
+use rmq_remoting::host::tokio::{TokioHost, resolve};
 use rmq_remoting::observe::{Name, Observer};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// A mock RocketMQ broker. It speaks the real protocol; any client or mqadmin can use it.
 ///
 /// It keeps what it accepts in memory until it stops, logs what happens on standard error, and
-/// leaves its name servers on ctrl-c or SIGTERM. To see what clients do when it just dies, kill -9
-/// it; when it hangs, kill -STOP it.
+/// leaves its name servers on ctrl-c or SIGTERM. On SIGHUP it reads its rules again. To see what
+/// clients do when it just dies, kill -9 it; when it hangs, kill -STOP it.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
@@ -32,12 +31,16 @@ struct Options {
     /// Its id under that name: 0 for the master.
     #[arg(long, default_value_t = 0)]
     id: i64,
-    /// Address and port to listen at, and to register under.
-    #[arg(long, default_value = "127.0.0.1:10911", value_name = "ADDRESS:PORT")]
+    /// Address or host name, and port, to listen at, and to register under.
+    #[arg(long, default_value = "127.0.0.1:10911", value_name = "HOST:PORT", value_parser = listen)]
     listen: SocketAddr,
-    /// Another address to register under (a proxy, a listener on every interface).
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    advertise: Option<SocketAddr>,
+    /// Another address to register under (a proxy, a listener on every interface). A host name is
+    /// registered as it is, for clients to resolve.
+    #[arg(long, value_name = "HOST:PORT", value_parser = advertise)]
+    advertise: Option<Advertised>,
+    /// Listen two ports below as well, as real brokers do for clients with a VIP channel.
+    #[arg(long)]
+    vip: bool,
     /// Name servers to register with; several are separated by semicolons.
     #[arg(long, default_value = "127.0.0.1:9876", value_name = "HOST:PORT;...")]
     namesrv: String,
@@ -70,6 +73,46 @@ enum Form {
     Rocketmq,
 }
 
+/// Reads an address to listen at.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    resolve(text).map_err(|error| error.to_string())
+}
+
+/// What clients are told to dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Advertised {
+    /// The address, which messages carry as their store's.
+    socket: SocketAddr,
+    /// The host, if it was written as a name.
+    name: Option<Name>,
+}
+
+/// Reads an address to register under. A name that clients resolve need not be known here.
+fn advertise(text: &str) -> Result<Advertised, String> {
+    let written = text.trim();
+    if let Ok(socket) = written.parse() {
+        return Ok(Advertised { socket, name: None });
+    }
+    let no_port = || listen(written).err().unwrap_or_default();
+    let (host, port) = written.rsplit_once(':').ok_or_else(no_port)?;
+    let port = port.parse().map_err(|_| no_port())?;
+    if host.is_empty() {
+        return Err(no_port());
+    }
+    let unknown = SocketAddr::from(([127, 0, 0, 1], port));
+    Ok(Advertised {
+        socket: resolve(written).unwrap_or(unknown),
+        name: Some(host.into()),
+    })
+}
+
+/// The second port of a broker that listens there.
+fn vip(listen: SocketAddr) -> Result<SocketAddr, String> {
+    let port = listen.port().checked_sub(2).filter(|port| *port > 0);
+    port.map(|port| SocketAddr::new(listen.ip(), port))
+        .ok_or_else(|| format!("there is no port two below {listen}: leave --vip out"))
+}
+
 /// Reads `NAME:QUEUES`.
 fn topic(text: &str) -> Result<(Name, i32), String> {
     let (name, queues) = text
@@ -83,7 +126,8 @@ fn topic(text: &str) -> Result<(Name, i32), String> {
     }
 }
 
-/// Writes events to the log.
+/// Writes events to the log. What peers say is escaped: a name with a line break would otherwise
+/// write lines of its own.
 #[derive(Debug)]
 struct Log;
 
@@ -97,6 +141,7 @@ impl Observer<Event> for Log {
                 automatic,
             } => {
                 let why = if automatic { "by a send" } else { "on request" };
+                let topic = topic.escape_debug();
                 tracing::info!("topic {topic} created {why}, {write_queues} queues");
             }
             Event::Unregistered { name_server } => tracing::info!("left {name_server}"),
@@ -135,48 +180,76 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), String> {
-    let control: Arc<dyn Control> = match &options.rules {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("cannot read the rules {}: {error}", path.display()))?;
-            let book = RuleBook::from_toml(&text)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            Arc::new(book)
-        }
+    let rules = match &options.rules {
+        Some(path) => Some((path, Arc::new(read_rules(path)?))),
+        None => None,
+    };
+    let control: Arc<dyn Control> = match &rules {
+        Some((_, book)) => Arc::<RuleBook>::clone(book),
         None => Arc::new(NoControl),
     };
     // Before the port opens, so that a signal meant to stop the broker never kills it.
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(|error| format!("no signals: {error}"))?;
-    let config = config(&options);
+    let mut signals =
+        Signals::listen().map_err(|error| format!("no signals can be listened to: {error}"))?;
+    let config = config(&options)?;
     let (host, disk) = (Arc::new(TokioHost::new()), Arc::new(Disk::new()));
     let broker = Broker::start(host, config, disk, control, Arc::new(Log));
     let broker = broker.await.map_err(|error| {
-        format!(
-            "cannot listen at {}: {error}; choose another with --listen",
-            options.listen
-        )
+        let at = options.listen;
+        let both = if options.vip {
+            " and two ports below"
+        } else {
+            ""
+        };
+        format!("cannot listen at {at}{both}: {error}; choose another with --listen")
     })?;
-    tokio::select! {
-        biased;
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    while let Told::Reload = signals.next().await {
+        reload(rules.as_ref().map(|(path, book)| (path.as_path(), &**book)));
     }
     tracing::info!("broker stops");
     broker.stop().await;
     Ok(())
 }
 
-fn config(options: &Options) -> Config {
+fn read_rules(path: &Path) -> Result<RuleBook, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the rules {}: {error}", path.display()))?;
+    RuleBook::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Reads the rules again. A file with a mistake changes nothing.
+fn reload(rules: Option<(&Path, &RuleBook)>) {
+    let Some((path, book)) = rules else {
+        tracing::info!("there are no rules to read again; the broker goes on");
+        return;
+    };
+    match read_rules(path) {
+        Ok(read) => {
+            book.replace(read);
+            tracing::info!("the rules are those of {} now", path.display());
+        }
+        Err(error) => tracing::warn!("the rules stay as they were: {error}"),
+    }
+}
+
+fn config(options: &Options) -> Result<Config, String> {
     let servers = options
         .namesrv
         .split([';', ','])
         .map(str::trim)
         .filter(|name| !name.is_empty());
-    Config {
+    let advertised = options.advertise.as_ref();
+    let vip = if options.vip {
+        Some(vip(options.listen)?)
+    } else {
+        None
+    };
+    Ok(Config {
         cluster: options.cluster.as_str().into(),
         id: options.id,
-        advertise: options.advertise,
+        advertise: advertised.map(|advertised| advertised.socket),
+        advertise_name: advertised.and_then(|advertised| advertised.name.clone()),
+        vip,
         name_servers: servers.map(Name::from).collect(),
         profile: options.profile,
         form: match options.respond {
@@ -186,6 +259,68 @@ fn config(options: &Options) -> Config {
         topics: options.topic.clone(),
         auto_create: !options.no_auto_create,
         ..Config::new(options.name.as_str(), options.listen)
+    })
+}
+
+/// What the operating system tells this process.
+enum Told {
+    /// To stop.
+    Stop,
+    /// To read its settings again.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "nothing says so there"))]
+    Reload,
+}
+
+/// The signals that people and process managers send. They are listened to before the port opens:
+/// an unexpected one never kills a process that serves.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::Reload,
+        }
+    }
+}
+
+/// Where there are no signals: ctrl-c.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "as where there are signals, which can fail"
+    )]
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Told {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Nobody can ask it to stop in this way; it serves until it is ended in another.
+            std::future::pending::<()>().await;
+        }
+        Told::Stop
     }
 }
 
@@ -198,6 +333,30 @@ mod tests {
         assert_eq!(topic("orders:4"), Ok(("orders".into(), 4)));
         for bad in ["orders", "orders:", "orders:x", "orders:0", ":4"] {
             assert!(topic(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_name_is_registered_as_it_is_and_a_number_as_an_address() {
+        let named = advertise("localhost:10911").unwrap();
+        assert_eq!(named.name.as_deref(), Some("localhost"));
+        assert!(named.socket.ip().is_loopback());
+        for number in ["127.0.0.1:10911", "[::1]:10911"] {
+            assert_eq!(advertise(number).unwrap().name, None, "{number}");
+        }
+        let elsewhere = advertise("broker-a.example.invalid:10911").unwrap();
+        assert_eq!(elsewhere.socket.port(), 10_911, "clients resolve it");
+        for bad in ["localhost", ":10911", "localhost:", "localhost:x"] {
+            assert!(advertise(bad).unwrap_err().contains("HOST:PORT"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_second_port_is_two_below() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(vip(at(10_911)), Ok(at(10_909)));
+        for port in [0, 1, 2] {
+            assert!(vip(at(port)).is_err(), "{port}");
         }
     }
 

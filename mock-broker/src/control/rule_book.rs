@@ -137,6 +137,20 @@ impl RuleBook {
         id
     }
 
+    /// Takes the rules of another book instead of its own, as one step: no request is decided
+    /// between the two. Numbers of earlier rules mean nothing any more, and counts begin anew.
+    pub fn replace(&self, with: Self) {
+        let with = with.rules.into_inner();
+        let mut rules = self.rules.lock();
+        let first = rules.next;
+        let renumbered = with.list.into_iter().map(|counted| Counted {
+            id: RuleId(counted.id.0 + first),
+            ..counted
+        });
+        rules.list = renumbered.collect();
+        rules.next += with.next;
+    }
+
     /// Removes a rule; tells whether it was there.
     pub fn remove(&self, id: RuleId) -> bool {
         let mut rules = self.rules.lock();
@@ -243,6 +257,21 @@ mod tests {
             nth: 1,
             nth_of_key,
         }
+    }
+
+    #[test]
+    fn a_book_takes_the_rules_of_another_and_forgets_its_own() {
+        let book = RuleBook::new();
+        let old = book.add(Rule::new("old", Match::default(), Action::Garbage));
+        book.replace(RuleBook::with([Rule::new(
+            "new",
+            Match::default(),
+            Action::DropReply,
+        )]));
+        let topic = Name::from("t");
+        let ruled = book.decide(&send(&topic, 0, 1)).unwrap();
+        assert_eq!((&*ruled.rule, ruled.action), ("new", Action::DropReply));
+        assert!(!book.remove(old), "its number stands for no other rule");
     }
 
     /// For each of `n` equal sends: does the rule apply?

@@ -45,6 +45,8 @@ pub(crate) struct Job<'a> {
     pub(crate) request: &'a Command,
     pub(crate) peer: &'a Peer,
     pub(crate) number: RequestNumber,
+    /// Whether the port it came to serves pulls.
+    pub(crate) pulls: bool,
     /// Of a send: what was read of it already.
     pub(crate) sending: Option<Sending<'a>>,
 }
@@ -65,6 +67,7 @@ pub(crate) struct OwnedJob {
     request: Command,
     peer: Peer,
     number: RequestNumber,
+    pulls: bool,
     names: (Option<Name>, Option<Name>, u32),
 }
 
@@ -87,6 +90,7 @@ impl Job<'_> {
             request: self.request.clone(),
             peer: self.peer.clone(),
             number: self.number,
+            pulls: self.pulls,
             names: names.unwrap_or_default(),
         }
     }
@@ -106,6 +110,7 @@ impl OwnedJob {
             request: &self.request,
             peer: &self.peer,
             number: self.number,
+            pulls: self.pulls,
             sending,
         }
     }
@@ -213,7 +218,7 @@ pub(crate) fn handle(job: &Job<'_>) -> Handled {
     }
     let handled = match job.request.code {
         request::SEND_MESSAGE => r010_send_message::handle(job),
-        request::PULL_MESSAGE => r011_pull_message::handle(job),
+        request::PULL_MESSAGE if job.pulls => r011_pull_message::handle(job),
         request::UPDATE_AND_CREATE_TOPIC => r017_update_and_create_topic::handle(job),
         request::GET_BROKER_RUNTIME_INFO => r028_get_broker_runtime_info::handle(job),
         request::GET_MAX_OFFSET => r030_get_max_offset::handle(job),

@@ -1,5 +1,6 @@
 //! 11: a consumer pulls. Here so that tools and tests can read back what was stored.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,15 @@ const SUBSCRIPTION_INLINE: i32 = 4;
 const MAX_MESSAGES: usize = 32;
 const MAX_BYTES: usize = 256 * 1024;
 
+/// One pull looks at so many messages at most, wanted or not.
+const MAX_LOOKS: usize = 800;
+
+/// The longest subscription, in bytes: what it becomes is kept as long as the pull is withheld.
+const MAX_SUBSCRIPTION: usize = 32 * 1024;
+
+/// No pull is withheld for longer, whatever it says.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// What a consumer asks for.
 #[derive(Debug, Clone)]
 struct Wish {
@@ -35,7 +45,24 @@ struct Wish {
     count: usize,
     flags: i32,
     patience: Duration,
-    subscription: String,
+    tags: Tags,
+}
+
+/// Which tags a consumer wants.
+#[derive(Debug, Clone)]
+enum Tags {
+    All,
+    Among(BTreeSet<Box<str>>),
+}
+
+impl Tags {
+    fn of(subscription: &str) -> Self {
+        if ["", "*"].contains(&subscription.trim()) {
+            return Self::All;
+        }
+        let tags = subscription.split("||").map(|tag| tag.trim().into());
+        Self::Among(tags.collect())
+    }
 }
 
 impl Wish {
@@ -48,24 +75,28 @@ impl Wish {
             offset: ext.number("queueOffset")?,
             count: usize::try_from(count).unwrap_or(0).min(MAX_MESSAGES),
             flags: ext.number("sysFlag")?,
-            patience: Duration::from_millis(u64::try_from(patience).unwrap_or(0)),
-            subscription: ext.get("subscription").unwrap_or("*").to_owned(),
+            patience: Duration::from_millis(u64::try_from(patience).unwrap_or(0)).min(LONGEST_WAIT),
+            tags: Tags::of(ext.get("subscription").unwrap_or("*")),
         })
     }
 
     fn wants(&self, entry: &Entry) -> bool {
-        let tags = std::str::from_utf8(&entry.properties)
+        let Tags::Among(wanted) = &self.tags else {
+            return true;
+        };
+        let tag = std::str::from_utf8(&entry.properties)
             .ok()
             .and_then(|text| find(text, name::TAGS));
-        ["", "*"].contains(&self.subscription.trim())
-            || self
-                .subscription
-                .split("||")
-                .any(|tag| Some(tag.trim()) == tags)
+        tag.is_some_and(|tag| wanted.contains(tag))
     }
 }
 
 pub(super) fn handle(job: &Job<'_>) -> Result<Handled, Fault> {
+    let subscription = job.request.ext.get("subscription").unwrap_or_default();
+    if subscription.len() > MAX_SUBSCRIPTION {
+        let remark = "parse the consumer's subscription failed";
+        return Err(Refusal::new(response::SUBSCRIPTION_PARSE_FAILED, remark).into());
+    }
     let wish = Wish::read(&job.request.ext)?;
     check(job, &wish)?;
     let answer = job.shared.disk.with_ledger(|ledger| look(ledger, &wish));
@@ -149,7 +180,8 @@ fn collect(ledger: &Ledger, wish: &Wish, from: usize) -> (i32, &'static str, i64
     let mut body = BytesMut::new();
     let mut count = 0;
     let mut next = wish.offset;
-    for entry in ledger.of_queue(&wish.topic, wish.queue, from) {
+    let entries = ledger.of_queue(&wish.topic, wish.queue, from);
+    for entry in entries.take(MAX_LOOKS) {
         let full = count >= wish.count || body.len() + entry.record_size() > MAX_BYTES;
         if full && count > 0 {
             break;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use rmq_remoting::code::response;
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::UpdateAndCreateTopic;
 use rmq_remoting::topic::{SINGLE_TAG, TopicConfig};
 
 use super::{Done, Fault, Handled, Job, success_unremarked};
 use crate::admit::{self, Refusal};
+use crate::attributes;
 use crate::event::Event;
 
 pub(super) fn handle(job: &Job<'_>) -> Result<Handled, Fault> {
@@ -15,7 +17,7 @@ pub(super) fn handle(job: &Job<'_>) -> Result<Handled, Fault> {
     let shared = job.shared;
     let profile = shared.config.profile;
     admit::topic_name(header.topic, profile)?;
-    let topic = TopicConfig {
+    let mut topic = TopicConfig {
         write_queue_nums: header.write_queue_nums,
         topic_filter_type: header.topic_filter_type.unwrap_or(SINGLE_TAG).into(),
         topic_sys_flag: header.topic_sys_flag.unwrap_or(0),
@@ -27,7 +29,14 @@ pub(super) fn handle(job: &Job<'_>) -> Result<Handled, Fault> {
     if topics.is_system(header.topic) {
         return Err(system_topic(job, header.topic).into());
     }
-    let new = topics.get(header.topic).is_none();
+    let known = topics.get(header.topic);
+    let new = known.is_none();
+    if profile.is_5() {
+        let before = known.map(|known| &known.attributes);
+        let change = header.attributes.unwrap_or_default();
+        topic.attributes = attributes::changed(before, change)
+            .map_err(|remark| Refusal::new(response::SYSTEM_ERROR, remark))?;
+    }
     let changed = topics.put(topic.clone(), shared.host.unix_millis());
     drop(contents);
     if new {
@@ -42,11 +51,7 @@ pub(super) fn handle(job: &Job<'_>) -> Result<Handled, Fault> {
     }
     let registrar = Arc::clone(&shared.registrar);
     Ok(Handled::Later(Box::pin(async move {
-        if profile.registers_incrementally() {
-            registrar.announce(&topic).await;
-        } else {
-            registrar.announce_all().await;
-        }
+        registrar.make_known(&topic).await;
         Done::plain(success_unremarked())
     })))
 }

@@ -1,4 +1,5 @@
-//! 35: a client says that it leaves. Nothing is kept of clients, so there is nothing to forget.
+//! 35: a client says that it leaves. All that is known of it is when it would be given up; until its
+//! next heartbeat nobody waits for one.
 
 use rmq_remoting::header::{EncodeHeader, FieldWriter};
 use rmq_remoting::request::UnregisterClient;
@@ -16,5 +17,6 @@ impl EncodeHeader for Empty {
 
 pub(super) fn handle(job: &Job<'_>) -> Result<Handled, Fault> {
     let _: UnregisterClient<'_> = job.request.header()?;
+    job.peer.expire_at(None);
     Ok(success().header(Empty).into())
 }

@@ -3,12 +3,16 @@
 use std::fmt::Write;
 
 use rmq_remoting::code::response;
+use rmq_remoting::frame::MAX_FRAME;
 use rmq_remoting::observe::Name;
 
 use super::{Fault, Handled, Job, success};
 use crate::admit::Refusal;
 use crate::ledger::Ledger;
 use crate::topic::queue_bound;
+
+/// An entry without its names, with numbers of one digit.
+const SHORTEST: usize = 92;
 
 pub(super) fn handle(job: &Job<'_>) -> Result<Handled, Fault> {
     let topic = Name::from(job.request.ext.text("topic")?);
@@ -20,15 +24,44 @@ pub(super) fn handle(job: &Job<'_>) -> Result<Handled, Fault> {
         let remark = format!("topic[{topic}] not exist");
         return Err(Refusal::new(response::TOPIC_NOT_EXIST, remark).into());
     };
-    let broker = &job.shared.config.name;
+    let names = Names {
+        broker: &quoted(&job.shared.config.name),
+        topic: &topic,
+    };
     let body = job
         .shared
         .disk
-        .with_ledger(|ledger| table(ledger, broker, &topic, queues));
-    Ok(success().body(body).into())
+        .with_ledger(|ledger| table(ledger, &names, queues));
+    match body {
+        Some(body) => Ok(success().body(body).into()),
+        None => {
+            let remark = format!("the statistics of {queues} queues do not fit a frame");
+            Err(Refusal::new(response::SYSTEM_ERROR, remark).into())
+        }
+    }
 }
 
-fn table(ledger: &Ledger, broker: &str, topic: &Name, queues: i32) -> String {
+/// What is the same in every entry.
+struct Names<'a> {
+    /// As JSON.
+    broker: &'a str,
+    topic: &'a Name,
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The whole answer; nothing if no frame could hold it. An administrator may give a topic more
+/// queues than fit any answer, so that is known before one is built.
+fn table(ledger: &Ledger, names: &Names<'_>, queues: i32) -> Option<String> {
+    let Names { broker, topic } = names;
+    let quoted_topic = quoted(topic);
+    let shortest = SHORTEST + broker.len() + quoted_topic.len();
+    let count = usize::try_from(queues).unwrap_or(0);
+    if count.saturating_mul(shortest) > MAX_FRAME {
+        return None;
+    }
     let mut text = String::from("{\"offsetTable\":{");
     for queue in 0..queues {
         let end = ledger.next_offset(topic, queue);
@@ -38,11 +71,11 @@ fn table(ledger: &Ledger, broker: &str, topic: &Name, queues: i32) -> String {
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "{separator}{{\"brokerName\":\"{broker}\",\"queueId\":{queue},\"topic\":\"{topic}\"}}:\
+            "{separator}{{\"brokerName\":{broker},\"queueId\":{queue},\"topic\":{quoted_topic}}}:\
              {{\"lastUpdateTimestamp\":{},\"maxOffset\":{end},\"minOffset\":0}}",
             last.map_or(0, |entry| entry.at_ms),
         );
     }
     text.push_str("},\"topicPutTps\":0.0}");
-    text
+    (text.len() <= MAX_FRAME).then_some(text)
 }

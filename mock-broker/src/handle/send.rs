@@ -22,8 +22,17 @@ use super::{Done, Fault, Handled, Job, Sending, success};
 use crate::admit::{self, MAX_BODY, MAX_PROPERTIES, Refusal};
 use crate::envelope::{self, Keys, REGION};
 use crate::event::Event;
+use crate::feature::{NotANumber, feature};
 use crate::ledger::Entry;
+use crate::retry::dead_letters;
 use crate::topic::{RETRY_PREFIX, Wanted};
+
+/// What a batch may become in the store. Its records repeat the properties of the whole, so that a
+/// body of 4 MiB could become gigabytes.
+const MAX_STORED_BATCH: usize = 64 << 20;
+
+/// What a record takes beside its texts, roughly.
+const RECORD: usize = 256;
 
 /// Reads the header of a request that sends, under the names that its code has.
 pub(crate) fn send_header(request: &Command) -> Option<Result<SendMessage<'_>, HeaderError>> {
@@ -44,10 +53,8 @@ pub(super) fn send(job: &Job<'_>) -> Result<Handled, Fault> {
         return Err(Fault::Exception("java.lang.NullPointerException"));
     }
     match find_topic(job, header) {
-        Ok(Found::Known(topic)) => accept(job, sending, header, &topic)
-            .map(Handled::Now)
-            .or_else(refused),
-        Ok(Found::Made(topic)) => Ok(accept_after_announcing(job, topic)),
+        Ok(Found::Known(topic)) => accept(job, sending, header, &topic).or_else(refused),
+        Ok(Found::Made(topic)) => Ok(announced(job, topic, accept)),
         Err(fault) => refused(fault),
     }
 }
@@ -113,22 +120,19 @@ fn find_topic(job: &Job<'_>, header: &SendMessage<'_>) -> Result<Found, Fault> {
     Ok(Found::Made(made))
 }
 
+/// What is done with a send once its topic is known.
+type Accept = fn(&Job<'_>, &Sending<'_>, &SendMessage<'_>, &TopicConfig) -> Result<Handled, Fault>;
+
 /// A new topic is made known before its first message is stored.
-fn accept_after_announcing(job: &Job<'_>, topic: TopicConfig) -> Handled {
+fn announced(job: &Job<'_>, topic: TopicConfig, then: Accept) -> Handled {
     let owned = job.to_owned();
     Handled::Later(Box::pin(async move {
         let registrar = std::sync::Arc::clone(&owned.job().shared.registrar);
-        if owned.job().shared.config.profile.registers_incrementally() {
-            registrar.announce(&topic).await;
-        } else {
-            registrar.announce_all().await;
-        }
+        registrar.make_known(&topic).await;
         let job = owned.job();
-        let accepted =
-            read(&job).and_then(|(sending, header)| accept(&job, sending, header, &topic));
-        match accepted.map(Handled::Now).or_else(refused) {
-            Ok(Handled::Now(done)) => done,
-            Ok(Handled::Later(done)) => done.await,
+        let accepted = read(&job).and_then(|(sending, header)| then(&job, sending, header, &topic));
+        match accepted.or_else(refused) {
+            Ok(handled) => handled.done().await,
             Err(fault) => Done::plain(fault.into()),
         }
     }))
@@ -140,12 +144,13 @@ fn accept(
     sending: &Sending<'_>,
     header: &SendMessage<'_>,
     topic: &TopicConfig,
-) -> Result<Done, Fault> {
+) -> Result<Handled, Fault> {
+    let shared = job.shared;
     admit::queue(
         header.queue_id,
         topic,
         job.peer.address(),
-        job.shared.config.profile,
+        shared.config.profile,
     )?;
     let queue = if header.queue_id < 0 {
         any_queue(job, sending, topic)?
@@ -153,10 +158,50 @@ fn accept(
         header.queue_id
     };
     if header.batch {
-        store_batch(job, header, topic, queue)
-    } else {
-        store_one(job, sending, header, topic, queue)
+        return store_batch(job, header, topic, queue).map(Handled::Now);
     }
+    if let Some(dead) = dead_letters(header, job.request.version) {
+        return bury(job, sending, header, &dead);
+    }
+    asks_for_nothing_else(job, header)?;
+    store_one(job, sending, header, topic, queue).map(Handled::Now)
+}
+
+/// A message that asks for what is switched off here is refused, not stored as if it had not.
+fn asks_for_nothing_else(job: &Job<'_>, header: &SendMessage<'_>) -> Result<(), Fault> {
+    let shared = job.shared;
+    let properties = header.properties.unwrap_or_default();
+    let tried = header.reconsume_times.unwrap_or(0);
+    let feature = feature(properties, tried, shared.config.profile)
+        .map_err(|NotANumber| Fault::Exception("java.lang.NumberFormatException"))?;
+    Ok(feature.switched_off(shared.advertised().ip())?)
+}
+
+/// Stores a message that was tried often enough with its group's dead letters. Its answer names the
+/// queue it was sent to.
+fn bury(
+    job: &Job<'_>,
+    sending: &Sending<'_>,
+    header: &SendMessage<'_>,
+    dead: &str,
+) -> Result<Handled, Fault> {
+    let mut contents = job.shared.disk.contents();
+    let topics = contents.topics.get_or_insert_default();
+    if let Some(known) = topics.get(dead) {
+        let known = known.clone();
+        drop(contents);
+        return store_one(job, sending, header, &known, 0).map(Handled::Now);
+    }
+    let made = topics.create_dead_letters(dead, job.shared.host.unix_millis());
+    drop(contents);
+    job.shared.emit(Event::TopicCreated {
+        topic: Name::clone(&made.topic_name),
+        write_queues: made.write_queue_nums,
+        automatic: true,
+    });
+    let store: Accept =
+        |job, sending, header, topic| store_one(job, sending, header, topic, 0).map(Handled::Now);
+    Ok(announced(job, made, store))
 }
 
 /// Any of the topic's queues: drawn by the message and its attempt, not by what came before it.
@@ -220,6 +265,7 @@ fn store_batch(
         let remark = "batch request supports neither transactions nor delays";
         return Err(Refusal::new(response::MESSAGE_ILLEGAL, remark).into());
     }
+    asks_for_nothing_else(job, header)?;
     let body = &job.request.body;
     if body.len() > MAX_BODY {
         let exception = "java.lang.RuntimeException: message body size exceeded";
@@ -232,6 +278,11 @@ fn store_batch(
     let items =
         batch::decode(body).map_err(|_| Fault::Exception("java.nio.BufferUnderflowException"))?;
     let batch_key = Keys::of(batch).unique;
+    // Every record repeats what belongs to the whole batch.
+    let records = items.len().saturating_mul(batch.len() + RECORD);
+    if records.saturating_add(body.len()) > MAX_STORED_BATCH {
+        return Err(Fault::Exception("java.lang.IndexOutOfBoundsException"));
+    }
     let messages = items.iter().map(|item| Message {
         key: Keys::of(item.properties)
             .unique

@@ -7,5 +7,7 @@
 
 mod actions;
 mod bench;
+mod hostile;
+mod refusals;
 mod registration;
 mod service;

@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// Any request, by its code and fields.
-struct Plain<'a>(i32, &'a [(&'a str, &'a str)]);
+pub(crate) struct Plain<'a>(pub(crate) i32, pub(crate) &'a [(&'a str, &'a str)]);
 
 impl EncodeHeader for Plain<'_> {
     fn write(&self, fields: &mut dyn FieldWriter) {
@@ -41,7 +41,7 @@ impl Request for Plain<'_> {
     }
 }
 
-async fn call(bench: &Bench, request: &dyn Request) -> Command {
+pub(crate) async fn call(bench: &Bench, request: &dyn Request) -> Command {
     bench
         .client
         .call(&bench.at, request, Instant::now() + LONG)
@@ -394,8 +394,8 @@ async fn bad_input_closes_that_connection_and_nothing_else() {
     let bench = bench(config()).await;
     bench.send("K", LONG).await.unwrap();
     for bad in [
-        &b"\xff\xff\xff\xff"[..],
-        b"\0\0\0\x04\0\0\0\0",
+        &b"\xff\xff\xff\xffand so on"[..],
+        b"\0\0\0\x04\0\0\0\0and so on",
         b"\0\0\0\x0a\x02\0\0\x06abcdef",
     ] {
         let mut stream = TcpStream::connect(bench.broker.local_addr()).await.unwrap();

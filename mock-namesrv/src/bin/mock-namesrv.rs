@@ -10,17 +10,18 @@ use rmq_mock_namesrv::control::NoControl;
 use rmq_mock_namesrv::event::Event;
 use rmq_mock_namesrv::{Config, NameServer, Profile};
 use rmq_remoting::command::HeaderForm;
-use rmq_remoting::host::tokio::TokioHost;
+use rmq_remoting::host::tokio::{TokioHost, resolve};
 use rmq_remoting::observe::Observer;
 
 /// A mock RocketMQ name server. It speaks the real protocol; any client, broker or mqadmin can use it.
 ///
-/// It logs what brokers do on standard error and stops on ctrl-c or SIGTERM.
+/// It logs what brokers do on standard error and stops on ctrl-c or SIGTERM. It has no settings to
+/// read again, so SIGHUP changes nothing.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
-    /// Address and port to listen at.
-    #[arg(long, default_value = "127.0.0.1:9876", value_name = "ADDRESS:PORT")]
+    /// Address or host name, and port, to listen at.
+    #[arg(long, default_value = "127.0.0.1:9876", value_name = "HOST:PORT", value_parser = listen)]
     listen: SocketAddr,
     /// The release to imitate: 4.9.7, 5.2.0 or 5.3.3.
     #[arg(long, default_value_t = Profile::default(), value_name = "RELEASE")]
@@ -42,7 +43,13 @@ enum Form {
     Rocketmq,
 }
 
-/// Writes events to the log.
+/// Reads an address to listen at.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    resolve(text).map_err(|error| error.to_string())
+}
+
+/// Writes events to the log. What peers say of themselves is escaped: a name with a line break would
+/// otherwise write lines of its own.
 #[derive(Debug)]
 struct Log;
 
@@ -55,6 +62,7 @@ impl Observer<Event> for Log {
                 id,
                 address,
             } => {
+                let (broker, address) = (broker.escape_debug(), address.escape_debug());
                 tracing::info!("{broker} id {id} registered at {address}");
             }
             Event::BrokerRemoved {
@@ -62,6 +70,7 @@ impl Observer<Event> for Log {
                 address,
                 cause,
             } => {
+                let (broker, address) = (broker.escape_debug(), address.escape_debug());
                 tracing::info!("{broker} at {address} removed: {cause:?}");
             }
             other => tracing::debug!("{other:?}"),
@@ -100,6 +109,14 @@ async fn run(options: Options) -> ExitCode {
         Form::Json => HeaderForm::Json,
         Form::Rocketmq => HeaderForm::Rocketmq,
     };
+    // Before the port opens, so that a signal meant to stop the server never kills it.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("error: no signals can be listened to: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let host = Arc::new(TokioHost::new());
     let server = match NameServer::start(host, config, Arc::new(NoControl), Arc::new(Log)).await {
         Ok(server) => server,
@@ -111,25 +128,72 @@ async fn run(options: Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    stop_asked().await;
+    while let Told::Reload = signals.next().await {
+        tracing::info!("there is nothing to read again; the name server goes on");
+    }
     tracing::info!("name server stops");
     server.stop().await;
     ExitCode::SUCCESS
 }
 
-/// Waits for ctrl-c or, where there is such a thing, SIGTERM.
-async fn stop_asked() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                biased;
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
+/// What the operating system tells this process.
+enum Told {
+    /// To stop.
+    Stop,
+    /// To read its settings again.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "nothing says so there"))]
+    Reload,
+}
+
+/// The signals that people and process managers send. They are listened to before the port opens:
+/// an unexpected one never kills a process that serves.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::Reload,
         }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// Where there are no signals: ctrl-c.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "as where there are signals, which can fail"
+    )]
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Told {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Nobody can ask it to stop in this way; it serves until it is ended in another.
+            std::future::pending::<()>().await;
         }
+        Told::Stop
     }
 }

@@ -26,11 +26,13 @@ mod r327_add_write_perm_of_broker;
 mod r901_get_broker_member_group;
 mod r904_broker_heartbeat;
 
-use rmq_remoting::body::BodyError;
+use rmq_remoting::body::{BodyError, KvTable};
 use rmq_remoting::code::{request, response};
 use rmq_remoting::command::Command;
+use rmq_remoting::frame::MAX_FRAME;
 use rmq_remoting::header::HeaderError;
 use rmq_remoting::observe::Name;
+use rmq_remoting::route::BrokerData;
 use rmq_remoting::service::{Response, Unsupported};
 use tokio::time::Instant;
 
@@ -75,6 +77,33 @@ pub(crate) enum Fault {
          Failed to decode the body: {0}"
     )]
     Body(#[from] BodyError),
+    /// The connection it came on has made the tables hold as much as one may.
+    #[error(
+        "the name server holds {} bytes for this connection already",
+        crate::tables::MAX_HELD_FOR_A_CONNECTION
+    )]
+    TooMuch,
+    /// No frame could hold the answer, so it is not built.
+    #[error("the answer would be larger than a frame of {MAX_FRAME} bytes")]
+    AnswerTooLarge,
+}
+
+/// Refuses an answer whose texts alone are larger than a frame, before it is built.
+fn must_fit(mut texts: impl Iterator<Item = usize>) -> Result<(), Fault> {
+    let fits = texts.try_fold(MAX_FRAME, usize::checked_sub);
+    fits.map(|_| ()).ok_or(Fault::AnswerTooLarge)
+}
+
+/// How long the texts of a table are.
+fn pairs(table: &KvTable) -> impl Iterator<Item = usize> {
+    let pair = |(key, value): (&Name, &String)| key.len() + value.len();
+    table.table.iter().map(pair)
+}
+
+/// How long the texts of a broker's entry are.
+fn group_texts(group: &BrokerData) -> usize {
+    let addresses = group.broker_addrs.values().map(|address| address.len());
+    group.broker_name.len() + group.cluster.len() + addresses.sum::<usize>()
 }
 
 /// The exception that a real server meets with such a header.

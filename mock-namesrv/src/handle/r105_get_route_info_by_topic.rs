@@ -4,7 +4,7 @@ use rmq_remoting::code::response;
 use rmq_remoting::route::RouteForm;
 use rmq_remoting::service::Response;
 
-use super::{Ask, Fault, success};
+use super::{Ask, Fault, group_texts, must_fit, success};
 use crate::tables::Zone;
 
 /// Clients from this version on (4.9.4) are answered in legal JSON.
@@ -31,6 +31,7 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
         );
         return Ok(Response::refuse(response::TOPIC_NOT_EXIST, remark));
     };
+    must_fit(route.broker_datas.iter().map(group_texts))?;
     let standard = ask.request.version >= STANDARD_JSON_SINCE
         || ext.flag("acceptStandardJsonOnly") == Some(true);
     // A route that was filtered by zone is written anew, in the legacy form for every client.

@@ -4,9 +4,10 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::route::ClusterInfo;
 use rmq_remoting::service::Response;
 
-use super::{Ask, Fault, success};
+use super::{Ask, Fault, group_texts, must_fit, success};
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
+    must_fit(ask.tables.groups().values().map(group_texts))?;
     let clusters = ask.tables.clusters().iter();
     let info = ClusterInfo {
         broker_addr_table: ask.tables.groups().clone(),

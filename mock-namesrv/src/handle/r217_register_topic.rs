@@ -10,9 +10,11 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let header: RegisterTopicInNamesrv<'_> = ask.request.header()?;
     if !ask.request.body.is_empty() {
         let route = TopicRouteData::decode(&ask.request.body)?;
-        ask.changes = ask
+        let topic = header.topic.into();
+        let added = ask
             .tables
-            .register_topic(&header.topic.into(), &route.queue_datas);
+            .register_topic(ask.channel, &topic, &route.queue_datas);
+        ask.changes = added.ok_or(Fault::TooMuch)?;
     }
     Ok(success())
 }

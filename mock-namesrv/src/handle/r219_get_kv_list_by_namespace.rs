@@ -5,12 +5,15 @@ use rmq_remoting::code::response;
 use rmq_remoting::request::GetKvList;
 use rmq_remoting::service::Response;
 
-use super::{Ask, Fault, success};
+use super::{Ask, Fault, must_fit, pairs, success};
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let GetKvList { namespace } = ask.request.header()?;
     Ok(match ask.tables.kv.list(namespace) {
-        Some(table) => success().body(body::to_json(&table)),
+        Some(table) => {
+            must_fit(pairs(table))?;
+            success().body(body::to_json(&table))
+        }
         None => {
             let remark = format!("No config item, Namespace: {namespace}");
             Response::refuse(response::QUERY_NOT_FOUND, remark)

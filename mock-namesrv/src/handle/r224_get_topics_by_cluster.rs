@@ -8,5 +8,5 @@ use super::{Ask, Fault};
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let header: GetTopicsByCluster<'_> = ask.request.header()?;
-    Ok(topic_list(ask.tables.topics_of_cluster(header.cluster)))
+    topic_list(ask.tables.topics_of_cluster(header.cluster))
 }

@@ -5,7 +5,7 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::service::Response;
 use serde::Serialize;
 
-use super::{Ask, Fault, success};
+use super::{Ask, Fault, must_fit, success};
 
 pub(super) const CODE: i32 = 304;
 
@@ -27,5 +27,6 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
             .flat_map(|(name, brokers)| brokers.iter().chain([name]))
             .collect(),
     };
+    must_fit(list.topic_list.iter().map(|name| name.len() + 3))?;
     Ok(success().body(body::to_json(&list)))
 }

@@ -11,7 +11,5 @@ pub(super) const CODE: i32 = 311;
 pub(super) const UNIT: i32 = 1;
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
-    Ok(topic_list(
-        ask.tables.topics_with_flags(|flags| flags & UNIT != 0),
-    ))
+    topic_list(ask.tables.topics_with_flags(|flags| flags & UNIT != 0))
 }

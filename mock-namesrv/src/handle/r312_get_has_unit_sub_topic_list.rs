@@ -11,7 +11,5 @@ pub(super) const CODE: i32 = 312;
 pub(super) const UNIT_SUB: i32 = 2;
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
-    Ok(topic_list(
-        ask.tables.topics_with_flags(|flags| flags & UNIT_SUB != 0),
-    ))
+    topic_list(ask.tables.topics_with_flags(|flags| flags & UNIT_SUB != 0))
 }

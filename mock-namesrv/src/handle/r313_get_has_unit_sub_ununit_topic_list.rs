@@ -11,5 +11,5 @@ pub(super) const CODE: i32 = 313;
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let fits = |flags| flags & (UNIT | UNIT_SUB) == UNIT_SUB;
-    Ok(topic_list(ask.tables.topics_with_flags(fits)))
+    topic_list(ask.tables.topics_with_flags(fits))
 }

@@ -4,7 +4,7 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::route::BrokerData;
 use rmq_remoting::service::Response;
 
-use super::{Ask, Fault, success};
+use super::{Ask, Fault, group_texts, must_fit, success};
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let cluster: Name = ask.request.ext.text("clusterName")?.into();
@@ -15,6 +15,7 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
         cluster,
         ..BrokerData::default()
     });
+    must_fit([group_texts(&group)].into_iter())?;
     // A real server sets the code and forgets the remark.
     Ok(success()
         .remark("not set any response code")

@@ -6,7 +6,8 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::route::{BrokerData, QueueData};
 use rmq_remoting::topic::perm;
 
-use super::{Changes, Tables};
+use super::held::cost;
+use super::{Changes, Channel, Tables};
 
 impl Tables {
     /// Takes the right to write from every topic of a broker; returns their number.
@@ -39,18 +40,28 @@ impl Tables {
         changes
     }
 
-    /// Adds a topic to brokers that are known; the first unknown one ends it.
-    pub fn register_topic(&mut self, topic: &Name, queues: &[QueueData]) -> Changes {
+    /// Adds a topic to brokers that are known; the first unknown one ends it. `None`, and nothing
+    /// added, if the connection that asks for it may add no more.
+    pub fn register_topic(
+        &mut self,
+        channel: Channel,
+        topic: &Name,
+        queues: &[QueueData],
+    ) -> Option<Changes> {
         let mut changes = Changes::default();
-        for queues in queues {
-            if !self.groups.contains_key(&queues.broker_name) {
-                break;
-            }
+        let known = |queues: &&QueueData| self.groups.contains_key(&queues.broker_name);
+        let count = queues.iter().take_while(known).count();
+        let cost = count.saturating_mul(cost([&**topic]));
+        if !self.held.has_room(channel, cost) {
+            return None;
+        }
+        self.held.add(channel, cost);
+        for queues in queues.iter().take(count) {
             let brokers = self.topics.entry(Name::clone(topic)).or_default();
             brokers.insert(Name::clone(&queues.broker_name), queues.clone());
             changes.topics.insert(Name::clone(topic));
         }
-        changes
+        Some(changes)
     }
 
     /// All topics.

@@ -4,6 +4,7 @@
 //! changed, so that the caller can report it. The rules of registration are in `register`, those of
 //! removal in `remove`, the answers to questions in `route` and `list`.
 
+mod held;
 mod kv;
 mod list;
 mod register;
@@ -18,12 +19,14 @@ use rmq_remoting::route::{BrokerData, QueueData};
 use rmq_remoting::topic::{DataVersion, perm};
 use tokio::time::Instant;
 
+pub use held::MAX_HELD_FOR_A_CONNECTION;
 pub use kv::{KeyValues, ORDER_TOPICS};
 pub use register::{Registered, Registration};
 pub use remove::Expired;
 pub use route::{Twist, Zone};
 
 use crate::event::RemovalCause;
+use held::Held;
 use rmq_remoting::profile::Profile;
 
 /// A connection, by the number the server gave it.
@@ -85,6 +88,7 @@ pub struct Tables {
     groups: BTreeMap<Name, BrokerData>,
     clusters: BTreeMap<Name, BTreeSet<Name>>,
     live: BTreeMap<LiveKey, Live>,
+    held: Held,
     /// Free key-value configuration.
     pub kv: KeyValues,
 }
@@ -99,6 +103,7 @@ impl Tables {
             groups: BTreeMap::new(),
             clusters: BTreeMap::new(),
             live: BTreeMap::new(),
+            held: Held::default(),
             kv: KeyValues::default(),
         }
     }

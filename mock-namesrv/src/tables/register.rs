@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmq_remoting::observe::Name;
-use rmq_remoting::request::r103_register_broker::TopicConfigWrapper;
+use rmq_remoting::request::{RegisteredTopic, RegisteredTopics};
 use rmq_remoting::route::{BrokerData, MASTER_ID, QueueData};
-use rmq_remoting::topic::{TopicConfig, perm};
+use rmq_remoting::topic::perm;
 use tokio::time::Instant;
 
+use super::held::cost;
 use super::{Added, Changes, Channel, Live, Tables};
 
 /// What a broker says when it registers.
@@ -35,7 +36,7 @@ pub struct Registration {
     /// The connection it registers on.
     pub channel: Channel,
     /// Its topics, all or only those that are new; nothing from a broker without a body.
-    pub body: Arc<TopicConfigWrapper>,
+    pub body: Arc<RegisteredTopics>,
 }
 
 /// How a registration ended.
@@ -52,6 +53,8 @@ pub enum Registered {
     Ignored,
     /// A first registration with exactly one topic.
     Refused,
+    /// It would make the tables hold more than one connection may. Nothing was changed.
+    TooMuch,
 }
 
 impl Tables {
@@ -63,6 +66,11 @@ impl Tables {
             id,
             ..
         } = registration;
+        let cost = self.cost(registration);
+        if !self.held.has_room(registration.channel, cost) {
+            return Registered::TooMuch;
+        }
+        self.held.add(registration.channel, cost);
         let mut first = self.join(registration);
         let key = self.live_key(&registration.cluster, address);
         let Some(group) = self.groups.get_mut(broker) else {
@@ -81,10 +89,7 @@ impl Tables {
             self.live.remove(&key);
             return Registered::Ignored;
         }
-        if self.profile.is_5()
-            && holder.is_none()
-            && registration.body.topic_config_table.len() == 1
-        {
+        if self.profile.is_5() && holder.is_none() && registration.body.topics.len() == 1 {
             return Registered::Refused;
         }
         let mut changes = Changes::default();
@@ -117,6 +122,34 @@ impl Tables {
             master: self.master_for(registration),
             changes,
         }
+    }
+
+    /// What the tables would hold in addition.
+    fn cost(&self, registration: &Registration) -> usize {
+        let Registration {
+            cluster,
+            broker,
+            address,
+            ha_address,
+            zone,
+            ..
+        } = registration;
+        let live = self.live.contains_key(&self.live_key(cluster, address));
+        let known = live && self.groups.contains_key(broker);
+        let broker_cost = if known {
+            0
+        } else {
+            let zone = zone.as_deref().unwrap_or_default();
+            cost([&**cluster, broker, address, ha_address, zone])
+        };
+        let new = |topic: &&Name| {
+            let brokers = self.topics.get(*topic);
+            !brokers.is_some_and(|brokers| brokers.contains_key(broker))
+        };
+        let topics = registration.body.topics.keys().filter(new);
+        topics.fold(broker_cost, |sum, topic| {
+            sum.saturating_add(cost([&**topic]))
+        })
     }
 
     /// Puts the broker into its cluster and its group; tells whether the group is new.
@@ -173,7 +206,7 @@ impl Tables {
         let key = self.live_key(&registration.cluster, &registration.address);
         let known = self.live.get(&key).map(|live| live.version);
         let moved = first || known != Some(registration.body.data_version);
-        for (topic, config) in &registration.body.topic_config_table {
+        for (topic, config) in &registration.body.topics {
             let mut queues = queues_of(&registration.broker, config);
             if read_only {
                 queues.perm &= !perm::WRITE;
@@ -209,7 +242,7 @@ impl Tables {
 }
 
 /// A topic as routes show it.
-fn queues_of(broker: &Name, topic: &TopicConfig) -> QueueData {
+fn queues_of(broker: &Name, topic: &RegisteredTopic) -> QueueData {
     QueueData {
         broker_name: Name::clone(broker),
         perm: topic.perm,

@@ -54,6 +54,7 @@ impl Tables {
     /// A connection closed: *one* broker that registered on it goes. Others on the same connection
     /// stay until they have been silent too long, as in a real name server.
     pub fn channel_closed(&mut self, channel: Channel) -> Changes {
+        self.held.forget(channel);
         let found = self.live.iter().find(|(_, live)| live.channel == channel);
         let Some((cluster, address)) = found.map(|(key, _)| key.clone()) else {
             return Changes::default();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmq_remoting::request::RegisteredTopics;
 use rmq_remoting::request::r103_register_broker::TopicConfigWrapper;
 use rmq_remoting::topic::{DataVersion, TopicConfig};
 use tokio::time::Instant;
@@ -75,7 +76,7 @@ fn master(body: TopicConfigWrapper) -> Registration {
         acting_master: Some(false),
         zone: None,
         channel: 1,
-        body: Arc::new(body),
+        body: Arc::new(RegisteredTopics::from(&body)),
     }
 }
 
@@ -477,11 +478,11 @@ fn a_topic_can_be_added_to_known_brokers_only() {
         ..QueueData::default()
     };
     assert_eq!(
-        tables.register_topic(&"T3".into(), &[on("nobody")]),
-        Changes::default()
+        tables.register_topic(1, &"T3".into(), &[on("nobody")]),
+        Some(Changes::default())
     );
     assert_eq!(tables.route("T3", None), None);
-    tables.register_topic(&"T3".into(), &[on("broker-a")]);
+    tables.register_topic(1, &"T3".into(), &[on("broker-a")]);
     assert_eq!(addresses(&tables, "T3"), at([(0, "X")]));
 }
 

@@ -7,7 +7,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -201,7 +201,18 @@ impl TcpPort {
 
 impl Listener for TcpPort {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Connection>> {
-        Box::pin(async move { connection(self.listener.accept().await?.0, self.sockets) })
+        Box::pin(async move {
+            let (stream, peer) = self.listener.accept().await?;
+            // The peer may have reset it already. Whoever reads from it learns that; here it must
+            // not look like a failure of the listener. So nothing is asked of it that would fail.
+            let _ = stream.set_nodelay(true);
+            let _ = self.sockets.set(&stream);
+            Ok(Connection {
+                local: stream.local_addr().unwrap_or(self.local),
+                peer,
+                stream: Box::new(stream),
+            })
+        })
     }
 
     fn local_addr(&self) -> SocketAddr {
@@ -219,6 +230,33 @@ fn connection(stream: TcpStream, sockets: SocketOptions) -> io::Result<Connectio
     })
 }
 
+/// The address to listen at that a person wrote as `HOST:PORT`: a number or a host name, which is
+/// asked for once and stands for the first address that it has. IPv6 addresses stand in brackets.
+///
+/// It waits for the resolver, so it is for a program that has not begun to serve.
+///
+/// # Errors
+///
+/// There is no port, or the host is not known.
+pub fn resolve(text: &str) -> io::Result<SocketAddr> {
+    let no_port = || {
+        let why = format!("\"{text}\" is no HOST:PORT, such as 127.0.0.1:9876 or localhost:9876");
+        io::Error::new(io::ErrorKind::InvalidInput, why)
+    };
+    let (host, port) = text.trim().rsplit_once(':').ok_or_else(no_port)?;
+    if host.is_empty() || port.parse::<u16>().is_err() {
+        return Err(no_port());
+    }
+    let unknown = |why: &dyn std::fmt::Display| {
+        io::Error::other(format!("the host of \"{text}\" is not known: {why}"))
+    };
+    let mut found = text
+        .trim()
+        .to_socket_addrs()
+        .map_err(|error| unknown(&error))?;
+    found.next().ok_or_else(|| unknown(&"it has no address"))
+}
+
 /// The address from which this machine would speak to the outside. "Connecting" a datagram socket
 /// asks the routing table and sends nothing; the target is an address reserved for documentation.
 fn outward_address() -> Option<IpAddr> {
@@ -226,4 +264,35 @@ fn outward_address() -> Option<IpAddr> {
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_unspecified()).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_number_or_a_name_with_a_port() {
+        for text in ["127.0.0.1:9876", " 127.0.0.1:9876 "] {
+            assert_eq!(resolve(text).unwrap(), ([127, 0, 0, 1], 9876).into());
+        }
+        assert!(resolve("localhost:10911").unwrap().ip().is_loopback());
+        assert_eq!(resolve("[::1]:9876").unwrap().to_string(), "[::1]:9876");
+    }
+
+    #[test]
+    fn what_is_no_address_is_named_with_what_would_be_one() {
+        for text in [
+            "",
+            "localhost",
+            ":9876",
+            "localhost:",
+            "localhost:x",
+            "localhost:99999",
+        ] {
+            let error = resolve(text).unwrap_err().to_string();
+            assert!(error.contains("HOST:PORT"), "{error}");
+        }
+        let error = resolve("no such host:1").unwrap_err().to_string();
+        assert!(error.contains("not known"), "{error}");
+    }
 }

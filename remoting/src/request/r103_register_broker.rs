@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::header;
 use crate::body::{self, BodyError, lenient};
+use crate::frame::MAX_FRAME;
 use crate::observe::Name;
 use crate::topic::{DataVersion, TopicConfig};
 
@@ -84,24 +85,36 @@ pub struct TopicConfigWrapper {
     pub topic_queue_mapping_info_map: BTreeMap<String, serde_json::Value>,
 }
 
-/// A compressed body may unfold to this size at most.
-const MAX_UNFOLDED: u64 = 64 << 20;
+/// A compressed body may unfold to this size at most: to what could have been sent uncompressed.
+const MAX_UNFOLDED: usize = MAX_FRAME;
+
+/// Inflates a compressed body.
+pub(super) fn inflate(bytes: &[u8]) -> Result<Vec<u8>, BodyError> {
+    let mut plain = Vec::new();
+    let limit = MAX_UNFOLDED as u64 + 1;
+    ZlibDecoder::new(bytes)
+        .take(limit)
+        .read_to_end(&mut plain)
+        .map_err(|_| BodyError::Compression)?;
+    if plain.len() > MAX_UNFOLDED {
+        return Err(BodyError::TooLarge {
+            limit: MAX_UNFOLDED,
+        });
+    }
+    Ok(plain)
+}
 
 impl RegisterBrokerBody {
     /// Reads a body in either form.
     ///
     /// # Errors
-    /// It is not in that form.
+    /// It is not in that form, or unfolds to more than a frame could hold.
     pub fn decode(bytes: &[u8], compressed: bool) -> Result<Self, BodyError> {
-        if !compressed {
-            return body::from_json(bytes);
+        if compressed {
+            Self::unfold(&inflate(bytes)?)
+        } else {
+            body::from_json(bytes)
         }
-        let mut plain = Vec::new();
-        ZlibDecoder::new(bytes)
-            .take(MAX_UNFOLDED)
-            .read_to_end(&mut plain)
-            .map_err(|_| BodyError::Compression)?;
-        Self::unfold(&plain)
     }
 
     /// Writes the JSON form.
@@ -178,12 +191,12 @@ fn put_part(plain: &mut Vec<u8>, part: &[u8]) -> Result<(), BodyError> {
     Ok(())
 }
 
-fn count(plain: &mut &[u8]) -> Result<usize, BodyError> {
+pub(super) fn count(plain: &mut &[u8]) -> Result<usize, BodyError> {
     let count = plain.try_get_i32().map_err(|_| BodyError::Length)?;
     usize::try_from(count).map_err(|_| BodyError::Length)
 }
 
-fn part<'a>(plain: &mut &'a [u8]) -> Result<&'a [u8], BodyError> {
+pub(super) fn part<'a>(plain: &mut &'a [u8]) -> Result<&'a [u8], BodyError> {
     let length = count(plain)?;
     plain.split_off(..length).ok_or(BodyError::Length)
 }

@@ -73,10 +73,16 @@ async fn bad_input_closes_its_connection_after_what_was_answered_and_no_other() 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_panics_costs_its_connection_and_nothing_else() {
     let memory = Memory::new(1, 65_536);
-    let (_server, _) = memory.server(1).await;
+    let (_server, service) = memory.server(1).await;
     let (mut good, mut bad) = (dial(&memory).await, dial(&memory).await);
     bad.ask(PANIC, 1, b"").await;
     assert!(bad.read().await.is_none(), "closed");
+    pause(1).await;
+    assert_eq!(
+        service.disconnected.load(Ordering::Relaxed),
+        1,
+        "it is told"
+    );
     good.ask(ECHO, 2, b"").await;
     assert_eq!(good.read().await.unwrap().opaque, 2);
 }

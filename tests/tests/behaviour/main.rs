@@ -10,6 +10,7 @@
 
 mod answers;
 mod async_sends;
+mod clients;
 mod clusters;
 mod connections;
 mod health;

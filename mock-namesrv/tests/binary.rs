@@ -1,0 +1,107 @@
+//! The program itself: its command line and the signals it is sent.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed step fails the test, and helpers are part of the test"
+)]
+
+use std::io::{BufRead, BufReader, Lines};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use bytes::BytesMut;
+use rmq_remoting::command::{HeaderForm, Language};
+use rmq_remoting::frame::{Outgoing, Speaker, encode};
+use rmq_remoting::header::{EncodeHeader, FieldWriter};
+
+/// A running program, killed with its test.
+struct Program {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Program {
+    fn start(listen: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mock-namesrv"))
+            .args(["--listen", listen])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { child, log }
+    }
+
+    /// Reads the log up to a line with this text; it ends if the program does.
+    fn says(&mut self, text: &str) -> String {
+        let line = self.log.find(|line| line.as_ref().unwrap().contains(text));
+        line.unwrap().unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_host_name_is_listened_at_and_a_signal_to_reload_does_not_kill() {
+    let mut program = Program::start("localhost:0");
+    program.says("listens at");
+    program.signal("-HUP");
+    program.says("nothing to read again");
+    program.signal("-HUP");
+    program.says("nothing to read again");
+    program.signal("-TERM");
+    program.says("name server stops");
+    assert!(program.child.wait().unwrap().success());
+}
+
+/// The fields of a registration whose broker's name would write log lines of its own.
+struct Forged;
+
+impl EncodeHeader for Forged {
+    fn write(&self, fields: &mut dyn FieldWriter) {
+        fields.str(
+            "brokerName",
+            "a\n2026-01-01T00:00:00Z  INFO forged\u{1b}[2J",
+        );
+        fields.str("brokerAddr", "x:1");
+        fields.str("clusterName", "c");
+        fields.str("brokerId", "0");
+    }
+}
+
+#[test]
+fn a_name_with_a_line_break_stays_in_its_line_of_the_log() {
+    let mut program = Program::start("127.0.0.1:0");
+    let line = program.says("listens at");
+    let at: SocketAddr = line.rsplit(' ').next().unwrap().trim().parse().unwrap();
+    let mut frame = BytesMut::new();
+    let speaker = Speaker {
+        form: HeaderForm::Json,
+        language: Language::Java,
+        version: 479,
+    };
+    let register = Outgoing {
+        code: 103,
+        opaque: 1,
+        flag: 0,
+        remark: None,
+        header: &Forged,
+        body: b"",
+    };
+    encode(&speaker, &register, &mut frame).unwrap();
+    let mut stream = TcpStream::connect(at).unwrap();
+    std::io::Write::write_all(&mut stream, &frame).unwrap();
+    let line = program.says("forged");
+    assert!(line.contains("registered at x:1"), "{line}");
+    assert!(!line.contains('\u{1b}'), "{line}");
+}
