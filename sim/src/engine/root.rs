@@ -18,7 +18,9 @@ use super::config::{EngineConfig, Limits, RunEnd, Waiting};
 use super::core::{self, Due, RunId, What};
 use super::event::{EngineEvent, TaskOff};
 use super::ops::Op;
+use super::panics;
 use super::ready::{Lists, Order, TaskRef};
+use super::strike::Strike;
 use super::tasks::{Gate, Polled, Running, Tasks, guarded, release};
 use crate::trace::record::NodeId;
 
@@ -27,6 +29,9 @@ const BEYOND: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What main is called in reports.
 const MAIN: &str = "main";
+
+/// What a task is called that the program gave to Tokio itself.
+const FOREIGN: &str = "tokio::spawn";
 
 /// The engine of one run.
 pub(super) struct Root<F: Future> {
@@ -63,6 +68,7 @@ impl<F: Future> Root<F> {
         let lists = Arc::new(Lists::default());
         let main_handle = TaskRef::new(NodeId::LAB, u64::MAX, usize::MAX, &lists);
         lists.push(Arc::clone(&main_handle));
+        core::enter(run, |core| core.attach(start, &lists));
         Self {
             run,
             limits: config.limits,
@@ -94,16 +100,20 @@ impl<F: Future> Root<F> {
     }
 
     fn instant(&mut self) -> Option<RunEnd> {
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = core::ms_since(self.start);
         if now != self.now {
             self.now = now;
             self.polls_now = 0;
             self.jumps += 1;
         }
-        if self.looking_beyond || now >= self.limits.horizon_ms {
-            return self.horizon();
+        let over = self.looking_beyond || now >= self.limits.horizon_ms;
+        let touched = core::resume(self.run, (!over).then_some(now));
+        if let Some(end) = self.foreign_panic() {
+            return Some(end);
         }
-        core::enter(self.run, |core| core.set_now(now));
+        if over {
+            return self.horizon(touched);
+        }
         self.quiet()
             .or_else(|| self.deliver())
             .or_else(|| self.drain())
@@ -111,6 +121,16 @@ impl<F: Future> Root<F> {
                 self.lists.release_timed();
                 self.drain()
             })
+    }
+
+    /// A task that the program gave to Tokio itself panicked.
+    fn foreign_panic(&self) -> Option<RunEnd> {
+        let message = panics::foreign()?;
+        let task = Waiting {
+            node: None,
+            task: FOREIGN,
+        };
+        Some(RunEnd::Panicked { task, message })
     }
 
     /// Everything that is due now, in order; the tasks it wakes are polled later.
@@ -180,6 +200,8 @@ impl<F: Future> Root<F> {
         if let Some(gate) = self.gates.get_mut(task.node.index()) {
             if !gate.is_open(self.now) {
                 gate.parked.push_back(Arc::clone(task));
+                let (what, node) = (gate.strike(), task.node);
+                core::enter(self.run, |core| core.strikes.add(what, node, node, 1));
                 return None;
             }
             if gate.ms_per_poll > 0 {
@@ -278,7 +300,9 @@ impl<F: Future> Root<F> {
             Op::Spawn(spawned) => {
                 let lives = core::enter(self.run, |core| core.task_starts(&spawned));
                 if lives == Some(true) {
-                    self.tasks.start(*spawned, &self.lists);
+                    let (run, node) = (self.run, spawned.node);
+                    self.tasks
+                        .start(*spawned, &self.lists, || core::name(run, node));
                 } else {
                     release(spawned);
                 }
@@ -328,7 +352,12 @@ impl<F: Future> Root<F> {
     }
 
     fn drop_tasks(&mut self, node: NodeId) {
-        for running in self.tasks.take_all(|of| of == node) {
+        let killed = self.tasks.take_all(|of| of == node);
+        let count = killed.len() as u64;
+        core::enter(self.run, |core| {
+            core.strikes.add(Strike::Killed, node, node, count);
+        });
+        for running in killed {
             self.let_go(running, TaskEnd::Cancelled, TaskOff::Crashed);
         }
     }
@@ -365,14 +394,14 @@ impl<F: Future> Root<F> {
     }
 
     /// Virtual time is at its end: tells a deadlock from a run that would go on.
-    fn horizon(&mut self) -> Option<RunEnd> {
+    fn horizon(&mut self, touched: bool) -> Option<RunEnd> {
         let timers = self.lists.release_timed();
         let mut waiting = self.tasks.waiting();
         waiting.push(Waiting {
             node: None,
             task: MAIN,
         });
-        if timers || !self.idle {
+        if timers || touched || !self.idle {
             return Some(RunEnd::Horizon { waiting });
         }
         if self.looking_beyond && self.armed_at <= Instant::now() {
@@ -385,7 +414,11 @@ impl<F: Future> Root<F> {
 
     /// Arms the sleep for the next thing that the engine knows of.
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let next = core::enter(self.run, |core| core.next_ms()).flatten();
+        let next = core::enter(self.run, |core| {
+            core.pause();
+            core.next_ms()
+        });
+        let next = next.flatten();
         let horizon = self.limits.horizon_ms;
         let at = if self.looking_beyond {
             self.start + Duration::from_millis(horizon) + BEYOND

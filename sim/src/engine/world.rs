@@ -12,6 +12,7 @@ use rmq_remoting::observe::Name;
 
 use super::core::{self, Core, Node, RunId};
 use super::ops::{LinkChange, Op};
+use super::strike::Strike;
 use crate::host::event::EventHost;
 use crate::trace::record::NodeId;
 
@@ -56,7 +57,7 @@ impl World {
 
     /// The node's name.
     pub fn name(self, node: NodeId) -> Option<Name> {
-        self.with(|core| core.node(node).map(|node| Arc::clone(&node.name)))?
+        core::name(self.run, node)
     }
 
     /// The address at which the node runs, or ran last.
@@ -233,6 +234,13 @@ impl World {
     /// What the node holds at this moment.
     pub fn gauges(self, node: NodeId) -> NodeGauges {
         self.with(|core| core.gauges(node)).unwrap_or_default()
+    }
+
+    /// How often faults struck in this way so far, from one node to another; what concerns a node
+    /// alone from the node to itself.
+    pub fn strikes(self, what: Strike, from: NodeId, to: NodeId) -> u64 {
+        self.with(|core| core.strikes.count(what, from, to))
+            .unwrap_or(0)
     }
 
     /// Bytes delivered per link so far, of links that carried any.

@@ -38,9 +38,11 @@ use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
 use crate::trace::short;
 use crate::verdict::{Class, Finding};
 
+mod clock;
 mod fault;
 mod sim;
 
+pub use clock::VirtualTime;
 pub use fault::{
     FaultBuilder, answer, black_hole, close_after, close_before, crash, delay_replies,
     drop_replies, drop_requests, freeze, latency, loss, partition, partition_one_way, power_loss,
