@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::fault::{Engine, FaultKind, Restart, Rule, RuleAction};
+use crate::fault::{Engine, FaultKind, OddRoute, Restart, Rule, RuleAction};
 
 /// One kind of fault.
 #[derive(Debug, Clone)]
@@ -447,6 +447,30 @@ fn answers() -> Vec<Row> {
             NameServer,
             rule_keys!(),
             "a name server whose table has another order at each answer",
+        ),
+        rule(
+            RuleAction::OddRoute(OddRoute::BareIds),
+            NameServer,
+            rule_keys!(),
+            "an old name server, and groups that wait for an election: ids without quotes, and -1",
+        ),
+        rule(
+            RuleAction::OddRoute(OddRoute::TextNumbers),
+            NameServer,
+            rule_keys!(),
+            "a name server of somebody else's: it writes numbers as text",
+        ),
+        rule(
+            RuleAction::OddRoute(OddRoute::Nulls),
+            NameServer,
+            rule_keys!(),
+            "a name server of a later release: nulls and members that nobody knows",
+        ),
+        rule(
+            RuleAction::OddRoute(OddRoute::Empty),
+            NameServer,
+            rule_keys!(),
+            "a bad name server: it says success and has no broker",
         ),
     ]
 }

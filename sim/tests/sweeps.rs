@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use rmq_sim::sweep::file::{self, FileError, Out};
-use rmq_sim::sweep::{Plan, Portion, Shard, Source, Watcher, carry_out};
+use rmq_sim::sweep::{BUILD, Plan, Portion, Shard, Source, Watcher, carry_out};
 use rmq_sim::verdict::Class;
 
 struct Keeper {
@@ -92,4 +92,48 @@ fn threads_shards_and_sittings_leave_the_same_file() {
     assert!(matches!(missing, Err(FileError::Missing { from: 40, .. })));
     let other = Out::open(&shards[0], &plan(Shard::WHOLE, 1));
     assert!(matches!(other, Err(FileError::Other { .. })));
+}
+
+/// The text of a finished sweep's file, with another build in its first line.
+fn of_another_build(path: &Path) -> String {
+    let text = fs::read_to_string(path).expect("a sweep");
+    let other = text.replacen(BUILD, "0.0.9 0123456789abcdef", 1);
+    assert_ne!(other, text, "the first line names the build");
+    other
+}
+
+#[test]
+fn the_file_of_another_build_is_neither_continued_nor_merged() {
+    let folder = folder("builds");
+    let path = folder.join("sweep.jsonl");
+    run(&path, plan(Shard::WHOLE, 1), 1);
+    let other = of_another_build(&path);
+    fs::write(&path, &other).expect("another build's file");
+
+    let error = Out::open(&path, &plan(Shard::WHOLE, 1)).expect_err("refused");
+    assert!(matches!(&error, FileError::Build { theirs, .. } if theirs.starts_with("0.0.9")));
+    let text = error.to_string();
+    assert!(text.contains(BUILD) && text.contains("remedy:"), "{text}");
+    let merged = file::merge(std::slice::from_ref(&path));
+    assert!(matches!(merged, Err(FileError::Build { .. })));
+    let kept = fs::read_to_string(&path).expect("the file");
+    assert_eq!(kept, other, "it is untouched");
+
+    let old = r#"{"format":1,"sweep":"generated","seeds":[5,70]}"#;
+    fs::write(&path, format!("{old}\n")).expect("an old file");
+    let error = Out::open(&path, &plan(Shard::WHOLE, 1)).expect_err("refused");
+    assert!(error.to_string().contains("format 1"), "{error}");
+}
+
+#[test]
+fn two_sweeps_cannot_write_into_one_file() {
+    let folder = folder("locks");
+    let path = folder.join("sweep.jsonl");
+    let (first, _) = Out::open(&path, &plan(Shard::WHOLE, 1)).expect("a file");
+    let second = Out::open(&path, &plan(Shard::WHOLE, 1));
+    assert!(matches!(second, Err(FileError::Busy { .. })), "{second:?}");
+    drop(first);
+    run(&path, plan(Shard::WHOLE, 1), u64::MAX);
+    let read = file::read(&path).expect("a whole sweep");
+    assert_eq!(read.portions.len(), 4);
 }

@@ -1,10 +1,5 @@
-//! The state of the simulated world, kept in a thread-local while a run goes on.
-//!
-//! It is a thread-local so that a simulated stream can be a pair of numbers and everything that a
-//! program holds stays `Send`. Access is short and never overlaps a wake, a drop or an observer:
-//! wakers and events are collected inside [`enter`] and released after it.
+//! The state of the simulated world of one run: nodes, machines, links, and what is due.
 
-use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -14,32 +9,28 @@ use std::task::Waker;
 
 use rmq_remoting::observe::{Name, Observer};
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use super::config::{EngineConfig, NetworkConfig, RunStats};
 use super::event::EngineEvent;
 use super::link::Links;
 use super::ops::Op;
+use super::ready::Lists;
+use super::strike::Strikes;
 use super::tcp::{Conn, ConnId, Listening};
 use super::world::NodeGauges;
 use crate::chance::Chance;
 use crate::trace::record::NodeId;
-
-/// The world of the run that goes on. Streams must be `Send`, so they hold numbers into it.
-mod local {
-    use super::{Cell, Core, RefCell, RunId};
-
-    thread_local! {
-        pub(super) static WORLD: RefCell<Option<Core>> = const { RefCell::new(None) };
-        pub(super) static CLOCK: Cell<(RunId, u64)> = const { Cell::new((RunId(0), 0)) };
-    }
-}
 
 /// Tells runs apart, so that what outlives one cannot touch the next. It decides nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RunId(u64);
 
 impl RunId {
-    fn next() -> Self {
+    /// No run's.
+    pub(super) const NONE: Self = Self(0);
+
+    pub(super) fn next() -> Self {
         static RUNS: AtomicU64 = AtomicU64::new(1);
         Self(RUNS.fetch_add(1, Ordering::Relaxed))
     }
@@ -125,7 +116,7 @@ pub(super) struct Effects {
 }
 
 impl Effects {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.wake.is_empty() && self.drop.is_empty() && self.events.is_empty()
     }
 }
@@ -140,6 +131,8 @@ pub(crate) struct Core {
     pub(super) nodes: Vec<Node>,
     pub(super) machines: Vec<Machine>,
     pub(super) links: Links,
+    /// What faults did so far.
+    pub(super) strikes: Strikes,
     /// How many directions are held.
     pub(super) holds: u32,
     pub(super) conns: Vec<Option<Box<Conn>>>,
@@ -151,80 +144,31 @@ pub(crate) struct Core {
     pub(super) stats: RunStats,
     /// Teardown: nothing is observed any more.
     pub(super) closing: bool,
-    observer: Arc<dyn Observer<EngineEvent>>,
+    /// When the run started, and the way to the root future's waker.
+    pub(super) root: Option<(Instant, Arc<Lists>)>,
+    /// The root future is being polled, or is not started or over.
+    pub(super) polling: bool,
+    /// A task that the engine does not poll used the world since the root future's last poll.
+    pub(super) touched: bool,
+    pub(super) observer: Arc<dyn Observer<EngineEvent>>,
     heap: BinaryHeap<Reverse<Due>>,
     next_seq: u64,
     planned: BTreeMap<(u64, u64), Action>,
     next_plan: u64,
 }
 
-/// Accesses the world of `run`; `None` if that run does not go on on this thread.
-pub(crate) fn enter<R>(run: RunId, access: impl FnOnce(&mut Core) -> R) -> Option<R> {
-    let (result, effects) = local::WORLD
-        .try_with(|world| {
-            let mut world = world.try_borrow_mut().ok()?;
-            let core = world.as_mut().filter(|core| core.run == run)?;
-            let result = access(core);
-            let effects = (!core.effects.is_empty()).then(|| {
-                let effects = std::mem::take(&mut core.effects);
-                let told = !effects.events.is_empty();
-                (effects, told.then(|| Arc::clone(&core.observer)))
-            });
-            Some((result, effects))
-        })
-        .ok()??;
-    if let Some((effects, observer)) = effects {
-        if let Some(observer) = observer {
-            for event in effects.events {
-                observer.on(event);
-            }
-        }
-        for waker in effects.wake {
-            waker.wake();
-        }
-    }
-    Some(result)
-}
-
-/// The virtual time of `run`; 0 if it does not go on on this thread.
-pub(super) fn now(run: RunId) -> u64 {
-    let (current, now) = local::CLOCK.try_with(Cell::get).unwrap_or((RunId(0), 0));
-    if current == run { now } else { 0 }
-}
-
-/// Puts a new world in place; `None` if this thread already has one.
-pub(super) fn install(
-    config: &EngineConfig,
-    observer: Arc<dyn Observer<EngineEvent>>,
-) -> Option<RunId> {
-    let run = RunId::next();
-    let core = Core::new(run, config, observer);
-    local::WORLD.with(|world| {
-        let mut world = world.try_borrow_mut().ok()?;
-        if world.is_some() {
-            return None;
-        }
-        *world = Some(core);
-        local::CLOCK.set((run, 0));
-        Some(run)
-    })
-}
-
-/// Takes the world of `run` away again.
-pub(super) fn remove(run: RunId) -> Option<Core> {
-    local::WORLD.with(|world| {
-        let mut world = world.try_borrow_mut().ok()?;
-        world.take_if(|core| core.run == run)
-    })
-}
-
 impl Core {
-    fn new(run: RunId, config: &EngineConfig, observer: Arc<dyn Observer<EngineEvent>>) -> Self {
+    pub(super) fn new(
+        run: RunId,
+        config: &EngineConfig,
+        observer: Arc<dyn Observer<EngineEvent>>,
+    ) -> Self {
         let chance = Chance::new(config.seed);
         Self {
             run,
             now: 0,
             links: Links::new(&config.network, &chance),
+            strikes: Strikes::default(),
             holds: 0,
             config: config.network.clone(),
             start_unix_millis: config.start_unix_millis,
@@ -239,18 +183,15 @@ impl Core {
             effects: Effects::default(),
             stats: RunStats::default(),
             closing: false,
+            root: None,
+            polling: true,
+            touched: false,
             observer,
             heap: BinaryHeap::new(),
             next_seq: 0,
             planned: BTreeMap::new(),
             next_plan: 0,
         }
-    }
-
-    /// Starts an instant.
-    pub(super) fn set_now(&mut self, now: u64) {
-        self.now = now;
-        local::CLOCK.set((self.run, now));
     }
 
     /// Tells the observer, after this access.

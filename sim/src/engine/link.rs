@@ -52,6 +52,8 @@ pub(super) struct Link {
 pub(super) struct Weather {
     pub(super) latency: u64,
     pub(super) lost: bool,
+    /// The latency is a fault's.
+    pub(super) altered: bool,
     /// Where a stream of so many bytes is cut: a share of 2^64.
     cut_at: Option<u64>,
     /// How much later the bytes behind the cut arrive.
@@ -63,6 +65,7 @@ impl Weather {
     pub(super) const LOOP: Self = Self {
         latency: 1,
         lost: false,
+        altered: false,
         cut_at: None,
         late_by: 0,
     };
@@ -189,6 +192,7 @@ impl Links {
         let (latency, jitter) = link.latency.unwrap_or(default);
         let mut weather = Weather {
             latency,
+            altered: link.latency.is_some(),
             ..Weather::LOOP
         };
         if jitter == 0 && link.loss == 0 && !cuts {

@@ -11,10 +11,17 @@
 //! | `root` | the order of things within a millisecond, limits, how a run ends |
 //! | `ready` | which task is polled next |
 //! | `tasks` | the life of a task: spawn, poll, panic, cancel |
+//! | `panics` | the panics of tasks that the engine does not poll |
 //! | `lives` | the lives of processes and machines |
 //! | `tcp` | connections, as a program on Linux sees them |
+//! | `strike` | what faults really did |
 //! | `link` | latency, loss, cuts, bandwidth |
+//! | `core`, `access` | the state of it all, and how programs reach it |
 //! | `world` | the handle that directs all this |
+//!
+//! A task that a program gives to `tokio::spawn` is polled by Tokio, between two polls of the engine.
+//! Whatever it does to a node wakes the engine in that millisecond, and a panic in it ends the run as
+//! one in a task of a node does. It belongs to no node, so a crash or a freeze does not concern it.
 //!
 //! Time moves in whole milliseconds. What happens within one has an order, not a time.
 
@@ -24,14 +31,17 @@ use rmq_remoting::observe::Observer;
 
 use crate::chance::Chance;
 
+mod access;
 mod config;
 mod core;
 pub mod event;
 mod link;
 mod lives;
 mod ops;
+mod panics;
 mod ready;
 mod root;
+mod strike;
 mod tasks;
 mod tcp;
 mod world;
@@ -39,13 +49,15 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use access::{enter, now_here};
 pub use config::{
     EngineConfig, Limits, LinkBytes, NetworkConfig, ReadyOrder, RunEnd, RunReport, RunStats,
     Waiting,
 };
-pub(crate) use core::{Core, RunId, enter};
+pub(crate) use core::{Core, RunId};
 pub use event::EngineEvent;
 pub(crate) use ops::{Op, Spawned};
+pub use strike::Strike;
 pub(crate) use tcp::ConnId;
 pub use world::{NodeGauges, World};
 
@@ -71,9 +83,12 @@ impl EventEngine {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
+            // What a task of Tokio's own does to the world takes effect before the next one's poll.
+            .event_interval(1)
             .build()?;
+        panics::watch();
         let busy = || std::io::Error::other("a run of the event engine goes on on this thread");
-        let run = core::install(config, observer).ok_or_else(busy)?;
+        let run = access::install(config, observer).ok_or_else(busy)?;
         let removed = Removed(run);
         let report = runtime.block_on(tokio::task::coop::unconstrained(async {
             let mut root = root::Root::new(run, config, main(World::new(run)));
@@ -105,6 +120,6 @@ struct Removed(RunId);
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        drop(core::remove(self.0));
+        drop(access::remove(self.0));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Wake, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::chance::{Block, Chance, below, site_number};
 use crate::trace::record::NodeId;
@@ -70,6 +70,17 @@ struct Inner {
     root_woken: bool,
 }
 
+/// Wakes the root future if nobody has since its last poll; outside the lock.
+fn wake_root(mut inner: MutexGuard<'_, Inner>) {
+    if !std::mem::replace(&mut inner.root_woken, true) {
+        let root = inner.root.clone();
+        drop(inner);
+        if let Some(root) = root {
+            root.wake();
+        }
+    }
+}
+
 impl Lists {
     fn woken(&self, task: &Arc<TaskRef>) {
         let mut inner = self.0.lock();
@@ -86,12 +97,14 @@ impl Lists {
             task.state.store(TIMED, Ordering::Relaxed);
             inner.timed.push(Arc::clone(task));
         }
-        if !std::mem::replace(&mut inner.root_woken, true) {
-            let root = inner.root.clone();
-            drop(inner);
-            if let Some(root) = root {
-                root.wake();
-            }
+        wake_root(inner);
+    }
+
+    /// Wakes the root future, unless it is being polled or woken already.
+    pub(super) fn wake_root(&self) {
+        let inner = self.0.lock();
+        if !inner.polling {
+            wake_root(inner);
         }
     }
 

@@ -14,11 +14,14 @@ use std::time::Duration;
 use rmq_remoting::host::TaskEnd;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::access;
 use super::config::{EngineConfig, Limits, RunEnd, Waiting};
-use super::core::{self, Due, RunId, What};
+use super::core::{Core, Due, RunId, What};
 use super::event::{EngineEvent, TaskOff};
 use super::ops::Op;
+use super::panics;
 use super::ready::{Lists, Order, TaskRef};
+use super::strike::Strike;
 use super::tasks::{Gate, Polled, Running, Tasks, guarded, release};
 use crate::trace::record::NodeId;
 
@@ -27,6 +30,9 @@ const BEYOND: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What main is called in reports.
 const MAIN: &str = "main";
+
+/// What a task is called that the program gave to Tokio itself.
+const FOREIGN: &str = "tokio::spawn";
 
 /// The engine of one run.
 pub(super) struct Root<F: Future> {
@@ -63,6 +69,7 @@ impl<F: Future> Root<F> {
         let lists = Arc::new(Lists::default());
         let main_handle = TaskRef::new(NodeId::LAB, u64::MAX, usize::MAX, &lists);
         lists.push(Arc::clone(&main_handle));
+        access::enter(run, |core| core.attach(start, &lists));
         Self {
             run,
             limits: config.limits,
@@ -94,16 +101,20 @@ impl<F: Future> Root<F> {
     }
 
     fn instant(&mut self) -> Option<RunEnd> {
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = access::ms_since(self.start);
         if now != self.now {
             self.now = now;
             self.polls_now = 0;
             self.jumps += 1;
         }
-        if self.looking_beyond || now >= self.limits.horizon_ms {
-            return self.horizon();
+        let over = self.looking_beyond || now >= self.limits.horizon_ms;
+        let touched = access::resume(self.run, (!over).then_some(now));
+        if let Some(end) = self.foreign_panic() {
+            return Some(end);
         }
-        core::enter(self.run, |core| core.set_now(now));
+        if over {
+            return self.horizon(touched);
+        }
         self.quiet()
             .or_else(|| self.deliver())
             .or_else(|| self.drain())
@@ -113,9 +124,19 @@ impl<F: Future> Root<F> {
             })
     }
 
+    /// A task that the program gave to Tokio itself panicked.
+    fn foreign_panic(&self) -> Option<RunEnd> {
+        let message = panics::foreign()?;
+        let task = Waiting {
+            node: None,
+            task: FOREIGN,
+        };
+        Some(RunEnd::Panicked { task, message })
+    }
+
     /// Everything that is due now, in order; the tasks it wakes are polled later.
     fn deliver(&mut self) -> Option<RunEnd> {
-        while let Some(due) = core::enter(self.run, core::Core::deliver_next)? {
+        while let Some(due) = access::enter(self.run, Core::deliver_next)? {
             self.last_active = self.now;
             self.deliveries += 1;
             if let Due {
@@ -146,7 +167,7 @@ impl<F: Future> Root<F> {
     /// Between two polls: carries out what the world was asked to do, and planned actions.
     fn quiet(&mut self) -> Option<RunEnd> {
         loop {
-            let (op, action) = core::enter(self.run, |core| {
+            let (op, action) = access::enter(self.run, |core| {
                 let op = core.ops.pop_front();
                 let action = if op.is_none() {
                     core.next_action()
@@ -180,12 +201,14 @@ impl<F: Future> Root<F> {
         if let Some(gate) = self.gates.get_mut(task.node.index()) {
             if !gate.is_open(self.now) {
                 gate.parked.push_back(Arc::clone(task));
+                let (what, node) = (gate.strike(), task.node);
+                access::enter(self.run, |core| core.strikes.add(what, node, node, 1));
                 return None;
             }
             if gate.ms_per_poll > 0 {
                 gate.next_poll = self.now + gate.ms_per_poll;
                 let (at, node) = (gate.next_poll, task.node);
-                core::enter(self.run, |core| {
+                access::enter(self.run, |core| {
                     core.schedule(at, node.0.into(), 0, What::Tick);
                 });
             }
@@ -259,7 +282,7 @@ impl<F: Future> Root<F> {
 
     fn let_go(&mut self, running: Running, end: TaskEnd, how: TaskOff) {
         let (node, number, name) = (running.handle.node, running.handle.number, running.name);
-        core::enter(self.run, |core| {
+        access::enter(self.run, |core| {
             if let Some(node) = core.nodes.get_mut(node.index()) {
                 node.tasks -= 1;
             }
@@ -276,9 +299,11 @@ impl<F: Future> Root<F> {
     fn apply(&mut self, op: Op) {
         match op {
             Op::Spawn(spawned) => {
-                let lives = core::enter(self.run, |core| core.task_starts(&spawned));
+                let lives = access::enter(self.run, |core| core.task_starts(&spawned));
                 if lives == Some(true) {
-                    self.tasks.start(*spawned, &self.lists);
+                    let (run, node) = (self.run, spawned.node);
+                    self.tasks
+                        .start(*spawned, &self.lists, || access::name(run, node));
                 } else {
                     release(spawned);
                 }
@@ -294,7 +319,7 @@ impl<F: Future> Root<F> {
                 ip,
             } => {
                 self.kill(node);
-                core::enter(self.run, |core| core.start_process(node, incarnation, ip));
+                access::enter(self.run, |core| core.start_process(node, incarnation, ip));
                 self.gate(node, |gate| {
                     gate.frozen = false;
                     gate.parked.clear();
@@ -302,7 +327,8 @@ impl<F: Future> Root<F> {
             }
             Op::Crash(node) => self.kill(node),
             Op::PowerOff(node) => {
-                for node in core::enter(self.run, |core| core.power_off(node)).unwrap_or_default() {
+                for node in access::enter(self.run, |core| core.power_off(node)).unwrap_or_default()
+                {
                     self.drop_tasks(node);
                 }
             }
@@ -316,19 +342,24 @@ impl<F: Future> Root<F> {
                 self.unpark(node);
             }
             other => {
-                core::enter(self.run, |core| core.change(&other));
+                access::enter(self.run, |core| core.change(&other));
             }
         }
     }
 
     /// Kills the process of a node: first its sockets, then its futures.
     fn kill(&mut self, node: NodeId) {
-        core::enter(self.run, |core| core.stop_process(node));
+        access::enter(self.run, |core| core.stop_process(node));
         self.drop_tasks(node);
     }
 
     fn drop_tasks(&mut self, node: NodeId) {
-        for running in self.tasks.take_all(|of| of == node) {
+        let killed = self.tasks.take_all(|of| of == node);
+        let count = killed.len() as u64;
+        access::enter(self.run, |core| {
+            core.strikes.add(Strike::Killed, node, node, count);
+        });
+        for running in killed {
             self.let_go(running, TaskEnd::Cancelled, TaskOff::Crashed);
         }
     }
@@ -365,14 +396,14 @@ impl<F: Future> Root<F> {
     }
 
     /// Virtual time is at its end: tells a deadlock from a run that would go on.
-    fn horizon(&mut self) -> Option<RunEnd> {
+    fn horizon(&mut self, touched: bool) -> Option<RunEnd> {
         let timers = self.lists.release_timed();
         let mut waiting = self.tasks.waiting();
         waiting.push(Waiting {
             node: None,
             task: MAIN,
         });
-        if timers || !self.idle {
+        if timers || touched || !self.idle {
             return Some(RunEnd::Horizon { waiting });
         }
         if self.looking_beyond && self.armed_at <= Instant::now() {
@@ -385,7 +416,11 @@ impl<F: Future> Root<F> {
 
     /// Arms the sleep for the next thing that the engine knows of.
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let next = core::enter(self.run, |core| core.next_ms()).flatten();
+        let next = access::enter(self.run, |core| {
+            core.pause();
+            core.next_ms()
+        });
+        let next = next.flatten();
         let horizon = self.limits.horizon_ms;
         let at = if self.looking_beyond {
             self.start + Duration::from_millis(horizon) + BEYOND
@@ -403,7 +438,7 @@ impl<F: Future> Root<F> {
 
     /// Drops main and every task. The trace is sealed by then: nothing of this is observed.
     pub(super) fn teardown(&mut self) {
-        core::enter(self.run, |core| core.closing = true);
+        access::enter(self.run, |core| core.closing = true);
         release(self.main.take());
         for running in self.tasks.take_all(|_| true) {
             running.end(TaskEnd::Cancelled);

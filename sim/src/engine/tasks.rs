@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use rmq_remoting::host::{BoxFuture, TaskEnd, TaskReporter};
+use rmq_remoting::observe::Name;
+use tracing::Span;
 
 use super::config::Waiting;
 use super::ops::Spawned;
 use super::ready::{Lists, TaskRef};
+use super::strike::Strike;
 use crate::trace::record::NodeId;
 
 /// A task that has not ended.
@@ -18,6 +21,8 @@ pub(super) struct Running {
     pub(super) handle: Arc<TaskRef>,
     pub(super) name: &'static str,
     waker: Waker,
+    /// What each poll runs in, so that whatever a program logs there names its node.
+    span: Span,
     future: BoxFuture<'static, ()>,
     reporter: TaskReporter,
 }
@@ -44,6 +49,12 @@ impl Running {
     }
 }
 
+/// The span of a task. It is of the highest level, so that no filter takes the node away from a line
+/// that it lets through; where nobody subscribes, nothing of it is evaluated.
+fn span(task: &'static str, node: impl FnOnce() -> Option<Name>) -> Span {
+    tracing::error_span!("task", node = &*node().unwrap_or_default(), name = task)
+}
+
 /// Polls, turning a panic into a value.
 pub(super) fn guarded<T>(poll: impl FnOnce() -> Poll<T>) -> Result<Poll<T>, String> {
     catch_unwind(AssertUnwindSafe(poll)).map_err(|panic| panic_text(&*panic))
@@ -54,7 +65,7 @@ pub(super) fn release<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a text".to_owned())
@@ -69,7 +80,14 @@ pub(super) struct Tasks {
 
 impl Tasks {
     /// Adds a task and makes it ready.
-    pub(super) fn start(&mut self, spawned: Spawned, lists: &Arc<Lists>) {
+    ///
+    /// `node` is the name of its node, for its span: without a subscriber it is not asked for.
+    pub(super) fn start(
+        &mut self,
+        spawned: Spawned,
+        lists: &Arc<Lists>,
+        node: impl FnOnce() -> Option<Name>,
+    ) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
@@ -79,6 +97,7 @@ impl Tasks {
             waker: Waker::from(Arc::clone(&handle)),
             handle: Arc::clone(&handle),
             name: spawned.name,
+            span: span(spawned.name, node),
             future: spawned.future,
             reporter: spawned.reporter,
         };
@@ -97,6 +116,7 @@ impl Tasks {
         handle.begin_poll();
         let mut cx = Context::from_waker(&running.waker);
         let future = &mut running.future;
+        let _in_span = running.span.enter();
         let polled = match guarded(|| future.as_mut().poll(&mut cx)) {
             Ok(Poll::Pending) => Polled::Pending,
             Ok(Poll::Ready(())) => Polled::Finished,
@@ -157,6 +177,15 @@ pub(super) struct Gate {
 }
 
 impl Gate {
+    /// How it strikes a task that it keeps from being polled.
+    pub(super) fn strike(&self) -> Strike {
+        if self.frozen {
+            Strike::Freeze
+        } else {
+            Strike::Slow
+        }
+    }
+
     /// Whether a task may be polled now.
     pub(super) fn is_open(&self, now: u64) -> bool {
         !self.frozen && (self.ms_per_poll == 0 || now >= self.next_poll)

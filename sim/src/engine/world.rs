@@ -10,8 +10,10 @@ use std::sync::Arc;
 use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::Name;
 
-use super::core::{self, Core, Node, RunId};
+use super::access;
+use super::core::{Core, Node, RunId};
 use super::ops::{LinkChange, Op};
+use super::strike::Strike;
 use crate::host::event::EventHost;
 use crate::trace::record::NodeId;
 
@@ -38,7 +40,7 @@ impl World {
     }
 
     fn with<R>(self, access: impl FnOnce(&mut Core) -> R) -> Option<R> {
-        core::enter(self.run, access)
+        access::enter(self.run, access)
     }
 
     fn queue(self, op: Op) {
@@ -56,7 +58,7 @@ impl World {
 
     /// The node's name.
     pub fn name(self, node: NodeId) -> Option<Name> {
-        self.with(|core| core.node(node).map(|node| Arc::clone(&node.name)))?
+        access::name(self.run, node)
     }
 
     /// The address at which the node runs, or ran last.
@@ -227,12 +229,19 @@ impl World {
     /// Virtual milliseconds since the start of the run; 0 outside of it. Can be called from
     /// anywhere, also by an observer.
     pub fn now_ms(self) -> u64 {
-        core::now(self.run)
+        access::now(self.run)
     }
 
     /// What the node holds at this moment.
     pub fn gauges(self, node: NodeId) -> NodeGauges {
         self.with(|core| core.gauges(node)).unwrap_or_default()
+    }
+
+    /// How often faults struck in this way so far, from one node to another; what concerns a node
+    /// alone from the node to itself.
+    pub fn strikes(self, what: Strike, from: NodeId, to: NodeId) -> u64 {
+        self.with(|core| core.strikes.count(what, from, to))
+            .unwrap_or(0)
     }
 
     /// Bytes delivered per link so far, of links that carried any.

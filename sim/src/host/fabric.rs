@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rmq_remoting::host::SharedHost;
 
-use crate::engine::{LinkBytes, NodeGauges, World};
+use crate::engine::{LinkBytes, NodeGauges, Strike, World};
 use crate::fault::Engine;
 use crate::trace::record::NodeId;
 
@@ -92,6 +92,13 @@ pub trait Fabric: fmt::Debug + Send + Sync + 'static {
 
     /// Bytes delivered per link so far, of links that carried any.
     fn link_bytes(&self) -> Vec<LinkBytes>;
+
+    /// How often faults struck in this way so far, from one node to another; what concerns a node
+    /// alone from the node to itself. `None`: this engine does not count it.
+    fn strikes(&self, what: Strike, from: NodeId, to: NodeId) -> Option<u64> {
+        let _ = (what, from, to);
+        None
+    }
 
     /// The node's machine vanishes without a word; booting the node brings it back.
     fn power_off(&self, node: NodeId) -> Modelled;
@@ -244,6 +251,10 @@ impl Fabric for World {
 
     fn link_bytes(&self) -> Vec<LinkBytes> {
         World::link_bytes(*self)
+    }
+
+    fn strikes(&self, what: Strike, from: NodeId, to: NodeId) -> Option<u64> {
+        Some(World::strikes(*self, what, from, to))
     }
 
     fn power_off(&self, node: NodeId) -> Modelled {

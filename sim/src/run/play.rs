@@ -149,9 +149,14 @@ impl Stage {
         let _ = tokio::time::timeout(START_UP, self.director.cluster_is_up()).await;
     }
 
+    /// Milliseconds since the start.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.director.fabric.now_ms()
+    }
+
     /// Waits until so many milliseconds after the start.
     pub(crate) async fn until(&self, ms: u64) {
-        let left = ms.saturating_sub(self.director.fabric.now_ms());
+        let left = ms.saturating_sub(self.now_ms());
         tokio::time::sleep(Duration::from_millis(left)).await;
     }
 

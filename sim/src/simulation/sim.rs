@@ -42,6 +42,12 @@ impl Sim {
         self.stage.name_servers()
     }
 
+    /// The virtual time since the start of the run, in whole milliseconds. It is the time that the
+    /// trace shows; [`VirtualTime`](super::VirtualTime) writes it into the lines of `tracing`.
+    pub fn now(&self) -> Duration {
+        Duration::from_millis(self.stage.now_ms())
+    }
+
     /// Waits until so many virtual seconds after the start of the run.
     pub async fn until_secs(&self, seconds: u64) {
         self.stage.until(seconds * 1_000).await;

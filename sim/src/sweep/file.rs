@@ -2,18 +2,22 @@
 //!
 //! Lines are written in the order of the seeds, each in one piece, so a file that was cut off is a
 //! whole file with less in it, perhaps after the start of a line, which is cut away.
+//!
+//! A seed means a run only together with the code that draws, plays and judges it. So the first line
+//! names the build ([`BUILD`](super::BUILD)), and another build neither continues the file nor merges
+//! it. Whoever continues a file holds its lock: two sweeps cannot write into one.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, Portion, Shard, Source, Sweep};
+use super::{BUILD, Plan, Portion, Shard, Source, Sweep};
 
-/// The only version of the format there is.
-const FORMAT: u32 = 1;
+/// The version of the format that is written and read. Files of version 1 did not name their build.
+const FORMAT: u32 = 2;
 
 /// Which sweep a file is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +25,8 @@ const FORMAT: u32 = 1;
 pub struct Header {
     /// The version of the format.
     pub format: u32,
+    /// The build that ran its seeds: [`BUILD`](super::BUILD).
+    pub build: String,
     /// The scenario's name and digest, or `generated`.
     pub sweep: String,
     /// The seeds of the whole sweep.
@@ -67,6 +73,25 @@ pub enum FileError {
         /// Of which.
         what: String,
     },
+    /// Another build began it.
+    #[error(
+        "{}: its seeds were run by the build {theirs} of the laboratory, and this one is {ours}; a seed may mean another run now\n  remedy: go on with the build that began it, or start anew in another file",
+        .file.display()
+    )]
+    Build {
+        /// The file.
+        file: PathBuf,
+        /// The build that its header names.
+        theirs: String,
+        /// This build.
+        ours: &'static str,
+    },
+    /// Another sweep writes into it.
+    #[error("{}: another sweep that still runs writes into this file\n  remedy: wait for its end, or name another file", .file.display())]
+    Busy {
+        /// The file.
+        file: PathBuf,
+    },
     /// Parts are missing.
     #[error(
         "the seeds {from}..{to} are in none of these files\n  remedy: finish their sweep (the same command continues it), and name every shard's file"
@@ -95,6 +120,7 @@ impl Header {
     pub fn of(plan: &Plan) -> Self {
         Self {
             format: FORMAT,
+            build: BUILD.to_owned(),
             sweep: match &plan.source {
                 Source::Generated => "generated".to_owned(),
                 Source::Given(scenario) => {
@@ -125,12 +151,16 @@ fn line<T: Serialize>(value: &T) -> String {
 ///
 /// # Errors
 ///
-/// It cannot be read, or is something else.
+/// It cannot be read, is something else, or another build began it.
 pub fn read(file: &Path) -> Result<Read, FileError> {
     let text = fs::read_to_string(file).map_err(|cause| FileError::Read {
         file: file.to_owned(),
         cause,
     })?;
+    parse(file, &text)
+}
+
+fn parse(file: &Path, text: &str) -> Result<Read, FileError> {
     let form = |line, what: String| FileError::Form {
         file: file.to_owned(),
         line,
@@ -141,10 +171,20 @@ pub fn read(file: &Path) -> Result<Read, FileError> {
     let (_, first) = lines
         .next()
         .ok_or_else(|| form(1, "the file has no whole line".to_owned()))?;
+    let format: Format = serde_json::from_str(first)
+        .map_err(|error| form(1, format!("no sweep's header: {error}")))?;
+    if format.format != FORMAT {
+        let what = format!("format {} is not {FORMAT}, this build's", format.format);
+        return Err(form(1, what));
+    }
     let header: Header = serde_json::from_str(first)
         .map_err(|error| form(1, format!("no sweep's header: {error}")))?;
-    if header.format != FORMAT {
-        return Err(form(1, format!("format {} is unknown", header.format)));
+    if header.build != BUILD {
+        return Err(FileError::Build {
+            file: file.to_owned(),
+            theirs: header.build,
+            ours: BUILD,
+        });
     }
     let mut portions: Vec<Portion> = Vec::new();
     for (number, text) in lines {
@@ -159,6 +199,12 @@ pub fn read(file: &Path) -> Result<Read, FileError> {
     })
 }
 
+/// What the first line has in every version of the format.
+#[derive(Debug, Deserialize)]
+struct Format {
+    format: u32,
+}
+
 /// A sweep's file that lines are added to.
 #[derive(Debug)]
 pub struct Out {
@@ -171,21 +217,34 @@ impl Out {
     ///
     /// # Errors
     ///
-    /// It cannot be written, or is the file of something else; it is untouched then.
+    /// It cannot be written, is the file of something else or of another build, or another sweep
+    /// writes into it; it is untouched then.
     pub fn open(path: &Path, plan: &Plan) -> Result<(Self, Vec<Portion>), FileError> {
         let header = Header::of(plan);
         let writing = |cause| FileError::Write {
             file: path.to_owned(),
             cause,
         };
-        let is_new = fs::metadata(path).map_or(true, |meta| meta.len() == 0);
-        if is_new {
-            let mut file = File::create(path).map_err(writing)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(writing)?;
+        lock(path, &file)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)
+            .map_err(|cause| FileError::Read {
+                file: path.to_owned(),
+                cause,
+            })?;
+        let path = path.to_owned();
+        if text.is_empty() {
             file.write_all(header.line().as_bytes()).map_err(writing)?;
-            let path = path.to_owned();
             return Ok((Self { path, file }, Vec::new()));
         }
-        let before = read(path)?;
+        let before = parse(&path, &text)?;
         let planned = (0..).map_while(|nth| plan.portion(nth));
         let fits = before
             .portions
@@ -194,16 +253,12 @@ impl Out {
             .all(|(portion, seeds)| portion.from == seeds.start && portion.to == seeds.end);
         if before.header != header || !fits {
             return Err(FileError::Other {
-                file: path.to_owned(),
+                file: path,
                 what: before.header.line().trim_end().to_owned(),
             });
         }
-        let file = OpenOptions::new()
-            .append(true)
-            .open(path)
-            .map_err(writing)?;
         file.set_len(before.whole).map_err(writing)?;
-        let path = path.to_owned();
+        file.seek(SeekFrom::End(0)).map_err(writing)?;
         Ok((Self { path, file }, before.portions))
     }
 
@@ -220,11 +275,26 @@ impl Out {
     }
 }
 
+/// Takes the lock of a sweep's file; it is given back when the file is closed, however that comes. A
+/// file system without locks guards nothing, and the sweep goes on.
+fn lock(path: &Path, file: &File) -> Result<(), FileError> {
+    let file_name = || path.to_owned();
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(FileError::Busy { file: file_name() }),
+        Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(cause)) => Err(FileError::Write {
+            file: file_name(),
+            cause,
+        }),
+    }
+}
+
 /// Puts the files of all shards together: the text of the unsharded sweep's file, and its result.
 ///
 /// # Errors
 ///
-/// A file is none of a sweep's or of another sweep, or seeds are missing.
+/// A file is none of a sweep's, of another sweep or of another build, or seeds are missing.
 pub fn merge(files: &[PathBuf]) -> Result<(String, Header, Sweep), FileError> {
     let mut all: BTreeMap<u64, Portion> = BTreeMap::new();
     let mut merged: Option<Header> = None;

@@ -29,6 +29,11 @@ pub mod tally;
 pub use shard::{Shard, ShardError};
 pub use tally::{Failure, Portion, Sweep};
 
+/// The build of this laboratory: its version, and a digest of the sources of generator, engine,
+/// judges, producer and mocks. A seed repeats its run, and a sweep's file can be continued, with the
+/// same build only.
+pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("RMQ_SIM_SOURCES"));
+
 /// Seeds that a thread takes at a time, and a line of the file stands for.
 pub const PORTION: u64 = 20;
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use super::{Conn, ConnId, End, Flight, Holder, Listening, Phase, Pipe};
 use crate::engine::core::{Core, What};
 use crate::engine::event::{DialEnd, EngineEvent};
+use crate::engine::strike::Strike;
 use crate::trace::record::NodeId;
 
 /// When the SYN is repeated, in milliseconds after the dial: each second at first, then doubling
@@ -123,9 +124,14 @@ impl Core {
                 self.send_bare(id, 1, What::SynAck);
             }
             // The SYN was dropped on its last yard: the dialler repeats it.
-            Phase::Dialling if self.node(owner).is_some_and(|node| node.swallows) => {}
+            Phase::Dialling if self.node(owner).is_some_and(|node| node.swallows) => {
+                self.strikes.add(Strike::Swallow, owner, owner, 1);
+            }
             Phase::Dialling => {
                 let refuses = self.node(owner).is_some_and(|node| node.refuses);
+                if refuses {
+                    self.strikes.add(Strike::Refuse, owner, owner, 1);
+                }
                 let backlog = self.config.backlog;
                 match self.listeners.get_mut(&to).filter(|_| !refuses) {
                     None => {

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use super::{ConnId, Fin, Holder, Phase};
 use crate::engine::core::{Core, Due, What};
 use crate::engine::event::{EndCause, EngineEvent};
+use crate::engine::strike::Strike;
 use crate::trace::record::NodeId;
 
 impl Core {
@@ -55,7 +56,7 @@ impl Core {
         conn.pipes[side].discard_unsent();
         let last_at = conn.pipes[side].last_at;
         let weather = self.weather(id, side);
-        if !weather.lost && self.gets_through(id, side) {
+        if self.leaves(id, side, weather) {
             let at = (self.now + weather.latency).max(last_at);
             self.schedule(at, id, 1 - side, What::RstIn);
         }
@@ -268,6 +269,7 @@ impl Core {
     /// Open connections between the two nodes are reset now, at both ends.
     pub(in crate::engine) fn reset_between(&mut self, a: NodeId, b: NodeId) {
         for id in self.conns_between(a, b) {
+            self.strikes.add(Strike::Reset, a, b, 1);
             for side in 0..2 {
                 self.rst_in(id, side);
             }
@@ -278,6 +280,7 @@ impl Core {
     pub(in crate::engine) fn half_open(&mut self, from: NodeId, to: NodeId) {
         for id in self.conns_between(from, to) {
             let side = usize::from(self.conn(id).is_some_and(|conn| conn.ends[1].node == to));
+            self.strikes.add(Strike::HalfOpen, from, to, 1);
             self.break_end(id, side, ErrorKind::TimedOut, EndCause::Vanished);
         }
     }
@@ -313,7 +316,11 @@ impl Core {
             return false;
         };
         let (from, to) = (conn.ends[sender].node, conn.ends[1 - sender].node);
-        self.links.waits(from, to, due)
+        let waits = self.links.waits(from, to, due);
+        if waits {
+            self.strikes.add(Strike::Hold, from, to, 1);
+        }
+        waits
     }
 
     /// Starts to hold one direction, or lets everything that has waited arrive now.

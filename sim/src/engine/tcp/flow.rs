@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use super::{ConnId, Fin, Flight, Holder, Phase};
 use crate::engine::core::{Core, What};
 use crate::engine::event::EndCause;
+use crate::engine::strike::Strike;
 
 /// The shortest retransmission timeout, in milliseconds (Linux's `TCP_RTO_MIN`).
 const RTO_MIN: u64 = 200;
@@ -48,7 +49,7 @@ impl Core {
             return;
         }
         let weather = self.weather(id, dir);
-        if weather.lost || !self.gets_through(id, dir) {
+        if !self.leaves(id, dir, weather) {
             self.hold(id, dir, self.now, true);
             return;
         }
@@ -92,7 +93,10 @@ impl Core {
                 .filter(|cut| start >= *cut)
                 .map_or(0, |_| weather.late_by);
             let line = match piece {
-                Some(_) => self.links.serialise(from, to, now, end - start),
+                Some(_) => {
+                    self.strikes.add(Strike::Bandwidth, from, to, end - start);
+                    self.links.serialise(from, to, now, end - start)
+                }
                 None => 0,
             };
             let Some(conn) = self.conn_mut(id) else {
@@ -133,9 +137,15 @@ impl Core {
         if bytes == 0 || conn.is_loop() {
             return None;
         }
-        let struck = self
-            .links
-            .carry(conn.ends[dir].node, conn.ends[1 - dir].node, bytes);
+        let (from, to) = (conn.ends[dir].node, conn.ends[1 - dir].node);
+        let struck = self.links.carry(from, to, bytes);
+        if struck.reset.is_some() {
+            self.strikes.add(Strike::Reset, from, to, 1);
+        }
+        let flipped = struck.corrupt.len() as u64;
+        if flipped > 0 {
+            self.strikes.add(Strike::Corrupt, from, to, flipped);
+        }
         if !struck.corrupt.is_empty() {
             let pipe = &mut self.conn_mut(id)?.pipes[dir];
             for at in struck.corrupt {
@@ -189,7 +199,7 @@ impl Core {
         let unknown_bytes = pipe.arrived == pipe.sent && pipe.acked < pipe.arrived;
         let arrived_unknown = unknown_bytes || (pipe.fin == Fin::Arrived && !pipe.fin_acked);
         let weather = self.weather(id, dir);
-        if weather.lost || !self.gets_through(id, dir) {
+        if !self.leaves(id, dir, weather) {
             self.hold(id, dir, now, true);
         } else if arrived_unknown || handshake {
             // A repetition of what has arrived, or the end of a handshake.

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::task::Waker;
 
 use super::core::Core;
+use super::strike::Strike;
 use crate::trace::record::NodeId;
 
 mod dial;
@@ -243,7 +244,7 @@ impl Core {
     }
 
     /// Whether what leaves end `dir` now, or arrives from it now, gets through.
-    fn gets_through(&self, id: ConnId, dir: usize) -> bool {
+    fn gets_through(&mut self, id: ConnId, dir: usize) -> bool {
         let Some(conn) = self.conn(id) else {
             return false;
         };
@@ -252,7 +253,31 @@ impl Core {
             .machine
             .and_then(|at| self.machines.get(at))
             .is_some_and(|m| m.up);
-        up && !conn.swallowed && (conn.is_loop() || !self.links.is_cut(from.node, to.node))
+        let (from, to) = (from.node, to.node);
+        if !up {
+            return false;
+        }
+        if conn.swallowed {
+            self.strikes.add(Strike::BlackHole, from, to, 1);
+            return false;
+        }
+        let cut = !conn.is_loop() && self.links.is_cut(from, to);
+        if cut {
+            self.strikes.add(Strike::Cut, from, to, 1);
+        }
+        !cut
+    }
+
+    /// Whether what end `dir` sends now, in this weather, gets onto its way.
+    fn leaves(&mut self, id: ConnId, dir: usize, weather: super::link::Weather) -> bool {
+        if !weather.lost {
+            return self.gets_through(id, dir);
+        }
+        if let Some(conn) = self.conn(id) {
+            let (from, to) = (conn.ends[dir].node, conn.ends[1 - dir].node);
+            self.strikes.add(Strike::Loss, from, to, 1);
+        }
+        false
     }
 
     /// The weather for what leaves end `dir` now.
@@ -264,13 +289,17 @@ impl Core {
             return super::link::Weather::LOOP;
         }
         let (from, to) = (conn.ends[dir].node, conn.ends[1 - dir].node);
-        self.links.weather(from, to, self.now)
+        let weather = self.links.weather(from, to, self.now);
+        if weather.altered {
+            self.strikes.add(Strike::Latency, from, to, 1);
+        }
+        weather
     }
 
     /// Sends something without a retransmission of its own from end `dir`; whether it left.
     fn send_bare(&mut self, id: ConnId, dir: usize, what: super::core::What) -> bool {
         let weather = self.weather(id, dir);
-        let leaves = !weather.lost && self.gets_through(id, dir);
+        let leaves = self.leaves(id, dir, weather);
         if leaves {
             self.schedule(self.now + weather.latency, id, dir, what);
         }

@@ -7,6 +7,9 @@ use tokio::io::ReadBuf;
 
 use super::{ConnId, Fin, Holder};
 use crate::engine::core::{Core, Effects};
+use crate::engine::link::Links;
+use crate::engine::strike::{Strike, Strikes};
+use crate::trace::record::NodeId;
 
 /// Keeps the waker of the task that polled last.
 fn keep(effects: &mut Effects, slot: &mut Option<Waker>, cx: &Context<'_>) {
@@ -14,6 +17,20 @@ fn keep(effects: &mut Effects, slot: &mut Option<Waker>, cx: &Context<'_>) {
         Some(waker) if waker.will_wake(cx.waker()) => {}
         _ => effects.drop.extend(slot.replace(cx.waker().clone())),
     }
+}
+
+/// How many of `count` bytes one read or write moves on a link.
+fn sliced(
+    links: &Links,
+    strikes: &mut Strikes,
+    (from, to): (NodeId, NodeId),
+    count: usize,
+) -> usize {
+    let most = links.slice(from, to);
+    if most < count {
+        strikes.add(Strike::Slice, from, to, 1);
+    }
+    count.min(most)
 }
 
 impl Core {
@@ -36,6 +53,9 @@ impl Core {
         let to = end.node;
         if side == 1 && self.nodes.get(to.index()).is_some_and(|node| node.deaf) {
             keep(&mut self.effects, &mut end.reader, cx);
+            if conn.pipes[0].arrived > conn.pipes[0].read {
+                self.strikes.add(Strike::Deaf, to, to, 1);
+            }
             return Poll::Pending;
         }
         let from = conn.ends[1 - side].node;
@@ -50,7 +70,8 @@ impl Core {
                 .front()
                 .map_or(pipe.arrived, |cut| pipe.arrived.min(*cut));
             let there = usize::try_from(until - pipe.read).unwrap_or(usize::MAX);
-            let count = there.min(buf.remaining()).min(self.links.slice(from, to));
+            let count = there.min(buf.remaining());
+            let count = sliced(&self.links, &mut self.strikes, (from, to), count);
             let (front, back) = pipe.bytes.as_slices();
             let first = count.min(front.len());
             buf.put_slice(&front[..first]);
@@ -99,10 +120,8 @@ impl Core {
         }
         let used = pipe.written - pipe.acked;
         let free = self.config.send_buffer.saturating_sub(used);
-        let count = data
-            .len()
-            .min(usize::try_from(free).unwrap_or(usize::MAX))
-            .min(self.links.slice(end.node, to));
+        let count = data.len().min(usize::try_from(free).unwrap_or(usize::MAX));
+        let count = sliced(&self.links, &mut self.strikes, (end.node, to), count);
         if count == 0 && !data.is_empty() {
             keep(&mut self.effects, &mut end.writer, cx);
             return Poll::Pending;

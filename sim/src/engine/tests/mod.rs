@@ -1,6 +1,7 @@
 //! The rules of the engine, one test each.
 
 mod faults;
+mod foreign;
 mod lives;
 mod network;
 mod order;

@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use rmq_remoting::profile::Profile;
 
-use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
+use crate::fault::{Fault, FaultKind, OddRoute, Place, Position, Restart, Rule, RuleAction};
 use crate::scenario::{
     Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
     SendMode, Target, Workload,
@@ -140,7 +140,8 @@ fn restart() -> impl Strategy<Value = Restart> {
 
 fn action() -> impl Strategy<Value = RuleAction> {
     prop_oneof![
-        (0..3_000i32, proptest::option::of("[ -~]{0,12}"))
+        // The codes below 20 that say "stored" would be lies.
+        (20..3_000i32, proptest::option::of("[ -~]{0,12}"))
             .prop_map(|(code, remark)| RuleAction::Answer { code, remark }),
         (1..5_000u64, 0..50u64).prop_map(|(ms, jitter_ms)| RuleAction::Delay { ms, jitter_ms }),
         Just(RuleAction::DropRequest),
@@ -173,6 +174,10 @@ fn route_action() -> impl Strategy<Value = RuleAction> {
             broker: "broker-b".into()
         }),
         Just(RuleAction::PermutedRoute),
+        Just(RuleAction::OddRoute(OddRoute::BareIds)),
+        Just(RuleAction::OddRoute(OddRoute::TextNumbers)),
+        Just(RuleAction::OddRoute(OddRoute::Nulls)),
+        Just(RuleAction::OddRoute(OddRoute::Empty)),
     ]
 }
 

@@ -1,0 +1,59 @@
+//! Gives the crate one number for the sources that decide what a seed means: of the laboratory, the
+//! producer, the protocol and the mocks. A sweep's file names it.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+/// Folders beside this crate's that take part in a run; what is not there does not count.
+const SOURCES: [&str; 5] = [
+    "src",
+    "../producer/src",
+    "../remoting/src",
+    "../mock-namesrv/src",
+    "../mock-broker/src",
+];
+
+fn main() -> io::Result<()> {
+    let home = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    // Its keys are fixed. Another compiler may have another algorithm, and is another build.
+    let mut digest = DefaultHasher::new();
+    println!("cargo::rerun-if-changed=build.rs");
+    for folder in SOURCES {
+        println!("cargo::rerun-if-changed={folder}");
+        let mut files = Vec::new();
+        collect(&home.join(folder), &mut files)?;
+        files.sort();
+        for file in files {
+            let name = file.strip_prefix(&home).unwrap_or(&file);
+            for part in name {
+                digest.write(part.as_encoded_bytes());
+                digest.write_u8(b'/');
+            }
+            let text = fs::read(&file)?;
+            digest.write_u64(text.len() as u64);
+            digest.write(&text);
+        }
+    }
+    println!("cargo::rustc-env=RMQ_SIM_SOURCES={:016x}", digest.finish());
+    Ok(())
+}
+
+/// Every Rust source below a folder.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path
+            .extension()
+            .is_some_and(|is| is == "rs" || is == "toml")
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
