@@ -81,7 +81,9 @@ pub(crate) enum Fault {
 fn exception_of(error: &HeaderError) -> &'static str {
     match error {
         HeaderError::Missing { .. } => "java.lang.NullPointerException",
-        HeaderError::NotANumber { .. } => "java.lang.NumberFormatException",
+        HeaderError::NotANumber { .. } | HeaderError::Negative { .. } => {
+            "java.lang.NumberFormatException"
+        }
     }
 }
 
