@@ -32,6 +32,8 @@ pub enum CloseCause {
     Offline,
     /// This client was stopped.
     Stopped,
+    /// The peer asked on and on and did not read the answers.
+    Flooded,
 }
 
 impl fmt::Display for CloseCause {
@@ -46,6 +48,7 @@ impl fmt::Display for CloseCause {
             Self::DeadPeer => "the peer answered nothing for too long",
             Self::Offline => "nobody needs its address any more",
             Self::Stopped => "this client closed it",
+            Self::Flooded => "the peer asks and does not read the answers",
         })
     }
 }

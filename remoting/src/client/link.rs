@@ -11,6 +11,7 @@ use super::pending::Pending;
 use super::silence::Patience;
 use crate::event::{CloseCause, ConnectionNumber, DialFailure};
 use crate::observe::Name;
+use crate::opening::BadFrame;
 use crate::outbox::Outbox;
 
 /// A connection to one address, shared by its task and the callers.
@@ -28,6 +29,8 @@ pub(super) struct Link {
 struct State {
     phase: Phase,
     pending: Pending,
+    /// What the peer sent that is no frame.
+    found: Option<Arc<BadFrame>>,
 }
 
 /// Where a connection is in its life. Once open, its end is written in the pending table.
@@ -85,6 +88,7 @@ impl Link {
             state: Mutex::new(State {
                 phase: Phase::Planned,
                 pending: Pending::default(),
+                found: None,
             }),
             dialled: Notify::new(),
         }
@@ -93,6 +97,16 @@ impl Link {
     /// Does something with the pending table. Nothing may be woken within.
     pub(super) fn pending<T>(&self, with: impl FnOnce(&mut Pending) -> T) -> T {
         with(&mut self.state.lock().pending)
+    }
+
+    /// The peer sent this, for which the connection is about to end.
+    pub(super) fn note(&self, found: BadFrame) {
+        self.state.lock().found = Some(Arc::new(found));
+    }
+
+    /// What the peer sent that is no frame, if that is what ended the connection.
+    pub(super) fn found(&self) -> Option<Arc<BadFrame>> {
+        self.state.lock().found.clone()
     }
 
     /// The dial begins. False if the link was given up before.

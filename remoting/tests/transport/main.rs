@@ -9,6 +9,7 @@ mod calls;
 mod dial;
 mod end;
 mod flow;
+mod hostile;
 mod serve;
 mod support;
 mod tcp;
