@@ -94,7 +94,8 @@ pub(super) fn retryable(policy: &PolicyFacts, mode: Mode, stage: Stage, code: Op
         | Stage::Accepted
         | Stage::Superseded
         | Stage::Vetoed
-        | Stage::Hook => false,
+        | Stage::Hook
+        | Stage::Denied => false,
     }
 }
 
