@@ -552,7 +552,7 @@ mod tests {
 
     fn known(routes: &Routes) -> Vec<String> {
         let topics = routes.topics.lock();
-        topics.keys().map(|name| name.to_string()).collect()
+        topics.keys().map(ToString::to_string).collect()
     }
 
     #[test]

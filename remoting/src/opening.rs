@@ -87,11 +87,11 @@ pub enum Protocol {
     Ssh,
     /// Kafka.
     Kafka,
-    /// MySQL or MariaDB.
+    /// `MySQL` or `MariaDB`.
     MySql,
-    /// PostgreSQL.
+    /// `PostgreSQL`.
     Postgres,
-    /// AMQP: RabbitMQ, for one.
+    /// AMQP, which `RabbitMQ` speaks.
     Amqp,
     /// NATS.
     Nats,

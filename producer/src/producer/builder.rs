@@ -223,14 +223,7 @@ impl ProducerBuilder {
         };
         let core = Arc::clone(client.core());
         let namespace = self.namespace.or_else(|| core.hosted_namespace());
-        if let Some(namespace) = &namespace {
-            validate_namespace(namespace).map_err(StartError::Namespace)?;
-        }
-        let group = match &namespace {
-            Some(namespace) => namespace::wrap(namespace, &self.group).into(),
-            None => self.group,
-        };
-        validate_group(&policy, &group).map_err(StartError::Group)?;
+        let group = wrapped_group(&policy, self.group, namespace.as_ref())?;
         if !core.groups.lock().insert(Name::clone(&group)) {
             return Err(StartError::GroupTaken(group));
         }
@@ -271,4 +264,21 @@ impl ProducerBuilder {
             rotations: Arc::new(rotations),
         })
     }
+}
+
+/// The group as servers know it.
+fn wrapped_group(
+    policy: &Policy,
+    group: Name,
+    namespace: Option<&Name>,
+) -> Result<Name, StartError> {
+    let group = match namespace {
+        None => group,
+        Some(namespace) => {
+            validate_namespace(namespace).map_err(StartError::Namespace)?;
+            namespace::wrap(namespace, &group).into()
+        }
+    };
+    validate_group(policy, &group).map_err(StartError::Group)?;
+    Ok(group)
 }
