@@ -104,8 +104,9 @@ async fn main() -> ExitCode {
     println!("{sent} sent, {failed} failed, {attempts} attempts, {took} ms");
     if no_name_server {
         eprintln!(
-            "send: no name server of {} answered; check the address (host:port), that a name \
-             server listens there, and that no firewall is in between",
+            "send: no name server of {} told a route; the lines above say what became of each: check \
+             the address and port, that a name server listens there, and that no firewall is in \
+             between",
             arguments.namesrv
         );
     }

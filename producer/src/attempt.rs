@@ -12,6 +12,7 @@ use rmq_remoting::event::ConnectionNumber;
 use rmq_remoting::header::HeaderError;
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::SendMessageResponse;
+use rmq_remoting::text;
 use tokio::time::{Duration, Instant};
 
 use crate::decide::Millis;
@@ -154,6 +155,15 @@ impl Accepted {
             }
             header => header?,
         };
+        let wire = envelope::wire(policy);
+        for (field, value) in [
+            ("queueId", header.queue_id.into()),
+            ("queueOffset", header.queue_offset),
+        ] {
+            if value < 0 && !wire.negative_places {
+                return Err(HeaderError::Negative { field, value });
+            }
+        }
         let region = header.region.filter(|region| !region.is_empty());
         Ok(Self {
             status,
@@ -234,7 +244,7 @@ impl Exchange {
         match self.answer(address).await {
             Ok(reply) => understand(&self.core.policy, &reply),
             Err(error) => {
-                let stage = stage(&error);
+                let stage = stage(&self.core.policy, &error);
                 Report::failed(stage, Cause::Call(Arc::new(error)))
             }
         }
@@ -326,7 +336,13 @@ fn dispatched(core: &ProducerCore, mode: Mode, broker: &Name) {
     }
 }
 
-fn stage(error: &CallError) -> Stage {
+fn stage(policy: &Policy, error: &CallError) -> Stage {
+    if let CallError::Lost { found, .. } = error
+        && found.as_ref().is_some_and(|found| found.is_tls())
+        && retry::denied(policy)
+    {
+        return Stage::Denied;
+    }
     match error.stage() {
         CallStage::Dial => Stage::Dial,
         CallStage::Hook => Stage::Hook,
@@ -341,8 +357,14 @@ fn understand(policy: &Policy, reply: &Command) -> Report {
     let code = reply.code;
     let (stage, result) = match SendStatus::of(code) {
         None => {
-            let remark = reply.remark.as_deref().unwrap_or_default().to_owned();
-            (Stage::Refused, Err(Cause::Refused { code, remark }))
+            let remark = text::kept(reply.remark.as_deref().unwrap_or_default());
+            let denied = retry::denies(policy, code, &remark, reply.ext.is_empty());
+            let stage = if denied {
+                Stage::Denied
+            } else {
+                Stage::Refused
+            };
+            (stage, Err(Cause::Refused { code, remark }))
         }
         Some(status) => match Accepted::read(policy, status, reply) {
             Err(error) => (Stage::Decode, Err(Cause::Decode(error))),
@@ -373,7 +395,7 @@ pub(crate) async fn write(
     let written = remoting.oneway(address, carrier.request(), says_so, send.deadline);
     let handed = written
         .await
-        .map_err(|error| (stage(&error), Cause::Call(Arc::new(error))))?;
+        .map_err(|error| (stage(&core.policy, &error), Cause::Call(Arc::new(error))))?;
     send.emit(Event::Requested {
         send: send.number,
         number: 1,

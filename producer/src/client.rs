@@ -314,7 +314,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The name servers, as `host:port` separated by `;`. Unless set, the environment variable
+    /// The name servers, as `host:port` separated by `;`; an IPv6 address as `[::1]:9876` or
+    /// `::1:9876`. Unless set, the environment variable
     /// `NAMESRV_ADDR` says them, as it does for the Java client.
     pub fn name_servers(mut self, servers: impl Into<String>) -> Self {
         self.name_servers = servers.into();

@@ -64,13 +64,13 @@ pub struct Config {
     pub policy: Policy,
 }
 
-/// The limits of async sends. None unless set.
+/// The limits of async sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ConfigLimits {
-    /// Open sends.
+    /// Open sends. No limit unless set.
     pub open_sends: Option<u32>,
-    /// Bytes of their bodies.
+    /// Bytes of their bodies. 256 MiB unless set.
     pub open_bytes: Option<u32>,
     /// What becomes of a send beyond them.
     pub when_full: WhenFull,

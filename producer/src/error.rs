@@ -12,7 +12,9 @@ use rmq_remoting::client::CallError;
 use rmq_remoting::code::response_name;
 use rmq_remoting::header::HeaderError;
 use rmq_remoting::observe::Name;
+use rmq_remoting::text;
 
+use crate::decide::address;
 use crate::event::{Failure, QueueRef, Stage};
 use crate::lookup::LookupError;
 use crate::permits::Full;
@@ -26,7 +28,7 @@ pub enum Cause {
     Refused {
         /// The response code.
         code: i32,
-        /// The broker's words.
+        /// The broker's words: at most [`text::KEPT`] bytes of them.
         remark: String,
     },
     /// The broker's answer cannot be understood.
@@ -54,7 +56,7 @@ impl fmt::Display for Cause {
                     write!(f, " {name}")?;
                 }
                 match remark.lines().next() {
-                    Some(line) if !line.is_empty() => write!(f, ": {line}"),
+                    Some(line) if !line.is_empty() => write!(f, ": {}", text::name(line)),
                     _ => Ok(()),
                 }
             }
@@ -103,12 +105,14 @@ impl fmt::Display for Attempt {
             Stage::Superseded => "superseded",
             Stage::Vetoed => "forbidden by a hook",
             Stage::Hook => "refused by a hook",
+            Stage::Denied => "this client is refused",
         };
         let after = self.after.as_millis();
         write!(
             f,
-            "#{} {broker}/q{queue}: {stage} after {after} ms",
-            self.number
+            "#{} {}/q{queue}: {stage} after {after} ms",
+            self.number,
+            text::name(broker)
         )?;
         match &self.cause {
             Cause::Silent | Cause::NoAddress | Cause::Superseded => Ok(()),
@@ -274,7 +278,7 @@ impl SendError {
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not sent to topic {}: ", self.inner.topic)?;
+        write!(f, "not sent to topic {}: ", text::name(&self.inner.topic))?;
         self.summary(f)?;
         for (index, attempt) in self.inner.attempts.iter().enumerate() {
             let separator = if index == 0 { ": " } else { "; " };
@@ -301,6 +305,12 @@ impl Error for SendError {
     }
 }
 
+/// What is wrong with an entry of the name-server list.
+fn problem(entry: &str) -> String {
+    let problem = address::read(entry).err();
+    problem.map_or_else(String::new, |problem| format!(": {problem}"))
+}
+
 /// A client or producer that cannot be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
@@ -313,9 +323,16 @@ pub enum StartError {
          environment variable NAMESRV_ADDR"
     )]
     NoNameServer,
-    /// An entry of the name-server list is no `host:port`.
-    #[error("name server `{0}` is no host:port; write for example 10.0.0.1:9876;10.0.0.2:9876")]
+    /// This entry of the name-server list is no `host:port`. It may have come from the builder, a
+    /// configuration file or the environment.
+    #[error(
+        "name server `{}` is no host:port{}; write for example 10.0.0.1:9876;[::1]:9876;ns.example:9876",
+        text::name(.0), problem(.0)
+    )]
     NameServer(String),
+    /// The namespace would become other properties, or is no name.
+    #[error("{0}")]
+    Namespace(String),
     /// The policy makes no sense.
     #[error("{0}")]
     Policy(String),

@@ -100,6 +100,8 @@ pub enum Stage {
     Vetoed,
     /// A hook of the program did not let the request go.
     Hook,
+    /// The broker refused the client itself: its credentials, or that it does not speak TLS.
+    Denied,
 }
 
 /// How a send ended.

@@ -44,6 +44,7 @@ pub struct Message {
     delay_level: Option<u32>,
     wait_stored: bool,
     id: Option<Name>,
+    flaw: Option<PropertyError>,
 }
 
 impl Message {
@@ -59,6 +60,7 @@ impl Message {
             delay_level: None,
             wait_stored: true,
             id: None,
+            flaw: None,
         }
     }
 
@@ -77,16 +79,25 @@ impl Message {
     }
 
     /// Consumers can subscribe to a tag. A message has one; an empty one is none.
+    ///
+    /// A tag with a byte 0x01 or 0x02, which separate properties on the wire, makes the message
+    /// unacceptable: see [`flaw`](Self::flaw).
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.tag = Some(tag.into()).filter(|tag| !tag.is_empty());
+        let tag = tag.into();
+        self.note_flaw(name::TAGS, &tag);
+        self.tag = Some(tag).filter(|tag| !tag.is_empty());
         self
     }
 
     /// Adds a key, by which the message can be found at the broker. Keys are separated by a blank.
+    ///
+    /// A key with a byte 0x01 or 0x02, which separate properties on the wire, makes the message
+    /// unacceptable: see [`flaw`](Self::flaw).
     #[must_use]
     pub fn key(mut self, key: impl AsRef<str>) -> Self {
         let key = key.as_ref();
+        self.note_flaw(name::KEYS, key);
         if !self.keys.is_empty() && !key.is_empty() {
             self.keys.push(' ');
         }
@@ -142,6 +153,19 @@ impl Message {
     pub fn wait_stored(mut self, wait: bool) -> Self {
         self.wait_stored = wait;
         self
+    }
+
+    /// Why no producer would send it: its tag or a key contains a byte that separates properties.
+    /// Every send of it fails as invalid, before anything is sent.
+    #[must_use]
+    pub fn flaw(&self) -> Option<&PropertyError> {
+        self.flaw.as_ref()
+    }
+
+    fn note_flaw(&mut self, name: &str, value: &str) {
+        if value.contains(is_separator) {
+            self.flaw = Some(PropertyError::Separator(name.to_owned()));
+        }
     }
 
     /// Where it goes.
@@ -275,6 +299,20 @@ mod tests {
         for name in ["__SHARDINGKEY", "keys", "CHECK_IMMUNITY_TIME_IN_SECONDS"] {
             assert!(Message::new("t", "b").property(name, "v").is_ok());
         }
+    }
+
+    #[test]
+    fn a_separator_in_a_tag_or_a_key_is_a_flaw_and_its_neighbours_are_not() {
+        let message = || Message::new("t", "b");
+        let flaw = |name: &str| Some(PropertyError::Separator(name.to_owned()));
+        for separator in ["\u{1}", "\u{2}", "a\u{2}DELAY\u{1}3\u{2}x"] {
+            assert_eq!(message().tag(separator).flaw().cloned(), flaw("TAGS"));
+            assert_eq!(message().key(separator).flaw().cloned(), flaw("KEYS"));
+            let keys = message().keys(["a", separator]);
+            assert_eq!(keys.flaw().cloned(), flaw("KEYS"));
+        }
+        let sound = message().tag("\u{0}\u{3}é").keys(["a b", ""]);
+        assert_eq!(sound.flaw(), None);
     }
 
     #[test]

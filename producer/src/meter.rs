@@ -67,7 +67,11 @@ impl Latencies {
     /// none or it lies beyond the last bound.
     #[must_use]
     pub fn quantile(&self, per_mille: u64) -> Option<u64> {
-        let wanted = (self.count() * per_mille).div_ceil(1_000).max(1);
+        let wanted = self
+            .count()
+            .saturating_mul(per_mille)
+            .div_ceil(1_000)
+            .max(1);
         let mut seen = 0;
         let within = self.counts.iter().position(|count| {
             seen += count;

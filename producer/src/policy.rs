@@ -22,10 +22,11 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 pub use habits::{
-    Attempts, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Detector, Dial,
-    Drain, Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe, OnLost,
+    Attempts, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Denied, Detector,
+    Dial, Drain, Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe, OnLost,
     OnTimeout, Oneway, OutOfTime, OvertakeOver, Overtaken, Periods, Presence, Redial, Retarget,
-    RetryTables, Rotation, RotationStart, SendRequest, Share, TimeoutScan, Vip, Wire,
+    RetryTables, Rotation, RotationStart, RouteBounds, SendRequest, Share, TimeoutScan,
+    Unprofitable, Vip, Wire,
 };
 
 /// A preset, parsed when it is first asked for.
@@ -66,6 +67,9 @@ pub struct Policy {
     /// Which ends of an attempt lead to the next one. Read by
     /// [`retryable`](crate::decide::retry::retryable).
     pub retry: RetryTables,
+    /// What a refusal of the client itself, not of its message, leads to. Read by
+    /// [`denied`](crate::decide::retry::denied).
+    pub denied: Denied,
     /// Whether a message that a broker has stored, but not flushed or replicated in time (codes
     /// 10, 11, 12), is sent again. That trades duplicates for safety. Read by
     /// [`try_for_safe`](crate::decide::retry::try_for_safe).
@@ -161,6 +165,8 @@ pub struct Policy {
     /// Whether the order that a route prescribes (`orderTopicConf`) is followed. Read by
     /// [`order`](crate::decide::route::order).
     pub order_conf: bool,
+    /// How much a route may be. Read by [`limits`](crate::decide::route::limits).
+    pub route_limits: RouteBounds,
     /// Which messages and groups are refused. Read by
     /// [`checks`](crate::decide::envelope::checks).
     pub checks: Checks,
@@ -175,6 +181,9 @@ pub struct Policy {
     pub compress_over: u32,
     /// How they are. Read by [`compresses`](crate::decide::envelope::compresses).
     pub compression: CompressionKind,
+    /// What becomes of a body that compression does not make smaller. Read by
+    /// [`pays`](crate::decide::envelope::pays).
+    pub unprofitable: Unprofitable,
     /// What brokers are told of producers. Read by
     /// [`presence`](crate::decide::route::presence).
     pub presence: Presence,
@@ -271,6 +280,9 @@ impl Policy {
             ),
             ("checks.max-body", u64::from(self.checks.max_body)),
             ("checks.max-group", u64::from(self.checks.max_group)),
+            ("route-limits.bytes", u64::from(self.route_limits.bytes)),
+            ("route-limits.brokers", u64::from(self.route_limits.brokers)),
+            ("route-limits.queues", u64::from(self.route_limits.queues)),
             ("periods.poll", self.periods.poll),
             ("periods.beat", self.periods.beat),
             ("periods.beat-timeout", self.periods.beat_timeout),

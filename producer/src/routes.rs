@@ -7,20 +7,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rmq_remoting::observe::Name;
-use rmq_remoting::route::TopicRouteData;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::client::ClientCore;
-use crate::decide::route::Published;
+use crate::decide::route::{Published, Unfit};
 use crate::decide::select::Queues;
 use crate::decide::{name_server, route};
 use crate::event::{Event, LookupEnd, LookupNumber, LookupReason, SnapshotNumber};
-use crate::lookup::{self, Answer, LookupError};
+use crate::lookup::{self, Answer, Fit, LookupError};
+use crate::policy::Periods;
 
 /// Where a topic's messages can go, as one route answer said it.
 #[derive(Debug)]
@@ -89,19 +90,62 @@ struct Topic {
     flight: Option<Arc<Flight>>,
     /// When the last lookup started.
     asked: Option<Instant>,
+    /// In which round of the poll a send last needed it.
+    used: u64,
+    /// Whether it is never forgotten.
+    kept: bool,
 }
 
 /// The topics of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     topics: Mutex<BTreeMap<Name, Topic>>,
+    /// Counts the rounds of the poll.
+    rounds: AtomicU64,
 }
 
 impl Routes {
-    /// The route in force.
+    /// The route in force, for a send.
     pub(crate) fn snapshot(&self, topic: &str) -> Option<Arc<Snapshot>> {
-        let topics = self.topics.lock();
-        topics.get(topic)?.snapshot.clone()
+        let mut topics = self.topics.lock();
+        let entry = topics.get_mut(topic)?;
+        entry.used = self.rounds.load(Ordering::Relaxed);
+        entry.snapshot.clone()
+    }
+
+    /// The route in force, for a lookup: that is no use of it.
+    fn in_force(&self, topic: &Name) -> Option<Arc<Snapshot>> {
+        self.topics.lock().get(topic)?.snapshot.clone()
+    }
+
+    /// The route in force, if this is the answer behind it.
+    fn unchanged(&self, topic: &Name, body: &Bytes, default: bool) -> Option<Arc<Snapshot>> {
+        let (snapshot, known) = {
+            let topics = self.topics.lock();
+            let entry = topics.get(topic)?;
+            let (known, of_default) = entry.answer.as_ref()?;
+            if *of_default != default {
+                return None;
+            }
+            (Arc::clone(entry.snapshot.as_ref()?), known.clone())
+        };
+        (known == *body).then_some(snapshot)
+    }
+
+    /// A round of the poll begins: topics that no send needed for `most` rounds are forgotten, so
+    /// that a program that names ever new topics does not ask for all of them for ever.
+    fn begin_round(&self, most: Option<u64>) {
+        let round = self
+            .rounds
+            .fetch_add(1, Ordering::Relaxed)
+            .saturating_add(1);
+        let Some(most) = most else {
+            return;
+        };
+        self.topics.lock().retain(|_, topic| {
+            let unused = round.saturating_sub(topic.used);
+            topic.kept || topic.flight.is_some() || unused <= most
+        });
     }
 
     /// A topic that has a route, and the address of a broker's master in any route.
@@ -142,13 +186,16 @@ impl Routes {
     /// Keeps the route of a topic fresh from now on, whether it is needed or not.
     fn know(&self, topic: &Name) {
         let mut topics = self.topics.lock();
-        topics.entry(Name::clone(topic)).or_default();
+        topics.entry(Name::clone(topic)).or_default().kept = true;
     }
 
     /// The flight to join, and whether it is new and must be started.
     fn board(&self, topic: &Name, reason: LookupReason) -> (Arc<Flight>, bool) {
         let mut topics = self.topics.lock();
         let entry = topics.entry(Name::clone(topic)).or_default();
+        if reason == LookupReason::FirstSend {
+            entry.used = self.rounds.load(Ordering::Relaxed);
+        }
         if let Some(flight) = &entry.flight {
             return (Arc::clone(flight), false);
         }
@@ -277,7 +324,12 @@ pub(crate) async fn renewed(
     core.routes.snapshot(topic).unwrap_or(known)
 }
 
-/// Keeps every known route fresh, for ever. All topics are asked for at once, so that a slow
+/// After how many rounds of the poll without a send a topic is forgotten; never without a number.
+fn rounds_kept(periods: &Periods) -> Option<u64> {
+    (periods.forget > 0).then(|| periods.forget.div_ceil(periods.poll.max(1)))
+}
+
+/// Keeps every route fresh that sends need. All topics are asked for at once, so that a slow
 /// answer delays no other topic.
 pub(crate) async fn poll(core: Arc<ClientCore>) {
     let periods = core.policy.periods;
@@ -289,8 +341,10 @@ pub(crate) async fn poll(core: Arc<ClientCore>) {
     }
     // A send just after the start has asked already when the first poll is due.
     let mut spacing = Duration::from_millis(periods.refresh_spacing);
+    let kept = rounds_kept(&periods);
     loop {
         ticks.tick().await;
+        core.routes.begin_round(kept);
         let mut under_way = Vec::new();
         for topic in core.routes.idle(spacing) {
             let (flight, fresh) = core.routes.board(&topic, LookupReason::Poll);
@@ -348,16 +402,28 @@ async fn run(
     reason: LookupReason,
     until: Option<Instant>,
 ) -> Found {
-    let (lookup, answer) = lookup::ask(core, topic, reason, deadline(core, until)).await;
-    let not_exist = matches!(answer, Answer::NotExist);
+    let own = |body: &Bytes| judge(core, topic, body, false);
+    let (lookup, answer) = lookup::ask(core, topic, reason, deadline(core, until), &own).await;
+    let not_exist = matches!(answer, Answer::NotExist { .. });
     let found = conclude(core, topic, lookup, answer, false);
     if !not_exist || !asks_for_default(reason) {
         return found;
     }
     let default: Name = route::default_route(&core.policy).0.into();
     let until = deadline(core, until);
-    let (lookup, answer) = lookup::ask(core, &default, LookupReason::DefaultTopic, until).await;
+    let its = |body: &Bytes| judge(core, topic, body, true);
+    let reason = LookupReason::DefaultTopic;
+    let (lookup, answer) = lookup::ask(core, &default, reason, until, &its).await;
     conclude(core, topic, lookup, answer, true)
+}
+
+/// What an answer is good for. An answer equal to the last one is not read again, and none is read
+/// under the lock of the routes, so that a large one delays no send to another topic.
+fn judge(core: &ClientCore, topic: &Name, body: &Bytes, default: bool) -> Result<Fit, Unfit> {
+    if let Some(snapshot) = core.routes.unchanged(topic, body, default) {
+        return Ok(Fit::Unchanged(snapshot));
+    }
+    route::judge(&core.policy, body, default).map(Fit::New)
 }
 
 /// Applies an answer and emits how the lookup ended.
@@ -371,7 +437,7 @@ fn conclude(
     let (end, found) = match answer.end() {
         Some(end) => (end, Err(Arc::new(explain(core, topic, answer)))),
         None => match answer {
-            Answer::Route(body) => apply(core, topic, &body, default),
+            Answer::Route { body, fit } => apply(core, topic, &body, fit, default),
             _ => return Err(Arc::new(LookupError::BrokenOff(Name::clone(topic)))),
         },
     };
@@ -387,7 +453,7 @@ fn conclude(
         });
     }
     // Whatever this lookup came to, a route that works is still a route.
-    found.or_else(|error| core.routes.snapshot(topic).ok_or(error))
+    found.or_else(|error| core.routes.in_force(topic).ok_or(error))
 }
 
 /// Whether a topic that does not exist leads to the default topic. After a failed attempt it does,
@@ -402,45 +468,47 @@ fn asks_for_default(reason: LookupReason) -> bool {
 fn explain(core: &ClientCore, topic: &Name, answer: Answer) -> LookupError {
     let topic = Name::clone(topic);
     match answer {
-        Answer::Route(_) => LookupError::BrokenOff(topic),
-        Answer::NotExist => LookupError::NotExist {
+        Answer::Route { .. } => LookupError::BrokenOff(topic),
+        Answer::NotExist { answers } => LookupError::NotExist {
             topic,
             default_topic: route::default_route(&core.policy).0.into(),
+            answers,
+        },
+        Answer::Unusable { reason, answers } => LookupError::Unusable {
+            topic,
+            reason,
+            answers,
         },
         Answer::Refused {
             server,
             code,
             remark,
+            answers,
         } => LookupError::Refused {
             topic,
             server,
             code,
             remark,
+            answers,
         },
         Answer::Unreachable(failures) => LookupError::Unreachable { failures },
     }
 }
 
-/// Puts a route in force, if it is usable and differs from the one that is.
-fn apply(core: &ClientCore, topic: &Name, body: &Bytes, default: bool) -> (LookupEnd, Found) {
+/// Puts a route in force, if it differs from the one that is.
+fn apply(
+    core: &ClientCore,
+    topic: &Name,
+    body: &Bytes,
+    fit: Fit,
+    default: bool,
+) -> (LookupEnd, Found) {
+    let published = match fit {
+        Fit::Unchanged(snapshot) => return (LookupEnd::Unchanged, Ok(snapshot)),
+        Fit::New(published) => published,
+    };
     let mut topics = core.routes.topics.lock();
     let entry = topics.entry(Name::clone(topic)).or_default();
-    if let (Some(snapshot), Some((known, of_default))) = (&entry.snapshot, &entry.answer)
-        && *of_default == default
-        && known == body
-    {
-        return (LookupEnd::Unchanged, Ok(Arc::clone(snapshot)));
-    }
-    let published = match read(core, body, default) {
-        Ok(published) => published,
-        Err(reason) => {
-            let error = LookupError::Unusable {
-                topic: Name::clone(topic),
-                reason: reason.clone(),
-            };
-            return (LookupEnd::Unusable(reason), Err(Arc::new(error)));
-        }
-    };
     let had_its_own = matches!(entry.answer, Some((_, false)));
     match &entry.snapshot {
         Some(own) if default && had_its_own => {
@@ -460,21 +528,6 @@ fn apply(core: &ClientCore, topic: &Name, body: &Bytes, default: bool) -> (Looku
     }
 }
 
-/// What an answer publishes, if anything can be sent by it.
-fn read(core: &ClientCore, body: &Bytes, default: bool) -> Result<Published, String> {
-    let data = TopicRouteData::decode(body)
-        .map_err(|error| format!("the route cannot be read: {error}"))?;
-    let published = if default {
-        route::apply_default(&core.policy, &data)?
-    } else {
-        route::apply(&core.policy, &data)?
-    };
-    if published.queues.is_empty() {
-        return Err("no broker has a writable queue and a master".to_owned());
-    }
-    Ok(published)
-}
-
 impl Topic {
     /// Puts what was found in force, if it differs from what is.
     fn publish(&mut self, core: &ClientCore, published: Published) -> (LookupEnd, Found) {
@@ -491,5 +544,47 @@ impl Topic {
         });
         self.snapshot = Some(Arc::clone(&snapshot));
         (LookupEnd::Changed, Ok(snapshot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(routes: &Routes) -> Vec<String> {
+        let topics = routes.topics.lock();
+        topics.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_topic_that_no_send_needed_for_so_many_rounds_is_forgotten_and_others_are_not() {
+        let routes = Routes::default();
+        routes.know(&"kept".into());
+        for topic in ["used", "unused", "under-way"] {
+            let (flight, _) = routes.board(&topic.into(), LookupReason::FirstSend);
+            if topic != "under-way" {
+                let nothing = Err(Arc::new(LookupError::BrokenOff(topic.into())));
+                routes.land(&topic.into(), &flight, nothing);
+            }
+        }
+        for _ in 0..3 {
+            routes.begin_round(Some(2));
+            let _ = routes.snapshot("used");
+            let _ = routes.in_force(&"unused".into());
+        }
+        assert_eq!(known(&routes), ["kept", "under-way", "used"]);
+        for _ in 0..3 {
+            routes.begin_round(None);
+        }
+        assert_eq!(known(&routes).len(), 3, "never means never");
+    }
+
+    #[test]
+    fn the_rounds_that_a_topic_is_kept_cover_the_time_that_the_policy_says() {
+        let mut periods = crate::Policy::strict().periods;
+        (periods.forget, periods.poll) = (61, 30);
+        assert_eq!(rounds_kept(&periods), Some(3));
+        periods.forget = 0;
+        assert_eq!(rounds_kept(&periods), None);
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use rmq_remoting::observe::Name;
+use rmq_remoting::text;
 
 use crate::event::QueueRef;
 
@@ -41,7 +42,8 @@ impl MessageQueue {
 /// Written as `orders@broker-a/q3`.
 impl fmt::Display for MessageQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}/q{}", self.topic, self.broker, self.queue)
+        let (topic, broker) = (text::name(&self.topic), text::name(&self.broker));
+        write!(f, "{topic}@{broker}/q{}", self.queue)
     }
 }
 

@@ -46,7 +46,8 @@ impl<'a> BatchItem<'a> {
     pub fn encode(&self, buffer: &mut BytesMut) -> Result<(), BatchError> {
         let too_long = |_| BatchError::TooLong;
         let properties = i16::try_from(self.properties.len()).map_err(too_long)?;
-        let size = ITEM + self.body.len() + self.properties.len();
+        let texts = self.body.len().saturating_add(self.properties.len());
+        let size = texts.saturating_add(ITEM);
         let size = i32::try_from(size).map_err(too_long)?;
         let body = i32::try_from(self.body.len()).map_err(too_long)?;
         buffer.put_i32(size);

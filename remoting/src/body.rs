@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
+pub use crate::lenient::DocumentFault;
 use crate::observe::Name;
 
 /// A body that cannot be read.
@@ -19,6 +20,9 @@ pub enum BodyError {
     /// It is not the JSON that was expected.
     #[error("the body is not the expected JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// A value in it is not what was expected.
+    #[error("the body cannot be read at {0}")]
+    Document(#[from] DocumentFault),
     /// It cannot be inflated or deflated.
     #[error("the body is no zlib stream")]
     Compression,

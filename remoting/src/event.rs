@@ -34,6 +34,8 @@ pub enum CloseCause {
     Offline,
     /// This client was stopped.
     Stopped,
+    /// The peer asked on and on and did not read the answers.
+    Flooded,
 }
 
 impl fmt::Display for CloseCause {
@@ -49,6 +51,7 @@ impl fmt::Display for CloseCause {
             Self::Replaced => "another connection to the peer took its place",
             Self::Offline => "nobody needs its address any more",
             Self::Stopped => "this client closed it",
+            Self::Flooded => "the peer asks and does not read the answers",
         })
     }
 }

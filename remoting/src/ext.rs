@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 
 use crate::header::{EncodeHeader, FieldWriter, HeaderError};
+use crate::text;
 
 /// Reads text that was found to be UTF-8 when it was decoded. Without `unsafe` it is looked at
 /// again; names and values are short.
@@ -133,7 +134,7 @@ impl ExtFields {
         let value = self.text(name)?;
         value.parse().map_err(|_| HeaderError::NotANumber {
             field: name,
-            value: value.into(),
+            value: text::start(value, text::KEPT).into(),
         })
     }
 

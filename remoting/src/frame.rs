@@ -16,6 +16,9 @@ pub const MAX_FRAME: usize = 16_777_216;
 /// Length prefix, and the word of form and header length.
 const PREFIX: usize = 4;
 const START: usize = 8;
+/// The least and the most that a frame may announce.
+const LEAST: usize = START - PREFIX;
+const MOST: usize = MAX_FRAME - PREFIX;
 
 /// Cuts a stream of bytes into commands.
 ///
@@ -45,17 +48,22 @@ impl FrameDecoder {
         let total = i32::from_be_bytes(*prefix);
         let length = usize::try_from(total)
             .ok()
-            .filter(|&length| length <= MAX_FRAME - PREFIX)
+            .filter(|length| (LEAST..=MOST).contains(length))
             .ok_or(FrameError::Length { total })?;
-        if length < START - PREFIX {
-            return Err(FrameError::Length { total });
-        }
-        if input.len() < PREFIX + length {
+        let whole = PREFIX.saturating_add(length);
+        if input.len() < whole {
             return Ok(None);
         }
-        let mut frame = input.split_to(PREFIX + length);
+        let mut frame = input.split_to(whole);
         frame.advance(PREFIX);
         self.command(frame).map(Some)
+    }
+
+    /// How long the frame at the start of the input says that it is, with its prefix.
+    pub(crate) fn announced(input: &[u8]) -> usize {
+        let prefix = input.first_chunk::<PREFIX>();
+        let total = prefix.map_or(0, |prefix| i32::from_be_bytes(*prefix));
+        usize::try_from(total).unwrap_or(0).saturating_add(PREFIX)
     }
 
     /// Reads a frame without its length prefix.
@@ -100,7 +108,7 @@ impl FrameDecoder {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrameError {
     /// The length prefix is negative, below 4 or beyond [`MAX_FRAME`].
-    #[error("the frame announces {total} bytes")]
+    #[error("the frame announces {total} bytes, and one has {LEAST} to {MOST}")]
     Length {
         /// The prefix.
         total: i32,
@@ -122,6 +130,17 @@ pub enum FrameError {
     /// The header cannot be read.
     #[error("the header cannot be read: {0}")]
     Header(#[from] HeaderFault),
+    /// The connection ended without any frame.
+    #[error("it answered nothing at all, as a server does that demands TLS")]
+    Nothing,
+    /// The connection ended in the middle of a frame.
+    #[error("it ended after {came} bytes of a frame of {announced}")]
+    Cut {
+        /// The bytes that came.
+        came: usize,
+        /// The bytes of the whole frame, as far as it said so: at least those of its length.
+        announced: usize,
+    },
 }
 
 /// What is wrong with a header.
@@ -200,6 +219,9 @@ pub fn encode(
     result
 }
 
+/// The start of a frame and a header as long as most are.
+const USUAL_HEADER: usize = START + 512;
+
 fn write(
     speaker: &Speaker,
     out: &Outgoing<'_>,
@@ -207,7 +229,7 @@ fn write(
     mark: usize,
 ) -> Result<(), EncodeError> {
     // A header rarely takes more; one growth instead of several.
-    buffer.reserve(START + 512 + out.body.len());
+    buffer.reserve(out.body.len().saturating_add(USUAL_HEADER));
     buffer.put_u64(0);
     let serialize = match speaker.form {
         HeaderForm::Json => {
@@ -219,15 +241,19 @@ fn write(
             1 << 24
         }
     };
-    let header = buffer.len() - mark - START;
-    let whole = buffer.len() - mark + out.body.len();
+    let head = buffer.len().saturating_sub(mark);
+    let header = head.saturating_sub(START);
+    let whole = head.saturating_add(out.body.len());
     if whole > MAX_FRAME {
         return Err(EncodeError::TooLarge);
     }
     let fit = |size: usize| u32::try_from(size).map_err(|_| EncodeError::TooLarge);
-    let (total, word) = (fit(whole - PREFIX)?, serialize | fit(header)?);
-    buffer[mark..mark + PREFIX].copy_from_slice(&total.to_be_bytes());
-    buffer[mark + PREFIX..mark + START].copy_from_slice(&word.to_be_bytes());
+    let total = fit(whole.saturating_sub(PREFIX))?;
+    let word = serialize | fit(header)?;
+    let start = u64::from(total) << 32 | u64::from(word);
+    if let Some(place) = buffer.get_mut(mark..mark.saturating_add(START)) {
+        place.copy_from_slice(&start.to_be_bytes());
+    }
     buffer.put_slice(out.body);
     Ok(())
 }

@@ -15,34 +15,50 @@
 //! | [`message`], [`properties`], [`record`], [`unique_id`], [`offset_id`], [`topic`] | messages and their names |
 //! | [`header`] | how typed fields are written and read, in JSON and in the binary form |
 //! | [`frame`], [`command`], [`code`] | where one command ends and the next begins |
+//! | [`opening`] | what speaks at an address where no RocketMQ does |
 //! | [`profile`] | how servers differ from release to release |
 //! | [`host`] | streams, tasks, wall clock and randomness: the machine below |
-//! | [`event`], [`observe`] | what is told of all that |
+//! | [`event`], [`observe`], [`text`] | what is told of all that, and how |
 
 mod accept;
+// What reads bytes of a peer does not rely on the overflow checks of a profile: a program that
+// depends on this crate has its own profile.
 mod alarm;
+#[warn(clippy::arithmetic_side_effects)]
 pub mod batch;
 pub mod body;
 pub mod client;
 pub mod code;
 pub mod command;
+mod dialect;
 pub mod event;
+#[warn(clippy::arithmetic_side_effects)]
 mod ext;
+#[warn(clippy::arithmetic_side_effects)]
 pub mod frame;
 pub mod header;
 pub mod host;
+#[warn(clippy::arithmetic_side_effects)]
+mod lenient;
 pub mod message;
 pub mod observe;
+#[warn(clippy::arithmetic_side_effects)]
 pub mod offset_id;
+#[warn(clippy::arithmetic_side_effects)]
+pub mod opening;
 mod outbox;
 mod pipe;
 pub mod profile;
 pub mod properties;
+#[warn(clippy::arithmetic_side_effects)]
 pub mod record;
 pub mod request;
+#[warn(clippy::arithmetic_side_effects)]
 pub mod route;
 pub mod server;
 pub mod service;
 mod serving;
+#[warn(clippy::arithmetic_side_effects)]
+pub mod text;
 pub mod topic;
 pub mod unique_id;

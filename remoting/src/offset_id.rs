@@ -43,14 +43,16 @@ impl FromStr for OffsetId {
             _ => return Err(BadOffsetId),
         };
         let number = |part: &str| u128::from_str_radix(part, 16).map_err(|_| BadOffsetId);
-        let address = number(&text[..digits])?;
+        let (address, rest) = text.split_at_checked(digits).ok_or(BadOffsetId)?;
+        let (port, offset) = rest.split_at_checked(8).ok_or(BadOffsetId)?;
+        let address = number(address)?;
         let ip = match u32::try_from(address) {
             Ok(short) if digits == 8 => IpAddr::V4(Ipv4Addr::from_bits(short)),
             _ => IpAddr::V6(Ipv6Addr::from_bits(address)),
         };
-        let port = number(&text[digits..digits + 8])?;
+        let port = number(port)?;
         let port = u16::try_from(port).map_err(|_| BadOffsetId)?;
-        let offset = number(&text[digits + 8..])?;
+        let offset = number(offset)?;
         let offset = u64::try_from(offset)
             .map_err(|_| BadOffsetId)?
             .cast_signed();

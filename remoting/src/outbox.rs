@@ -54,6 +54,8 @@ struct State {
     appended: u64,
     /// Bytes the connection's task has taken and not yet written.
     taken: usize,
+    /// Bytes of responses among those that wait: at most so many.
+    responses: usize,
     /// The connection's task, while it sleeps.
     sleeper: Option<Waker>,
     closing: bool,
@@ -61,7 +63,7 @@ struct State {
 
 impl State {
     fn buffered(&self) -> usize {
-        self.bytes.len() + self.taken
+        self.bytes.len().saturating_add(self.taken)
     }
 }
 
@@ -116,7 +118,12 @@ impl Outbox {
             if room == Room::Needed && state.buffered() >= self.limit {
                 return Ok(Append::Full);
             }
+            let before = state.bytes.len();
             write(&mut state)?;
+            if room == Room::Ignored {
+                let added = state.bytes.len().saturating_sub(before);
+                state.responses = state.responses.saturating_add(added);
+            }
             state.sleeper.take()
         };
         wake(sleeper);
@@ -157,6 +164,7 @@ impl Outbox {
             let mut state = self.state.lock();
             let before = state.buffered();
             state.taken = state.taken.saturating_sub(count);
+            state.responses = state.responses.min(state.buffered());
             (before, state.buffered())
         };
         if before >= self.limit && after < self.limit {
@@ -183,6 +191,12 @@ impl Outbox {
     /// How many bytes may wait.
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Whether more responses wait than the limit: the peer goes on asking and does not read what
+    /// it is answered. Requests that wait do not count.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.state.lock().responses > self.limit
     }
 
     /// Whether requests have to wait for room.

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use crate::command::Command;
 use crate::frame::{FrameDecoder, FrameError};
 use crate::host::Stream;
+use crate::opening::{BadFrame, Opening};
 use crate::outbox::{Mark, Outbox};
 
 /// With less room than this, the input buffer grows by [`READ_ROOM`] before a read.
@@ -38,6 +39,8 @@ pub(crate) struct Pipe {
     moved: bool,
     /// Whether a whole frame came in since this was last cleared.
     heard: bool,
+    /// Whether any whole frame came in.
+    spoke: bool,
 }
 
 impl Pipe {
@@ -53,6 +56,7 @@ impl Pipe {
             unflushed: false,
             moved: false,
             heard: false,
+            spoke: false,
         }
     }
 
@@ -121,10 +125,29 @@ impl Pipe {
     }
 
     /// The next whole frame among the bytes read.
-    pub(crate) fn frame(&mut self) -> Result<Option<Command>, FrameError> {
+    pub(crate) fn frame(&mut self) -> Result<Option<Command>, BadFrame> {
+        let opening = Opening::of(&self.input);
         let frame = self.decoder.decode(&mut self.input);
         self.heard |= matches!(frame, Ok(Some(_)));
-        frame
+        self.spoke |= self.heard;
+        frame.map_err(|fault| BadFrame { fault, opening })
+    }
+
+    /// The connection has ended: the piece of a frame that was read and never completed, if there
+    /// is one; or, if the peer `closed` it, that it never said a word.
+    pub(crate) fn cut(&self, closed: bool) -> Option<BadFrame> {
+        let came = self.input.len();
+        if came == 0 {
+            return (closed && !self.spoke).then(|| BadFrame {
+                fault: FrameError::Nothing,
+                opening: Opening::of(&[]),
+            });
+        }
+        let announced = FrameDecoder::announced(&self.input);
+        Some(BadFrame {
+            fault: FrameError::Cut { came, announced },
+            opening: Opening::of(&self.input),
+        })
     }
 
     /// Whether bytes moved since the last time this was asked.

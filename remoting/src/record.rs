@@ -13,6 +13,8 @@ use crate::message::{BORN_HOST_V6, STORE_HOST_V6};
 const MAGIC_V1: u32 = 0xdaa3_20a7;
 /// Marks a record whose topic's length takes two bytes.
 const MAGIC_V2: u32 = 0xdaa3_20ab;
+/// What a record takes beside hosts, body, topic and properties.
+const FIXED: usize = 75;
 /// The longest topic of the first kind.
 const MAX_SHORT_TOPIC: usize = i8::MAX as usize;
 /// The longest topic of the second kind, and the longest properties.
@@ -94,13 +96,16 @@ impl Record {
         if self.topic.len() > MAX_LONG || self.properties.len() > MAX_LONG {
             return Err(RecordError::TooLong);
         }
-        let size = 91 - 16
-            + host_size(self.born_host)
-            + host_size(self.store_host)
-            + usize::from(long_topic)
-            + self.body.len()
-            + self.topic.len()
-            + self.properties.len();
+        let size = [
+            FIXED,
+            host_size(self.born_host),
+            host_size(self.store_host),
+            usize::from(long_topic),
+            self.body.len(),
+            self.topic.len(),
+            self.properties.len(),
+        ];
+        let size = size.into_iter().fold(0, usize::saturating_add);
         let size = i32::try_from(size).map_err(|_| RecordError::TooLong)?;
         buffer.put_i32(size);
         buffer.put_u32(if long_topic { MAGIC_V2 } else { MAGIC_V1 });

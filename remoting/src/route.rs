@@ -1,17 +1,19 @@
 //! Which brokers serve a topic, and what a name server knows of its clusters.
 //!
-//! Two dialects of JSON are on the wire. The legacy one has bare numbers as the keys of broker
-//! addresses, which is no legal JSON, so it cannot be left to a JSON library alone.
+//! Two dialects of JSON are on the wire, and both are read as the Java client reads them: see
+//! `lenient`. A member that no client needs never costs a route, whatever it holds; one that is
+//! needed and cannot be read is named with its path. How much a route may be is limited while it is
+//! read, so that a short text cannot become a large table.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use serde_json::ser::Formatter;
+use serde::Serialize;
 
-use crate::body::{self, BodyError, lenient};
+use crate::body::BodyError;
+use crate::dialect::encode;
+use crate::lenient::{DocumentFault, Reader, document};
 use crate::observe::Name;
 
 /// The dialect in which a route is written.
@@ -26,34 +28,62 @@ pub enum RouteForm {
 /// The id of the master among the brokers of one name.
 pub const MASTER_ID: i64 = 0;
 
+/// The longest name or address that is read, in bytes.
+pub const NAME_MAX: usize = 1024;
+
+/// How much a route may be. What is beyond is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteLimits {
+    /// Its text, in bytes. 4 MiB by default.
+    pub bytes: usize,
+    /// Its brokers, and as many entries of queues and of static queues; four times as many
+    /// addresses. 4,096 by default.
+    pub brokers: usize,
+}
+
+impl Default for RouteLimits {
+    fn default() -> Self {
+        Self {
+            bytes: 4 * 1024 * 1024,
+            brokers: 4096,
+        }
+    }
+}
+
 /// The queues of a topic and the brokers that hold them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TopicRouteData {
     /// The brokers.
-    #[serde(deserialize_with = "lenient")]
     pub broker_datas: Vec<BrokerData>,
     /// Filter servers by address; empty since 4.3.
-    #[serde(deserialize_with = "lenient")]
     pub filter_server_table: BTreeMap<Name, Vec<String>>,
     /// For ordered topics: `broker:queues;…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_topic_conf: Option<String>,
     /// The queues, one entry per broker name.
-    #[serde(deserialize_with = "lenient")]
     pub queue_datas: Vec<QueueData>,
-    /// Static topics, not looked into.
+    /// The logical queues of a static topic, by broker name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub topic_queue_mapping_by_broker: Option<BTreeMap<String, serde_json::Value>>,
+    pub topic_queue_mapping_by_broker: Option<BTreeMap<Name, QueueMapping>>,
 }
 
 impl TopicRouteData {
+    /// Reads a route of either dialect, within the usual limits.
+    ///
+    /// # Errors
+    /// It is no route, or larger than the limits; the error says where.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
+        Self::decode_within(bytes, &RouteLimits::default())
+    }
+
     /// Reads a route of either dialect.
     ///
     /// # Errors
-    /// It is no route.
-    pub fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        body::from_json(&quote_bare_keys(bytes))
+    /// It is no route, or larger than the limits; the error says where.
+    pub fn decode_within(bytes: &[u8], limits: &RouteLimits) -> Result<Self, BodyError> {
+        let text = text(bytes, limits)?;
+        Ok(document(&text, |reader| Self::read(reader, limits))?)
     }
 
     /// Writes a route.
@@ -61,22 +91,138 @@ impl TopicRouteData {
     pub fn encode(&self, form: RouteForm) -> Bytes {
         encode(self, form)
     }
+
+    fn read(reader: &mut Reader<'_>, limits: &RouteLimits) -> Read<Self> {
+        const NAMES: [&str; 5] = [
+            "brokerDatas",
+            "filterServerTable",
+            "orderTopicConf",
+            "queueDatas",
+            "topicQueueMappingByBroker",
+        ];
+        let mut route = Self::default();
+        let mut addresses = limits.brokers.saturating_mul(4);
+        let there = reader.object(&NAMES, |reader, name| {
+            match name {
+                "brokerDatas" => {
+                    let brokers = &mut route.broker_datas;
+                    brokers.clear();
+                    reader.list(|reader| {
+                        room(reader, brokers.len(), limits, "brokers")?;
+                        brokers.push(BrokerData::read(reader, &mut addresses)?);
+                        Ok(())
+                    })?;
+                }
+                "queueDatas" => {
+                    let queues = &mut route.queue_datas;
+                    queues.clear();
+                    reader.list(|reader| {
+                        room(reader, queues.len(), limits, "entries of queues")?;
+                        queues.push(QueueData::read(reader)?);
+                        Ok(())
+                    })?;
+                }
+                "orderTopicConf" => {
+                    let order = reader.text(limits.bytes)?;
+                    route.order_topic_conf = order.map(Cow::into_owned);
+                }
+                "filterServerTable" => {
+                    let table = reader.spare(|reader| filter_servers(reader, limits))?;
+                    route.filter_server_table = table.unwrap_or_default();
+                }
+                _ => {
+                    let mapping = reader.spare(|reader| mappings(reader, limits))?;
+                    route.topic_queue_mapping_by_broker = mapping;
+                }
+            }
+            Ok(())
+        })?;
+        if !there {
+            return Err(reader.fault("no object"));
+        }
+        Ok(route)
+    }
+}
+
+type Read<T> = Result<T, DocumentFault>;
+
+/// The text of a document. As in Java, damaged letters are replaced.
+fn text<'a>(bytes: &'a [u8], limits: &RouteLimits) -> Read<Cow<'a, str>> {
+    let (length, most) = (bytes.len(), limits.bytes);
+    if length > most {
+        return Err(DocumentFault {
+            path: String::new(),
+            problem: format!("it has {length} bytes, more than the limit of {most}").into(),
+            at: most,
+        });
+    }
+    Ok(String::from_utf8_lossy(bytes))
+}
+
+/// Refuses one entry more than the limit.
+fn room(reader: &Reader<'_>, count: usize, limits: &RouteLimits, what: &str) -> Read<()> {
+    let most = limits.brokers;
+    if count < most {
+        return Ok(());
+    }
+    Err(reader.fault(format!("more {what} than the limit of {most}")))
+}
+
+fn name(reader: &mut Reader<'_>) -> Read<Option<Name>> {
+    Ok(reader.text(NAME_MAX)?.map(Name::from))
+}
+
+fn filter_servers(
+    reader: &mut Reader<'_>,
+    limits: &RouteLimits,
+) -> Read<Option<BTreeMap<Name, Vec<String>>>> {
+    let mut table: BTreeMap<Name, Vec<String>> = BTreeMap::new();
+    let mut count: usize = 0;
+    reader.map(|reader, key| {
+        let mut servers = Vec::new();
+        count = count.saturating_add(1);
+        room(reader, count, limits, "filter servers")?;
+        reader.list(|reader| {
+            count = count.saturating_add(1);
+            room(reader, count, limits, "filter servers")?;
+            servers.extend(reader.text(NAME_MAX)?.map(Cow::into_owned));
+            Ok(())
+        })?;
+        table.insert(key.into(), servers);
+        Ok(())
+    })?;
+    Ok(Some(table))
+}
+
+fn mappings(
+    reader: &mut Reader<'_>,
+    limits: &RouteLimits,
+) -> Read<Option<BTreeMap<Name, QueueMapping>>> {
+    let mut mappings: BTreeMap<Name, QueueMapping> = BTreeMap::new();
+    let there = reader.map(|reader, broker| {
+        // Whether there are any is what counts; how many is not worth an error.
+        if mappings.len() >= limits.brokers || broker.len() > NAME_MAX {
+            return reader.skip();
+        }
+        let mapping = reader.spare(|reader| QueueMapping::read(reader).map(Some))?;
+        mappings.insert(broker.into(), mapping.unwrap_or_default());
+        Ok(())
+    })?;
+    Ok(there.then_some(mappings))
 }
 
 /// A broker name: a master and its slaves.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct BrokerData {
-    /// Addresses by broker id.
-    #[serde(deserialize_with = "lenient")]
+    /// Addresses by broker id. In a group that waits for the election of its master the ids may be
+    /// negative.
     pub broker_addrs: BTreeMap<i64, Name>,
     /// The name.
     pub broker_name: Name,
     /// The cluster.
-    #[serde(deserialize_with = "lenient")]
     pub cluster: Name,
     /// Whether a slave may stand in for a lost master.
-    #[serde(deserialize_with = "lenient")]
     pub enable_acting_master: bool,
     /// The zone it serves.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,11 +235,54 @@ impl BrokerData {
     pub fn master(&self) -> Option<&Name> {
         self.broker_addrs.get(&MASTER_ID)
     }
+
+    /// Reads one, with no more addresses than `room` says, which is counted down.
+    fn read(reader: &mut Reader<'_>, room: &mut usize) -> Read<Self> {
+        const NAMES: [&str; 5] = [
+            "brokerAddrs",
+            "brokerName",
+            "cluster",
+            "enableActingMaster",
+            "zoneName",
+        ];
+        let mut broker = Self::default();
+        reader.object(&NAMES, |reader, member| {
+            match member {
+                "brokerAddrs" => broker.broker_addrs = addresses(reader, room)?,
+                "brokerName" => broker.broker_name = name(reader)?.unwrap_or_default(),
+                "cluster" => broker.cluster = reader.spare(name)?.unwrap_or_default(),
+                "zoneName" => broker.zone_name = reader.spare(name)?,
+                _ => {
+                    let acting = reader.spare(Reader::flag)?;
+                    broker.enable_acting_master = acting.unwrap_or_default();
+                }
+            }
+            Ok(())
+        })?;
+        Ok(broker)
+    }
+}
+
+fn addresses(reader: &mut Reader<'_>, room: &mut usize) -> Read<BTreeMap<i64, Name>> {
+    let mut addresses = BTreeMap::new();
+    reader.map(|reader, id| {
+        let Ok(id) = id.trim().parse() else {
+            return Err(reader.fault("the id of a broker is no whole number"));
+        };
+        *room = room
+            .checked_sub(1)
+            .ok_or_else(|| reader.fault("more addresses than four for each broker of the limit"))?;
+        if let Some(address) = name(reader)? {
+            addresses.insert(id, address);
+        }
+        Ok(())
+    })?;
+    Ok(addresses)
 }
 
 /// A topic's queues on one broker name.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct QueueData {
     /// The broker name.
     pub broker_name: Name,
@@ -102,31 +291,99 @@ pub struct QueueData {
     /// Queues to read from.
     pub read_queue_nums: i32,
     /// Bits of the topic. Servers before 4.9 misspell it.
-    #[serde(alias = "topicSynFlag")]
     pub topic_sys_flag: i32,
     /// Queues to write to.
     pub write_queue_nums: i32,
 }
 
+impl QueueData {
+    fn read(reader: &mut Reader<'_>) -> Read<Self> {
+        const NAMES: [&str; 6] = [
+            "brokerName",
+            "perm",
+            "readQueueNums",
+            "topicSysFlag",
+            "topicSynFlag",
+            "writeQueueNums",
+        ];
+        let mut queue = Self::default();
+        reader.object(&NAMES, |reader, member| {
+            match member {
+                "brokerName" => queue.broker_name = name(reader)?.unwrap_or_default(),
+                "perm" => queue.perm = reader.number()?.unwrap_or_default(),
+                "readQueueNums" => queue.read_queue_nums = reader.number()?.unwrap_or_default(),
+                "writeQueueNums" => queue.write_queue_nums = reader.number()?.unwrap_or_default(),
+                _ => {
+                    let flag = reader.spare(Reader::number)?;
+                    queue.topic_sys_flag = flag.unwrap_or_default();
+                }
+            }
+            Ok(())
+        })?;
+        Ok(queue)
+    }
+}
+
+/// The logical queues of a static topic that one broker serves, without the table of queue numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueMapping {
+    /// The broker.
+    pub bname: Name,
+    /// Whether the mapping is being changed.
+    pub dirty: bool,
+    /// Counts the mapping's changes.
+    pub epoch: i64,
+    /// Tells mappings of one topic apart.
+    pub scope: Name,
+    /// The topic.
+    pub topic: Name,
+    /// The logical queues of the whole topic.
+    pub total_queues: i32,
+}
+
+impl QueueMapping {
+    /// Nobody here looks into a mapping, so it may hold anything.
+    fn read(reader: &mut Reader<'_>) -> Read<Self> {
+        const NAMES: [&str; 6] = ["bname", "dirty", "epoch", "scope", "topic", "totalQueues"];
+        let mut mapping = Self::default();
+        reader.object(&NAMES, |reader, member| {
+            match member {
+                "bname" => mapping.bname = reader.spare(name)?.unwrap_or_default(),
+                "dirty" => mapping.dirty = reader.spare(Reader::flag)?.unwrap_or_default(),
+                "epoch" => mapping.epoch = reader.spare(Reader::number)?.unwrap_or_default(),
+                "scope" => mapping.scope = reader.spare(name)?.unwrap_or_default(),
+                "topic" => mapping.topic = reader.spare(name)?.unwrap_or_default(),
+                _ => {
+                    let total = reader.spare(Reader::number)?;
+                    mapping.total_queues = total.unwrap_or_default();
+                }
+            }
+            Ok(())
+        })?;
+        Ok(mapping)
+    }
+}
+
 /// All a name server knows of clusters and brokers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ClusterInfo {
     /// By broker name.
-    #[serde(deserialize_with = "lenient")]
     pub broker_addr_table: BTreeMap<Name, BrokerData>,
     /// Broker names by cluster.
-    #[serde(deserialize_with = "lenient")]
     pub cluster_addr_table: BTreeMap<Name, Vec<Name>>,
 }
 
 impl ClusterInfo {
-    /// Reads it, of either dialect.
+    /// Reads it, of either dialect, within the limits of a route.
     ///
     /// # Errors
-    /// It is no cluster information.
+    /// It is no cluster information; the error says where.
     pub fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        body::from_json(&quote_bare_keys(bytes))
+        let limits = RouteLimits::default();
+        let text = text(bytes, &limits)?;
+        Ok(document(&text, |reader| Self::read(reader, &limits))?)
     }
 
     /// Writes it; servers write the legacy dialect to every client.
@@ -134,141 +391,41 @@ impl ClusterInfo {
     pub fn encode(&self) -> Bytes {
         encode(self, RouteForm::Legacy)
     }
-}
 
-fn encode<T: Serialize>(value: &T, form: RouteForm) -> Bytes {
-    let mut bytes = Vec::new();
-    let dialect = Dialect {
-        form,
-        quote: Quote::Written,
-    };
-    // Cannot fail: the keys are texts and numbers, and the sink is memory.
-    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(
-        &mut bytes, dialect,
-    ));
-    bytes.into()
-}
-
-/// Puts the quotes around bare numeric keys. Legal JSON comes back as it is.
-fn quote_bare_keys(text: &[u8]) -> Cow<'_, [u8]> {
-    let mut quoted: Vec<u8> = Vec::new();
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        if byte == b'"' {
-            at = after_string(text, at);
-        } else if byte.is_ascii_digit() {
-            let start = at;
-            let rest = &text[start..];
-            at += rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let next = text[at..].iter().find(|byte| !byte.is_ascii_whitespace());
-            if next == Some(&b':') {
-                quoted.extend_from_slice(&text[copied..start]);
-                quoted.push(b'"');
-                quoted.extend_from_slice(&text[start..at]);
-                quoted.push(b'"');
-                copied = at;
+    fn read(reader: &mut Reader<'_>, limits: &RouteLimits) -> Read<Self> {
+        const NAMES: [&str; 2] = ["brokerAddrTable", "clusterAddrTable"];
+        let mut info = Self::default();
+        let mut addresses = limits.brokers.saturating_mul(4);
+        let there = reader.object(&NAMES, |reader, member| {
+            if member == "brokerAddrTable" {
+                let table = &mut info.broker_addr_table;
+                table.clear();
+                reader.map(|reader, key| {
+                    room(reader, table.len(), limits, "brokers")?;
+                    table.insert(key.into(), BrokerData::read(reader, &mut addresses)?);
+                    Ok(())
+                })?;
+                return Ok(());
             }
-        } else {
-            at += 1;
+            let table = &mut info.cluster_addr_table;
+            table.clear();
+            let mut count: usize = 0;
+            reader.map(|reader, key| {
+                let mut brokers = Vec::new();
+                reader.list(|reader| {
+                    count = count.saturating_add(1);
+                    room(reader, count, limits, "brokers of clusters")?;
+                    brokers.extend(name(reader)?);
+                    Ok(())
+                })?;
+                table.insert(key.into(), brokers);
+                Ok(())
+            })?;
+            Ok(())
+        })?;
+        if !there {
+            return Err(reader.fault("no object"));
         }
-    }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    quoted.extend_from_slice(&text[copied..]);
-    Cow::Owned(quoted)
-}
-
-fn after_string(text: &[u8], quote: usize) -> usize {
-    let mut at = quote + 1;
-    while let Some(&byte) = text.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    text.len()
-}
-
-/// The one way in which a JSON library's writer can leave quotes out: it asks for an opening
-/// quote, then for a number, where a number is a key.
-struct Dialect {
-    form: RouteForm,
-    quote: Quote,
-}
-
-#[derive(PartialEq)]
-enum Quote {
-    /// The opening quote is out.
-    Written,
-    /// It waits for what follows.
-    Due,
-    /// A bare number followed, so there is no closing quote either.
-    Omitted,
-}
-
-impl Dialect {
-    fn settle<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        if self.quote == Quote::Due {
-            self.quote = Quote::Written;
-            writer.write_all(b"\"")?;
-        }
-        Ok(())
-    }
-}
-
-impl Formatter for Dialect {
-    fn begin_string<W: ?Sized + io::Write>(&mut self, _writer: &mut W) -> io::Result<()> {
-        self.quote = Quote::Due;
-        Ok(())
-    }
-
-    fn end_string<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.settle(writer)?;
-        if self.quote == Quote::Omitted {
-            self.quote = Quote::Written;
-            return Ok(());
-        }
-        writer.write_all(b"\"")
-    }
-
-    fn write_i64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: i64) -> io::Result<()> {
-        if self.quote == Quote::Due && self.form == RouteForm::Legacy {
-            self.quote = Quote::Omitted;
-        }
-        self.settle(writer)?;
-        writer.write_all(itoa::Buffer::new().format(value).as_bytes())
-    }
-
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        self.settle(writer)?;
-        if self.form == RouteForm::Legacy || fragment.is_ascii() {
-            return writer.write_all(fragment.as_bytes());
-        }
-        for letter in fragment.chars() {
-            if letter.is_ascii() {
-                write!(writer, "{letter}")?;
-            } else {
-                for unit in letter.encode_utf16(&mut [0; 2]) {
-                    write!(writer, "\\u{unit:04X}")?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn write_char_escape<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        escape: serde_json::ser::CharEscape,
-    ) -> io::Result<()> {
-        self.settle(writer)?;
-        serde_json::ser::CompactFormatter.write_char_escape(writer, escape)
+        Ok(info)
     }
 }

@@ -190,7 +190,9 @@ impl From<Fault> for Response {
 fn exception_of(error: &HeaderError) -> &'static str {
     match error {
         HeaderError::Missing { .. } => "java.lang.NullPointerException",
-        HeaderError::NotANumber { .. } => "java.lang.NumberFormatException",
+        HeaderError::NotANumber { .. } | HeaderError::Negative { .. } => {
+            "java.lang.NumberFormatException"
+        }
     }
 }
 

@@ -110,7 +110,9 @@ fn group_texts(group: &BrokerData) -> usize {
 fn exception_of(error: &HeaderError) -> &'static str {
     match error {
         HeaderError::Missing { .. } => "java.lang.NullPointerException",
-        HeaderError::NotANumber { .. } => "java.lang.NumberFormatException",
+        HeaderError::NotANumber { .. } | HeaderError::Negative { .. } => {
+            "java.lang.NumberFormatException"
+        }
     }
 }
 

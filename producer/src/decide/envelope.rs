@@ -11,12 +11,15 @@ use rmq_remoting::message::{COMPRESSED, Compression};
 use rmq_remoting::observe::Name;
 use rmq_remoting::properties;
 use rmq_remoting::request::{SendMessage, SendMessageV2};
+use rmq_remoting::text;
 
 use super::namespace;
 use crate::error::InvalidMessage;
 use crate::event::{Mode, QueueRef};
 use crate::message::Message;
-use crate::policy::{Checks, CompressionKind, Policy, Retarget, SendRequest, Vip, Wire};
+use crate::policy::{
+    Checks, CompressionKind, Policy, Retarget, SendRequest, Unprofitable, Vip, Wire,
+};
 
 /// The longest topic, in UTF-16 units as Java counts them.
 const TOPIC_MAX: usize = 127;
@@ -93,6 +96,11 @@ fn renamed(
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn validate(policy: &Policy, message: &Message) -> Result<(), InvalidMessage> {
+    if let Some(flaw) = message.flaw() {
+        // Whatever the policy checks: it would become other properties than the program's.
+        let text = flaw.to_string();
+        return Err(InvalidMessage { code: 13, text });
+    }
     let topic = &**message.topic();
     let Checks {
         enabled,
@@ -109,7 +117,8 @@ pub fn validate(policy: &Policy, message: &Message) -> Result<(), InvalidMessage
         (-1, text)
     } else if !topic.chars().all(is_legal) {
         let text = format!(
-            "The specified topic[{topic}] contains illegal characters, allowing only {ALLOWED}"
+            "The specified topic[{}] contains illegal characters, allowing only {ALLOWED}",
+            text::name(topic)
         );
         (-1, text)
     } else if FORBIDDEN.contains(&topic) {
@@ -166,11 +175,13 @@ pub fn validate_group(policy: &Policy, group: &str) -> Result<(), String> {
         Err("the specified group is blank".to_owned())
     } else if length > max {
         Err(format!(
-            "the specified group[{group}] is longer than group max length: {max}."
+            "the specified group[{}] is longer than group max length: {max}.",
+            text::name(group)
         ))
     } else if !group.chars().all(is_legal) {
         Err(format!(
-            "the specified group[{group}] contains illegal characters, allowing only {ALLOWED}"
+            "the specified group[{}] contains illegal characters, allowing only {ALLOWED}",
+            text::name(group)
         ))
     } else if group == "DEFAULT_PRODUCER" {
         Err("producerGroup can not equal DEFAULT_PRODUCER, please specify another one.".to_owned())
@@ -185,6 +196,22 @@ fn is_legal(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '%' | '|' | '_' | '-')
 }
 
+/// Whether a name may be a namespace. It travels as a property and as a part of topics, whatever
+/// the policy checks.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn validate_namespace(namespace: &str) -> Result<(), String> {
+    let illegal = |c: char| c.is_control() || c.is_whitespace();
+    if !namespace.contains(illegal) {
+        return Ok(());
+    }
+    let namespace = text::name(namespace);
+    Err(format!(
+        "the namespace `{namespace}` contains blanks or control characters"
+    ))
+}
+
 /// How a body of this length is compressed, if it is.
 #[must_use]
 pub fn compresses(policy: &Policy, length: usize) -> Option<Compression> {
@@ -197,8 +224,17 @@ pub fn compresses(policy: &Policy, length: usize) -> Option<Compression> {
     (least > 0 && length >= least).then_some(kind)
 }
 
+/// Whether a body travels compressed that takes `packed` bytes so instead of `plain`.
+#[must_use]
+pub fn pays(policy: &Policy, plain: usize, packed: usize) -> bool {
+    match policy.unprofitable {
+        Unprofitable::Compressed => true,
+        Unprofitable::Plain => packed < plain,
+    }
+}
+
 /// Builds what all attempts of a send carry. `packed` is the message's body as it was compressed,
-/// if it was.
+/// if it was; it travels so if that [`pays`].
 #[must_use]
 pub fn build(
     policy: &Policy,
@@ -214,6 +250,8 @@ pub fn build(
     if let Some(namespace) = namespace {
         properties::append(&mut text, properties::name::INSTANCE_ID, namespace);
     }
+    let plain = message.body().len();
+    let packed = packed.filter(|(_, packed)| pays(policy, plain, packed.len()));
     let (body, sys_flag) = match packed {
         Some((kind, packed)) if wire(policy).names_compression => (packed, kind.bits()),
         Some((_, packed)) => (packed, COMPRESSED),
@@ -409,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_compressed_body_says_how_unless_its_reader_would_not_understand() {
-        let message = Message::new("t", "plain");
+        let message = Message::new("t", "plain, and longer");
         let packed = || Some((Compression::Lz4, Bytes::from_static(b"packed")));
         let build =
             |policy: &Policy, packed| build(policy, None, &message, packed, "KEY".into(), 7);
@@ -420,7 +458,45 @@ mod tests {
         );
         assert_eq!(build(&Policy::go_2_1(), packed()).sys_flag, 1);
         let plain = build(&Policy::strict(), None);
-        assert_eq!((plain.sys_flag, &*plain.body), (0, &b"plain"[..]));
+        assert_eq!(
+            (plain.sys_flag, &*plain.body),
+            (0, &b"plain, and longer"[..])
+        );
+    }
+
+    #[test]
+    fn a_body_that_compression_does_not_shrink_travels_plain_and_says_so_but_not_with_java() {
+        let message = Message::new("t", "plain");
+        for (packed, compressed) in [("pack", true), ("packs", false), ("packed", false)] {
+            let build = |policy: &Policy| {
+                let packed = Some((Compression::Zlib, Bytes::from(packed)));
+                build(policy, None, &message, packed, "KEY".into(), 7)
+            };
+            let strict = build(&Policy::strict());
+            assert_eq!(strict.sys_flag != 0, compressed, "{packed}");
+            assert_eq!(strict.body == "plain", !compressed, "{packed}");
+            let java = build(&Policy::java_5_3());
+            assert_eq!((&*java.body, java.sys_flag), (packed.as_bytes(), 0x301));
+        }
+    }
+
+    #[test]
+    fn a_message_with_a_flaw_is_refused_by_every_policy() {
+        let message = Message::new("t", "b").tag("a\u{1}b");
+        for preset in crate::policy::PRESETS {
+            let policy = Policy::preset(preset).unwrap();
+            let invalid = validate(&policy, &message).unwrap_err();
+            assert_eq!(invalid.code, 13, "{preset}");
+            assert!(invalid.text.contains("TAGS"), "{}", invalid.text);
+        }
+    }
+
+    #[test]
+    fn a_namespace_cannot_end_its_property() {
+        assert_eq!(validate_namespace("MQ_INST_1_abc"), Ok(()));
+        for namespace in ["a\u{2}DELAY\u{1}3", "a b", "a\n"] {
+            assert!(validate_namespace(namespace).is_err(), "{namespace}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //!
 #![doc = include_str!("table.md")]
 
+pub mod address;
 pub mod budget;
 pub mod envelope;
 pub mod health;

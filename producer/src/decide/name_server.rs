@@ -3,11 +3,13 @@
 //! Name servers know nothing of each other: one may lack a topic, another may hang. A lookup has
 //! one absolute deadline, divided so that the last server of the list is reached.
 
+use std::borrow::Cow;
+
 use rmq_remoting::observe::Name;
 
 use crate::policy::{NameServers, Policy};
 
-use super::Millis;
+use super::{Millis, address};
 
 /// How one lookup goes through the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,28 +95,18 @@ pub fn first_of_new(asked: Option<&Name>, new: &[Name], drawn: u64) -> usize {
     kept.unwrap_or_else(|| first(drawn, new.len()))
 }
 
-/// Reads a list as users write it: `host:port` separated by `;` or `,`, blanks ignored. Of an
-/// address like `http://host:port`, as hosted clusters have it, what follows the slashes counts.
+/// Reads a list as users write it: [addresses](address::read) separated by `;` or `,`, blanks
+/// ignored.
 ///
 /// # Errors
-/// The first entry that is no `host:port`.
-pub fn list(text: &str) -> Result<Vec<&str>, String> {
+/// The first entry that is no address.
+pub fn list(text: &str) -> Result<Vec<Cow<'_, str>>, String> {
     let entries = text.split([';', ',']).map(str::trim);
-    let entries = entries.map(|entry| match entry.strip_prefix("http://") {
-        Some(rest) => rest.rsplit('/').next().unwrap_or(rest),
-        None => entry,
-    });
-    let mut servers: Vec<&str> = Vec::new();
+    let mut servers = Vec::new();
     for entry in entries.filter(|entry| !entry.is_empty()) {
-        let port = entry.rsplit_once(':').map(|(host, port)| {
-            let named = !host.is_empty() && !host.contains(char::is_whitespace);
-            named && port.parse::<u16>().is_ok_and(|port| port > 0)
-        });
-        if port != Some(true) {
-            return Err(entry.to_owned());
-        }
-        if !servers.contains(&entry) {
-            servers.push(entry);
+        let server = address::read(entry).map_err(|_| entry.to_owned())?;
+        if !servers.contains(&server) {
+            servers.push(server);
         }
     }
     Ok(servers)
@@ -200,7 +192,7 @@ mod tests {
     fn a_list_is_split_trimmed_and_freed_of_doubles() {
         let servers = list(" a:9876; b:9876 ,a:9876;").unwrap();
         assert_eq!(servers, ["a:9876", "b:9876"]);
-        assert_eq!(list("").unwrap(), [""; 0]);
+        assert!(list(" ;, ").unwrap().is_empty());
         let hosted = list("http://MQ_INST_1_abc.host:80").unwrap();
         assert_eq!(hosted, ["MQ_INST_1_abc.host:80"]);
     }
@@ -210,5 +202,8 @@ mod tests {
         assert_eq!(list("a:9876;b"), Err("b".to_owned()));
         assert_eq!(list("a:port"), Err("a:port".to_owned()));
         assert_eq!(list(":9876"), Err(":9876".to_owned()));
+        let wide = "127.0.0.1:9\u{ff1b}127.0.0.1:8";
+        assert_eq!(list(wide), Err(wide.to_owned()));
+        assert_eq!(list("::1:1;[::1]:1").unwrap(), ["[::1]:1"]);
     }
 }

@@ -6,12 +6,15 @@
 use rmq_remoting::event::CloseCause;
 
 use crate::event::{Mode, Stage};
-use crate::policy::{Drain, Late, NotSafe, OnLost, OnTimeout, Oneway, Policy};
+use crate::policy::{Denied, Drain, Late, NotSafe, OnLost, OnTimeout, Oneway, Policy};
 
 use super::Millis;
 
 /// The response code by which a broker announces its shutdown.
 pub const GO_AWAY: i32 = 1500;
+
+/// The response code by which a broker refuses a client, or says that it takes no messages.
+const NO_PERMISSION: i32 = 16;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +118,24 @@ pub fn retryable(policy: &Policy, mode: Mode, ended: Ended) -> bool {
         (Stage::Vetoed, _) => table.vetoed.contains(&mode),
         (stage, _) => table.stages.contains(&stage),
     }
+}
+
+/// Whether a refusal of the client itself ends the send.
+#[must_use]
+pub fn denied(policy: &Policy) -> bool {
+    policy.denied == Denied::Final
+}
+
+/// Whether a broker's refusal is of the client and not of its message. The check of credentials
+/// comes before the one that handles sends: what it says has words, but lacks the fields (`bare`)
+/// that every refusal of a send carries. Otherwise code 16 is a broker or a topic that takes no
+/// messages now ("sending message is forbidden"), and another broker may. Older brokers say the
+/// exception's name.
+#[must_use]
+pub fn denies(policy: &Policy, code: i32, remark: &str, bare: bool) -> bool {
+    let of_message = remark.trim().is_empty() || remark.contains("forbidden");
+    let unknown = code == NO_PERMISSION && bare && !of_message;
+    denied(policy) && (unknown || remark.starts_with("org.apache.rocketmq.acl."))
 }
 
 /// Whether the announcement of a shutdown is retried whatever the table of codes says.
@@ -226,6 +247,39 @@ mod tests {
             after(&strict, Mode::Sync, at(Stage::Decode), NEWEST),
             Next::Fail
         );
+    }
+
+    #[test]
+    fn a_refusal_of_the_client_is_final_and_one_of_a_read_only_broker_is_not() {
+        let (strict, java) = (Policy::strict(), Policy::java_5_3());
+        let acl = "org.apache.rocketmq.acl.common.AclException: No acl config for user";
+        for (code, remark, bare, client) in [
+            (16, "User:x is not found.", true, true),
+            (
+                16,
+                "the broker[a] sending message is forbidden",
+                false,
+                false,
+            ),
+            (
+                16,
+                "the broker[a] sending message is forbidden",
+                true,
+                false,
+            ),
+            (16, "no permission", false, false),
+            (16, "", true, false),
+            (1, acl, true, true),
+            (1, "java.lang.NullPointerException", true, false),
+            (2, "[REJECTREQUEST]system busy", true, false),
+        ] {
+            assert_eq!(denies(&strict, code, remark, bare), client, "{remark}");
+            assert!(!denies(&java, code, remark, bare));
+        }
+        let standing = Standing { open: 1, ..NEWEST };
+        let next = after(&strict, Mode::Sync, at(Stage::Denied), standing);
+        assert_eq!(next, Next::Fail);
+        assert_eq!(after(&strict, Mode::Sync, refused(16), NEWEST), Next::Retry);
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! A route that works is never thrown away for one that does not: an empty or unusable answer is
 //! noted and the old route stays in force.
 
+use std::collections::BTreeSet;
+
 use rmq_remoting::observe::Name;
-use rmq_remoting::route::{QueueData, TopicRouteData};
+use rmq_remoting::route::{QueueData, RouteLimits, TopicRouteData};
+use rmq_remoting::text::{self, printable};
 use rmq_remoting::topic::perm;
 
 use crate::event::{QueueRef, Stage};
-use crate::policy::{Policy, Presence};
+use crate::policy::{Policy, Presence, RouteBounds};
 
 use super::retry::Ended;
 
@@ -49,6 +52,12 @@ pub fn default_route(policy: &Policy) -> (&str, bool) {
     (own, rule.polled)
 }
 
+/// How much a route may be.
+#[must_use]
+pub fn limits(policy: &Policy) -> RouteBounds {
+    policy.route_limits
+}
+
 /// Whether the order that a route prescribes is followed.
 #[must_use]
 pub fn order(policy: &Policy) -> bool {
@@ -79,9 +88,60 @@ pub fn refreshes(policy: &Policy, ended: Ended) -> bool {
         | Stage::Accepted
         | Stage::Superseded
         | Stage::Vetoed
-        | Stage::Hook => false,
+        | Stage::Hook
+        | Stage::Denied => false,
     };
     policy.refresh_on_failure && old_route
+}
+
+/// Why no send can go by a name server's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// It cannot be read, or says nothing of the topic: as good as no answer.
+    Nothing(String),
+    /// The topic exists, but no send can go to it.
+    Unusable(String),
+}
+
+impl Unfit {
+    /// What is wrong with it.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Nothing(reason) | Self::Unusable(reason) => reason,
+        }
+    }
+}
+
+/// What a name server's answer publishes. `default`: it is the default topic's, for a topic that
+/// does not exist yet. The time is in proportion to the answer's length, and what it takes in memory
+/// is within the policy's limits, whatever it says.
+///
+/// # Errors
+/// No send can go by it.
+pub fn judge(policy: &Policy, body: &[u8], default: bool) -> Result<Published, Unfit> {
+    let RouteBounds { bytes, brokers, .. } = limits(policy);
+    let size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+    let bounds = RouteLimits {
+        bytes: size(bytes),
+        brokers: size(brokers),
+    };
+    let data = TopicRouteData::decode_within(body, &bounds)
+        .map_err(|error| Unfit::Nothing(format!("the route cannot be read: {error}")))?;
+    let published = if default {
+        apply_default(policy, &data)
+    } else {
+        apply(policy, &data)
+    };
+    let published = published.map_err(Unfit::Unusable)?;
+    if !published.queues.is_empty() {
+        return Ok(published);
+    }
+    if data.queue_datas.is_empty() && data.broker_datas.is_empty() {
+        return Err(Unfit::Nothing("the route is empty".to_owned()));
+    }
+    let none = "no broker has a writable queue and a master";
+    Err(Unfit::Unusable(none.to_owned()))
 }
 
 /// Why a static topic is not sent to.
@@ -100,18 +160,18 @@ pub fn apply(policy: &Policy, data: &TopicRouteData) -> Result<Published, String
     }
     let order = data.order_topic_conf.as_deref();
     let order = order.filter(|_| self::order(policy)).unwrap_or_default();
-    let mut queues = Vec::new();
+    let mut queues = Queues::new(policy);
     if order.is_empty() {
         for queue in writable(data) {
-            push(&mut queues, &queue.broker_name, queue.write_queue_nums)?;
+            queues.push(&queue.broker_name, queue.write_queue_nums)?;
         }
     } else {
         for item in order.split(';').filter(|item| !item.is_empty()) {
             let (broker, count) = ordered(item)?;
-            push(&mut queues, &Name::from(broker), count)?;
+            queues.push(&Name::from(broker), count)?;
         }
     }
-    Ok(publish(data, queues))
+    Ok(publish(data, queues.list))
 }
 
 /// Turns the default topic's route into what is published for a topic that does not exist yet.
@@ -119,12 +179,12 @@ pub fn apply(policy: &Policy, data: &TopicRouteData) -> Result<Published, String
 /// # Errors
 /// The answer contradicts itself; the text says how.
 pub fn apply_default(policy: &Policy, data: &TopicRouteData) -> Result<Published, String> {
-    let mut queues = Vec::new();
+    let mut queues = Queues::new(policy);
     for queue in writable(data) {
         let count = default_queues(policy, queue.read_queue_nums);
-        push(&mut queues, &queue.broker_name, count)?;
+        queues.push(&queue.broker_name, count)?;
     }
-    Ok(publish(data, queues))
+    Ok(publish(data, queues.list))
 }
 
 /// A topic's route with newer addresses: those that another topic's route gives the same brokers.
@@ -132,15 +192,19 @@ pub fn apply_default(policy: &Policy, data: &TopicRouteData) -> Result<Published
 #[must_use]
 pub fn readdress(known: &Published, newer: &Published) -> Published {
     let mut moved = known.clone();
+    let mut left = BTreeSet::new();
+    let mut came = Vec::new();
     for (broker, address) in &mut moved.masters {
-        let newer = newer.masters.iter().find(|(name, _)| name == broker);
+        let found = newer.masters.binary_search_by(|(name, _)| name.cmp(broker));
+        let newer = found.ok().and_then(|at| newer.masters.get(at));
         let Some((_, at)) = newer.filter(|(_, at)| at != address) else {
             continue;
         };
-        moved.addresses.retain(|it| it != address);
-        moved.addresses.push(Name::clone(at));
-        *address = Name::clone(at);
+        came.push(Name::clone(at));
+        left.insert(std::mem::replace(address, Name::clone(at)));
     }
+    moved.addresses.retain(|it| !left.contains(it));
+    moved.addresses.extend(came);
     moved.addresses.sort();
     moved.addresses.dedup();
     moved
@@ -148,15 +212,14 @@ pub fn readdress(known: &Published, newer: &Published) -> Published {
 
 /// The queue entries that can be written to: their broker has a master. By broker name.
 fn writable(data: &TopicRouteData) -> Vec<&QueueData> {
-    let has_master = |queue: &&QueueData| {
-        let mut brokers = data.broker_datas.iter();
-        brokers.any(|broker| broker.broker_name == queue.broker_name && broker.master().is_some())
-    };
+    let brokers = data.broker_datas.iter();
+    let with_master = brokers.filter(|broker| broker.master().is_some());
+    let masters: BTreeSet<&Name> = with_master.map(|broker| &broker.broker_name).collect();
     let mut queues: Vec<_> = data
         .queue_datas
         .iter()
         .filter(|queue| queue.perm & perm::WRITE != 0)
-        .filter(has_master)
+        .filter(|queue| masters.contains(&queue.broker_name))
         .collect();
     queues.sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
     queues.dedup_by(|a, b| a.broker_name == b.broker_name);
@@ -168,19 +231,46 @@ fn ordered(item: &str) -> Result<(&str, i32), String> {
     let count = parts.and_then(|(_, count)| count.trim().parse().ok());
     match (parts, count) {
         (Some((broker, _)), Some(count)) if !broker.is_empty() => Ok((broker, count)),
-        _ => Err(format!("orderTopicConf item `{item}` is no broker:count")),
+        _ => Err(format!(
+            "orderTopicConf item `{}` is no broker:count",
+            printable(item, 64)
+        )),
     }
 }
 
-fn push(queues: &mut Vec<QueueRef>, broker: &Name, count: i32) -> Result<(), String> {
-    if count > QUEUES_MAX {
-        return Err(format!("{broker} claims {count} queues"));
+/// The queues of a route, as many as the policy lets it have.
+struct Queues {
+    list: Vec<QueueRef>,
+    most: u32,
+}
+
+impl Queues {
+    fn new(policy: &Policy) -> Self {
+        Self {
+            list: Vec::new(),
+            most: limits(policy).queues,
+        }
     }
-    queues.extend((0..count).map(|queue| QueueRef {
-        broker: Name::clone(broker),
-        queue,
-    }));
-    Ok(())
+
+    /// Adds the queues of a broker. Nothing is added if they are too many.
+    fn push(&mut self, broker: &Name, count: i32) -> Result<(), String> {
+        if count > QUEUES_MAX {
+            let broker = text::name(broker);
+            return Err(format!("{broker} claims {count} queues"));
+        }
+        let (added, most) = (usize::try_from(count).unwrap_or(0), self.most);
+        let whole = self.list.len().saturating_add(added);
+        if u32::try_from(whole).is_ok_and(|whole| whole <= most) {
+            self.list.extend((0..count).map(|queue| QueueRef {
+                broker: Name::clone(broker),
+                queue,
+            }));
+            return Ok(());
+        }
+        Err(format!(
+            "it has more than {most} queues, which is the limit (route-limits.queues of the policy)"
+        ))
+    }
 }
 
 fn publish(data: &TopicRouteData, queues: Vec<QueueRef>) -> Published {
@@ -204,7 +294,7 @@ fn publish(data: &TopicRouteData, queues: Vec<QueueRef>) -> Published {
 
 #[cfg(test)]
 mod tests {
-    use rmq_remoting::route::BrokerData;
+    use rmq_remoting::route::{BrokerData, QueueMapping};
 
     use super::*;
 
@@ -289,7 +379,7 @@ mod tests {
         let mut data = two_brokers();
         data.topic_queue_mapping_by_broker = Some(std::collections::BTreeMap::new());
         assert_eq!(applied(&data), "a0 a1 b0 b1");
-        let mapping = [("a".to_owned(), serde_json::json!({"totalQueues": 2}))];
+        let mapping = [(Name::from("a"), QueueMapping::default())];
         data.topic_queue_mapping_by_broker = Some(mapping.into());
         for preset in crate::policy::PRESETS {
             let refused = apply(&Policy::preset(preset).unwrap(), &data).unwrap_err();
@@ -341,6 +431,72 @@ mod tests {
         let mut data = two_brokers();
         data.queue_datas[0].write_queue_nums = i32::MIN;
         assert_eq!(applied(&data), "a0 a1");
+    }
+
+    #[test]
+    fn a_short_answer_that_describes_millions_of_queues_is_refused_before_they_are_made() {
+        let strict = Policy::strict();
+        let mut ordered = two_brokers();
+        ordered.order_topic_conf = Some("b:65536;".repeat(400));
+        let mut wide = TopicRouteData::default();
+        for name in (0..200).map(|number| format!("broker-{number}")) {
+            wide.broker_datas.push(broker(&name, &[0]));
+            wide.queue_datas.push(queue(&name, 65_536, 65_536, 6));
+        }
+        for data in [&ordered, &wide] {
+            let refused = apply(&strict, data).unwrap_err();
+            assert!(refused.contains("more than 262144 queues"), "{refused}");
+        }
+        let mut wider = Policy::strict();
+        wider.route_limits.queues = 400 * 65_536;
+        assert_eq!(apply(&wider, &wide).unwrap().queues.len(), 200 * 65_536);
+    }
+
+    #[test]
+    fn an_answer_without_brokers_says_nothing_and_one_without_a_master_says_that_the_topic_exists()
+    {
+        let strict = Policy::strict();
+        let judged = |text: &str| judge(&strict, text.as_bytes(), false).unwrap_err();
+        for text in [
+            "",
+            "{bad",
+            "{}",
+            "null",
+            "[]",
+            r#"{"queueDatas":[{"perm":"x"}]}"#,
+        ] {
+            assert!(matches!(judged(text), Unfit::Nothing(_)), "{text}");
+        }
+        let named = judged(r#"{"queueDatas":[{"perm":6},{"perm":"x"}]}"#);
+        assert!(named.reason().contains("queueDatas[1].perm"), "{named:?}");
+        let mut slave_only = two_brokers();
+        for data in &mut slave_only.broker_datas {
+            data.broker_addrs.remove(&0);
+        }
+        let text = slave_only.encode(rmq_remoting::route::RouteForm::Standard);
+        let judged = judge(&strict, &text, false).unwrap_err();
+        assert!(matches!(judged, Unfit::Unusable(_)), "{judged:?}");
+    }
+
+    #[test]
+    fn a_route_beyond_its_limits_of_bytes_or_brokers_is_not_read() {
+        let mut strict = Policy::strict();
+        let text = two_brokers().encode(rmq_remoting::route::RouteForm::Standard);
+        assert!(judge(&strict, &text, false).is_ok());
+        strict.route_limits.brokers = 1;
+        let brokers = judge(&strict, &text, false).unwrap_err();
+        assert!(
+            brokers
+                .reason()
+                .contains("more brokers than the limit of 1"),
+            "{brokers:?}"
+        );
+        strict.route_limits.bytes = 100;
+        let bytes = judge(&strict, &text, false).unwrap_err();
+        assert!(
+            bytes.reason().contains("more than the limit of 100"),
+            "{bytes:?}"
+        );
     }
 
     #[test]

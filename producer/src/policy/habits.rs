@@ -435,6 +435,29 @@ pub enum CompressionKind {
     Zstd,
 }
 
+/// What becomes of a body that compression does not make smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unprofitable {
+    /// It travels as the program gave it.
+    Plain,
+    /// It travels compressed all the same, and a little larger. One of the largest size is then
+    /// refused by the broker.
+    Compressed,
+}
+
+/// What a broker's refusal of the client itself leads to: it does not know its credentials, or
+/// speaks TLS where the client does not. The brokers of a cluster are configured alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Denied {
+    /// The send has failed: another attempt would be refused, too. Such an attempt ends at the
+    /// stage `denied`.
+    Final,
+    /// The tables of codes and stages decide, as for any other failure.
+    AsOthers,
+}
+
 /// How requests are written and answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -451,6 +474,9 @@ pub struct Wire {
     /// Whether an acceptance without queue and offset is a success (at queue 0, offset 0), or an
     /// answer that cannot be understood.
     pub bare_answers: bool,
+    /// Whether an acceptance at a queue or an offset below 0 is a success, or an answer that cannot
+    /// be understood.
+    pub negative_places: bool,
 }
 
 /// The request that carries a message.
@@ -483,6 +509,20 @@ pub struct DefaultRoute {
     pub polled: bool,
 }
 
+/// How much a route may be. A short answer can describe a large table, so a name server that is
+/// wrong, or is none, could otherwise take a producer's memory. A route beyond a limit is not used,
+/// and the error names the limit; the route in force stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouteBounds {
+    /// Bytes of the answer.
+    pub bytes: u32,
+    /// Brokers of the answer; four times as many addresses.
+    pub brokers: u32,
+    /// Writable queues, of all brokers together.
+    pub queues: u32,
+}
+
 /// What brokers are told of producers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -513,6 +553,10 @@ pub struct Periods {
     pub refresh_spacing: u64,
     /// A connection without traffic for so long is closed.
     pub idle: u64,
+    /// A topic to which nothing was sent for so long is forgotten: its route is no longer refreshed,
+    /// and the next send looks it up anew. 0: never. Raise it for programs that send rarely and
+    /// must be able to while all name servers are down.
+    pub forget: u64,
     /// `stop` takes no longer than this.
     pub stop: u64,
 }

@@ -11,7 +11,7 @@ use tokio::time::Duration;
 use super::{Handle, Producer, ProducerCore};
 use crate::client::{Client, ClientBuilder, identity_hash};
 use crate::decide::budget::Bucket;
-use crate::decide::envelope::{Sender, validate_group};
+use crate::decide::envelope::{Sender, validate_group, validate_namespace};
 use crate::decide::{health, namespace, route};
 use crate::detect;
 use crate::error::StartError;
@@ -22,6 +22,9 @@ use crate::permits::{Limits, Permits, WhenFull};
 use crate::policy::Policy;
 use crate::rotation::Rotations;
 use crate::stop::Life;
+
+/// The bytes that the bodies of open async sends may have together, unless set.
+const OPEN_BYTES: u32 = 256 * 1024 * 1024;
 
 /// Describes a producer.
 #[derive(Debug)]
@@ -50,7 +53,10 @@ impl ProducerBuilder {
             send_timeout: None,
             retries: None,
             rotation_start: None,
-            limits: Limits::default(),
+            limits: Limits {
+                bytes: Some(OPEN_BYTES),
+                ..Limits::default()
+            },
             hooks: Hooks::default(),
             namespace: None,
             vip_channel: None,
@@ -63,7 +69,8 @@ impl ProducerBuilder {
         self
     }
 
-    /// The name servers, as `host:port` separated by `;`.
+    /// The name servers, as `host:port` separated by `;`: names, IPv4 addresses, IPv6 addresses
+    /// (`[::1]:9876` or `::1:9876`), or the `http://…:80` of a hosted instance.
     pub fn name_servers(mut self, servers: impl Into<String>) -> Self {
         self.own = self.own.name_servers(servers);
         self
@@ -132,7 +139,9 @@ impl ProducerBuilder {
     }
 
     /// The bodies of the open async sends have at most so many bytes together, before
-    /// compression. No limit unless set. A larger body cannot be sent async at all.
+    /// compression. 256 MiB unless set: a program that hands over messages faster than brokers
+    /// store them waits, or is refused, before it has used up its memory. A larger body than the
+    /// limit cannot be sent async at all.
     pub fn max_open_bytes(mut self, bytes: u32) -> Self {
         self.limits.bytes = Some(bytes);
         self
@@ -187,7 +196,8 @@ impl ProducerBuilder {
     /// all of them are down.
     ///
     /// # Errors
-    /// The group, the policy or the list of name servers is not acceptable.
+    /// The group, the namespace, the policy or the list of name servers is not acceptable; the error
+    /// names the entry.
     pub async fn start(self) -> Result<Producer, StartError> {
         let known = self.client.as_ref().map(|client| client.policy().clone());
         let mut policy = self.policy.or(known).unwrap_or_default();
@@ -213,11 +223,7 @@ impl ProducerBuilder {
         };
         let core = Arc::clone(client.core());
         let namespace = self.namespace.or_else(|| core.hosted_namespace());
-        let group = match &namespace {
-            Some(namespace) => namespace::wrap(namespace, &self.group).into(),
-            None => self.group,
-        };
-        validate_group(&policy, &group).map_err(StartError::Group)?;
+        let group = wrapped_group(&policy, self.group, namespace.as_ref())?;
         if !core.groups.lock().insert(Name::clone(&group)) {
             return Err(StartError::GroupTaken(group));
         }
@@ -258,4 +264,21 @@ impl ProducerBuilder {
             rotations: Arc::new(rotations),
         })
     }
+}
+
+/// The group as servers know it.
+fn wrapped_group(
+    policy: &Policy,
+    group: Name,
+    namespace: Option<&Name>,
+) -> Result<Name, StartError> {
+    let group = match namespace {
+        None => group,
+        Some(namespace) => {
+            validate_namespace(namespace).map_err(StartError::Namespace)?;
+            namespace::wrap(namespace, &group).into()
+        }
+    };
+    validate_group(policy, &group).map_err(StartError::Group)?;
+    Ok(group)
 }

@@ -76,6 +76,10 @@ pub(crate) enum Script {
     Close,
     /// Code 0 without the fields that say where the message is.
     Unreadable,
+    /// Code 0, with a place where no message is.
+    StoreAt(i32, i64),
+    /// Refuses with these words, as the check of credentials does.
+    Deny(i32, &'static str),
 }
 
 #[derive(Debug)]
@@ -85,6 +89,8 @@ struct Node {
     /// Every request that arrived.
     asked: Mutex<Vec<Command>>,
     routes: Mutex<BTreeMap<String, TopicRouteData>>,
+    /// What every question for a route is answered with, instead.
+    says: Mutex<Option<String>>,
     route_delay: Mutex<Option<Duration>>,
     /// The peer of the connection that drains.
     drains: Mutex<Option<SocketAddr>>,
@@ -140,11 +146,22 @@ impl Node {
             Script::Silent => Reply::Now(Answer::Nothing),
             Script::Close => Reply::Now(Answer::Close),
             Script::Unreadable => Response::new(response::SUCCESS).into(),
+            Script::StoreAt(queue_id, queue_offset) => Response::new(response::SUCCESS)
+                .header(SendMessageResponse {
+                    queue_id,
+                    queue_offset,
+                    ..SendMessageResponse::default()
+                })
+                .into(),
+            Script::Deny(code, remark) => Response::refuse(code, remark).into(),
         }
     }
 
     fn route(&self, request: &Command) -> Reply {
         let header: GetRouteInfoByTopic<'_> = request.header().unwrap();
+        if let Some(body) = self.says.lock().clone() {
+            return Response::new(response::SUCCESS).body(body).into();
+        }
         let response = match self.routes.lock().get(header.topic) {
             Some(route) => Response::new(response::SUCCESS).body(route.encode(RouteForm::Standard)),
             None => Response::refuse(response::TOPIC_NOT_EXIST, "No topic route info"),
@@ -175,6 +192,7 @@ impl Running {
             seen: Mutex::default(),
             asked: Mutex::default(),
             routes: Mutex::default(),
+            says: Mutex::default(),
             route_delay: Mutex::default(),
             drains: Mutex::default(),
         });
@@ -219,6 +237,11 @@ impl Running {
 
     pub(crate) fn knows(&self, topic: &str, route: TopicRouteData) {
         self.node.routes.lock().insert(topic.to_owned(), route);
+    }
+
+    /// Answers every question for a route with this body.
+    pub(crate) fn says(&self, body: &str) {
+        *self.node.says.lock() = Some(body.to_owned());
     }
 
     pub(crate) fn forgets(&self, topic: &str) {

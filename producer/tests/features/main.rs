@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod common;
 
+mod denied;
 mod detector;
 mod drain;
 mod hooks;

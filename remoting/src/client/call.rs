@@ -35,10 +35,11 @@ impl Call<'_> {
         }
     }
 
-    pub(super) fn lost(&self, cause: CloseCause) -> CallError {
+    pub(super) fn lost(&self, cause: CloseCause, link: &Link) -> CallError {
         CallError::Lost {
             to: Arc::clone(self.to),
             cause,
+            found: link.found(),
         }
     }
 
@@ -104,7 +105,9 @@ impl Writing<'_> {
             Ok(Append::Full) => Ok(false),
             Ok(Append::Closed) => {
                 let cause = self.link.pending(|pending| pending.ended());
-                Err(self.call.lost(cause.unwrap_or(CloseCause::Stopped)))
+                Err(self
+                    .call
+                    .lost(cause.unwrap_or(CloseCause::Stopped), self.link))
             }
             Err(source) => Err(CallError::Encode {
                 to: Arc::clone(self.call.to),

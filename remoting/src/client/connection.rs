@@ -28,6 +28,10 @@ use crate::serving::{Next, Serving};
 /// How many reads a connection may do before other tasks get a turn.
 const READS_PER_TURN: usize = 16;
 
+/// After so many turns in a row that left something to read, deadlines are looked at all the same.
+/// An answer behind four megabytes of others is not in time.
+const TURNS_WITHOUT_TIME: u32 = 16;
+
 /// The life of a connection, from the dial on.
 pub(super) async fn run(
     link: Arc<Link>,
@@ -124,6 +128,8 @@ struct Conversation<'a> {
     idle_at: Instant,
     /// Why writing failed. What the peer said before is still read.
     broken: bool,
+    /// Turns in a row that left something to read.
+    busy: u32,
 }
 
 /// How far reading got.
@@ -156,6 +162,7 @@ impl<'a> Conversation<'a> {
             idle,
             idle_at,
             broken: false,
+            busy: 0,
         }
     }
 
@@ -182,12 +189,24 @@ impl<'a> Conversation<'a> {
             }
             if matches!(reading, Reading::More) {
                 cx.waker().wake_by_ref();
-                return Poll::Pending;
+                return self.goes_on(cx);
             }
+            self.busy = 0;
             if !outbox.sleep(cx.waker(), blocked, false) {
                 break;
             }
         }
+        self.keep_time(cx)
+    }
+
+    /// There is more to read, in the next turn. A peer that always has more must not keep deadlines
+    /// from being seen.
+    fn goes_on(&mut self, cx: &mut Context<'_>) -> Poll<CloseCause> {
+        self.busy = self.busy.saturating_add(1);
+        if self.busy < TURNS_WITHOUT_TIME {
+            return Poll::Pending;
+        }
+        self.busy = 0;
         self.keep_time(cx)
     }
 
@@ -226,9 +245,9 @@ impl<'a> Conversation<'a> {
     fn read(&mut self, cx: &mut Context<'_>) -> Reading {
         for _ in 0..READS_PER_TURN {
             match self.pipe.poll_read(cx) {
-                Poll::Ready(Ok(0)) => return Reading::Over(CloseCause::PeerClosed),
+                Poll::Ready(Ok(0)) => return self.cut(CloseCause::PeerClosed),
                 Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(_)) => return Reading::Over(CloseCause::Broken),
+                Poll::Ready(Err(_)) => return self.cut(CloseCause::Broken),
                 Poll::Pending => return Reading::Waits,
             }
             loop {
@@ -238,17 +257,29 @@ impl<'a> Conversation<'a> {
                         if self.serving.serve(request) == Next::Reset {
                             return Reading::Over(CloseCause::Stopped);
                         }
+                        if self.link.outbox.is_flooded() {
+                            return Reading::Over(CloseCause::Flooded);
+                        }
                     }
                     Ok(None) => break,
                     Err(error) => {
                         let to = &*self.link.to;
                         tracing::warn!(to, %error, "a connection is closed for what it sent");
+                        self.link.note(error);
                         return Reading::Over(CloseCause::BadFrame);
                     }
                 }
             }
         }
         Reading::More
+    }
+
+    /// The connection ended, perhaps in the middle of a frame.
+    fn cut(&self, cause: CloseCause) -> Reading {
+        if let Some(piece) = self.pipe.cut(cause == CloseCause::PeerClosed) {
+            self.link.note(piece);
+        }
+        Reading::Over(cause)
     }
 
     fn answered(&self, answer: Command) {

@@ -10,6 +10,7 @@ use super::hook::HookError;
 use crate::event::{CloseCause, DialFailure};
 use crate::frame::EncodeError;
 use crate::observe::Name;
+use crate::opening::BadFrame;
 
 /// Why a call has no response.
 #[derive(Debug, Clone, Error)]
@@ -50,12 +51,14 @@ pub enum CallError {
         source: HookError,
     },
     /// The connection ended before the answer came. The request may have been executed.
-    #[error("the connection to {to} was lost: {cause}")]
+    #[error("the connection to {to} was lost: {cause}{}", in_brackets(found.as_deref()))]
     Lost {
         /// The address.
         to: Name,
         /// Why it ended.
         cause: CloseCause,
+        /// What came that is no frame, or no whole one.
+        found: Option<Arc<BadFrame>>,
     },
     /// No answer before the deadline. The request may have been executed.
     #[error("no answer from {to} within {} ms", after.as_millis())]
@@ -71,6 +74,10 @@ pub enum CallError {
         /// The address.
         to: Name,
     },
+}
+
+fn in_brackets(found: Option<&BadFrame>) -> String {
+    found.map_or_else(String::new, |found| format!(" ({found})"))
 }
 
 /// How far a failed call got.

@@ -12,6 +12,7 @@ use super::pending::Pending;
 use super::silence::Patience;
 use crate::event::{CloseCause, ConnectionNumber, DialFailure};
 use crate::observe::Name;
+use crate::opening::BadFrame;
 use crate::outbox::Outbox;
 
 /// A connection to one address, shared by its task and the callers.
@@ -44,6 +45,8 @@ pub(super) enum Place {
 struct State {
     phase: Phase,
     pending: Pending,
+    /// What the peer sent that is no frame.
+    found: Option<Arc<BadFrame>>,
 }
 
 /// Where a connection is in its life. Once open, its end is written in the pending table.
@@ -101,6 +104,7 @@ impl Link {
             state: Mutex::new(State {
                 phase: Phase::Planned,
                 pending: Pending::default(),
+                found: None,
             }),
             dialled: Notify::new(),
             place: AtomicU8::new(Place::First as u8),
@@ -148,6 +152,16 @@ impl Link {
             Phase::Open(_) => state.pending.trusted(since),
             Phase::Failed(_) => false,
         }
+    }
+
+    /// The peer sent this, for which the connection is about to end.
+    pub(super) fn note(&self, found: BadFrame) {
+        self.state.lock().found = Some(Arc::new(found));
+    }
+
+    /// What the peer sent that is no frame, if that is what ended the connection.
+    pub(super) fn found(&self) -> Option<Arc<BadFrame>> {
+        self.state.lock().found.clone()
     }
 
     /// The dial begins. False if the link was given up before.

@@ -520,7 +520,7 @@ impl RemotingClient {
             match entered {
                 Ok(()) => return Ok(opaque),
                 Err(Refusal::Taken) => {}
-                Err(Refusal::Ended(cause)) => return Err(call.lost(cause)),
+                Err(Refusal::Ended(cause)) => return Err(call.lost(cause, link)),
             }
         }
     }

@@ -68,7 +68,11 @@ impl Future for PendingReply {
                 to,
                 after: self.deadline.duration_since(self.began),
             },
-            Unanswered::Lost(cause) => CallError::Lost { to, cause },
+            Unanswered::Lost(cause) => CallError::Lost {
+                to,
+                cause,
+                found: self.link.found(),
+            },
         }))
     }
 }

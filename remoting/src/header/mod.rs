@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::command::{HeaderForm, Language};
 use crate::ext::{ExtFields, Field, Span};
+use crate::text;
 
 /// Takes the custom fields of one header, in the order in which they are to be written.
 pub trait FieldWriter {
@@ -120,12 +121,23 @@ pub enum HeaderError {
         /// Its name on the wire.
         field: &'static str,
     },
-    /// A numeric field holds something else.
-    #[error("the header field {field} is no number of its type: \"{value}\"")]
-    NotANumber {
+    /// A numeric field that counts something is negative.
+    #[error("the header field {field} is {value}, which is below 0")]
+    Negative {
         /// Its name on the wire.
         field: &'static str,
         /// What it holds.
+        value: i64,
+    },
+    /// A numeric field holds something else.
+    #[error(
+        "the header field {field} is no number of its type: \"{}\"",
+        text::printable(value, 64)
+    )]
+    NotANumber {
+        /// Its name on the wire.
+        field: &'static str,
+        /// What it holds, cut if it is long.
         value: Box<str>,
     },
 }

@@ -12,5 +12,6 @@ mod goldens;
 mod malformed;
 mod reading;
 mod roundtrip;
+mod routes;
 mod support;
 mod timing;

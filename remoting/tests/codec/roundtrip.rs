@@ -14,7 +14,9 @@ use rmq_remoting::record::Record;
 use rmq_remoting::request::{
     HeartbeatData, RegisterBrokerBody, SendMessage, SendMessageResponse, SendMessageV2,
 };
-use rmq_remoting::route::{BrokerData, ClusterInfo, QueueData, RouteForm, TopicRouteData};
+use rmq_remoting::route::{
+    BrokerData, ClusterInfo, QueueData, QueueMapping, RouteForm, TopicRouteData,
+};
 use rmq_remoting::topic::{DataVersion, TopicConfig};
 
 use crate::support::{decode_one, encode_again, encode_one, frame, golden, request, response};
@@ -34,13 +36,26 @@ fn name() -> impl Strategy<Value = std::sync::Arc<str>> {
 
 prop_compose! {
     fn broker()(
-        broker_addrs in btree_map(any::<i64>().prop_filter("ids", |id| *id >= 0), name(), 0..3),
+        broker_addrs in btree_map(any::<i64>(), name(), 0..3),
         broker_name in name(),
         cluster in name(),
         enable_acting_master: bool,
         zone_name in option::of(name()),
     ) -> BrokerData {
         BrokerData { broker_addrs, broker_name, cluster, enable_acting_master, zone_name }
+    }
+}
+
+prop_compose! {
+    fn mapping()(
+        bname in name(),
+        dirty: bool,
+        epoch: i64,
+        scope in name(),
+        topic in name(),
+        total_queues: i32,
+    ) -> QueueMapping {
+        QueueMapping { bname, dirty, epoch, scope, topic, total_queues }
     }
 }
 
@@ -185,9 +200,16 @@ proptest! {
         broker_datas in vec(broker(), 0..3),
         queue_datas in vec(queue(), 0..3),
         order_topic_conf in option::of(text()),
+        filter_server_table in btree_map(name(), vec(text(), 0..3), 0..3),
+        topic_queue_mapping_by_broker in option::of(btree_map(name(), mapping(), 0..3)),
     ) {
-        let route =
-            TopicRouteData { broker_datas, queue_datas, order_topic_conf, ..Default::default() };
+        let route = TopicRouteData {
+            broker_datas,
+            filter_server_table,
+            order_topic_conf,
+            queue_datas,
+            topic_queue_mapping_by_broker,
+        };
         for form in [RouteForm::Legacy, RouteForm::Standard] {
             prop_assert_eq!(&TopicRouteData::decode(&route.encode(form)).unwrap(), &route);
         }

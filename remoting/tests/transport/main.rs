@@ -9,6 +9,7 @@ mod calls;
 mod dial;
 mod end;
 mod flow;
+mod hostile;
 mod hostile_clients;
 mod serve;
 mod support;

@@ -111,15 +111,10 @@ fn no_other(
     let route = case.story.in_force(send.node, send.topic, ready);
     let alone = send.pinned.is_some()
         || route.is_none_or(|route| {
-            let mut queues = case.story.snapshots[route].queues.iter();
-            let mut tried = send
-                .attempts
-                .iter()
-                .filter_map(|it| Some((&it.to.broker, it.ended?)));
-            queues.all(|queue| {
-                queue.broker == *broker
-                    || tried.any(|(at, end)| *at == queue.broker && end.stage == Stage::Dial)
-            })
+            let mut brokers = case.story.snapshots[route].queues.names();
+            let tried = send.attempts.iter();
+            let refused = tried.filter(|it| it.ended.is_some_and(|end| end.stage == Stage::Dial));
+            brokers.all(|name| name == broker || refused.clone().any(|it| it.to.broker == *name))
         });
     gave_way && alone
 }
@@ -154,7 +149,8 @@ pub(super) fn retryable(policy: &PolicyFacts, mode: Mode, stage: Stage, code: Op
         | Stage::Accepted
         | Stage::Superseded
         | Stage::Vetoed
-        | Stage::Hook => false,
+        | Stage::Hook
+        | Stage::Denied => false,
     }
 }
 

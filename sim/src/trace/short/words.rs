@@ -22,6 +22,7 @@ pub(super) fn stage(stage: Stage, code: Option<i32>) -> String {
         Stage::Superseded => "superseded",
         Stage::Vetoed => "forbidden",
         Stage::Hook => "refused by a hook",
+        Stage::Denied => "refused the client",
     };
     match code {
         Some(code) if stage == Stage::Refused => format!("{word} {}", code_name(code)),
@@ -106,6 +107,7 @@ pub(super) fn broken(cause: CloseCause) -> Option<&'static str> {
         CloseCause::CallTimedOut => Some("closed after a timeout"),
         CloseCause::DeadPeer => Some("closed: the server is silent"),
         CloseCause::Replaced => Some("replaced by a second connection"),
+        CloseCause::Flooded => Some("closed: the server asks and does not read"),
         CloseCause::Idle | CloseCause::Drained | CloseCause::Offline | CloseCause::Stopped => None,
     }
 }
