@@ -131,6 +131,15 @@ pub fn read(file: &Path) -> Result<Read, FileError> {
         file: file.to_owned(),
         cause,
     })?;
+    parse(file, &text)
+}
+
+/// Reads the text of a sweep's file, up to its last whole line. Errors name `file`.
+///
+/// # Errors
+///
+/// It is something else.
+pub fn parse(file: &Path, text: &str) -> Result<Read, FileError> {
     let form = |line, what: String| FileError::Form {
         file: file.to_owned(),
         line,
