@@ -68,6 +68,7 @@ pub mod error;
 pub mod event;
 mod flight;
 pub mod hook;
+mod life;
 mod lookup;
 pub mod message;
 pub mod meter;
@@ -82,6 +83,7 @@ mod routes;
 mod selector;
 mod send;
 pub mod sent;
+mod single_flight;
 mod stop;
 mod tasks;
 
