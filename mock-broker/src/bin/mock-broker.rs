@@ -1,8 +1,9 @@
 //! A mock broker on a real TCP port.
 
-use std::io::IsTerminal;
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -56,6 +57,10 @@ struct Options {
     /// Rules for misbehaving, as `[[rule]]` tables: name, when, times, then.
     #[arg(long, value_name = "FILE.toml")]
     rules: Option<PathBuf>,
+    /// Append a line for each stored message, before it is answered: unique key, topic, queue,
+    /// offset, with tabs between. The file outlives a broker that is killed.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
     /// Log every request as well.
     #[arg(long, short)]
     verbose: bool,
@@ -83,13 +88,40 @@ fn topic(text: &str) -> Result<(Name, i32), String> {
     }
 }
 
-/// Writes events to the log.
+/// Writes events to the log, and what is stored to a file.
 #[derive(Debug)]
-struct Log;
+struct Log {
+    ledger: Option<File>,
+}
+
+impl Log {
+    fn open(ledger: Option<&Path>) -> Result<Self, String> {
+        let open = |path: &Path| {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            file.map_err(|error| format!("cannot write the ledger {}: {error}", path.display()))
+        };
+        Ok(Self {
+            ledger: ledger.map(open).transpose()?,
+        })
+    }
+}
 
 impl Observer<Event> for Log {
     fn on(&self, event: Event) {
         match event {
+            Event::Stored {
+                topic,
+                queue,
+                offset,
+                key,
+                ..
+            } if let Some(mut ledger) = self.ledger.as_ref() => {
+                // In one piece, and unbuffered: what was written is there after a kill.
+                let line = format!("{key}\t{topic}\t{queue}\t{offset}\n");
+                if let Err(error) = ledger.write_all(line.as_bytes()) {
+                    tracing::error!("cannot write the ledger: {error}");
+                }
+            }
             Event::Listening { at } => tracing::info!("broker listens at {at}"),
             Event::TopicCreated {
                 topic,
@@ -150,7 +182,8 @@ async fn run(options: Options) -> Result<(), String> {
         signal(SignalKind::terminate()).map_err(|error| format!("no signals: {error}"))?;
     let config = config(&options);
     let (host, disk) = (Arc::new(TokioHost::new()), Arc::new(Disk::new()));
-    let broker = Broker::start(host, config, disk, control, Arc::new(Log));
+    let log = Log::open(options.ledger.as_deref())?;
+    let broker = Broker::start(host, config, disk, control, Arc::new(log));
     let broker = broker.await.map_err(|error| {
         format!(
             "cannot listen at {}: {error}; choose another with --listen",
