@@ -18,7 +18,7 @@ pub struct Target {
 }
 
 /// Bytes that any target may allocate whatever its input is.
-pub const FIXED: u64 = 256 << 10;
+pub const FIXED: u64 = 1 << 20;
 
 impl Target {
     /// Bytes that it may allocate in sum over an input of this length.
