@@ -69,6 +69,7 @@ pub mod event;
 mod feedback;
 mod flight;
 pub mod hook;
+mod life;
 mod lookup;
 pub mod message;
 pub mod meter;
@@ -83,6 +84,7 @@ mod routes;
 mod selector;
 mod send;
 pub mod sent;
+mod single_flight;
 mod stop;
 mod tasks;
 

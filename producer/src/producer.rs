@@ -24,6 +24,7 @@ use crate::dispatch::Dispatch;
 use crate::error::SendError;
 use crate::event::Event;
 use crate::hook::Hooks;
+use crate::life::Life;
 use crate::message::Message;
 use crate::pack::Packer;
 use crate::permits::Permits;
@@ -31,7 +32,7 @@ use crate::policy::Policy;
 use crate::rotation::Rotations;
 use crate::selector::Selector;
 use crate::sent::{MessageQueue, Sent};
-use crate::stop::{self, Life};
+use crate::stop;
 use crate::tasks::TaskSet;
 
 /// Sends messages to the brokers of a cluster. Cloning it shares it.

@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rmq_remoting::observe::Name;
-use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::client::ClientCore;
@@ -22,6 +21,7 @@ use crate::decide::{name_server, route};
 use crate::event::{Event, LookupEnd, LookupNumber, LookupReason, SnapshotNumber};
 use crate::lookup::{self, Answer, Fit, LookupError};
 use crate::policy::Periods;
+use crate::single_flight::{self, Gate};
 
 /// Where a topic's messages can go, as one route answer said it.
 #[derive(Debug)]
@@ -52,34 +52,7 @@ impl Snapshot {
 pub(crate) type Found = Result<Arc<Snapshot>, Arc<LookupError>>;
 
 /// A lookup under way, shared by all who wait for it.
-#[derive(Debug)]
-struct Flight {
-    reason: LookupReason,
-    found: Mutex<Option<Found>>,
-    landed: Notify,
-}
-
-impl Flight {
-    fn new(reason: LookupReason) -> Arc<Self> {
-        Arc::new(Self {
-            reason,
-            found: Mutex::new(None),
-            landed: Notify::new(),
-        })
-    }
-
-    async fn wait(&self) -> Found {
-        loop {
-            let landed = self.landed.notified();
-            tokio::pin!(landed);
-            landed.as_mut().enable();
-            if let Some(found) = self.found.lock().clone() {
-                return found;
-            }
-            landed.await;
-        }
-    }
-}
+type Flight = single_flight::Flight<LookupReason, Found>;
 
 /// What is known of a topic.
 #[derive(Debug, Default)]
@@ -87,7 +60,7 @@ struct Topic {
     snapshot: Option<Arc<Snapshot>>,
     /// The answer behind the snapshot, and whether it was the default topic's.
     answer: Option<(Bytes, bool)>,
-    flight: Option<Arc<Flight>>,
+    gate: Gate<LookupReason, Found>,
     /// When the last lookup started.
     asked: Option<Instant>,
     /// In which round of the poll a send last needed it.
@@ -144,7 +117,7 @@ impl Routes {
         };
         self.topics.lock().retain(|_, topic| {
             let unused = round.saturating_sub(topic.used);
-            topic.kept || topic.flight.is_some() || unused <= most
+            topic.kept || topic.gate.under_way().is_some() || unused <= most
         });
     }
 
@@ -196,27 +169,19 @@ impl Routes {
         if reason == LookupReason::FirstSend {
             entry.used = self.rounds.load(Ordering::Relaxed);
         }
-        if let Some(flight) = &entry.flight {
-            return (Arc::clone(flight), false);
+        let (flight, fresh) = entry.gate.board(reason);
+        if fresh {
+            entry.asked = Some(Instant::now());
         }
-        let flight = Flight::new(reason);
-        entry.flight = Some(Arc::clone(&flight));
-        entry.asked = Some(Instant::now());
-        (flight, true)
+        (flight, fresh)
     }
 
     /// The lookup is over: the topic is free for the next one, and all who wait are told.
     fn land(&self, topic: &Name, flight: &Arc<Flight>, found: Found) {
-        if let Some(entry) = self.topics.lock().get_mut(topic)
-            && entry
-                .flight
-                .as_ref()
-                .is_some_and(|known| Arc::ptr_eq(known, flight))
-        {
-            entry.flight = None;
+        if let Some(entry) = self.topics.lock().get_mut(topic) {
+            entry.gate.leave(flight);
         }
-        flight.found.lock().get_or_insert(found);
-        flight.landed.notify_waiters();
+        flight.land(found);
     }
 
     /// The topics that were not asked for within `spacing`.
@@ -229,7 +194,7 @@ impl Routes {
 }
 
 fn is_due(topic: &Topic, spacing: Duration) -> bool {
-    topic.flight.is_none() && topic.asked.is_none_or(|asked| asked.elapsed() >= spacing)
+    topic.gate.under_way().is_none() && topic.asked.is_none_or(|asked| asked.elapsed() >= spacing)
 }
 
 /// Tells those who wait, even if the lookup's task panics or is cancelled.
@@ -315,7 +280,9 @@ pub(crate) async fn renewed(
     refresh(core, topic);
     let flight = {
         let topics = core.routes.topics.lock();
-        topics.get(topic).and_then(|entry| entry.flight.clone())
+        topics
+            .get(topic)
+            .and_then(|entry| entry.gate.under_way().cloned())
     };
     if let Some(flight) = flight {
         // Whether it brought a route or not, what counts is the one that is in force then.

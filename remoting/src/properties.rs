@@ -3,6 +3,8 @@
 //!
 //! There is no escaping in that string, and no order is promised; here the order is kept.
 
+use indexmap::IndexMap;
+
 /// Between a name and its value.
 pub const NAME_END: char = '\u{1}';
 /// After each value.
@@ -129,9 +131,11 @@ pub fn append(text: &mut String, name: &str, value: &str) {
     text.push(VALUE_END);
 }
 
-/// Properties by name, in the order in which they were set.
+/// Properties by name, in the order in which they were set. A lookup takes the same time however
+/// many there are: a peer may send a megabyte of them. Two are equal if they have the same names and
+/// values; the order is no part of their meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Properties(Vec<(String, String)>);
+pub struct Properties(IndexMap<String, String>);
 
 impl Properties {
     /// No properties.
@@ -168,25 +172,17 @@ impl Properties {
     /// The value of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.0.get(name).map(String::as_str)
     }
 
     /// Sets a value; one that was there before keeps its place.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        let name = name.into();
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value.into(),
-            None => self.0.push((name, value.into())),
-        }
+        self.0.insert(name.into(), value.into());
     }
 
     /// Takes a value out.
     pub fn remove(&mut self, name: &str) -> Option<String> {
-        let at = self.0.iter().position(|(known, _)| known == name)?;
-        Some(self.0.remove(at).1)
+        self.0.shift_remove(name)
     }
 
     /// All names and values, in order.

@@ -119,6 +119,8 @@ pub fn sources() -> Vec<Source> {
         "sim",
         "tests",
         "interop",
+        "fuzz",
+        "models",
     ];
     let mut found = Vec::new();
     for member in members {

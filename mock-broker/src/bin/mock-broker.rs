@@ -1,6 +1,7 @@
 //! A mock broker on a real TCP port.
 
-use std::io::IsTerminal;
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,6 +60,10 @@ struct Options {
     /// Rules for misbehaving, as `[[rule]]` tables: name, when, times, then.
     #[arg(long, value_name = "FILE.toml")]
     rules: Option<PathBuf>,
+    /// Append a line for each stored message, before it is answered: unique key, topic, queue,
+    /// offset, with tabs between. The file outlives a broker that is killed.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
     /// Log every request as well.
     #[arg(long, short)]
     verbose: bool,
@@ -126,14 +131,41 @@ fn topic(text: &str) -> Result<(Name, i32), String> {
     }
 }
 
-/// Writes events to the log. What peers say is escaped: a name with a line break would otherwise
-/// write lines of its own.
+/// Writes events to the log, and what is stored to a file. What peers say is escaped: a name with a
+/// line break would otherwise write lines of its own.
 #[derive(Debug)]
-struct Log;
+struct Log {
+    ledger: Option<File>,
+}
+
+impl Log {
+    fn open(ledger: Option<&Path>) -> Result<Self, String> {
+        let open = |path: &Path| {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            file.map_err(|error| format!("cannot write the ledger {}: {error}", path.display()))
+        };
+        Ok(Self {
+            ledger: ledger.map(open).transpose()?,
+        })
+    }
+}
 
 impl Observer<Event> for Log {
     fn on(&self, event: Event) {
         match event {
+            Event::Stored {
+                topic,
+                queue,
+                offset,
+                key,
+                ..
+            } if let Some(mut ledger) = self.ledger.as_ref() => {
+                // In one piece, and unbuffered: what was written is there after a kill.
+                let line = format!("{key}\t{topic}\t{queue}\t{offset}\n");
+                if let Err(error) = ledger.write_all(line.as_bytes()) {
+                    tracing::error!("cannot write the ledger: {error}");
+                }
+            }
             Event::Listening { at } => tracing::info!("broker listens at {at}"),
             Event::TopicCreated {
                 topic,
@@ -193,7 +225,8 @@ async fn run(options: Options) -> Result<(), String> {
         Signals::listen().map_err(|error| format!("no signals can be listened to: {error}"))?;
     let config = config(&options)?;
     let (host, disk) = (Arc::new(TokioHost::new()), Arc::new(Disk::new()));
-    let broker = Broker::start(host, config, disk, control, Arc::new(Log));
+    let log = Log::open(options.ledger.as_deref())?;
+    let broker = Broker::start(host, config, disk, control, Arc::new(log));
     let broker = broker.await.map_err(|error| {
         let at = options.listen;
         let both = if options.vip {

@@ -17,11 +17,11 @@ use crate::detect;
 use crate::error::StartError;
 use crate::event::Event;
 use crate::hook::{ForbiddenHook, Hooks, SendHook};
+use crate::life::Life;
 use crate::pack::Packer;
 use crate::permits::{Limits, Permits, WhenFull};
 use crate::policy::Policy;
 use crate::rotation::Rotations;
-use crate::stop::Life;
 
 /// The bytes that the bodies of open async sends may have together, unless set.
 const OPEN_BYTES: u32 = 256 * 1024 * 1024;

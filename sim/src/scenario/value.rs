@@ -287,6 +287,9 @@ impl<'de> Deserialize<'de> for Bound {
                     .map(Bound::exactly)
                     .map_err(|_| E::custom("a figure is never negative\nwrite 0 or more"))
             }
+            fn visit_u64<E: de::Error>(self, figure: u64) -> Result<Bound, E> {
+                Ok(Bound::exactly(figure))
+            }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bound, A::Error> {
                 let range = Range::deserialize(value::MapAccessDeserializer::new(map))?;
                 let bound = Bound {

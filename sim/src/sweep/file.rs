@@ -160,7 +160,12 @@ pub fn read(file: &Path) -> Result<Read, FileError> {
     parse(file, &text)
 }
 
-fn parse(file: &Path, text: &str) -> Result<Read, FileError> {
+/// Reads the text of a sweep's file, up to its last whole line. Errors name `file`.
+///
+/// # Errors
+///
+/// It is something else.
+pub fn parse(file: &Path, text: &str) -> Result<Read, FileError> {
     let form = |line, what: String| FileError::Form {
         file: file.to_owned(),
         line,

@@ -159,28 +159,30 @@ pub struct Rare {
 }
 
 impl Sweep {
-    /// Adds the portion that follows.
+    /// Adds the portion that follows. Counts end at the largest number there is: a portion may come
+    /// from a file that says anything.
     pub fn add(&mut self, portion: &Portion) {
         let found = &portion.found;
-        self.runs += found.runs;
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.runs, found.runs);
         for (class, runs) in &found.classes {
-            *self.classes.entry(*class).or_default() += runs;
+            add(self.classes.entry(*class).or_default(), *runs);
         }
         for (id, runs) in &found.exercised {
-            *self.exercised.entry(id.clone()).or_default() += runs;
+            add(self.exercised.entry(id.clone()).or_default(), *runs);
         }
         for (by, runs) in &found.failed_by {
-            *self.failed_by.entry(by.clone()).or_default() += runs;
+            add(self.failed_by.entry(by.clone()).or_default(), *runs);
         }
         for failure in &found.failures {
             self.remember(failure.clone());
         }
-        self.ok += found.ok;
-        self.failed += found.failed;
-        self.attempts += found.attempts;
-        self.faults += found.faults;
-        self.never_started += found.never_started;
-        self.never_struck += found.never_struck;
+        add(&mut self.ok, found.ok);
+        add(&mut self.failed, found.failed);
+        add(&mut self.attempts, found.attempts);
+        add(&mut self.faults, found.faults);
+        add(&mut self.never_started, found.never_started);
+        add(&mut self.never_struck, found.never_struck);
         let mut digest = blake3::Hasher::new();
         digest.update(self.digest.as_bytes());
         digest.update(found.digest.as_bytes());
@@ -207,7 +209,10 @@ impl Sweep {
                 runs: self.exercised.get(one.id).copied().unwrap_or(0),
                 rate_per_mille: one.rate_per_mille,
             })
-            .filter(|rare| rare.runs * 1_000 < self.runs * u64::from(rare.rate_per_mille))
+            .filter(|rare| {
+                u128::from(rare.runs) * 1_000
+                    < u128::from(self.runs) * u128::from(rare.rate_per_mille)
+            })
             .collect()
     }
 }
@@ -236,6 +241,24 @@ mod tests {
             to: 20,
             found,
         }
+    }
+
+    #[test]
+    fn counts_of_a_file_that_says_anything_end_at_the_largest_number() {
+        let mut portion = portion(&[]);
+        portion.found.runs = u64::MAX;
+        portion
+            .found
+            .exercised
+            .insert("INV-01".to_owned(), u64::MAX);
+        let mut sweep = Sweep::default();
+        sweep.add(&portion);
+        sweep.add(&portion);
+        assert_eq!(
+            (sweep.runs, sweep.exercised["INV-01"]),
+            (u64::MAX, u64::MAX)
+        );
+        assert!(!sweep.rare().iter().any(|rare| rare.id == "INV-01"));
     }
 
     #[test]

@@ -1,0 +1,4 @@
+//! `cargo fuzz run registration`: see the README.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| rmq_fuzz::registration(data));

@@ -1,0 +1,35 @@
+// Two that wait for a dial, its success, and somebody who gives it up.
+
+use std::sync::Arc;
+
+use shuttle::future::{block_on, spawn};
+
+use super::link::{FailedDial, Link};
+
+pub(crate) fn run() {
+    block_on(async {
+        let link = Arc::new(Link::new(1, Arc::from("broker"), 1 << 20));
+        let waiting = [(); 2].map(|()| {
+            let link = Arc::clone(&link);
+            spawn(async move { link.dialled().await.is_ok() })
+        });
+        let dial = {
+            let link = Arc::clone(&link);
+            spawn(async move { link.begin() && link.open() })
+        };
+        let give_up = {
+            let link = Arc::clone(&link);
+            spawn(async move { link.fail(FailedDial::timed_out()) })
+        };
+        let opened = dial.await.unwrap_or(false);
+        let given_up = give_up.await.unwrap_or(false);
+        assert!(!(opened && given_up), "the dial ended twice");
+        for waiting in waiting {
+            assert_eq!(
+                waiting.await.ok(),
+                Some(opened),
+                "who waits is told otherwise"
+            );
+        }
+    });
+}
