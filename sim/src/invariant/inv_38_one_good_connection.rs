@@ -199,7 +199,12 @@ mod tests {
             "a connection is kept beside the one that replaced it",
             || {
                 let scene = silent().open(4, "broker-a").at(1_110);
-                scene.answered_on(4).wrong().at(20_000).call(2)
+                let late = TransportEvent::Late {
+                    connection: 4,
+                    opaque: 99,
+                };
+                let scene = scene.say(Event::Transport(late)).wrong();
+                scene.at(20_000).call(2)
             },
         ),
         rejects("a closed connection is used again", || {
