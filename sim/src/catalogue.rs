@@ -84,6 +84,7 @@ pub fn all() -> Vec<Row> {
     rows.extend(links());
     rows.extend(requests());
     rows.extend(answers());
+    rows.extend(routes());
     rows
 }
 
@@ -397,8 +398,7 @@ fn requests() -> Vec<Row> {
 
 /// What happens to an answer.
 fn answers() -> Vec<Row> {
-    use Site::{NameServer, Server};
-    let partial = RuleAction::PartialRoute { broker: "".into() };
+    use Site::Server;
     vec![
         rule(
             RuleAction::ReplyTwice,
@@ -430,6 +430,14 @@ fn answers() -> Vec<Row> {
             rule_keys!(),
             "a wrong peer, a broken proxy: bytes that are no frame",
         ),
+    ]
+}
+
+/// Rules about the routes that a name server tells.
+fn routes() -> Vec<Row> {
+    use Site::NameServer;
+    let partial = RuleAction::PartialRoute { broker: "".into() };
+    vec![
         rule(
             RuleAction::StaleRoute,
             NameServer,
