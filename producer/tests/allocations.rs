@@ -1,8 +1,6 @@
 //! What a name server's answer may cost, counted in bytes allocated: a program of its own, because
 //! it counts every allocation of its process.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::alloc::System;
 use std::fmt::Write;
 

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use crate::common::{Cluster, Script};
 
 /// What a send ends with when every broker does this.
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 async fn failure(policy: Policy, script: Script) -> SendError {
     let cluster = Cluster::start(3, "T", 1).await;
     for broker in &cluster.brokers {

@@ -7,7 +7,7 @@ const GOOD: &str = r#"{"brokerDatas":[{"brokerAddrs":{"0":"h:1"},"brokerName":"a
     "writeQueueNums":4}]}"#;
 
 fn read(text: &str) -> TopicRouteData {
-    TopicRouteData::decode(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"))
+    TopicRouteData::decode(text.as_bytes()).expect(text)
 }
 
 fn fault(text: &str) -> String {
