@@ -1,7 +1,6 @@
 //! A healthy cluster, one hostile server in it, and a producer that sends.
 
 use std::alloc::System;
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -112,7 +111,7 @@ pub(crate) enum Role {
 /// Plays the story of a producer that sends for a second, beside such a server.
 pub(crate) fn beside(role: Role, peer: Peer) -> Seen {
     let _alone = alone();
-    let seen = RefCell::new(Seen::default());
+    let seen = Mutex::new(Seen::default());
     let cluster = Cluster::new().brokers(2).topic("orders", 2);
     let run = Simulation::new(cluster).run(7, async |sim| story(&sim, role, peer, &seen).await);
     let run = run.unwrap();
@@ -126,7 +125,7 @@ pub(crate) fn beside(role: Role, peer: Peer) -> Seen {
     seen
 }
 
-async fn story(sim: &Sim, role: Role, peer: Peer, seen: &RefCell<Seen>) -> Result<(), CheckError> {
+async fn story(sim: &Sim, role: Role, peer: Peer, seen: &Mutex<Seen>) -> Result<(), CheckError> {
     let mallory = sim.host("mallory");
     let at = SocketAddr::new(mallory.identity().address, 10_911);
     let dialled = Arc::new(AtomicUsize::new(0));
@@ -152,21 +151,21 @@ async fn story(sim: &Sim, role: Role, peer: Peer, seen: &RefCell<Seen>) -> Resul
     send_all(&producer, seen).await;
     producer.stop().await;
     drop(registered);
-    let mut seen = seen.borrow_mut();
+    let mut seen = seen.lock();
     seen.most_live = most.load(Ordering::Relaxed).saturating_sub(before);
     seen.dialled = dialled.load(Ordering::Relaxed);
     Ok(())
 }
 
 /// Sends one after the other, and as many that overlap.
-async fn send_all(producer: &Producer, seen: &RefCell<Seen>) {
+async fn send_all(producer: &Producer, seen: &Mutex<Seen>) {
     let one = |number: u64| async move {
         sleep(EVERY * u32::try_from(number).unwrap()).await;
         let began = Instant::now();
         let outcome = producer
             .send(Message::new("orders", format!("{number}")))
             .await;
-        note(&mut seen.borrow_mut(), began, outcome);
+        note(&mut seen.lock(), began, outcome);
     };
     futures_util::future::join_all((0..SENDS).map(one)).await;
 }
