@@ -380,10 +380,10 @@ mod tests {
                 .at(1_500)
                 .attempt_marked(1, 2, "a/1")
         }),
-        rejects("a retry at another broker waits", || {
-            refused_by_the_only_one()
-                .at(1_000)
-                .attempt_marked(1, 2, "b/0")
+        rejects("a retry waits although there is another broker", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(5);
+            let scene = scene.ended(1, 1, Stage::Dial, None);
+            scene.at(1_000).attempt_marked(1, 2, "b/0")
         }),
         rejects("the retry never starts", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(5);
