@@ -113,8 +113,8 @@ mod tests {
         };
         let meter = moved_by_hand::read;
         assert!(one(&target, &[0; 1_000], meter).is_ok());
-        let long = vec![0; 1 << 20];
-        let (bytes, most) = (3 << 20, FIXED + (2 << 20));
+        let long = vec![0; 2 << 20];
+        let (bytes, most) = (6 << 20, FIXED + (4 << 20));
         assert_eq!(
             one(&target, &long, meter),
             Err(Broken::Memory { bytes, most })

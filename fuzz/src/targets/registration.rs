@@ -12,7 +12,7 @@ pub fn registration(data: &[u8]) {
         return;
     };
     let again = RegisterBrokerBody::decode(&read.encode(), false);
-    assert_eq!(again.ok().as_ref(), Some(&read));
+    assert_eq!(again.ok().map(looked_into), Some(looked_into(read.clone())));
 
     // The compressed form has fewer members: what it says it says twice alike. A name with a blank
     // in it, or another key than its topic's name, is one that its lines cannot hold.
@@ -22,6 +22,16 @@ pub fn registration(data: &[u8]) {
     let again = folded.encode_compressed().ok();
     let again = again.and_then(|packed| RegisterBrokerBody::decode(&packed, true).ok());
     assert_eq!(again, Some(folded));
+}
+
+/// A registration without what nobody looks into: the mappings of static topics are any JSON, and a
+/// number in them may have more digits than a machine's.
+fn looked_into(mut body: RegisterBrokerBody) -> RegisterBrokerBody {
+    let wrapper = &mut body.topic_config_serialize_wrapper;
+    let details = wrapper.topic_queue_mapping_detail_map.values_mut();
+    let mappings = details.chain(wrapper.topic_queue_mapping_info_map.values_mut());
+    mappings.for_each(|mapping| *mapping = serde_json::Value::Null);
+    body
 }
 
 /// What the compressed form can say of a registration.
