@@ -142,12 +142,15 @@ impl Registry {
         (None, false)
     }
 
-    /// Puts a connection aside that another one has replaced. It is returned if no answer can come
-    /// on it any more, so that it can be ended.
-    fn replace(&mut self, slot: Slot) -> Option<Arc<Link>> {
-        slot.link.put(Place::Replaced);
-        let link = Arc::clone(&slot.link);
-        self.replaced.push(slot);
+    /// Gives a second connection the first one's place, which is put aside. That one is returned if
+    /// no answer can come on it any more, so that it can be ended.
+    fn put_first(&mut self, second: Slot) -> Option<Arc<Link>> {
+        second.link.put(Place::First);
+        let to = Arc::clone(&second.link.to);
+        let first = self.slots.insert(to, second)?;
+        first.link.put(Place::Replaced);
+        let link = Arc::clone(&first.link);
+        self.replaced.push(first);
         (link.pending(|pending| pending.waiting()) == 0).then_some(link)
     }
 }
@@ -246,11 +249,13 @@ impl Environment {
         {
             return Some(Arc::clone(&slot.link));
         }
+        // A second one that is doubted, too, is still the fresher one.
+        let before = registry.trials.remove(to);
+        let before = before.and_then(|slot| registry.put_first(slot));
         let slot = self.dial(&mut registry, to);
         slot.link.put(Place::Trial);
         let link = Arc::clone(&slot.link);
-        let before = registry.trials.insert(Arc::clone(to), slot);
-        let before = before.and_then(|before| registry.replace(before));
+        registry.trials.insert(Arc::clone(to), slot);
         drop(registry);
         if let Some(before) = before {
             self.end(&before, CloseCause::Replaced);
@@ -272,12 +277,8 @@ impl Environment {
             if registry.trials.get(&link.to).map(number) != Some(link.number) {
                 return;
             }
-            let Some(slot) = registry.trials.remove(&link.to) else {
-                return;
-            };
-            slot.link.put(Place::First);
-            let before = registry.slots.insert(Arc::clone(&link.to), slot);
-            before.and_then(|before| registry.replace(before))
+            let slot = registry.trials.remove(&link.to);
+            slot.and_then(|slot| registry.put_first(slot))
         };
         if let Some(before) = before {
             self.end(&before, CloseCause::Replaced);

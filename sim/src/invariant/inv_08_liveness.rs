@@ -94,29 +94,26 @@ fn no_other(
     attempt: &AttemptStory<'_>,
     ready: Moment,
 ) -> bool {
-    let broker = &attempt.to.broker;
-    let tried = send
-        .attempts
-        .iter()
-        .filter(|it| it.number <= attempt.number);
-    let ends = tried
-        .filter(|it| it.to.broker == *broker)
-        .filter_map(|it| it.ended);
-    let of = |stages: &[Stage]| {
-        ends.clone()
-            .filter(|end| stages.contains(&end.stage))
-            .count()
+    let gave_way = |broker: &Name| {
+        let tried = send
+            .attempts
+            .iter()
+            .filter(|it| it.number <= attempt.number);
+        let there = tried.filter(|it| it.to.broker == *broker);
+        let ends = there.filter_map(|it| it.ended);
+        let of = |stages: &[Stage]| {
+            ends.clone()
+                .filter(|end| stages.contains(&end.stage))
+                .count()
+        };
+        of(&[Stage::Dial]) > 0 || of(&[Stage::Lost, Stage::Write]) > 1
     };
-    let gave_way = of(&[Stage::Dial]) > 0 || of(&[Stage::Lost, Stage::Write]) > 1;
     let route = case.story.in_force(send.node, send.topic, ready);
-    let alone = send.pinned.is_some()
-        || route.is_none_or(|route| {
-            let mut brokers = case.story.snapshots[route].queues.names();
-            let tried = send.attempts.iter();
-            let refused = tried.filter(|it| it.ended.is_some_and(|end| end.stage == Stage::Dial));
-            brokers.all(|name| name == broker || refused.clone().any(|it| it.to.broker == *name))
-        });
-    gave_way && alone
+    let mut all = route
+        .filter(|_| send.pinned.is_none())
+        .into_iter()
+        .flat_map(|route| case.story.snapshots[route].queues.names());
+    gave_way(&attempt.to.broker) && all.all(gave_way)
 }
 
 /// How long the attempt after this one may wait for its part of the send's time.
