@@ -386,3 +386,39 @@ fn a_patch_that_no_longer_applies_is_told_before_anything_is_built() {
         ],
     );
 }
+
+#[test]
+fn a_fault_that_never_started_or_struck_is_named_in_the_summary_and_counted_by_a_sweep() {
+    let folder = folder("missed");
+    let faults = "[[fault]]\ndo = \"crash\"\non = \"broker-a\"\nat = { stored = 1000000 }\nfor = \"1s\"\n\
+        [[fault]]\ndo = \"refuse\"\non = \"broker-a\"\nat = \"2s\"\n\
+        [[fault]]\ndo = \"delay\"\non = \"broker-a\"\nby = \"5ms\"\n";
+    fs::write(folder.join("missed.toml"), format!("{CALM}{faults}")).expect("a scenario");
+    let (code, stdout, stderr) = run(&folder, &["run", "missed.toml", "--trace", "none"]);
+    assert_eq!(code, 0, "{stderr}");
+    let lines = [
+        "missed   fault 1 never started: crash",
+        "missed   fault 2 never struck: refuse",
+    ];
+    for line in lines {
+        assert!(stdout.contains(line), "no {line:?} in: {stdout}");
+    }
+    assert!(stdout.contains("struck   fault 3 2\n"), "{stdout}");
+    let (code, stdout, stderr) = run(&folder, &["sweep", "missed.toml", "--seeds", "0..4"]);
+    assert_eq!(code, 0, "{stderr}");
+    let counts = "faults   12 planned  4 never started  4 never struck\n";
+    assert!(stdout.contains(counts), "{stdout}");
+}
+
+#[test]
+fn an_answer_that_stores_nothing_is_an_invalid_scenario() {
+    let folder = folder("lie");
+    let fault = "[[fault]]\ndo = \"answer\"\non = \"broker-a\"\ncode = 10\n";
+    fs::write(folder.join("lie.toml"), format!("{CALM}{fault}")).expect("a scenario");
+    refused(
+        &folder,
+        &["run", "lie.toml"],
+        15,
+        &["stores nothing", "store-then-answer"],
+    );
+}

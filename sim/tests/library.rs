@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rmq_producer::Message;
-use rmq_sim::simulation::{Cluster, Simulation, VirtualTime};
+use rmq_sim::simulation::{Cluster, FaultBuilder, Simulation, VirtualTime, answer, crash, freeze};
 use rmq_sim::verdict::Class;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -177,5 +177,52 @@ fn a_line_of_tracing_has_virtual_time_and_node_and_moves_no_digest() {
         line("before the run").starts_with("- "),
         "{}",
         line("before the run")
+    );
+}
+
+/// One send in a cluster with this fault.
+fn one_send(fault: FaultBuilder) -> Simulation {
+    healthy().fault(fault).seeds(0..3)
+}
+
+fn sends_once(simulation: Simulation) {
+    simulation.check(async |sim| {
+        let producer = sim.producer("app").start().await?;
+        producer.send(Message::new("orders", "x")).await?;
+        producer.stop().await;
+        Ok(())
+    });
+}
+
+#[test]
+#[should_panic(expected = "never started in any of 3 seeds")]
+fn a_check_whose_fault_never_starts_fails() {
+    sends_once(one_send(crash("broker-a").after_stored(5_000)));
+}
+
+#[test]
+#[should_panic(expected = "never struck in any of 3 seeds")]
+fn a_check_whose_fault_never_strikes_fails() {
+    // Nothing runs on a broker while it is down already.
+    let down = crash("broker-a").at_ms(0);
+    sends_once(one_send(down).fault(freeze("broker-a").at_ms(1)));
+}
+
+#[test]
+fn a_check_may_allow_its_faults_to_miss() {
+    sends_once(one_send(crash("broker-a").after_stored(5_000)).faults_may_miss());
+}
+
+#[test]
+fn an_answer_that_stores_nothing_is_refused_in_code_too() {
+    for code in [0, 10, 11, 12] {
+        let error = one_send(answer("broker-a", code)).run(1, async |_| Ok(()));
+        let text = error.expect_err("refused").to_string();
+        assert!(text.contains("store-then-answer"), "{text}");
+    }
+    assert!(
+        one_send(answer("broker-a", 2))
+            .run(1, async |_| Ok(()))
+            .is_ok()
     );
 }

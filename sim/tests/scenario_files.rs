@@ -346,3 +346,23 @@ fn a_policy_is_a_preset_or_a_file() {
 fn what_is_no_toml_is_refused_in_its_line() {
     refused(&with("[[fault\n"), FIRST, "", "");
 }
+
+#[test]
+fn an_answer_that_claims_a_message_was_stored_is_refused_with_the_fault_that_stores_it() {
+    let codes = ["0", "\"FLUSH_DISK_TIMEOUT\"", "11", "12"];
+    for code in codes {
+        let fault = format!("[[fault]]\ndo = \"answer\"\non = \"broker-a\"\ncode = {code}\n");
+        refused(
+            &with(&fault),
+            FIRST + 3,
+            "stores nothing",
+            "store-then-answer",
+        );
+        let stores = fault.replace("\"answer\"", "\"store-then-answer\"");
+        assert!(parse(&with(&stores)).is_ok(), "{code}");
+        let others = format!("{fault}request = \"HEART_BEAT\"\n");
+        assert!(parse(&with(&others)).is_ok(), "{code} to what is no send");
+    }
+    let refuses = "[[fault]]\ndo = \"answer\"\non = \"broker-a\"\ncode = \"SYSTEM_BUSY\"\n";
+    assert!(parse(&with(refuses)).is_ok());
+}

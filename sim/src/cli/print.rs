@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rmq_remoting::observe::Name;
 
-use crate::fault::Engine;
+use crate::fault::{Engine, Fault};
 use crate::run::{Knobs, Run};
 use crate::scenario::{Order, Scenario};
 use crate::verdict::Class;
@@ -53,7 +53,7 @@ pub(super) fn knobs(scenario: &Scenario, knobs: Knobs) -> String {
 }
 
 /// The figures of a run, in a few lines.
-pub(super) fn summary(run: &Run) -> String {
+pub(super) fn summary(run: &Run, faults: &[Fault]) -> String {
     let figures = &run.summary;
     let mut text = format!(
         "sends    {}: {} ok, {} failed; at most {} attempts and {} ms a send; {} overtaken\n",
@@ -75,6 +75,30 @@ pub(super) fn summary(run: &Run) -> String {
     text.pop();
     text.push('\n');
     text.push_str(&links(run));
+    text.push_str(&effects(run, faults));
+    text
+}
+
+/// How often each fault struck, and each one that did not, by name.
+fn effects(run: &Run, faults: &[Fault]) -> String {
+    let mut text = String::new();
+    let struck = run
+        .effects
+        .iter()
+        .filter(|effect| effect.missed().is_none());
+    let struck: Vec<String> = struck
+        .filter_map(|effect| Some(format!("fault {} {}", effect.fault, effect.struck?)))
+        .collect();
+    for (line, chunk) in struck.chunks(6).enumerate() {
+        text.push_str(if line == 0 { "struck   " } else { "         " });
+        text.push_str(&chunk.join("  "));
+        text.push('\n');
+    }
+    for (effect, fault) in run.effects.iter().zip(faults) {
+        if let Some(missed) = effect.missed() {
+            let _ = writeln!(text, "missed   fault {} {missed}: {fault}", effect.fault);
+        }
+    }
     text
 }
 

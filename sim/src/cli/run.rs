@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> Result<Class, CliError> {
     if let Some(file) = &args.jsonl {
         whole::write(file, &lines(&run))?;
     }
-    print::to_stdout(&print::summary(&run));
+    print::to_stdout(&print::summary(&run, &scenario.faults));
     print::to_stdout(&print::verdict(&run, wall));
     print::to_stdout(&format!("repeat   {}\n", repeat(args)));
     Ok(run.verdict.class)

@@ -278,6 +278,13 @@ fn report(scenario: Option<&Path>, sweep: &Sweep) -> String {
         "\nsends    {} ok  {} failed  {} attempts",
         sweep.ok, sweep.failed, sweep.attempts
     );
+    if sweep.faults > 0 {
+        let _ = writeln!(
+            text,
+            "faults   {} planned  {} never started  {} never struck",
+            sweep.faults, sweep.never_started, sweep.never_struck
+        );
+    }
     let exercised: Vec<String> = sweep
         .exercised
         .iter()

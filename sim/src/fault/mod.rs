@@ -51,6 +51,7 @@
 //! | `partial-route`     | name server, a rule | `broker`          | a name server that one broker cannot reach: it leaves it out                        | all            |
 //! | `permuted-route`    | name server, a rule |                   | a name server whose table has another order at each answer                          | all            |
 
+use rmq_remoting::code::{request, response};
 use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
 
@@ -169,6 +170,48 @@ impl FaultKind {
     /// Whether it strikes once, and what it struck stays so: it cannot have a duration.
     pub fn is_at_once(&self) -> bool {
         matches!(self, Self::BlackHole | Self::Reset { .. } | Self::HalfOpen)
+    }
+}
+
+/// Why a fault contradicts itself, and what to write instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lie {
+    /// What is wrong, to be read after the fault.
+    pub what: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// The codes by which a broker says that it has stored a message.
+const STORED: [i32; 4] = [
+    response::SUCCESS,
+    response::FLUSH_DISK_TIMEOUT,
+    response::SLAVE_NOT_AVAILABLE,
+    response::FLUSH_SLAVE_TIMEOUT,
+];
+
+/// The requests that bring messages to a broker.
+const SENDS: [i32; 3] = [
+    request::SEND_MESSAGE,
+    request::SEND_MESSAGE_V2,
+    request::SEND_BATCH_MESSAGE,
+];
+
+impl FaultKind {
+    /// Why no server would do this: a rule that answers a send as stored without storing it. The
+    /// producer would be accused of the loss.
+    pub fn lie(&self) -> Option<Lie> {
+        let Self::Rule(rule) = self else {
+            return None;
+        };
+        let sends = rule.codes.iter().any(|code| SENDS.contains(code));
+        match rule.then {
+            RuleAction::Answer { code, .. } if sends && STORED.contains(&code) => Some(Lie {
+                what: "answers a send as stored and stores nothing: no broker does that, and what is lost would be the producer's fault",
+                remedy: "use \"store-then-answer\" with this code, or a code that refuses the send",
+            }),
+            _ => None,
+        }
     }
 }
 

@@ -54,15 +54,19 @@ impl Director {
     }
 
     /// The topic has so many queues at the broker from now on, or as many as before the fault.
-    fn resize(&self, node: NodeId, fault: u32, topic: &str, queues: Option<i32>) {
+    /// Whether the broker has it.
+    fn resize(&self, node: NodeId, fault: u32, topic: &str, queues: Option<i32>) -> bool {
+        let mut has = false;
         self.operate(node, |disk, state| {
             let before = state.resized.remove(&fault);
             let resized = queues.or(before);
             let before = resized.and_then(|queues| disk.resize(topic, queues));
+            has = before.is_some();
             if let (Some(_), Some(before)) = (queues, before) {
                 state.resized.insert(fault, before);
             }
         });
+        has
     }
 
     fn change_node(
@@ -80,7 +84,9 @@ impl Director {
             }
             (FaultKind::PowerLoss(_), true) => fabric.power_off(node),
             (FaultKind::Stop(_), true) => {
-                self.ask_to_stop(node);
+                if self.ask_to_stop(node) {
+                    self.has_struck(index);
+                }
                 Ok(())
             }
             (
@@ -99,20 +105,30 @@ impl Director {
             (FaultKind::Refuse, on) => fabric.refuse(node, on),
             (FaultKind::SwallowDials, on) => fabric.swallow_dials(node, on),
             (FaultKind::StopReading, on) => fabric.stop_reading(node, on),
-            (FaultKind::ClockJump { ms }, true) => fabric.jump_wall_clock(node, *ms),
+            (FaultKind::ClockJump { ms }, true) => {
+                self.has_struck(index);
+                fabric.jump_wall_clock(node, *ms)
+            }
             (FaultKind::ClockJump { ms }, false) => {
                 fabric.jump_wall_clock(node, ms.saturating_neg())
             }
-            (FaultKind::NameServerList { .. }, _) => {
-                self.change_name_servers(node);
+            (FaultKind::NameServerList { .. }, on) => {
+                if self.change_name_servers(node) && on {
+                    self.has_struck(index);
+                }
                 Ok(())
             }
             (FaultKind::ReadOnly, on) => {
                 self.operate(node, |disk, _| disk.set_read_only(on));
+                if on {
+                    self.has_struck(index);
+                }
                 Ok(())
             }
             (FaultKind::Resize { topic, queues }, on) => {
-                self.resize(node, number(index), topic, on.then_some(*queues));
+                if self.resize(node, number(index), topic, on.then_some(*queues)) && on {
+                    self.has_struck(index);
+                }
                 Ok(())
             }
             (FaultKind::Rule(rule), true) => {
@@ -149,15 +165,15 @@ impl Director {
         if kept.is_empty() { listed(&[]) } else { kept }
     }
 
-    /// Tells a producer's client its list of name servers, from its own machine.
-    fn change_name_servers(&self, node: NodeId) {
+    /// Tells a producer's client its list of name servers, from its own machine. Whether it has one.
+    fn change_name_servers(&self, node: NodeId) -> bool {
         let Some(info) = self.layout.info(node) else {
-            return;
+            return false;
         };
         let servers = self.name_servers_of(&info.name);
         let mut state = self.state.lock();
         let Some((client, host)) = state.clients.get(&node).cloned() else {
-            return;
+            return false;
         };
         let change = host.spawn(
             "name-server-list",
@@ -168,6 +184,7 @@ impl Director {
             }),
         );
         state.changes.push(change);
+        true
     }
 
     fn change_way(&self, way: Way, kind: &FaultKind, on: bool) -> Modelled {

@@ -41,8 +41,14 @@ pub(super) struct Progress {
     pub(super) phase: Phase,
     /// Requests or stored messages counted so far, for a position that counts.
     pub(super) counted: u64,
-    /// How often its rule applied.
+    /// How often its rule applied, or the director did what it is about.
     pub(super) applied: u32,
+    /// Whether it ever began.
+    pub(super) started: bool,
+    /// What the engine had counted of its kind and place when it began.
+    pub(super) measured_at_start: Option<u64>,
+    /// The same when it was over; none of one that goes on.
+    pub(super) measured_at_end: Option<u64>,
 }
 
 /// A server's process.
@@ -128,6 +134,9 @@ impl Director {
             phase: Phase::Waiting,
             counted: 0,
             applied: 0,
+            started: false,
+            measured_at_start: None,
+            measured_at_end: None,
         });
         let waits = scenario.faults.iter().filter_map(|fault| match fault.at {
             Position::Send { workload, send, .. } => Some((scenario.keys_of(workload, send), 0)),
@@ -173,6 +182,11 @@ impl Director {
         let Some(data) = self.enter(index, Phase::Waiting, Phase::On) else {
             return;
         };
+        let measured = self.measured(&data);
+        if let Some(fault) = self.state.lock().faults.get_mut(index) {
+            fault.started = true;
+            fault.measured_at_start = measured;
+        }
         let node = self.node_of(&data);
         self.recorder.push(
             node,
@@ -201,6 +215,13 @@ impl Director {
         let Some(data) = self.enter(index, Phase::On, Phase::Over) else {
             return;
         };
+        // What strikes connections for good goes on.
+        if !data.kind.is_at_once() {
+            let measured = self.measured(&data);
+            if let Some(fault) = self.state.lock().faults.get_mut(index) {
+                fault.measured_at_end = measured;
+            }
+        }
         let node = self.node_of(&data);
         self.recorder.push(
             node,

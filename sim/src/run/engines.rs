@@ -99,6 +99,7 @@ fn finish<T>(
         },
         ledger: left.ledger,
         links: left.links,
+        effects: left.effects,
     };
     Ok(Outcome {
         played,

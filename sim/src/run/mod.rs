@@ -6,6 +6,7 @@
 //! trace is sealed, and only then is everything torn down.
 //!
 //! - `director`: carries out the plan; `servers`, `workload`, `producers`: the nodes.
+//! - `effect`: whether faults started, and what they did.
 //! - `control`, `watch`: how faults reach servers, and what may start a fault.
 //! - [`twin`]: two runs that differ in one thing; `beside`: what that is.
 //! - [`summary`]: figures of the trace, and the expectations of the scenario.
@@ -27,6 +28,7 @@ mod beside;
 mod change;
 mod control;
 mod director;
+mod effect;
 mod engines;
 mod facts;
 mod layout;
@@ -40,6 +42,7 @@ mod watch;
 mod workload;
 
 use beside::Beside;
+pub use effect::{Effect, Missed};
 pub(crate) use engines::carry_out;
 pub use facts::facts_of;
 use facts::policy_of;
@@ -63,6 +66,8 @@ pub struct Run {
     pub digest: Digest,
     /// What the brokers have stored in the end, with the broker's name.
     pub ledger: Vec<(Name, Entry)>,
+    /// What became of each fault, in the order of the plan.
+    pub effects: Vec<Effect>,
 }
 
 /// Why there was no run.
@@ -77,6 +82,16 @@ pub enum RunError {
         fault: String,
         /// Why not.
         reason: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// The fault contradicts itself.
+    #[error("the fault \"{fault}\" {reason}\n  remedy: {remedy}")]
+    Fault {
+        /// The fault.
+        fault: String,
+        /// What is wrong with it.
+        reason: &'static str,
         /// What to do about it.
         remedy: &'static str,
     },
@@ -153,9 +168,16 @@ pub fn run_with(scenario: &Arc<Scenario>, knobs: Knobs) -> Result<Run, RunError>
     Ok(run)
 }
 
-/// Refuses what the engine cannot do, before anything runs.
-fn check(scenario: &Scenario, engine: Engine) -> Result<(), RunError> {
+/// Refuses what makes no sense or what the engine cannot do, before anything runs.
+pub(crate) fn check(scenario: &Scenario, engine: Engine) -> Result<(), RunError> {
     for fault in &scenario.faults {
+        if let Some(lie) = fault.kind.lie() {
+            return Err(RunError::Fault {
+                fault: fault.to_string(),
+                reason: lie.what,
+                remedy: lie.remedy,
+            });
+        }
         if let Some(reason) = fault.kind.impossible_on(engine) {
             return Err(RunError::Impossible {
                 engine,
@@ -180,6 +202,7 @@ pub(crate) struct Played {
     pub(crate) trace: Trace,
     pub(crate) ledger: Vec<(Name, Entry)>,
     pub(crate) links: Vec<(NodeId, NodeId, u64)>,
+    pub(crate) effects: Vec<Effect>,
 }
 
 pub(crate) fn judged(scenario: &Scenario, knobs: Knobs, played: Played) -> Run {
@@ -220,6 +243,7 @@ pub(crate) fn judged(scenario: &Scenario, knobs: Knobs, played: Played) -> Run {
         verdict,
         antecedents: judgement.antecedents,
         ledger: played.ledger,
+        effects: played.effects,
         trace,
     }
 }

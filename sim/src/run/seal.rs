@@ -5,6 +5,7 @@ use rmq_remoting::observe::Name;
 
 use super::Knobs;
 use super::director::Director;
+use super::effect::Effect;
 use super::facts::{facts_of, policy_of};
 use super::play::Slot;
 use crate::host::NotModelled;
@@ -20,6 +21,7 @@ pub(crate) struct Left {
     pub(crate) records: Vec<Record>,
     pub(crate) ledger: Vec<(Name, Entry)>,
     pub(crate) links: Vec<(NodeId, NodeId, u64)>,
+    pub(crate) effects: Vec<Effect>,
     pub(crate) broken: Option<String>,
     pub(crate) not_modelled: Option<NotModelled>,
 }
@@ -32,6 +34,7 @@ impl Slot {
         let links = director.fabric.link_bytes();
         let ledger = director.stored_entries();
         let header = director.header(knobs);
+        let effects = director.effects();
         let mut state = director.state.lock();
         let left = Left {
             header,
@@ -41,6 +44,7 @@ impl Slot {
                 .iter()
                 .map(|link| (link.from, link.to, link.bytes))
                 .collect(),
+            effects,
             broken: state.broken.take(),
             not_modelled: state.not_modelled.take(),
         };

@@ -40,17 +40,15 @@ impl Director {
     }
 
     /// Asks a server to shut down in order.
-    pub(super) fn ask_to_stop(&self, node: NodeId) {
+    pub(super) fn ask_to_stop(&self, node: NodeId) -> bool {
         let mut state = self.state.lock();
         let stop = state
             .processes
             .get_mut(&node)
             .and_then(|process| process.stop.take());
         drop(state);
-        if let Some(stop) = stop {
-            // A process that has ended already needs no asking.
-            let _ = stop.send(());
-        }
+        // A process that has ended already needs no asking.
+        stop.is_some_and(|stop| stop.send(()).is_ok())
     }
 
     fn boot_server(self: &Arc<Self>, node: NodeId, moved: Option<u16>) {

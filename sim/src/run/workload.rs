@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rmq_producer::event::Mode;
-use rmq_producer::{Message, MessageQueue, Producer, Selector, SendError, Sent};
+use rmq_producer::{Dispatch, Message, MessageQueue, Producer, Selector, SendError, Sent};
 use rmq_remoting::observe::Name;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -66,7 +66,10 @@ impl Caller {
                     self.in_background(&workload, send, message, &outstanding);
                     Ok(())
                 }
-                SendMode::Oneway => self.droppable(&workload, self.oneway(send, message)).await,
+                SendMode::Oneway => {
+                    self.droppable(&workload, self.oneway(&workload, send, message))
+                        .await
+                }
             };
             if made.is_err() {
                 let keys = self.keys(send);
@@ -118,29 +121,27 @@ impl Caller {
         self.director.scenario.keys_of(self.number, send)
     }
 
-    async fn sync(&self, workload: &Workload, send: u64, message: Message) {
-        let result = match &workload.target {
-            Target::Any => {
-                let call = self.producer.send(message);
-                self.calling(send, call).await
-            }
-            Target::Keys(keys) => {
-                let by = Selector::hash(&key_of(*keys, send));
-                let call = self.producer.send_by(message, by);
-                self.calling(send, call).await
-            }
+    /// A send to where the workload wants it, in whatever mode.
+    fn dispatch(&self, workload: &Workload, send: u64, message: Message) -> Dispatch<'_> {
+        let dispatch = self.producer.dispatch(message);
+        match &workload.target {
+            Target::Any => dispatch,
+            Target::Keys(keys) => dispatch.by(Selector::hash(&key_of(*keys, send))),
             Target::Queue { broker, queue } => {
-                let queue =
-                    MessageQueue::new(Name::clone(&workload.topic), Name::clone(broker), *queue);
-                let call = self.producer.send_to(message, queue);
-                self.calling(send, call).await
+                let (topic, broker) = (Name::clone(&workload.topic), Name::clone(broker));
+                dispatch.to(MessageQueue::new(topic, broker, *queue))
             }
-        };
+        }
+    }
+
+    async fn sync(&self, workload: &Workload, send: u64, message: Message) {
+        let call = self.dispatch(workload, send, message).send();
+        let result = self.calling(send, call).await;
         self.returned(self.keys(send), result);
     }
 
-    async fn oneway(&self, send: u64, message: Message) {
-        let call = self.producer.send_oneway(message);
+    async fn oneway(&self, workload: &Workload, send: u64, message: Message) {
+        let call = self.dispatch(workload, send, message).send_oneway();
         let result = match self.calling(send, call).await {
             Ok(()) => WorkResult::Written,
             Err(error) => WorkResult::Failed((&error).into()),
@@ -164,10 +165,11 @@ impl Caller {
         let again = (callback == Callback::SendsAgain).then(|| workload.clone());
         outstanding.more();
         self.names(send);
-        self.producer.send_async(message, move |result| {
+        let dispatch = self.dispatch(workload, send, message);
+        dispatch.send_async(move |result| {
             let keys = caller.keys(send);
             if let Some(workload) = again {
-                caller.once_more(&workload, &keys, &done);
+                caller.once_more(&workload, send, &keys, &done);
             }
             caller.returned(keys, result);
             done.less();
@@ -180,13 +182,20 @@ impl Caller {
     }
 
     /// Makes another send from within a callback.
-    fn once_more(&self, workload: &Workload, keys: &str, outstanding: &Arc<Outstanding>) {
+    fn once_more(
+        &self,
+        workload: &Workload,
+        send: u64,
+        keys: &str,
+        outstanding: &Arc<Outstanding>,
+    ) {
         let keys = Name::from(format!("{keys}-again"));
         let message = self.message(workload, &keys, None);
         let caller = self.clone();
         let done = Arc::clone(outstanding);
         outstanding.more();
-        self.producer.send_async(message, move |result| {
+        let dispatch = self.dispatch(workload, send, message);
+        dispatch.send_async(move |result| {
             caller.returned(keys, result);
             done.less();
         });

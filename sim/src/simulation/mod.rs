@@ -33,7 +33,7 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 
 use crate::fault::{Engine, Fault, Place};
-use crate::run::{self, Knobs, Run, Stage};
+use crate::run::{self, Knobs, Missed, Run, Stage};
 use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
 use crate::trace::short;
 use crate::verdict::{Class, Finding};
@@ -123,6 +123,7 @@ fn names(count: u8) -> Vec<Name> {
 pub struct Simulation {
     scenario: Scenario,
     seeds: Range<u64>,
+    may_miss: bool,
 }
 
 impl Simulation {
@@ -145,6 +146,7 @@ impl Simulation {
         Self {
             scenario,
             seeds: 0..100,
+            may_miss: false,
         }
     }
 
@@ -167,12 +169,20 @@ impl Simulation {
         self
     }
 
+    /// A fault may strike in none of the seeds. Without this such a check fails: it has not tested
+    /// what it seems to.
+    pub fn faults_may_miss(mut self) -> Self {
+        self.may_miss = true;
+        self
+    }
+
     /// Runs your code once for each seed, and fails at the first seed that fails. It starts when
     /// every broker has registered, or after one second if a fault keeps one from it.
     ///
     /// # Panics
     ///
-    /// If a seed fails; the text says why and how to repeat it.
+    /// If a seed fails; the text says why and how to repeat it. If a fault cannot be as it was
+    /// described, and, unless they [may miss](Self::faults_may_miss), if one struck in no seed.
     #[expect(
         clippy::panic,
         reason = "a failing check fails the test that called it"
@@ -187,6 +197,7 @@ impl Simulation {
         if let Some(unknown) = unknown_place(&scenario) {
             panic!("{unknown}");
         }
+        let mut effects = Effects::default();
         for seed in seeds {
             let run = match run_one(&scenario, seed, &check) {
                 Ok(run) => run,
@@ -199,6 +210,17 @@ impl Simulation {
             if !run.verdict.is_pass() {
                 panic!("{}", failure(&run, seed));
             }
+            effects.add(&run);
+        }
+        if let Some(missed) = effects.missed(&scenario) {
+            // One seed alone may well miss.
+            if self.may_miss || only.is_some() {
+                warn(&missed);
+            } else {
+                panic!(
+                    "{missed}\n  remedy: mend its place or its start, or call faults_may_miss()"
+                );
+            }
         }
     }
 
@@ -206,7 +228,7 @@ impl Simulation {
     ///
     /// # Errors
     ///
-    /// A node could not start.
+    /// A node could not start, or a fault makes no sense.
     pub fn run(
         self,
         seed: u64,
@@ -221,6 +243,7 @@ fn run_one(
     seed: u64,
     check: &impl AsyncFn(Sim) -> Result<(), CheckError>,
 ) -> Result<Run, run::RunError> {
+    run::check(scenario, Engine::Event)?;
     let knobs = Knobs::draw(scenario, seed, Engine::Event);
     let outcome = run::carry_out(scenario, knobs, async |stage: Stage| {
         stage.until_up().await;
@@ -254,6 +277,53 @@ fn unknown_place(scenario: &Scenario) -> Option<String> {
         )),
         _ => None,
     })
+}
+
+/// What the faults of a check did in all of its seeds.
+#[derive(Debug, Default)]
+struct Effects {
+    seeds: u64,
+    /// For each fault: the seeds in which it started, and in which it struck.
+    counts: Vec<(u64, u64)>,
+}
+
+impl Effects {
+    fn add(&mut self, run: &Run) {
+        self.seeds += 1;
+        self.counts.resize(run.effects.len(), (0, 0));
+        for (count, effect) in self.counts.iter_mut().zip(&run.effects) {
+            count.0 += u64::from(effect.started);
+            count.1 += u64::from(effect.missed().is_none());
+        }
+    }
+
+    /// A line for each fault that struck in no seed; nothing if all struck.
+    fn missed(&self, scenario: &Scenario) -> Option<String> {
+        let faults = scenario.faults.iter().zip(&self.counts);
+        let missed = faults.filter(|(_, (_, struck))| self.seeds > 0 && *struck == 0);
+        let lines = missed.map(|(fault, (started, _))| {
+            let how = if *started == 0 {
+                Missed::NeverStarted
+            } else {
+                Missed::NeverStruck
+            };
+            let seeds = self.seeds;
+            format!(
+                "the fault \"{fault}\", {}, {how} in any of {seeds} seeds",
+                fault.at
+            )
+        });
+        let lines: Vec<String> = lines.collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that tests nothing must not pass in silence"
+)]
+fn warn(text: &str) {
+    eprintln!("warning: {text}");
 }
 
 /// Everything about a failed seed that a person needs, the line that repeats it last.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::invariant;
-use crate::run::Run;
+use crate::run::{Missed, Run};
 use crate::verdict::Class;
 
 /// Failing seeds that a sweep remembers with their reason, beside the first one of every invariant.
@@ -34,6 +34,12 @@ pub struct Sweep {
     pub failed: u64,
     /// Attempts.
     pub attempts: u64,
+    /// Faults that were planned, over all runs.
+    pub faults: u64,
+    /// Those that never started: what they wait for did not come.
+    pub never_started: u64,
+    /// Those that started and changed nothing.
+    pub never_struck: u64,
     /// One number for all runs: equal for equal programs, whatever the number of threads.
     pub digest: String,
 }
@@ -74,6 +80,9 @@ pub(super) struct Kept {
     ok: u64,
     failed: u64,
     attempts: u64,
+    faults: u64,
+    never_started: u64,
+    never_struck: u64,
     digest: [u8; 32],
 }
 
@@ -82,6 +91,10 @@ impl Kept {
         let exercised = run.antecedents.iter().filter(|(_, count)| *count > 0);
         let class = run.verdict.class;
         let first = run.verdict.findings.first();
+        let missed = |how| {
+            let effects = run.effects.iter();
+            effects.filter(|it| it.missed() == Some(how)).count() as u64
+        };
         Self {
             class,
             by: first.map_or_else(|| class.to_string(), |first| first.by.to_owned()),
@@ -90,6 +103,9 @@ impl Kept {
             ok: run.summary.ok,
             failed: run.summary.failed,
             attempts: run.summary.attempts,
+            faults: run.effects.len() as u64,
+            never_started: missed(Missed::NeverStarted),
+            never_struck: missed(Missed::NeverStruck),
             digest: *run.digest.bytes(),
         }
     }
@@ -105,6 +121,9 @@ impl Portion {
             found.ok += kept.ok;
             found.failed += kept.failed;
             found.attempts += kept.attempts;
+            found.faults += kept.faults;
+            found.never_started += kept.never_started;
+            found.never_struck += kept.never_struck;
             digest.update(&kept.digest);
             for id in kept.exercised {
                 *found.exercised.entry(id.to_owned()).or_default() += 1;
@@ -159,6 +178,9 @@ impl Sweep {
         self.ok += found.ok;
         self.failed += found.failed;
         self.attempts += found.attempts;
+        self.faults += found.faults;
+        self.never_started += found.never_started;
+        self.never_struck += found.never_struck;
         let mut digest = blake3::Hasher::new();
         digest.update(self.digest.as_bytes());
         digest.update(found.digest.as_bytes());

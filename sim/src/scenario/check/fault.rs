@@ -52,6 +52,11 @@ pub(super) fn fault(
     for place in places {
         let kind = kind(nodes, &raw, &whole, &place)?;
         check_place(nodes, &kind, &place, &places_at)?;
+        if let Some(lie) = kind.lie() {
+            let code_at = raw.code.as_ref().map_or(kind_at.clone(), Spanned::span);
+            let what = format!("\"{}\" {}", kind.name(), lie.what);
+            return Err(nodes.source.error(code_at, what, lie.remedy));
+        }
         let at = frame.position(&kind, &place, raw.at.clone())?;
         if kind.is_at_once() && for_ms.is_some() {
             return Err(nodes.source.error(

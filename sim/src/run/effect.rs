@@ -1,0 +1,135 @@
+//! What became of the faults of a plan: whether each one started, and how often it struck.
+//!
+//! A fault that never starts, or meets nobody while it is on, has tested nothing. Its effects are
+//! counted from what happened: rules where they were applied, links and processes where the engine
+//! changed the course of something.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::director::{Director, Progress};
+use crate::engine::Strike;
+use crate::fault::{Fault, FaultKind, FaultNumber, Place};
+use crate::host::Way;
+
+/// What became of one fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Effect {
+    /// Its number in the plan, from 1.
+    pub fault: FaultNumber,
+    /// Whether it started.
+    pub started: bool,
+    /// How often it struck: requests treated by its rule, pieces of bytes stopped or made late,
+    /// connections cut, dials refused, tasks ended or kept from running. `None`: the engine does not
+    /// count such effects.
+    pub struck: Option<u64>,
+}
+
+/// A fault that changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missed {
+    /// What it waits for did not come.
+    NeverStarted,
+    /// It was on and met nothing.
+    NeverStruck,
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NeverStarted => "never started",
+            Self::NeverStruck => "never struck",
+        })
+    }
+}
+
+impl Effect {
+    /// Whether the fault changed nothing, and how.
+    pub fn missed(&self) -> Option<Missed> {
+        match (self.started, self.struck) {
+            (false, _) => Some(Missed::NeverStarted),
+            (true, Some(0)) => Some(Missed::NeverStruck),
+            (true, _) => None,
+        }
+    }
+}
+
+/// How the engine counts a fault of this kind; none of what a server or the director does.
+fn strike(kind: &FaultKind) -> Option<Strike> {
+    Some(match kind {
+        FaultKind::Crash(_) | FaultKind::PowerLoss(_) => Strike::Killed,
+        FaultKind::Freeze => Strike::Freeze,
+        FaultKind::Slow { .. } => Strike::Slow,
+        FaultKind::Refuse => Strike::Refuse,
+        FaultKind::SwallowDials => Strike::Swallow,
+        FaultKind::StopReading => Strike::Deaf,
+        FaultKind::Partition => Strike::Cut,
+        FaultKind::Hold => Strike::Hold,
+        FaultKind::BlackHole => Strike::BlackHole,
+        FaultKind::Reset { .. } => Strike::Reset,
+        FaultKind::HalfOpen => Strike::HalfOpen,
+        FaultKind::Loss { .. } => Strike::Loss,
+        FaultKind::Latency { .. } => Strike::Latency,
+        FaultKind::Bandwidth { .. } => Strike::Bandwidth,
+        FaultKind::Slice { .. } => Strike::Slice,
+        FaultKind::Corrupt { .. } => Strike::Corrupt,
+        FaultKind::Stop(_)
+        | FaultKind::ClockJump { .. }
+        | FaultKind::NameServerList { .. }
+        | FaultKind::ReadOnly
+        | FaultKind::Resize { .. }
+        | FaultKind::Rule(_) => return None,
+    })
+}
+
+impl Director {
+    /// What the engine has counted so far that a fault may have done. `None`: it does not count.
+    pub(super) fn measured(&self, fault: &Fault) -> Option<u64> {
+        let what = strike(&fault.kind)?;
+        let way = match &fault.place {
+            Place::Node(name) => {
+                let node = self.node(name);
+                return self.fabric.strikes(what, node, node);
+            }
+            Place::Link { from, to } => Way::One(self.node(from), self.node(to)),
+            Place::Pair { a, b } => Way::Both(self.node(a), self.node(b)),
+        };
+        way.directions()
+            .map(|(from, to)| self.fabric.strikes(what, from, to))
+            .sum()
+    }
+
+    /// The director itself, or a server, has done what the fault is about.
+    pub(super) fn has_struck(&self, index: usize) {
+        if let Some(fault) = self.state.lock().faults.get_mut(index) {
+            fault.applied = fault.applied.saturating_add(1);
+        }
+    }
+
+    /// What became of every fault, when the run is over.
+    pub(super) fn effects(&self) -> Vec<Effect> {
+        let faults = self.state.lock().faults.clone();
+        (1..)
+            .zip(&faults)
+            .map(|(fault, progress)| Effect {
+                fault,
+                started: progress.started,
+                struck: self.struck(progress),
+            })
+            .collect()
+    }
+
+    fn struck(&self, progress: &Progress) -> Option<u64> {
+        let fault = &*progress.data;
+        if strike(&fault.kind).is_none() {
+            return Some(progress.applied.into());
+        }
+        let end = match progress.measured_at_end {
+            Some(end) => end,
+            None => self.measured(fault)?,
+        };
+        Some(end.saturating_sub(progress.measured_at_start?))
+    }
+}
