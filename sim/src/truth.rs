@@ -7,7 +7,7 @@
 use rmq_remoting::observe::Name;
 
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, RuleAction};
-use crate::trace::{Header, NodeId, Trace, What};
+use crate::trace::{Header, NodeId, Trace, What, work};
 
 /// What one node is for another, at some time. Ordered from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,6 +137,7 @@ impl Truth {
             Scope::Node(node) => node == client || node == server,
             Scope::Pair(a, b) => (a, b) == (client, server) || (b, a) == (client, server),
         };
+        work::done(self.intervals.len());
         self.intervals
             .iter()
             .filter(|interval| interval.overlaps(from_ms, to_ms) && concerns(interval.scope))
@@ -152,6 +153,7 @@ impl Truth {
 
     /// Whether no fault at all was on from `from_ms` to `to_ms`.
     pub fn calm(&self, from_ms: u64, to_ms: u64) -> bool {
+        work::done(self.intervals.len());
         !self
             .intervals
             .iter()
@@ -185,6 +187,11 @@ impl Truth {
         self.gone
             .iter()
             .any(|(at, from, to)| *at == node && *from <= to_ms && from_ms <= *to)
+    }
+
+    /// Whether any process was gone, by a fault, before this millisecond or in it.
+    pub fn anyone_gone(&self, ms: u64) -> bool {
+        self.gone.iter().any(|(_, from, _)| *from <= ms)
     }
 
     /// As of when a name server may have answered what was asked and told between these two

@@ -157,45 +157,41 @@ fn reaches_the_healthy(
     let Some((done, outcome)) = send.done.first() else {
         return;
     };
-    // What a refresh brought in the middle of the send may be tried before what was there.
-    let routes = send.attempts.iter().filter_map(|attempt| attempt.snapshot);
-    let queues = routes
-        .chain([route])
-        .flat_map(|index| case.story.snapshots[index].queues);
-    let mut brokers: Vec<&str> = queues.map(|queue| &*queue.broker).collect();
-    brokers.sort_unstable();
-    brokers.dedup();
     // A broker that was restarted since the route was published may be at another address.
     let since = send.called.ms.min(case.as_of(route));
     let since = since.saturating_sub(RECOVERY_MS);
-    // What a refresh in the middle of the send took out of the route is out of reach.
-    let last = send.attempts.last().and_then(|attempt| attempt.snapshot);
-    let still = |broker: &str| {
-        let route = last.map(|index| case.story.snapshots[index].queues);
-        route.is_none_or(|queues| queues.iter().any(|queue| *queue.broker == *broker))
-    };
-    let healthy = |broker: &&&str| {
+    let stuck = matches!(
+        outcome,
+        Outcome::Failed(Failure::Attempts(_) | Failure::Deadline)
+    );
+    let mut brokers = named(case, send, route);
+    // Nearly every send: nobody was ill, and it did not fail for want of an answer.
+    let known = |broker: &&Name| case.header().node(broker).is_some();
+    let calm = case.truth.calm(since, send.deadline_ms());
+    if !stuck && calm && !case.truth.anyone_gone(send.called.ms) && brokers.iter().all(known) {
+        return;
+    }
+    let healthy = |broker: &&Name| {
         let node = case.header().node(broker);
         node.is_some_and(|node| {
             let worst = case.worst_for(send, node, (since, send.deadline_ms()));
             worst == State::Healthy && !outlived_its_peer(case, send, (route, broker), node)
         })
     };
-    let ill = brokers.iter().filter(|broker| !healthy(broker)).count();
-    let well = brokers
-        .iter()
-        .filter(|broker| healthy(broker) && still(broker));
-    let well = well.count();
+    let all = brokers.len();
+    brokers.retain(healthy);
+    let ill = all - brokers.len();
+    // What a refresh in the middle of the send took out of the route is out of reach.
+    let last = send.attempts.last().and_then(|attempt| attempt.snapshot);
+    let last = last.map(|index| &case.story.snapshots[index].queues);
+    brokers.retain(|broker| last.is_none_or(|queues| queues.has_broker(broker)));
+    let well = brokers.len();
     let attempts = usize::try_from(policy.attempts(send.mode, send.pinned.is_some())).unwrap_or(0);
-    let stuck = matches!(
-        outcome,
-        Outcome::Failed(Failure::Attempts(_) | Failure::Deadline)
-    );
     if well == 0 || ill >= attempts || (ill == 0 && !stuck) {
         return;
     }
     judged.case();
-    let excused = send.attempts.iter().any(|attempt| {
+    let excused = |attempt: &AttemptStory<'_>| {
         let left = send.deadline_ms().saturating_sub(attempt.started.ms);
         // It has all the time from the start, or goes on after its share for want of a token.
         let end = attempt.ended.map_or(done.ms, |end| end.moment.ms);
@@ -208,8 +204,8 @@ fn reaches_the_healthy(
         // A refusal that the policy does not retry is final; an attempt that could not be
         // overtaken for want of a token takes all the time.
         refused || (waits && early && bucket_was_low(case, send, attempt))
-    });
-    if stuck && !excused && !case.no_such_queue(send) {
+    };
+    if stuck && !send.attempts.iter().any(excused) && !case.no_such_queue(send) {
         let (who, number) = (case.name(send.node), send.number);
         let text = format!("{who} s{number} fails, although {well} of its brokers were healthy");
         judged.wrong(*done, text);
@@ -225,14 +221,32 @@ pub(super) fn outlived_its_peer(
     node: NodeId,
 ) -> bool {
     let called = send.called;
-    let addresses = case.story.snapshots[route].addresses;
-    let is_address = |to: &Name| addresses.iter().any(|(of, at)| **of == *broker && at == to);
-    let mine = case.story.connections.iter().filter(|connection| {
+    let snapshot = &case.story.snapshots[route];
+    let addresses = snapshot.addresses.iter().filter(|(of, _)| **of == *broker);
+    let mut mine = addresses.flat_map(|(_, to)| case.story.index.connections(send.node, to));
+    mine.any(|index| {
+        let connection = &case.story.connections[*index];
         let over = connection.closed.is_some_and(|(closed, _)| closed < called);
-        connection.node == send.node && is_address(connection.to) && !over
-    });
-    let mut opened = mine.filter_map(|connection| connection.opened);
-    opened.any(|(opened, _)| opened < called && case.truth.was_gone(node, opened.ms, called.ms))
+        let opened = connection.opened.filter(|(opened, _)| *opened < called);
+        !over && opened.is_some_and(|(at, _)| case.truth.was_gone(node, at.ms, called.ms))
+    })
+}
+
+/// The brokers that a send may have gone to, each once: of its route, and of what a refresh brought
+/// in the middle of it, which may be tried before what was there.
+fn named<'t>(case: &Case<'t>, send: &SendStory<'_>, route: usize) -> Vec<&'t Name> {
+    let mut routes: Vec<usize> = send.attempts.iter().filter_map(|it| it.snapshot).collect();
+    routes.push(route);
+    routes.sort_unstable();
+    routes.dedup();
+    let snapshots = &case.story.snapshots;
+    let names = routes
+        .iter()
+        .flat_map(|index| snapshots[*index].queues.names());
+    let mut brokers: Vec<&Name> = names.collect();
+    brokers.sort_unstable();
+    brokers.dedup();
+    brokers
 }
 
 /// Whether the bucket may have held no token when one was needed: at the attempt's start, or when

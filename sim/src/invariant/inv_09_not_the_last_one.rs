@@ -46,10 +46,9 @@ fn has_choice(
     let health = case
         .policy(send.node)
         .is_some_and(|policy| policy.isolation.is_some());
-    let mut queues = snapshot.queues.iter();
-    queues.any(|queue| {
-        let avoided = health && next.avoided.contains(&queue.broker);
-        queue.broker != last.to.broker && !avoided
+    snapshot.queues.names().any(|broker| {
+        let avoided = health && next.avoided.contains(broker);
+        *broker != last.to.broker && !avoided
     })
 }
 

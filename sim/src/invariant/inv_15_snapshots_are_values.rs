@@ -34,7 +34,7 @@ fn defect(
     snapshot: &SnapshotStory<'_>,
     earlier: &[SnapshotStory<'_>],
 ) -> Option<String> {
-    let mut queues: Vec<_> = snapshot.queues.iter().collect();
+    let mut queues: Vec<_> = snapshot.queues.all().iter().collect();
     queues.sort_unstable();
     if let Some(twice) = queues.windows(2).find(|pair| pair[0] == pair[1]) {
         return Some(format!("has {}/{} twice", twice[0].broker, twice[0].queue));

@@ -10,7 +10,7 @@ use rmq_producer::event::{Failure, Outcome};
 
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::record::Form;
-use crate::trace::story::{Moment, SendStory};
+use crate::trace::story::{Moment, Queues, SendStory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-16",
@@ -47,7 +47,7 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let (Some(route), true, None) = (attempt.snapshot, strict, send.pinned) else {
             continue;
         };
-        let queues = case.story.snapshots[route].queues;
+        let queues = &case.story.snapshots[route].queues;
         let Some(queue) = chosen(case, send, queues) else {
             continue;
         };
@@ -72,16 +72,10 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 }
 
 /// The queue that the message arrived for, as a position in the route.
-fn chosen(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
-    queues: &[rmq_producer::event::QueueRef],
-) -> Option<usize> {
+fn chosen(case: &Case<'_>, send: &SendStory<'_>, queues: &Queues<'_>) -> Option<usize> {
     let request = &case.story.requests[*send.requests.first()?];
     let broker = case.name(request.broker);
-    queues
-        .iter()
-        .position(|it| *it.broker == *broker && it.queue == request.seen.queue)
+    queues.position(broker, request.seen.queue)
 }
 
 #[cfg(test)]

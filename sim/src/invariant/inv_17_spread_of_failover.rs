@@ -11,8 +11,8 @@
 //! arrived, or, for those that never did, by where they were sent.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
+use rmq_producer::event::QueueRef;
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
@@ -34,11 +34,9 @@ pub(super) const INVARIANT: Invariant = Invariant {
 const ENOUGH: u64 = 8;
 
 /// Attempts that had the same choice.
-struct Group<'t> {
-    /// The queues that were left.
-    queues: Vec<(&'t str, i32)>,
-    /// How often each was taken.
-    counts: Vec<u64>,
+struct Group {
+    /// How often each queue was taken, by its place in the route.
+    counts: BTreeMap<usize, u64>,
     last: Moment,
 }
 
@@ -48,7 +46,7 @@ struct Group<'t> {
 type Choice<'t> = (usize, Option<usize>, Vec<&'t Name>);
 
 fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let mut groups: BTreeMap<Choice<'_>, Group<'_>> = BTreeMap::new();
+    let mut groups: BTreeMap<Choice<'_>, Group> = BTreeMap::new();
     for (send, attempt) in case.attempts() {
         let policy = case.policy(send.node);
         let strict = policy.is_some_and(|it| it.form == Form::Strict && it.retargets_queue);
@@ -60,28 +58,24 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         if avoided.is_empty() {
             continue;
         }
-        let taken = taken(case, attempt);
+        let (broker, queue) = taken(case, attempt);
+        if avoided.iter().any(|it| ***it == *broker) {
+            continue;
+        }
         let last = isolated.last().map_or(0, |last| last.moment.at);
         let began = (attempt.number == 1).then_some(last);
         let choice = (route, began, avoided);
-        let group = match groups.entry(choice) {
-            Entry::Occupied(group) => group.into_mut(),
-            Entry::Vacant(place) => {
-                let queues = left(case, route, &place.key().2);
-                place.insert(Group {
-                    counts: vec![0; queues.len()],
-                    queues,
-                    last: attempt.started,
-                })
-            }
-        };
-        if let Some(index) = group.queues.iter().position(|queue| *queue == taken) {
-            group.counts[index] += 1;
+        let group = groups.entry(choice).or_insert_with(|| Group {
+            counts: BTreeMap::new(),
+            last: attempt.started,
+        });
+        if let Some(place) = case.story.snapshots[route].queues.position(broker, queue) {
+            *group.counts.entry(place).or_default() += 1;
             group.last = attempt.started;
         }
     }
-    for ((route, ..), group) in groups {
-        spread(case, route, &group, judged);
+    for ((route, _, avoided), group) in groups {
+        spread(case, route, &avoided, &group, judged);
     }
 }
 
@@ -101,17 +95,10 @@ fn isolated<'c, 't>(
     attempt: &AttemptStory<'t>,
 ) -> impl Iterator<Item = &'c HealthStory<'t>> {
     let (node, now) = (send.node, attempt.started);
-    case.story.health.iter().filter(move |it| {
+    case.story.isolations(now).iter().filter(move |it| {
         let until = it.moment.ms.saturating_add(it.for_ms);
         it.node == node && it.moment < now && now.ms < until
     })
-}
-
-/// The queues that such a choice could take.
-fn left<'t>(case: &Case<'t>, route: usize, avoided: &[&Name]) -> Vec<(&'t str, i32)> {
-    let queues = case.story.snapshots[route].queues.iter();
-    let left = queues.filter(|queue| !avoided.contains(&&queue.broker));
-    left.map(|queue| (&*queue.broker, queue.queue)).collect()
 }
 
 /// Where the attempt arrived, or else was sent to.
@@ -122,49 +109,95 @@ fn taken<'t>(case: &Case<'t>, attempt: &AttemptStory<'t>) -> (&'t str, i32) {
     }
 }
 
-fn spread(case: &Case<'_>, route: usize, group: &Group<'_>, judged: &mut Judged) {
-    let all: u64 = group.counts.iter().sum();
-    let queues = u64::try_from(group.queues.len()).unwrap_or(u64::MAX);
+fn spread(case: &Case<'_>, route: usize, avoided: &[&Name], group: &Group, judged: &mut Judged) {
+    let snapshot = &case.story.snapshots[route];
+    let left = snapshot.queues.brokers().iter();
+    // The queues that such a choice could take, broker by broker.
+    let left = left.filter(|(broker, _)| !avoided.contains(broker));
+    let left: BTreeMap<&str, u64> = left
+        .map(|(broker, queues)| (&***broker, *queues as u64))
+        .collect();
+    let all: u64 = group.counts.values().sum();
+    let queues: u64 = left.values().sum();
     // Whether a herd would be seen at all.
     if all < ENOUGH || !too_many(all, all, 1, queues) {
         return;
     }
     judged.case();
-    let mut brokers: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for ((broker, _), count) in group.queues.iter().zip(&group.counts) {
-        let of_broker = brokers.entry(broker).or_default();
-        of_broker.0 += count;
-        of_broker.1 += 1;
+    let route = snapshot.queues.all();
+    let mut brokers: BTreeMap<&str, u64> = BTreeMap::new();
+    for (place, count) in &group.counts {
+        *brokers.entry(&route[*place].broker).or_default() += count;
     }
-    let snapshot = &case.story.snapshots[route];
-    let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+    let share = |broker: &str| left.get(broker).copied().unwrap_or(0);
     let broker = brokers
         .iter()
-        .find(|(_, (count, share))| too_many(*count, all, *share, queues));
-    let queue = group.queues.iter().zip(&group.counts);
-    let queue = queue
-        .into_iter()
+        .find(|(broker, count)| too_many(**count, all, share(broker), queues));
+    let queue = group
+        .counts
+        .iter()
         .find(|(_, count)| too_many(**count, all, 1, queues));
     let herd = match (queue, broker) {
-        (Some(((broker, queue), count)), _) => Some((format!("{broker}/{queue}"), *count)),
-        (None, Some((broker, (count, _)))) => Some(((*broker).to_owned(), *count)),
+        (Some((place, count)), _) => {
+            let QueueRef { broker, queue } = &route[*place];
+            Some((format!("{broker}/{queue}"), *count))
+        }
+        (None, Some((broker, count))) => Some(((*broker).to_owned(), *count)),
         (None, None) => None,
     };
     if let Some((target, count)) = herd {
+        let (who, topic) = (case.name(snapshot.node), snapshot.topic);
         let text =
             format!("{target} gets {count} of {who}'s {all} attempts to {topic} that avoid others");
         judged.wrong(group.last, text);
     }
 }
 
-/// Whether `count` of `all` is more than four sigma above the part of `share` in `of` queues.
+/// So many of 64 runs may see by mere chance what counts as a herd: fewer than one.
+const RUNS: u64 = 64;
+
+/// Where so many or more are expected, counts are spread about their mean as a bell is.
+const A_BELL: u128 = 4;
+
+/// The queues from which on it counts that any of so many may stick out.
+const FEW: u64 = 16;
+
+/// Whether `count` of `all` is too much for the part of `share` in `of` queues: more than four sigma
+/// above it, and somewhat more where many queues might stick out. Few attempts on many queues are
+/// not spread as a bell is: one attempt on one of 300 queues is many sigma above its part. There it
+/// must also be unlikely that any queue gets so many by chance.
 fn too_many(count: u64, all: u64, share: u64, of: u64) -> bool {
     let (got, fair) = (
         u128::from(count) * u128::from(of),
         u128::from(all) * u128::from(share),
     );
     let variance = fair * u128::from(of.saturating_sub(share));
-    got > fair && (got - fair).pow(2) > 16 * variance
+    // The square of a bell's sigmas grows by twice the logarithm of the number of queues.
+    let doublings = (of / share.max(1) / FEW)
+        .checked_ilog2()
+        .map_or(0, |it| it + 1);
+    let sigmas_squared = 16 + 2 * u128::from(doublings);
+    if got <= fair || (got - fair).pow(2) <= sigmas_squared * variance {
+        return false;
+    }
+    fair >= A_BELL * u128::from(of) || is_unlikely(count, all, share, of)
+}
+
+/// Whether fewer than one in [`RUNS`] of runs would have any part of `share` in `of` queues with
+/// `count` of `all` attempts that choose by chance: a bound of the binomial's tail, times the number
+/// of such parts.
+fn is_unlikely(count: u64, all: u64, share: u64, of: u64) -> bool {
+    /// The one of the fixed point.
+    const ONE: u128 = 1 << 32;
+    let mut expected = ONE * u128::from(RUNS) * u128::from(of) / u128::from(share.max(1));
+    for taken in 0..count.min(all) {
+        let ways = u128::from(all - taken) * u128::from(share);
+        expected = expected * ways / (u128::from(taken + 1) * u128::from(of.max(1)));
+        if expected == 0 {
+            return true;
+        }
+    }
+    expected < ONE
 }
 
 #[cfg(test)]
@@ -213,6 +246,18 @@ mod tests {
         });
         let connection = if to.starts_with('b') { 2 } else { 3 };
         scene.request(send, 2, connection).succeeds(send, 2)
+    }
+
+    #[test]
+    fn few_attempts_on_many_queues_are_no_herd_and_many_on_one_of_them_are() {
+        // One, two or three of ten attempts may well meet on one of 300 queues.
+        assert!(!too_many(1, 8, 1, 300) && !too_many(1, 1, 1, 300));
+        assert!(!too_many(2, 10, 1, 300) && !too_many(2, 60, 1, 300));
+        assert!(!too_many(3, 60, 1, 300) && !too_many(8, 600, 1, 300));
+        assert!(too_many(5, 10, 1, 300) && too_many(10, 60, 1, 300));
+        assert!(too_many(16, 600, 1, 300) && too_many(600, 600, 1, 300));
+        // A whole broker of three takes them all.
+        assert!(too_many(60, 60, 100, 300) && !too_many(26, 60, 100, 300));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! results: no first attempt goes to a broker within the isolation that an attempt's end demands,
 //! and each isolation follows from such an end.
 
+use std::collections::BTreeMap;
+
 use rmq_producer::event::{Mode, Stage};
 use rmq_remoting::observe::Name;
 
@@ -32,12 +34,16 @@ struct Avoided<'t> {
     until_ms: u64,
 }
 
+/// The avoided brokers of each producer, in the order of the sends.
+type ByBroker<'t> = BTreeMap<NodeId, BTreeMap<&'t str, Vec<Avoided<'t>>>>;
+
 fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let mut avoided: Vec<Avoided<'_>> = Vec::new();
+    let mut avoided = ByBroker::new();
     for (send, attempt) in case.attempts() {
         let facts = facts(case, send.node);
         if let Some((facts, since)) = facts.and_then(|it| Some((it, failed(it, send, attempt)?))) {
-            avoided.push(Avoided {
+            let of = avoided.entry(send.node).or_default();
+            of.entry(&attempt.to.broker).or_default().push(Avoided {
                 node: send.node,
                 broker: &attempt.to.broker,
                 since,
@@ -80,15 +86,14 @@ fn keeps_away(
     case: &Case<'_>,
     send: &SendStory<'_>,
     attempt: &AttemptStory<'_>,
-    avoided: &[Avoided<'_>],
+    avoided: &ByBroker<'_>,
     judged: &mut Judged,
 ) {
     let now = attempt.started;
     let failed = |broker: &Name| {
-        avoided.iter().rev().find(|it| {
-            let own = it.node == send.node && it.broker == broker;
-            own && it.since < now && now.ms < it.until_ms
-        })
+        let own = avoided.get(&send.node)?.get(&**broker)?;
+        let mut latest = own.iter().rev();
+        latest.find(|it| it.since < now && now.ms < it.until_ms)
     };
     // A success in the meantime may count for the broker again, as it does in 4.9.
     let isolated = |broker: &Name| failed(broker).is_some_and(|it| !well_since(case, it, now));
@@ -96,10 +101,9 @@ fn keeps_away(
     let Some(route) = attempt.snapshot else {
         return;
     };
-    let mut queues = case.story.snapshots[route].queues.iter();
-    let mut better = queues.clone().filter(|queue| good(&queue.broker));
+    let queues = &case.story.snapshots[route].queues;
     // Nobody is better, or there is nothing to avoid.
-    if better.next().is_none() || !queues.any(|queue| isolated(&queue.broker)) {
+    if !queues.names().any(good) || !queues.names().any(isolated) {
         return;
     }
     judged.case();
@@ -112,7 +116,7 @@ fn keeps_away(
 
 /// Whether the producer says that it avoids the broker, for whatever reason.
 fn said_ill(case: &Case<'_>, node: NodeId, broker: &Name, now: Moment) -> bool {
-    case.story.health.iter().any(|it| {
+    case.story.isolations(now).iter().any(|it| {
         let until = it.moment.ms.saturating_add(it.for_ms);
         it.node == node && it.broker == broker && it.moment < now && now.ms < until
     })
@@ -120,9 +124,13 @@ fn said_ill(case: &Case<'_>, node: NodeId, broker: &Name, now: Moment) -> bool {
 
 /// Whether the broker took a message of the producer after it failed.
 fn well_since(case: &Case<'_>, avoided: &Avoided<'_>, now: Moment) -> bool {
-    case.attempts().any(|(send, attempt)| {
-        let own = send.node == avoided.node && attempt.to.broker == *avoided.broker;
-        own && attempt.ended.is_some_and(|end| {
+    let (at, window) = (
+        (avoided.node, &**avoided.broker),
+        (avoided.since.ms, now.ms),
+    );
+    let mut own = case.story.attempts_at(at, window);
+    own.any(|(_, attempt)| {
+        attempt.ended.is_some_and(|end| {
             end.stage == Stage::Accepted && end.moment > avoided.since && end.moment < now
         })
     })
@@ -141,13 +149,13 @@ fn explained(
             let took = end.moment.ms.saturating_sub(attempt.started.ms);
             end.stage == Stage::Accepted && facts.is_some_and(|facts| took >= facts.slow_ms)
         });
-        let own = send.node == isolated.node && attempt.to.broker == *broker;
         let failed = facts.and_then(|facts| failed(facts, send, attempt));
-        own && (failed.is_some_and(just) || slow.is_some_and(|end| just(end.moment)))
+        failed.is_some_and(just) || slow.is_some_and(|end| just(end.moment))
     };
     let too_long = facts.is_none_or(|facts| isolated.for_ms > facts.longest_ms);
     let (who, reason) = (case.name(isolated.node), isolated.reason);
-    if !case.attempts().any(follows) {
+    let (at, window) = ((isolated.node, &**broker), (now.ms, now.ms));
+    if !case.story.attempts_at(at, window).any(follows) {
         let text = format!("{who} avoids {broker} as {reason:?}, but no attempt there ended so");
         judged.wrong(now, text);
     } else if too_long {

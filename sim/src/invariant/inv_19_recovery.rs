@@ -88,7 +88,7 @@ fn first_attempts<'c, 't>(case: &'c Case<'t>) -> Vec<(NodeId, &'c AttemptStory<'
 
 /// Whether the producer may avoid any broker now.
 fn isolated(case: &Case<'_>, node: NodeId, longest_ms: u64, now: Moment) -> bool {
-    case.story.health.iter().any(|it| {
+    case.story.isolations(now).iter().any(|it| {
         let until = it.moment.ms.saturating_add(it.for_ms.min(longest_ms));
         it.node == node && it.moment < now && now.ms < until
     })
@@ -99,27 +99,21 @@ fn shares(case: &Case<'_>, window: &Window<'_, '_>, rounds: usize, judged: &mut 
         return;
     };
     let snapshot = &case.story.snapshots[window.route];
-    let mut brokers: Vec<&Name> = snapshot.queues.iter().map(|queue| &queue.broker).collect();
-    brokers.sort_unstable();
-    brokers.dedup();
+    let brokers = snapshot.queues.brokers();
     if brokers.len() < 2 {
         return;
     }
-    for broker in brokers {
+    for (broker, queues) in brokers {
         let well = recovered(case, window.node, broker, (first.started, last.started));
         if !well {
             continue;
         }
         judged.case();
-        let queues = snapshot
-            .queues
-            .iter()
-            .filter(|queue| queue.broker == *broker);
-        let fair = queues.count() * rounds;
+        let fair = queues * rounds;
         let got = window
             .attempts
             .iter()
-            .filter(|it| it.to.broker == *broker)
+            .filter(|it| it.to.broker == **broker)
             .count();
         let off = got.abs_diff(fair);
         if off > 1 && off * 5 > fair {

@@ -21,8 +21,30 @@ pub(super) const INVARIANT: Invariant = Invariant {
     examples: tests::EXAMPLES,
 };
 
-/// What decides about the queue: the topic, its queues in a fixed order, the key.
-type Grounds<'t> = (&'t str, Vec<&'t QueueRef>, &'t str);
+/// What decides about the queue: the topic, the number of its set of queues, the key.
+type Grounds<'t> = (&'t str, usize, &'t str);
+
+/// Gives every set of queues a number, whatever the order of the route.
+#[derive(Default)]
+struct Sets<'t> {
+    numbers: BTreeMap<Vec<&'t QueueRef>, usize>,
+    /// By route.
+    known: BTreeMap<usize, usize>,
+}
+
+impl<'t> Sets<'t> {
+    fn of(&mut self, case: &Case<'t>, route: usize) -> usize {
+        if let Some(number) = self.known.get(&route) {
+            return *number;
+        }
+        let mut queues: Vec<&QueueRef> = case.story.snapshots[route].queues.all().iter().collect();
+        queues.sort();
+        let next = self.numbers.len();
+        let number = *self.numbers.entry(queues).or_insert(next);
+        self.known.insert(route, number);
+        number
+    }
+}
 
 fn judge(case: &Case<'_>, judged: &mut Judged) {
     let works = case.story.work.iter();
@@ -32,13 +54,13 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
     if keys.is_empty() {
         return;
     }
+    let mut sets = Sets::default();
     let mut chosen: BTreeMap<Grounds<'_>, (&str, i32)> = BTreeMap::new();
     for send in &case.story.sends {
         let Some(route) = send.selected_from else {
             continue;
         };
-        let mut queues: Vec<&QueueRef> = case.story.snapshots[route].queues.iter().collect();
-        queues.sort();
+        let set = sets.of(case, route);
         for request in &send.requests {
             let request = &case.story.requests[*request];
             let named = request.seen.keys.as_deref();
@@ -46,7 +68,7 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
                 continue;
             };
             let here = (case.name(request.broker), request.seen.queue);
-            let grounds = (&**send.topic, queues.clone(), *key);
+            let grounds = (&**send.topic, set, *key);
             let Some(first) = chosen.get(&grounds) else {
                 chosen.insert(grounds, here);
                 continue;

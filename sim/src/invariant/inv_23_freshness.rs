@@ -6,6 +6,8 @@
 //! time to ask them all; where a failed attempt refreshes the route, after that attempt and one
 //! lookup.
 
+use std::collections::BTreeMap;
+
 use rmq_producer::event::{QueueRef, Stage};
 use rmq_remoting::observe::Name;
 
@@ -135,11 +137,19 @@ fn in_force(
 /// Whether a published route has exactly the queues of a name server's.
 fn says(snapshot: &SnapshotStory<'_>, route: &[(Name, i32)]) -> bool {
     let count: i32 = route.iter().map(|(_, queues)| *queues).sum();
+    if usize::try_from(count) != Ok(snapshot.queues.len()) {
+        return false;
+    }
+    let mut widths: BTreeMap<&str, i32> = BTreeMap::new();
+    for (broker, queues) in route {
+        let width = widths.entry(broker).or_insert(*queues);
+        *width = (*width).max(*queues);
+    }
     let has = |queue: &QueueRef| {
-        let mut brokers = route.iter();
-        brokers.any(|(broker, queues)| *broker == queue.broker && queue.queue < *queues)
+        let width = widths.get(&*queue.broker);
+        width.is_some_and(|width| queue.queue < *width)
     };
-    usize::try_from(count) == Ok(snapshot.queues.len()) && snapshot.queues.iter().all(has)
+    snapshot.queues.all().iter().all(has)
 }
 
 /// The first attempt after the change whose failure says that the route is old, and which finds no

@@ -28,8 +28,9 @@ const RECOVERY_MS: u64 = 10_000;
 fn judge(case: &Case<'_>, judged: &mut Judged) {
     let snapshots = &case.story.snapshots;
     for (index, snapshot) in snapshots.iter().enumerate() {
-        let mut earlier = snapshots[..index].iter().rev();
-        let last = earlier.find(|it| it.node == snapshot.node && it.topic == snapshot.topic);
+        let same = case.story.index.routes(snapshot.node, snapshot.topic);
+        let before = same.partition_point(|it| *it < index).checked_sub(1);
+        let last = before.map(|at| &snapshots[same[at]]);
         if snapshot.queues.is_empty() && last.is_some_and(|last| !last.queues.is_empty()) {
             let (who, topic) = (case.name(snapshot.node), snapshot.topic);
             judged.wrong(
@@ -85,7 +86,7 @@ fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
         }
         None => {
             let queues = &snapshot.queues;
-            !queues.is_empty() && queues.iter().all(|queue| is_healthy(&queue.broker))
+            !queues.is_empty() && queues.names().all(is_healthy)
         }
     };
     if !healthy {

@@ -4,8 +4,6 @@
 //! most as many queues as the client's default; and it ends with the first route of the topic's own:
 //! after that it may tell where the topic's brokers are now, and change no queue.
 
-use std::collections::BTreeMap;
-
 use rmq_producer::event::{LookupEnd, LookupReason};
 
 use super::{Case, Invariant, Judge, Judged, Source};
@@ -63,17 +61,15 @@ fn used(
     let (who, topic) = (case.name(snapshot.node), snapshot.topic);
     let mut before = earlier.iter().rev();
     let before = before.find(|it| it.node == snapshot.node && it.topic == topic);
-    if before.is_some_and(|it| it.queues == snapshot.queues) {
+    if before.is_some_and(|it| it.queues.all() == snapshot.queues.all()) {
         return;
-    }
-    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    for queue in snapshot.queues {
-        *counts.entry(&queue.broker).or_default() += 1;
     }
     let most = case
         .policy(snapshot.node)
         .map_or(u32::MAX, |policy| policy.default_topic_queues);
-    if let Some((broker, count)) = counts.iter().find(|(_, count)| **count > most) {
+    let exceeds = |count: usize| u32::try_from(count).map_or(true, |count| count > most);
+    let mut brokers = snapshot.queues.brokers().iter();
+    if let Some((broker, count)) = brokers.find(|(_, count)| exceeds(*count)) {
         let text = format!("{who} uses {count} queues of {broker} for {topic}, allowed {most}");
         judged.wrong(snapshot.moment, text);
     }

@@ -7,7 +7,7 @@
 //! account: more bytes than a fraction of a window are not judged.
 
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, SendStory, WidthSource};
+use crate::trace::story::{AttemptStory, SendStory};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::State;
 
@@ -46,8 +46,8 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             .filter(|node| !well(**node, attempt.started.ms))
             .count()
             > 0;
-        let waits = crowded(case, send, attempt, due) || creates(case, send, broker, due);
-        if ill && well(broker, since(case, send, attempt)) && !waits {
+        let waits = || crowded(case, send, attempt, due) || creates(case, send, broker, due);
+        if ill && well(broker, since(case, send, attempt)) && !waits() {
             judged.case();
             answered(case, (send, attempt), due, judged);
         }
@@ -57,10 +57,15 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 /// Since when the broker must be healthy: a connection that is older than a fault may be dead.
 fn since(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> u64 {
     let recovered = attempt.started.ms.saturating_sub(RECOVERY_MS);
-    let mut connections = case.story.connections.iter().rev();
-    let dialled = connections.find(|it| {
-        it.node == send.node && Some(it.to) == attempt.address && it.dialled < attempt.started
-    });
+    let own = attempt
+        .address
+        .map_or(&[][..], |to| case.story.index.connections(send.node, to));
+    let connections = own
+        .iter()
+        .rev()
+        .map(|index| &case.story.connections[*index]);
+    let mut older = connections.filter(|it| it.dialled < attempt.started);
+    let dialled = older.next();
     let published = attempt.snapshot.map(|route| case.as_of(route));
     let known = dialled.map(|it| it.dialled.ms).into_iter().chain(published);
     known.chain([recovered]).min().unwrap_or(recovered)
@@ -68,14 +73,13 @@ fn since(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> u
 
 /// Whether the producer has more on its way to the broker than a connection takes at once.
 fn crowded(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>, due: u64) -> bool {
-    let waiting = case.attempts().filter(|(other, it)| {
+    let at = (send.node, &*attempt.to.broker);
+    let waiting = case.story.attempts_at(at, (attempt.started.ms, due));
+    let waiting = waiting.filter(|(other, it)| {
         let over = other
             .over()
             .is_some_and(|over| over.ms < attempt.started.ms);
-        other.node == send.node
-            && it.to.broker == attempt.to.broker
-            && it.started.ms <= due
-            && !over
+        it.started.ms <= due && !over
     });
     let bytes = waiting.map(|(other, _)| other.built.map_or(0, |built| u64::from(built.body_len)));
     bytes.sum::<u64>() > FREE_BYTES
@@ -83,10 +87,8 @@ fn crowded(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>, du
 
 /// Whether the broker creates the topic meanwhile: it tells the name servers before it answers.
 fn creates(case: &Case<'_>, send: &SendStory<'_>, broker: NodeId, due: u64) -> bool {
-    case.story.widths.iter().any(|news| {
-        let here = matches!(news.source, WidthSource::Broker(at, _) if at == broker);
-        here && news.topic == send.topic && news.moment > send.called && news.moment.ms <= due
-    })
+    let mut created = case.story.index.created(broker).iter();
+    created.any(|(at, topic)| *topic == send.topic && *at > send.called && at.ms <= due)
 }
 
 fn answered(

@@ -8,7 +8,9 @@
 use rmq_producer::event::Mode;
 
 use super::{Case, Invariant, Judge, Judged, Source};
+use crate::trace::record::PatienceFacts;
 use crate::trace::story::{ConnectionStory, Moment};
+use crate::trace::{NodeId, work};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-41",
@@ -21,57 +23,81 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for (index, connection) in case.story.connections.iter().enumerate() {
-        for moment in attempts_on(case, connection) {
-            if is_dead(case, connection, moment) {
+    let connections = &case.story.connections;
+    for (index, connection) in connections.iter().enumerate() {
+        let Some(talk) = Talk::of(case, connection) else {
+            continue;
+        };
+        for moment in &talk.asked {
+            if talk.is_dead(case, *moment) {
                 judged.case();
                 let (who, to) = (case.name(connection.node), connection.to);
                 let text = format!("{who} puts an attempt on a connection to {to} that is dead");
-                judged.wrong(moment, text);
+                judged.wrong(*moment, text);
             }
         }
         // One that was given up and replaced shows that the rule was kept.
-        let replaced = case.story.connections[index + 1..].iter().find(|next| {
-            next.node == connection.node && next.to == connection.to && next.opened.is_some()
-        });
-        if replaced.is_some_and(|next| is_dead(case, connection, next.dialled)) {
+        let same = case.story.index.connections(connection.node, connection.to);
+        let later = &same[same.partition_point(|it| *it <= index)..];
+        let mut later = later.iter().map(|it| &connections[*it]);
+        let replaced = later.find(|next| next.opened.is_some());
+        if replaced.is_some_and(|next| talk.is_dead(case, next.dialled)) {
             judged.case();
         }
     }
 }
 
-/// When an attempt that waits for an answer was put on the connection.
-fn attempts_on<'c>(
-    case: &'c Case<'_>,
-    connection: &'c ConnectionStory<'_>,
-) -> impl Iterator<Item = Moment> + 'c {
-    let given = connection.given.iter();
-    given.filter_map(|(_, send, attempt, wire)| {
-        let send = &case.story.sends[*send];
-        let wire = send.attempts[*attempt].wires.get(*wire)?;
-        (send.mode != Mode::Oneway).then_some(wire.moment)
-    })
+/// What was asked and heard on a connection of a producer that loses its patience.
+struct Talk<'t> {
+    node: NodeId,
+    patience: &'t PatienceFacts,
+    opened: Moment,
+    /// When attempts that wait for an answer were put on it, in order.
+    asked: Vec<Moment>,
+    /// When answers came, in order.
+    heard: Vec<Moment>,
 }
 
-/// Whether, just before `moment`, the connection had been silent for too long.
-fn is_dead(case: &Case<'_>, connection: &ConnectionStory<'_>, moment: Moment) -> bool {
-    let policy = case.policy(connection.node);
-    let Some((patience, (opened, _))) = policy
-        .and_then(|policy| policy.patience.as_ref())
-        .zip(connection.opened)
-    else {
-        return false;
-    };
-    let answers = connection.answers.iter().map(|(_, at, _)| *at);
-    let heard = answers.filter(|at| *at <= moment).max().unwrap_or(opened);
-    let mut asked: Vec<Moment> = attempts_on(case, connection)
-        .filter(|at| *at > heard && *at < moment)
-        .collect();
-    asked.sort_unstable();
-    let enough = u32::try_from(asked.len()).is_ok_and(|count| count >= patience.requests);
-    let long_ago =
-        |first: &Moment| moment.ms > case.due(connection.node, first.ms, patience.silence_ms);
-    enough && asked.first().is_some_and(long_ago)
+impl<'t> Talk<'t> {
+    fn of(case: &Case<'t>, connection: &ConnectionStory<'_>) -> Option<Self> {
+        let patience = case.policy(connection.node)?.patience.as_ref()?;
+        let (opened, _) = connection.opened?;
+        let given = connection.given.iter();
+        let mut asked: Vec<Moment> = given
+            .filter_map(|(_, send, attempt, wire)| {
+                let send = &case.story.sends[*send];
+                let wire = send.attempts[*attempt].wires.get(*wire)?;
+                (send.mode != Mode::Oneway).then_some(wire.moment)
+            })
+            .collect();
+        let mut heard: Vec<Moment> = connection.answers.iter().map(|(_, at, _)| *at).collect();
+        work::done(asked.len() + heard.len());
+        asked.sort_unstable();
+        heard.sort_unstable();
+        Some(Self {
+            node: connection.node,
+            patience,
+            opened,
+            asked,
+            heard,
+        })
+    }
+
+    /// Whether, just before `moment`, the connection had been silent for too long.
+    fn is_dead(&self, case: &Case<'_>, moment: Moment) -> bool {
+        work::done(1);
+        let heard = self.heard.partition_point(|at| *at <= moment);
+        let heard = heard
+            .checked_sub(1)
+            .map_or(self.opened, |at| self.heard[at]);
+        let first = self.asked.partition_point(|at| *at <= heard);
+        let end = self.asked.partition_point(|at| *at < moment);
+        let count = end.saturating_sub(first);
+        let enough = u32::try_from(count).is_ok_and(|count| count >= self.patience.requests);
+        let long_ago =
+            |first: &Moment| moment.ms > case.due(self.node, first.ms, self.patience.silence_ms);
+        enough && count > 0 && self.asked.get(first).is_some_and(long_ago)
+    }
 }
 
 #[cfg(test)]

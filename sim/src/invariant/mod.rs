@@ -13,8 +13,8 @@
 
 use rmq_producer::event::{LookupReason, Mode};
 
-use crate::trace::story::{AttemptStory, Moment, SendStory, SnapshotStory, Story, WidthSource};
-use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace};
+use crate::trace::story::{AttemptStory, Moment, SendStory, SnapshotStory, Story};
+use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace, work};
 use crate::truth::{self, Truth};
 use crate::verdict::{Class, Finding, Verdict};
 
@@ -72,6 +72,8 @@ mod inv_56_clock;
 mod inv_57_no_panic;
 mod pair;
 
+#[cfg(test)]
+mod linear;
 #[cfg(test)]
 pub(crate) mod scene;
 
@@ -296,10 +298,12 @@ impl<'t> Case<'t> {
     fn dialled(&self, producer: NodeId, server: NodeId, moment: Moment) -> Option<Moment> {
         let info = self.header().nodes.get(server.index());
         let address = info.and_then(|info| info.address.as_ref())?;
-        let mut connections = self.story.connections.iter().rev();
-        let last = connections
-            .find(|it| it.node == producer && it.dialled < moment && it.to == address)?;
-        Some(last.dialled)
+        let own = self.story.index.connections(producer, address);
+        let mut dials = own
+            .iter()
+            .rev()
+            .map(|it| self.story.connections[*it].dialled);
+        dials.find(|dialled| *dialled < moment)
     }
 
     /// The last millisecond in which a send may end, by its producer's policy.
@@ -336,10 +340,10 @@ impl<'t> Case<'t> {
         (from_ms, to_ms): (u64, u64),
     ) -> truth::State {
         let own = self.truth.worst(send.node, broker, from_ms, to_ms);
-        let creates = self.story.widths.iter().any(|width| {
-            let by_it = matches!(width.source, WidthSource::Broker(at, _) if at == broker);
-            let in_time = width.moment >= send.called && width.moment.ms <= to_ms;
-            by_it && in_time && width.topic == send.topic
+        let mut created = self.story.index.created(broker).iter();
+        let creates = created.any(|(at, topic)| {
+            let in_time = *at >= send.called && at.ms <= to_ms;
+            in_time && *topic == send.topic
         });
         if !creates {
             return own;
@@ -351,6 +355,7 @@ impl<'t> Case<'t> {
 
     /// Every attempt with its send.
     fn attempts(&self) -> impl Iterator<Item = (&SendStory<'t>, &AttemptStory<'t>)> {
+        work::done(self.story.sends.len());
         self.story
             .sends
             .iter()

@@ -22,6 +22,7 @@ pub mod recorder;
 pub mod short;
 pub mod story;
 pub mod wire;
+pub(crate) mod work;
 
 pub use digest::{Digest, Digester};
 pub use record::{

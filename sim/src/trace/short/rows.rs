@@ -215,7 +215,7 @@ impl Scribe<'_, '_> {
             .map(|(_, server)| &***server);
         let (server, node) = server.map_or(("?", None), |address| self.names.at(address));
         let mut counts: Vec<(&str, usize)> = Vec::new();
-        for queue in route.queues {
+        for queue in route.queues.all() {
             match counts
                 .iter_mut()
                 .find(|(broker, _)| *broker == &*queue.broker)

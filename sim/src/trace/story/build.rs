@@ -8,8 +8,8 @@ use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
 use super::{
-    AttemptStory, BuiltStory, ConnectionStory, EndStory, HealthStory, Life, LookupStory, Moment,
-    SendStory, SnapshotStory, Story, Wire, WorkStory,
+    AttemptStory, BuiltStory, ConnectionStory, EndStory, HealthStory, Index, Life, LookupStory,
+    Moment, Queues, SendStory, SnapshotStory, Story, Wire, WorkStory,
 };
 use crate::trace::{NodeId, Trace, What, WorkEvent};
 
@@ -43,6 +43,7 @@ pub(super) fn build(trace: &Trace) -> Story<'_> {
             What::Fault(_) => {}
         }
     }
+    builder.story.index = Index::of(&builder.story);
     builder.story
 }
 
@@ -257,7 +258,7 @@ impl<'t> Builder<'t> {
                     moment,
                     topic,
                     lookup,
-                    queues,
+                    queues: Queues::of(queues),
                     addresses,
                 });
             }

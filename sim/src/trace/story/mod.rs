@@ -14,9 +14,15 @@ use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
 use super::record::{NodeId, Trace, WorkResult};
+use super::work;
 
 mod build;
+mod index;
+mod route;
 mod servers;
+
+pub use index::Index;
+pub use route::Queues;
 
 /// A place in the trace: the record's index and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +66,8 @@ pub struct Story<'t> {
     pub boots: Vec<(NodeId, Moment)>,
     /// `Started`, `Stopping` and `Stopped` of producers.
     pub lives: Vec<(NodeId, Life, Moment)>,
+    /// Where to find some of all this again.
+    pub index: Index<'t>,
 }
 
 /// A turn in a producer's life.
@@ -273,7 +281,7 @@ pub struct SnapshotStory<'t> {
     /// The lookup it came from: an index into [`Story::lookups`].
     pub lookup: Option<usize>,
     /// The writable queues.
-    pub queues: &'t [QueueRef],
+    pub queues: Queues<'t>,
     /// The masters' addresses.
     pub addresses: &'t [(Name, Name)],
 }
@@ -453,10 +461,36 @@ impl<'t> Story<'t> {
         })
     }
 
+    /// The attempts of a producer at a broker that may have been open, or have ended, from `from_ms` to
+    /// `to_ms`, each with its send.
+    pub fn attempts_at(
+        &self,
+        at: (NodeId, &str),
+        window: (u64, u64),
+    ) -> impl Iterator<Item = (&SendStory<'t>, &AttemptStory<'t>)> {
+        let found = self.index.attempts(&self.sends, at, window).iter();
+        found.map(|(send, attempt)| {
+            let send = &self.sends[*send];
+            (send, &send.attempts[*attempt])
+        })
+    }
+
+    /// The isolations that may be in force just before a moment: those of the time before it that is
+    /// as long as the longest of all.
+    pub fn isolations(&self, now: Moment) -> &[HealthStory<'t>] {
+        let longest = self.index.longest_isolation_ms;
+        let end = self.health.partition_point(|it| it.moment < now);
+        let began = |it: &HealthStory<'_>| it.moment.ms.saturating_add(longest) <= now.ms;
+        let start = self.health[..end].partition_point(began);
+        work::done(1 + end - start);
+        &self.health[start..end]
+    }
+
     /// The route in force for a topic at a producer at some moment: an index into `snapshots`.
     pub fn in_force(&self, node: NodeId, topic: &str, moment: Moment) -> Option<usize> {
-        self.snapshots.iter().rposition(|snapshot| {
-            snapshot.moment <= moment && snapshot.node == node && **snapshot.topic == *topic
-        })
+        let mut routes = self.index.routes(node, topic).iter().rev();
+        routes
+            .find(|index| self.snapshots[**index].moment <= moment)
+            .copied()
     }
 }
