@@ -16,6 +16,7 @@
 //! | `tcp` | connections, as a program on Linux sees them |
 //! | `strike` | what faults really did |
 //! | `link` | latency, loss, cuts, bandwidth |
+//! | `core`, `access` | the state of it all, and how programs reach it |
 //! | `world` | the handle that directs all this |
 //!
 //! A task that a program gives to `tokio::spawn` is polled by Tokio, between two polls of the engine.
@@ -30,6 +31,7 @@ use rmq_remoting::observe::Observer;
 
 use crate::chance::Chance;
 
+mod access;
 mod config;
 mod core;
 pub mod event;
@@ -47,11 +49,12 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use access::{enter, now_here};
 pub use config::{
     EngineConfig, Limits, LinkBytes, NetworkConfig, ReadyOrder, RunEnd, RunReport, RunStats,
     Waiting,
 };
-pub(crate) use core::{Core, RunId, enter, now_here};
+pub(crate) use core::{Core, RunId};
 pub use event::EngineEvent;
 pub(crate) use ops::{Op, Spawned};
 pub use strike::Strike;
@@ -85,7 +88,7 @@ impl EventEngine {
             .build()?;
         panics::watch();
         let busy = || std::io::Error::other("a run of the event engine goes on on this thread");
-        let run = core::install(config, observer).ok_or_else(busy)?;
+        let run = access::install(config, observer).ok_or_else(busy)?;
         let removed = Removed(run);
         let report = runtime.block_on(tokio::task::coop::unconstrained(async {
             let mut root = root::Root::new(run, config, main(World::new(run)));
@@ -117,6 +120,6 @@ struct Removed(RunId);
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        drop(core::remove(self.0));
+        drop(access::remove(self.0));
     }
 }

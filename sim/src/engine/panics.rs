@@ -10,7 +10,7 @@ use std::sync::Once;
 
 use tokio::runtime::Handle;
 
-use super::core;
+use super::access;
 use super::tasks::panic_text;
 
 /// A panic, before it is known whether it ended its task.
@@ -39,7 +39,7 @@ pub(super) fn watch() {
 
 /// Keeps the first panic in a task of Tokio's own while a run goes on on this thread.
 fn note(panic: &PanicHookInfo<'_>) {
-    let Some(run) = core::unattended() else {
+    let Some(run) = access::unattended() else {
         return;
     };
     if tokio::task::try_id().is_none() {
@@ -54,7 +54,7 @@ fn note(panic: &PanicHookInfo<'_>) {
         seen.get_or_insert(Seen { text, alive });
     });
     // Any access from here wakes the root future.
-    core::enter(run, |_| ());
+    access::enter(run, |_| ());
 }
 
 /// The panic that has ended a task of Tokio's own, with its place in the source. One that the task

@@ -14,8 +14,9 @@ use std::time::Duration;
 use rmq_remoting::host::TaskEnd;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::access;
 use super::config::{EngineConfig, Limits, RunEnd, Waiting};
-use super::core::{self, Due, RunId, What};
+use super::core::{Core, Due, RunId, What};
 use super::event::{EngineEvent, TaskOff};
 use super::ops::Op;
 use super::panics;
@@ -68,7 +69,7 @@ impl<F: Future> Root<F> {
         let lists = Arc::new(Lists::default());
         let main_handle = TaskRef::new(NodeId::LAB, u64::MAX, usize::MAX, &lists);
         lists.push(Arc::clone(&main_handle));
-        core::enter(run, |core| core.attach(start, &lists));
+        access::enter(run, |core| core.attach(start, &lists));
         Self {
             run,
             limits: config.limits,
@@ -100,14 +101,14 @@ impl<F: Future> Root<F> {
     }
 
     fn instant(&mut self) -> Option<RunEnd> {
-        let now = core::ms_since(self.start);
+        let now = access::ms_since(self.start);
         if now != self.now {
             self.now = now;
             self.polls_now = 0;
             self.jumps += 1;
         }
         let over = self.looking_beyond || now >= self.limits.horizon_ms;
-        let touched = core::resume(self.run, (!over).then_some(now));
+        let touched = access::resume(self.run, (!over).then_some(now));
         if let Some(end) = self.foreign_panic() {
             return Some(end);
         }
@@ -135,7 +136,7 @@ impl<F: Future> Root<F> {
 
     /// Everything that is due now, in order; the tasks it wakes are polled later.
     fn deliver(&mut self) -> Option<RunEnd> {
-        while let Some(due) = core::enter(self.run, core::Core::deliver_next)? {
+        while let Some(due) = access::enter(self.run, Core::deliver_next)? {
             self.last_active = self.now;
             self.deliveries += 1;
             if let Due {
@@ -166,7 +167,7 @@ impl<F: Future> Root<F> {
     /// Between two polls: carries out what the world was asked to do, and planned actions.
     fn quiet(&mut self) -> Option<RunEnd> {
         loop {
-            let (op, action) = core::enter(self.run, |core| {
+            let (op, action) = access::enter(self.run, |core| {
                 let op = core.ops.pop_front();
                 let action = if op.is_none() {
                     core.next_action()
@@ -201,13 +202,13 @@ impl<F: Future> Root<F> {
             if !gate.is_open(self.now) {
                 gate.parked.push_back(Arc::clone(task));
                 let (what, node) = (gate.strike(), task.node);
-                core::enter(self.run, |core| core.strikes.add(what, node, node, 1));
+                access::enter(self.run, |core| core.strikes.add(what, node, node, 1));
                 return None;
             }
             if gate.ms_per_poll > 0 {
                 gate.next_poll = self.now + gate.ms_per_poll;
                 let (at, node) = (gate.next_poll, task.node);
-                core::enter(self.run, |core| {
+                access::enter(self.run, |core| {
                     core.schedule(at, node.0.into(), 0, What::Tick);
                 });
             }
@@ -281,7 +282,7 @@ impl<F: Future> Root<F> {
 
     fn let_go(&mut self, running: Running, end: TaskEnd, how: TaskOff) {
         let (node, number, name) = (running.handle.node, running.handle.number, running.name);
-        core::enter(self.run, |core| {
+        access::enter(self.run, |core| {
             if let Some(node) = core.nodes.get_mut(node.index()) {
                 node.tasks -= 1;
             }
@@ -298,11 +299,11 @@ impl<F: Future> Root<F> {
     fn apply(&mut self, op: Op) {
         match op {
             Op::Spawn(spawned) => {
-                let lives = core::enter(self.run, |core| core.task_starts(&spawned));
+                let lives = access::enter(self.run, |core| core.task_starts(&spawned));
                 if lives == Some(true) {
                     let (run, node) = (self.run, spawned.node);
                     self.tasks
-                        .start(*spawned, &self.lists, || core::name(run, node));
+                        .start(*spawned, &self.lists, || access::name(run, node));
                 } else {
                     release(spawned);
                 }
@@ -318,7 +319,7 @@ impl<F: Future> Root<F> {
                 ip,
             } => {
                 self.kill(node);
-                core::enter(self.run, |core| core.start_process(node, incarnation, ip));
+                access::enter(self.run, |core| core.start_process(node, incarnation, ip));
                 self.gate(node, |gate| {
                     gate.frozen = false;
                     gate.parked.clear();
@@ -326,7 +327,8 @@ impl<F: Future> Root<F> {
             }
             Op::Crash(node) => self.kill(node),
             Op::PowerOff(node) => {
-                for node in core::enter(self.run, |core| core.power_off(node)).unwrap_or_default() {
+                for node in access::enter(self.run, |core| core.power_off(node)).unwrap_or_default()
+                {
                     self.drop_tasks(node);
                 }
             }
@@ -340,21 +342,21 @@ impl<F: Future> Root<F> {
                 self.unpark(node);
             }
             other => {
-                core::enter(self.run, |core| core.change(&other));
+                access::enter(self.run, |core| core.change(&other));
             }
         }
     }
 
     /// Kills the process of a node: first its sockets, then its futures.
     fn kill(&mut self, node: NodeId) {
-        core::enter(self.run, |core| core.stop_process(node));
+        access::enter(self.run, |core| core.stop_process(node));
         self.drop_tasks(node);
     }
 
     fn drop_tasks(&mut self, node: NodeId) {
         let killed = self.tasks.take_all(|of| of == node);
         let count = killed.len() as u64;
-        core::enter(self.run, |core| {
+        access::enter(self.run, |core| {
             core.strikes.add(Strike::Killed, node, node, count);
         });
         for running in killed {
@@ -414,7 +416,7 @@ impl<F: Future> Root<F> {
 
     /// Arms the sleep for the next thing that the engine knows of.
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let next = core::enter(self.run, |core| {
+        let next = access::enter(self.run, |core| {
             core.pause();
             core.next_ms()
         });
@@ -436,7 +438,7 @@ impl<F: Future> Root<F> {
 
     /// Drops main and every task. The trace is sealed by then: nothing of this is observed.
     pub(super) fn teardown(&mut self) {
-        core::enter(self.run, |core| core.closing = true);
+        access::enter(self.run, |core| core.closing = true);
         release(self.main.take());
         for running in self.tasks.take_all(|_| true) {
             running.end(TaskEnd::Cancelled);

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::Name;
 
-use super::core::{self, Core, Node, RunId};
+use super::access;
+use super::core::{Core, Node, RunId};
 use super::ops::{LinkChange, Op};
 use super::strike::Strike;
 use crate::host::event::EventHost;
@@ -39,7 +40,7 @@ impl World {
     }
 
     fn with<R>(self, access: impl FnOnce(&mut Core) -> R) -> Option<R> {
-        core::enter(self.run, access)
+        access::enter(self.run, access)
     }
 
     fn queue(self, op: Op) {
@@ -57,7 +58,7 @@ impl World {
 
     /// The node's name.
     pub fn name(self, node: NodeId) -> Option<Name> {
-        core::name(self.run, node)
+        access::name(self.run, node)
     }
 
     /// The address at which the node runs, or ran last.
@@ -228,7 +229,7 @@ impl World {
     /// Virtual milliseconds since the start of the run; 0 outside of it. Can be called from
     /// anywhere, also by an observer.
     pub fn now_ms(self) -> u64 {
-        core::now(self.run)
+        access::now(self.run)
     }
 
     /// What the node holds at this moment.
