@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
 
+use crate::odd::OddRoute;
+
 /// What can be seen of a request when a decision about it is due.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
@@ -103,6 +105,11 @@ pub enum Action {
     PartialRoute {
         /// The broker.
         broker: Name,
+    },
+    /// A route in an odd form.
+    OddRoute {
+        /// Which.
+        form: OddRoute,
     },
     /// A route with its brokers in another order.
     PermutedRoute {

@@ -7,6 +7,7 @@
 pub mod config;
 pub mod control;
 pub mod event;
+pub mod odd;
 pub mod tables;
 
 mod handle;

@@ -280,6 +280,9 @@ impl State {
             Action::PartialRoute { broker } => {
                 respond(self.handled(peer, request, Some(Twist::Without(&broker))))
             }
+            Action::OddRoute { form } => {
+                respond(self.handled(peer, request, Some(Twist::Odd(form))))
+            }
             Action::PermutedRoute { order } => {
                 respond(self.handled(peer, request, Some(Twist::Permuted(order))))
             }

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::fault::{Engine, FaultKind, Restart, Rule, RuleAction};
+use crate::fault::{Engine, FaultKind, OddRoute, Restart, Rule, RuleAction};
 
 /// One kind of fault.
 #[derive(Debug, Clone)]
@@ -84,6 +84,7 @@ pub fn all() -> Vec<Row> {
     rows.extend(links());
     rows.extend(requests());
     rows.extend(answers());
+    rows.extend(routes());
     rows
 }
 
@@ -397,8 +398,7 @@ fn requests() -> Vec<Row> {
 
 /// What happens to an answer.
 fn answers() -> Vec<Row> {
-    use Site::{NameServer, Server};
-    let partial = RuleAction::PartialRoute { broker: "".into() };
+    use Site::Server;
     vec![
         rule(
             RuleAction::ReplyTwice,
@@ -430,6 +430,14 @@ fn answers() -> Vec<Row> {
             rule_keys!(),
             "a wrong peer, a broken proxy: bytes that are no frame",
         ),
+    ]
+}
+
+/// Rules about the routes that a name server tells.
+fn routes() -> Vec<Row> {
+    use Site::NameServer;
+    let partial = RuleAction::PartialRoute { broker: "".into() };
+    vec![
         rule(
             RuleAction::StaleRoute,
             NameServer,
@@ -447,6 +455,30 @@ fn answers() -> Vec<Row> {
             NameServer,
             rule_keys!(),
             "a name server whose table has another order at each answer",
+        ),
+        rule(
+            RuleAction::OddRoute(OddRoute::BareIds),
+            NameServer,
+            rule_keys!(),
+            "an old name server, and groups that wait for an election: ids without quotes, and -1",
+        ),
+        rule(
+            RuleAction::OddRoute(OddRoute::TextNumbers),
+            NameServer,
+            rule_keys!(),
+            "a name server of somebody else's: it writes numbers as text",
+        ),
+        rule(
+            RuleAction::OddRoute(OddRoute::Nulls),
+            NameServer,
+            rule_keys!(),
+            "a name server of a later release: nulls and members that nobody knows",
+        ),
+        rule(
+            RuleAction::OddRoute(OddRoute::Empty),
+            NameServer,
+            rule_keys!(),
+            "a bad name server: it says success and has no broker",
         ),
     ]
 }

@@ -6,7 +6,7 @@
 
 use rmq_remoting::observe::Name;
 
-use crate::fault::{Fault, FaultEvent, FaultKind, Place, RuleAction};
+use crate::fault::{Fault, FaultEvent, FaultKind, OddRoute, Place, RuleAction};
 use crate::trace::{Header, NodeId, Trace, What, work};
 
 /// What one node is for another, at some time. Ordered from good to bad.
@@ -254,6 +254,8 @@ fn rule_state(then: &RuleAction) -> State {
     match then {
         // Any order is as good, and the first of two answers counts.
         RuleAction::PermutedRoute | RuleAction::ReplyTwice => State::Healthy,
+        // It can be read; one with nothing in it is no route.
+        RuleAction::OddRoute(form) if *form != OddRoute::Empty => State::Healthy,
         RuleAction::Delay { .. } | RuleAction::DelayRequest { .. } => State::Slow,
         RuleAction::Answer { .. }
         | RuleAction::StoreThenAnswer { .. }
@@ -264,7 +266,8 @@ fn rule_state(then: &RuleAction) -> State {
         | RuleAction::HalfFrameClose
         | RuleAction::Garbage
         | RuleAction::StaleRoute
-        | RuleAction::PartialRoute { .. } => State::Refusing,
+        | RuleAction::PartialRoute { .. }
+        | RuleAction::OddRoute(_) => State::Refusing,
         RuleAction::DropRequest
         | RuleAction::DropReply
         | RuleAction::UnknownOpaque

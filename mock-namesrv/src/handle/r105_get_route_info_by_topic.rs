@@ -5,7 +5,7 @@ use rmq_remoting::route::RouteForm;
 use rmq_remoting::service::Response;
 
 use super::{Ask, Fault, success};
-use crate::tables::Zone;
+use crate::tables::{Twist, Zone};
 
 /// Clients from this version on (4.9.4) are answered in legal JSON.
 const STANDARD_JSON_SINCE: i32 = 401;
@@ -39,5 +39,9 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     } else {
         RouteForm::Legacy
     };
-    Ok(success().body(route.encode(form)))
+    let body = match ask.twist {
+        Some(Twist::Odd(odd)) => odd.encode(&route),
+        _ => route.encode(form),
+    };
+    Ok(success().body(body))
 }

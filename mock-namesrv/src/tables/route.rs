@@ -4,6 +4,7 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::route::{BrokerData, MASTER_ID, TopicRouteData};
 
 use super::Tables;
+use crate::odd::OddRoute;
 
 /// A client that wants only the brokers of its own zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Twist<'a> {
     Without(&'a str),
     /// Its brokers in another order; each number stands for one.
     Permuted(u64),
+    /// In an odd form; what it says is right.
+    Odd(OddRoute),
 }
 
 impl Twist<'_> {
@@ -39,6 +42,7 @@ impl Twist<'_> {
                 permute(&mut route.broker_datas, order);
                 permute(&mut route.queue_datas, order);
             }
+            Self::Odd(_) => {}
         }
         !route.broker_datas.is_empty()
     }

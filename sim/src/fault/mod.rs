@@ -8,49 +8,54 @@
 //! broker-a`). Every fault also has `at`, a time or a logical position, and `for`; every rule has
 //! `request`, `topic`, `queue`, `per-mille` and `times`.
 //!
-//! | `do`                | on                  | keys              | in the real world                                                                   | engines        |
-//! | ---                 | ---                 | ---               | ---                                                                                 | ---            |
-//! | `crash`             | server              | `data`, `address` | the process is killed, its kernel closes the sockets; started again after `for`     | all            |
-//! | `stop`              | server              | `data`, `address` | an orderly shutdown: the process says goodbye first                                 | all            |
-//! | `power-loss`        | server              | `data`, `address` | the machine is gone without a word; after `for` it boots again                      | event, turmoil |
-//! | `freeze`            | node                |                   | a long garbage collection or SIGSTOP: the kernel lives, the process does nothing    | event, turmoil |
-//! | `slow`              | node                | `step`            | a starved CPU: one step per so many milliseconds                                    | event          |
-//! | `clock-jump`        | node                | `by`              | NTP or an operator sets the wall clock; timers do not notice                        | all            |
-//! | `refuse`            | server              |                   | a firewall or a full machine answers dials with a reset                             | event          |
-//! | `swallow-dials`     | server              |                   | a firewall drops dials: they hang; open connections work                            | event          |
-//! | `stop-reading`      | server              |                   | a stuck reader: its window fills, and the peer's writes block                       | event          |
-//! | `name-server-list`  | producer            | `without`         | an operator takes a name server out of service and tells the clients first          | all            |
-//! | `read-only`         | broker              |                   | an operator takes the broker out of writing; producers hear it from their routes    | all            |
-//! | `resize`            | broker              | `topic`, `queues` | an operator gives a topic fewer or more queues at one broker                        | all            |
-//! | `partition`         | link, pair          |                   | a switch drops packets, one way or both; they are sent again when it heals          | event, turmoil |
-//! | `hold`              | link, pair          |                   | a paused virtual machine or tunnel: all that was on the way arrives at its end      | event, turmoil |
-//! | `black-hole`        | pair                |                   | a dead middlebox: open connections swallow all bytes, new ones work                 | event          |
-//! | `half-open`         | link                |                   | a middlebox forgets: the receivers lose open connections, the senders learn it late | event          |
-//! | `reset`             | link, pair          | `byte`            | a middlebox resets: on a pair all connections now, on a link one, at a byte         | event          |
-//! | `loss`              | link, pair          | `per-mille`       | a bad cable: retransmissions, seen as delay                                         | event          |
-//! | `latency`           | link, pair          | `latency`         | a long way round                                                                    | event, turmoil |
-//! | `bandwidth`         | link, pair          | `bytes-per-ms`    | a thin or crowded line                                                              | event          |
-//! | `slice`             | link, pair          | `bytes`           | tiny segments and full buffers: each read and write moves a few bytes               | event          |
-//! | `corrupt`           | link                | `byte`            | a byte flips on the way                                                             | event          |
-//! | `answer`            | server, a rule      | `code`, `remark`  | the server refuses with a response code; 1500 tells that it drains                  | all            |
-//! | `store-then-answer` | broker, a rule      | `code`            | stored, but not flushed or not replicated in time                                   | all            |
-//! | `delay`             | server, a rule      | `by`, `jitter`    | the server does its work and answers late, maybe past the deadline                  | all            |
-//! | `delay-request`     | broker, a rule      | `by`              | a long queue in front of the store                                                  | all            |
-//! | `drop-request`      | server, a rule      |                   | the server loses a request it has read                                              | all            |
-//! | `drop-reply`        | server, a rule      |                   | the server does its work and its answer is lost                                     | all            |
-//! | `close-before`      | server, a rule      |                   | the server closes the connection before its work                                    | all            |
-//! | `close-after`       | server, a rule      |                   | the server closes the connection between its work and its answer                    | all            |
-//! | `reset-before`      | server, a rule      |                   | the server dies with the request, before its work                                   | all            |
-//! | `reset-after`       | server, a rule      |                   | the server dies with the request, after its work                                    | all            |
-//! | `reply-twice`       | server, a rule      |                   | a broken proxy repeats the answer                                                   | all            |
-//! | `unknown-opaque`    | server, a rule      |                   | a broken proxy: the answer names a request that nobody made                         | all            |
-//! | `half-frame`        | server, a rule      |                   | a stalled path: half an answer, and the rest never comes                            | all            |
-//! | `half-frame-close`  | server, a rule      |                   | the server dies while it writes the answer                                          | all            |
-//! | `garbage`           | server, a rule      |                   | a wrong peer, a broken proxy: bytes that are no frame                               | all            |
-//! | `stale-route`       | name server, a rule |                   | a name server that has fallen behind: it answers as at the start of the fault       | all            |
-//! | `partial-route`     | name server, a rule | `broker`          | a name server that one broker cannot reach: it leaves it out                        | all            |
-//! | `permuted-route`    | name server, a rule |                   | a name server whose table has another order at each answer                          | all            |
+//! | `do`                | on                  | keys              | in the real world                                                                    | engines        |
+//! | ---                 | ---                 | ---               | ---                                                                                  | ---            |
+//! | `crash`             | server              | `data`, `address` | the process is killed, its kernel closes the sockets; started again after `for`      | all            |
+//! | `stop`              | server              | `data`, `address` | an orderly shutdown: the process says goodbye first                                  | all            |
+//! | `power-loss`        | server              | `data`, `address` | the machine is gone without a word; after `for` it boots again                       | event, turmoil |
+//! | `freeze`            | node                |                   | a long garbage collection or SIGSTOP: the kernel lives, the process does nothing     | event, turmoil |
+//! | `slow`              | node                | `step`            | a starved CPU: one step per so many milliseconds                                     | event          |
+//! | `clock-jump`        | node                | `by`              | NTP or an operator sets the wall clock; timers do not notice                         | all            |
+//! | `refuse`            | server              |                   | a firewall or a full machine answers dials with a reset                              | event          |
+//! | `swallow-dials`     | server              |                   | a firewall drops dials: they hang; open connections work                             | event          |
+//! | `stop-reading`      | server              |                   | a stuck reader: its window fills, and the peer's writes block                        | event          |
+//! | `name-server-list`  | producer            | `without`         | an operator takes a name server out of service and tells the clients first           | all            |
+//! | `read-only`         | broker              |                   | an operator takes the broker out of writing; producers hear it from their routes     | all            |
+//! | `resize`            | broker              | `topic`, `queues` | an operator gives a topic fewer or more queues at one broker                         | all            |
+//! | `partition`         | link, pair          |                   | a switch drops packets, one way or both; they are sent again when it heals           | event, turmoil |
+//! | `hold`              | link, pair          |                   | a paused virtual machine or tunnel: all that was on the way arrives at its end       | event, turmoil |
+//! | `black-hole`        | pair                |                   | a dead middlebox: open connections swallow all bytes, new ones work                  | event          |
+//! | `half-open`         | link                |                   | a middlebox forgets: the receivers lose open connections, the senders learn it late  | event          |
+//! | `reset`             | link, pair          | `byte`            | a middlebox resets: on a pair all connections now, on a link one, at a byte          | event          |
+//! | `loss`              | link, pair          | `per-mille`       | a bad cable: retransmissions, seen as delay                                          | event          |
+//! | `latency`           | link, pair          | `latency`         | a long way round                                                                     | event, turmoil |
+//! | `bandwidth`         | link, pair          | `bytes-per-ms`    | a thin or crowded line                                                               | event          |
+//! | `slice`             | link, pair          | `bytes`           | tiny segments and full buffers: each read and write moves a few bytes                | event          |
+//! | `corrupt`           | link                | `byte`            | a byte flips on the way                                                              | event          |
+//! | `answer`            | server, a rule      | `code`, `remark`  | the server refuses with a response code; 1500 tells that it drains                   | all            |
+//! | `store-then-answer` | broker, a rule      | `code`            | stored, but not flushed or not replicated in time                                    | all            |
+//! | `delay`             | server, a rule      | `by`, `jitter`    | the server does its work and answers late, maybe past the deadline                   | all            |
+//! | `delay-request`     | broker, a rule      | `by`              | a long queue in front of the store                                                   | all            |
+//! | `drop-request`      | server, a rule      |                   | the server loses a request it has read                                               | all            |
+//! | `drop-reply`        | server, a rule      |                   | the server does its work and its answer is lost                                      | all            |
+//! | `close-before`      | server, a rule      |                   | the server closes the connection before its work                                     | all            |
+//! | `close-after`       | server, a rule      |                   | the server closes the connection between its work and its answer                     | all            |
+//! | `reset-before`      | server, a rule      |                   | the server dies with the request, before its work                                    | all            |
+//! | `reset-after`       | server, a rule      |                   | the server dies with the request, after its work                                     | all            |
+//! | `reply-twice`       | server, a rule      |                   | a broken proxy repeats the answer                                                    | all            |
+//! | `unknown-opaque`    | server, a rule      |                   | a broken proxy: the answer names a request that nobody made                          | all            |
+//! | `half-frame`        | server, a rule      |                   | a stalled path: half an answer, and the rest never comes                             | all            |
+//! | `half-frame-close`  | server, a rule      |                   | the server dies while it writes the answer                                           | all            |
+//! | `garbage`           | server, a rule      |                   | a wrong peer, a broken proxy: bytes that are no frame                                | all            |
+//! | `stale-route`       | name server, a rule |                   | a name server that has fallen behind: it answers as at the start of the fault        | all            |
+//! | `partial-route`     | name server, a rule | `broker`          | a name server that one broker cannot reach: it leaves it out                         | all            |
+//! | `permuted-route`    | name server, a rule |                   | a name server whose table has another order at each answer                           | all            |
+//! | `bare-id-route`     | name server, a rule |                   | an old name server, and groups that wait for an election: ids without quotes, and -1 | all            |
+//! | `text-number-route` | name server, a rule |                   | a name server of somebody else's: it writes numbers as text                          | all            |
+//! | `null-route`        | name server, a rule |                   | a name server of a later release: nulls and members that nobody knows                | all            |
+//! | `empty-route`       | name server, a rule |                   | a bad name server: it says success and has no broker                                 | all            |
 
+pub use rmq_mock_namesrv::odd::OddRoute;
 use rmq_remoting::code::{request, response};
 use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
@@ -309,6 +314,8 @@ pub enum RuleAction {
     },
     /// A name server lists the brokers of the route in another order, drawn for each answer.
     PermutedRoute,
+    /// A name server writes a route in an odd form.
+    OddRoute(OddRoute),
 }
 
 impl RuleAction {
@@ -324,7 +331,7 @@ impl RuleAction {
     pub fn is_about_routes(&self) -> bool {
         matches!(
             self,
-            Self::StaleRoute | Self::PartialRoute { .. } | Self::PermutedRoute
+            Self::StaleRoute | Self::PartialRoute { .. } | Self::PermutedRoute | Self::OddRoute(_)
         )
     }
 }

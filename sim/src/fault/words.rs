@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Engine, Fault, FaultKind, Place, Position, RuleAction};
+use super::{Engine, Fault, FaultKind, OddRoute, Place, Position, RuleAction};
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,6 +67,10 @@ impl RuleAction {
             Self::StaleRoute => "stale-route",
             Self::PartialRoute { .. } => "partial-route",
             Self::PermutedRoute => "permuted-route",
+            Self::OddRoute(OddRoute::BareIds) => "bare-id-route",
+            Self::OddRoute(OddRoute::TextNumbers) => "text-number-route",
+            Self::OddRoute(OddRoute::Nulls) => "null-route",
+            Self::OddRoute(OddRoute::Empty) => "empty-route",
         }
     }
 }

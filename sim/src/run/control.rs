@@ -225,9 +225,10 @@ fn broker_action(action: RuleAction, drawn: u64) -> broker::Action {
         RuleAction::HalfFrameClose => broker::Action::HalfFrameClose,
         RuleAction::Garbage => broker::Action::Garbage,
         // A broker has no routes; a scenario that asks for it is refused when it is read.
-        RuleAction::StaleRoute | RuleAction::PartialRoute { .. } | RuleAction::PermutedRoute => {
-            broker::Action::Normal
-        }
+        RuleAction::StaleRoute
+        | RuleAction::PartialRoute { .. }
+        | RuleAction::PermutedRoute
+        | RuleAction::OddRoute(_) => broker::Action::Normal,
     }
 }
 
@@ -279,5 +280,6 @@ fn name_server_action(number: u32, action: RuleAction, drawn: u64) -> name_serve
         RuleAction::StaleRoute => name_server::Action::StaleRoute { kept: number },
         RuleAction::PartialRoute { broker } => name_server::Action::PartialRoute { broker },
         RuleAction::PermutedRoute => name_server::Action::PermutedRoute { order: drawn },
+        RuleAction::OddRoute(form) => name_server::Action::OddRoute { form },
     }
 }

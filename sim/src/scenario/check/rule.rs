@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::fault::Needed;
 use super::{Nodes, duration, within};
-use crate::fault::{Place, Rule, RuleAction};
+use crate::fault::{OddRoute, Place, Rule, RuleAction};
 use crate::scenario::error::{ScenarioError, Source};
 use crate::scenario::file;
 use crate::scenario::value::{At, Code, Codes, Jump, Logical, Times};
@@ -53,6 +53,10 @@ fn action(
                 broker: Name::from(broker.get_ref().as_str()),
             }
         }
+        "bare-id-route" => RuleAction::OddRoute(OddRoute::BareIds),
+        "text-number-route" => RuleAction::OddRoute(OddRoute::TextNumbers),
+        "null-route" => RuleAction::OddRoute(OddRoute::Nulls),
+        "empty-route" => RuleAction::OddRoute(OddRoute::Empty),
         _ => RuleAction::PermutedRoute,
     })
 }

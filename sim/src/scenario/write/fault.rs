@@ -110,7 +110,8 @@ fn rule(rule: &Rule, default_codes: &[i32], table: &mut Table) {
         | RuleAction::HalfFrameClose
         | RuleAction::Garbage
         | RuleAction::StaleRoute
-        | RuleAction::PermutedRoute => {}
+        | RuleAction::PermutedRoute
+        | RuleAction::OddRoute(_) => {}
     }
     if codes != default_codes {
         let mut named = codes.iter().map(|code| named(*code, code::request_name));

@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use rmq_remoting::profile::Profile;
 
-use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
+use crate::fault::{Fault, FaultKind, OddRoute, Place, Position, Restart, Rule, RuleAction};
 use crate::scenario::{
     Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
     SendMode, Target, Workload,
@@ -174,6 +174,10 @@ fn route_action() -> impl Strategy<Value = RuleAction> {
             broker: "broker-b".into()
         }),
         Just(RuleAction::PermutedRoute),
+        Just(RuleAction::OddRoute(OddRoute::BareIds)),
+        Just(RuleAction::OddRoute(OddRoute::TextNumbers)),
+        Just(RuleAction::OddRoute(OddRoute::Nulls)),
+        Just(RuleAction::OddRoute(OddRoute::Empty)),
     ]
 }
 
