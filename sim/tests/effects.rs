@@ -34,7 +34,7 @@ const KINDS: [(&str, &str); 22] = [
     ("freeze", "on = \"broker-a\""),
     ("slow", "on = \"broker-a\"\nstep = \"20ms\""),
     ("stop-reading", "on = \"broker-a\""),
-    ("clock-jump", "on = \"p1\"\nby = \"1h\""),
+    ("clock-jump", "on = \"p1\"\nby = \"60m\""),
     ("name-server-list", "on = \"p1\"\nwithout = \"ns-1\""),
     ("read-only", "on = \"broker-a\""),
     (
@@ -44,7 +44,7 @@ const KINDS: [(&str, &str); 22] = [
     ("partition", "on = \"p1 -> broker-a\""),
     ("hold", "on = \"p1 -> broker-a\""),
     ("loss", "on = \"p1 -> broker-a\"\nper-mille = 900"),
-    ("latency", "on = \"p1 -> broker-a\"\nlatency = \"30ms\""),
+    ("latency", "on = \"p1 -> broker-a\"\nlatency = { ms = 30 }"),
     ("bandwidth", "on = \"p1 -> broker-a\"\nbytes-per-ms = 1"),
     ("slice", "on = \"p1 -> broker-a\"\nbytes = 3"),
     ("corrupt", "on = \"p1 -> broker-a\"\nbyte = 40"),
