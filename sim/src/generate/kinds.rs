@@ -5,7 +5,7 @@ use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
 use super::knobs::Knobs;
-use crate::fault::{FaultKind, Restart, Rule, RuleAction};
+use crate::fault::{FaultKind, OddRoute, Restart, Rule, RuleAction};
 
 /// A kind of fault, as the generator sees it.
 pub(super) struct Kind {
@@ -60,6 +60,15 @@ macro_rules! plain {
     ($name:literal, $site:ident, $then:ident) => {
         kind($name, Site::$site, |draw, knobs, on| {
             rule(draw, knobs, on, RuleAction::$then)
+        })
+    };
+}
+
+/// A route in an odd form.
+macro_rules! odd {
+    ($name:literal, $form:ident) => {
+        kind($name, Site::NameServer, |draw, knobs, on| {
+            rule(draw, knobs, on, RuleAction::OddRoute(OddRoute::$form))
         })
     };
 }
@@ -187,6 +196,10 @@ pub(super) const KINDS: &[Kind] = &[
         rule(draw, knobs, on, RuleAction::PartialRoute { broker })
     }),
     plain!("permuted-route", NameServer, PermutedRoute),
+    odd!("bare-id-route", BareIds),
+    odd!("text-number-route", TextNumbers),
+    odd!("null-route", Nulls),
+    odd!("empty-route", Empty),
 ];
 
 /// The kinds that exist in a run. Some runs have all of them.

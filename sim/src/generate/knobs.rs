@@ -62,6 +62,7 @@ impl Knobs {
             faults: Vec::new(),
         };
         knobs.faults = plan::faults(&draw, &knobs);
+        plan::forgotten(&draw, &mut knobs);
         knobs
     }
 
@@ -153,12 +154,17 @@ impl fmt::Display for Knobs {
 }
 
 fn cluster(draw: &Draw) -> ClusterPlan {
-    let brokers = draw.one_of("brokers", [1, 2, 2, 3, 3, 3, 4]);
+    let mut brokers = draw.one_of("brokers", [1, 2, 2, 3, 3, 3, 4]);
+    if draw.coin("many-brokers", 30) {
+        brokers = draw.one_of("many-brokers-count", [5, 6, 8, 12]);
+    }
     let topics = draw.one_of("topics", [1_usize, 1, 2]);
     let topics = (0..topics).map(|number| {
-        let queues = draw
-            .part("topic", number)
-            .one_of("queues", [1, 2, 3, 4, 4, 4, 8]);
+        let draw = draw.part("topic", number);
+        let mut queues = draw.one_of("queues", [1, 2, 3, 4, 4, 4, 8]);
+        if draw.coin("many-queues", 40) {
+            queues = draw.one_of("many-queues-count", [16, 64, 100, 256, 300]);
+        }
         (Name::from(format!("topic-{}", number + 1)), queues)
     });
     ClusterPlan {

@@ -69,6 +69,40 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
     places.into_iter().map(fault).collect()
 }
 
+/// In some runs a box on the way forgets all open connections of a producer at once: what is sent on
+/// them is swallowed, to every broker and perhaps to every name server, and new ones work. Only the
+/// default policy gives such connections up.
+pub(super) fn forgotten(draw: &Draw, knobs: &mut Knobs) {
+    if !draw.coin("forgets-connections", 60) || !knobs.is_strict() {
+        return;
+    }
+    let producers: Vec<Name> = knobs
+        .producers
+        .iter()
+        .map(|it| Name::clone(&it.name))
+        .collect();
+    let a = pick(draw, "forgotten-producer", &producers);
+    let mut servers = knobs.cluster.brokers.clone();
+    if draw.coin("forgets-name-servers", 500) {
+        servers.extend(knobs.cluster.name_server_names());
+    }
+    let at = position(&draw.part("forgotten", 0), knobs, false, true);
+    for b in servers {
+        let fault = Fault {
+            kind: FaultKind::BlackHole,
+            place: Place::Pair {
+                a: Name::clone(&a),
+                b,
+            },
+            at: at.clone(),
+            for_ms: None,
+        };
+        if !knobs.faults.iter().any(|other| clash(other, &fault)) {
+            knobs.faults.push(fault);
+        }
+    }
+}
+
 /// Whether every producer keeps a name server to which its connection works, with this fault after
 /// the others. A swallowed connection never comes back. The default policy replaces it after some
 /// unanswered requests, which takes minutes for a server that is asked twice a minute; those of other
