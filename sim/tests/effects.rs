@@ -6,7 +6,7 @@
 use std::io;
 
 use rmq_sim::fault::Engine;
-use rmq_sim::run::{Missed, Run, run};
+use rmq_sim::run::{Effect, Missed, Run, run};
 use rmq_sim::scenario::Scenario;
 
 /// Two brokers, and forty sends from the first second on, two a second.
@@ -110,7 +110,7 @@ fn a_fault_that_waits_for_what_does_not_come_never_started() {
     let after_all = "on = \"p1 -> broker-a\"\nat = \"50s\"\nfor = \"2s\"";
     let plan = fault("crash", late) + &fault("drop-reply", nobody) + &fault("partition", after_all);
     let run = play(&plan);
-    let missed: Vec<_> = run.effects.iter().map(|it| it.missed()).collect();
+    let missed: Vec<_> = run.effects.iter().map(Effect::missed).collect();
     let never = [
         Missed::NeverStarted,
         Missed::NeverStruck,

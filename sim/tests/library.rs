@@ -1,7 +1,6 @@
 //! The laboratory as a library, as a program of a stranger uses it.
 
 #![expect(clippy::disallowed_methods, reason = "strangers use tokio::spawn")]
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! A workload goes to the queue it names, in every mode.
 
-#![expect(clippy::expect_used, reason = "helpers of tests")]
-
 use std::io;
 
 use rmq_sim::fault::Engine;

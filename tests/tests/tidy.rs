@@ -137,8 +137,14 @@ fn the_simulator_computes_with_integers_only() {
 
 #[test]
 fn no_state_lives_in_statics() {
-    // The world of a simulated run is the one thing that lives in a thread-local.
-    let no_world = |path: &str| not_this_file(path) && path != "sim/src/engine/core.rs";
+    // The world of a simulated run lives in a thread-local, and with it the panic that ends it; what
+    // the judges' own tests count is in tests only.
+    let worlds = [
+        "sim/src/engine/access.rs",
+        "sim/src/engine/panics.rs",
+        "sim/src/trace/work.rs",
+    ];
+    let no_world = |path: &str| not_this_file(path) && !worlds.contains(&path);
     let of_thread = ["thread_local!"];
     assert_none(
         "process-wide state hangs off a Client",

@@ -74,8 +74,14 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             group.last = attempt.started;
         }
     }
-    for ((route, _, avoided), group) in groups {
-        spread(case, route, &avoided, &group, judged);
+    for ((route, began, avoided), group) in groups {
+        // First attempts whose turn is at no avoided broker keep the order of the route: their spread
+        // shows only over a whole round of its queues.
+        let least = match began {
+            Some(_) => case.story.snapshots[route].queues.all().len() as u64,
+            None => 0,
+        };
+        spread(case, (route, least), &avoided, &group, judged);
     }
 }
 
@@ -109,7 +115,13 @@ fn taken<'t>(case: &Case<'t>, attempt: &AttemptStory<'t>) -> (&'t str, i32) {
     }
 }
 
-fn spread(case: &Case<'_>, route: usize, avoided: &[&Name], group: &Group, judged: &mut Judged) {
+fn spread(
+    case: &Case<'_>,
+    (route, least): (usize, u64),
+    avoided: &[&Name],
+    group: &Group,
+    judged: &mut Judged,
+) {
     let snapshot = &case.story.snapshots[route];
     let left = snapshot.queues.brokers().iter();
     // The queues that such a choice could take, broker by broker.
@@ -120,7 +132,7 @@ fn spread(case: &Case<'_>, route: usize, avoided: &[&Name], group: &Group, judge
     let all: u64 = group.counts.values().sum();
     let queues: u64 = left.values().sum();
     // Whether a herd would be seen at all.
-    if all < ENOUGH || !too_many(all, all, 1, queues) {
+    if all < ENOUGH.max(least) || !too_many(all, all, 1, queues) {
         return;
     }
     judged.case();
