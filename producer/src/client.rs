@@ -39,6 +39,10 @@ use crate::tasks::TaskSet;
 /// RocketMQ 5.3.3. Servers answer with plain JSON to versions from 4.9.4 on.
 const VERSION: i32 = 479;
 
+/// A request that was given to its connection less than this before its time was over says nothing
+/// about the connection.
+const LEAST_SILENCE: Duration = Duration::from_millis(100);
+
 /// How long a background task rests before it is started again after a panic.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
@@ -140,7 +144,9 @@ impl ClientCore {
         let answer = self.remoting.exchange(over, to, request, deadline, given);
         let answer = answer.await;
         let silent = matches!(&answer, Err(error) if error.stage() == CallStage::Silent);
-        if let (true, Some((connection, given))) = (silent, made_on) {
+        if let (true, Some((connection, given))) = (silent, made_on)
+            && given.elapsed() >= LEAST_SILENCE
+        {
             self.doubt(to, connection, given);
         }
         self.settle(to, answer, began, deadline).await

@@ -10,19 +10,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rmq_remoting::client::{CallError, CallStage};
+use rmq_remoting::client::{CallError, CallStage, Over};
 use rmq_remoting::code::{response, response_name};
 use rmq_remoting::command::Command;
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::GetRouteInfoByTopic;
 use rmq_remoting::text::{self, name};
 use smallvec::SmallVec;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, sleep};
 
 use crate::client::ClientCore;
-use crate::decide::name_server;
 use crate::decide::route::{Published, Unfit};
+use crate::decide::{budget, name_server};
 use crate::event::{Event, LookupEnd, LookupNumber, LookupReason};
+use crate::policy::OvertakeOver;
 use crate::routes::Snapshot;
 
 /// Why no route was found. Kept by the error of the send that needed it.
@@ -330,8 +331,11 @@ async fn pass(
         };
         let last = left == 1 && !confirms;
         let sliced = Instant::now() + Duration::from_millis(slice);
-        let until = if last { deadline } else { sliced.min(deadline) };
-        let reply = core.call(server, &request, until).await;
+        let reply = if last {
+            ask_twice(core, lookup, server, &request, deadline).await
+        } else {
+            core.call(server, &request, sliced.min(deadline)).await
+        };
         let last_word = match &reply {
             Ok(_) => !rule.divided,
             Err(error) => rule.first_reached && error.stage() != CallStage::Dial,
@@ -359,6 +363,51 @@ async fn pass(
         }
     }
     heard.sum()
+}
+
+/// In less time than twice this a name server is not asked again.
+const LEAST_HALF: Duration = Duration::from_millis(50);
+
+/// Asks the last name server there is. If it is silent for half of the time that is left, it is asked
+/// again over a connection on which it was heard since, and whichever answer comes first counts: a
+/// box in the middle may have forgotten the first connection.
+async fn ask_twice(
+    core: &ClientCore,
+    lookup: LookupNumber,
+    server: &Name,
+    request: &GetRouteInfoByTopic<'_>,
+    deadline: Instant,
+) -> Result<Command, CallError> {
+    let began = Instant::now();
+    let first = core.call(server, request, deadline);
+    tokio::pin!(first);
+    let half = deadline.saturating_duration_since(began) / 2;
+    if half < LEAST_HALF || budget::over(&core.policy) == OvertakeOver::First {
+        return first.await;
+    }
+    tokio::select! {
+        biased;
+        reply = &mut first => return reply,
+        () = sleep(half) => {}
+    }
+    core.emit(Event::NameServerChosen {
+        lookup,
+        server: Name::clone(server),
+    });
+    let fresh = Over::HeardSince(began);
+    let second = core.call_over(fresh, server, request, deadline);
+    tokio::pin!(second);
+    tokio::select! {
+        biased;
+        reply = &mut first => match reply {
+            Ok(reply) => Ok(reply),
+            Err(_) => second.await,
+        },
+        reply = &mut second => match reply {
+            Ok(reply) => Ok(reply),
+            Err(_) => first.await,
+        },
+    }
 }
 
 /// What the servers of one pass said, none of which had a route.

@@ -13,7 +13,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-04",
     title: "No early timeout",
     source: Source::Testimony,
-    rate_per_mille: 100,
+    rate_per_mille: 80,
     judge: Judge::Run(judge),
     #[cfg(test)]
     examples: tests::EXAMPLES,

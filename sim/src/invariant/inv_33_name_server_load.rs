@@ -1,12 +1,14 @@
 //! Name servers are asked no more than needed.
 //!
 //! A topic's refreshes are a period apart on the average, each lookup asks each name server once at
-//! most, and no name server reads more route requests of a producer than its lookups explain.
+//! most (the last one a second time, if it says nothing for long and the policy has second
+//! connections), and no name server reads more route requests of a producer than its lookups explain.
 
 use rmq_producer::event::LookupReason;
+use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Asked, LookupStory};
+use crate::trace::story::{Asked, LookupStory, Moment};
 use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -23,11 +25,8 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
     let lookups = &case.story.lookups;
     for lookup in lookups {
         judged.case();
-        let mut servers = lookup
-            .servers
-            .iter()
-            .map(|(_, server)| server)
-            .collect::<Vec<_>>();
+        let asked = asked_once(case, lookup).iter();
+        let mut servers: Vec<_> = asked.map(|(_, server)| server).collect();
         servers.sort_unstable();
         let twice = servers.windows(2).any(|pair| pair[0] == pair[1]);
         if let (true, Some((last, _))) = (twice, lookup.servers.last()) {
@@ -47,6 +46,25 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 }
 
 /// This poll is not one more than the periods since the first one allow.
+/// The servers of a lookup, without a last one that was asked again because it was silent.
+fn asked_once<'s, 't>(case: &Case<'_>, lookup: &'s LookupStory<'t>) -> &'s [(Moment, &'t Name)] {
+    let all = &lookup.servers[..];
+    let allowed = case
+        .policy(lookup.node)
+        .is_some_and(|it| it.second_connections);
+    match all {
+        [before @ .., (first, server), (again, same)]
+            if allowed && server == same && again.ms >= first.ms + LEAST_SILENCE_MS =>
+        {
+            &all[..=before.len()]
+        }
+        _ => all,
+    }
+}
+
+/// A name server that is asked a second time was silent for so long at least, in milliseconds.
+const LEAST_SILENCE_MS: u64 = 50;
+
 fn polls(
     case: &Case<'_>,
     poll: &LookupStory<'_>,
@@ -138,6 +156,22 @@ mod tests {
                 .say(Event::NameServerChosen { lookup: 1, server })
                 .wrong()
         }),
+        accepts("a silent name server is asked once more", || {
+            let server = "10.0.1.1:9876".into();
+            let scene = Scene::new().at(1_500);
+            scene.say(Event::NameServerChosen { lookup: 1, server })
+        }),
+        rejects(
+            "a client without second connections asks it once more",
+            || {
+                let server = "10.0.1.1:9876".into();
+                let scene = Scene::new().facts(|it| it.policies[0].second_connections = false);
+                let scene = scene.at(1_500);
+                scene
+                    .say(Event::NameServerChosen { lookup: 1, server })
+                    .wrong()
+            },
+        ),
         rejects("a name server is asked without a lookup", || {
             read(read(Scene::new().open(4, "ns-1"), 4), 4).wrong()
         }),

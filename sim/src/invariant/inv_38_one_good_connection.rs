@@ -35,10 +35,13 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let others = connections[..index].iter();
         let mut others = others.filter(|it| rival(it, connection) && !killed(it.dialled.ms));
         let (who, to) = (case.name(connection.node), connection.to);
-        if others
-            .clone()
-            .any(|other| !doubted(case, other, connection))
-        {
+        // Of several the last one takes the requests; it may have ended meanwhile.
+        let same = |it: &&ConnectionStory<'_>| it.node == connection.node && it.to == to;
+        let first = connections[..index].iter().filter(same);
+        let first = first.filter(|it| it.opened.is_some_and(|(at, _)| at < opened));
+        let first = first.max_by_key(|it| it.dialled).map(|it| it.number);
+        let first = others.clone().find(|it| Some(it.number) == first);
+        if first.is_some_and(|first| !doubted(case, first, connection)) {
             judged.wrong(opened, format!("{who} opens a second connection to {to}"));
         } else if let Some(until) = others.find_map(|it| kept(case, it, connection)) {
             let text = format!("{who} keeps a connection to {to} that a second one has replaced");
@@ -80,11 +83,16 @@ fn doubted(case: &Case<'_>, first: &ConnectionStory<'_>, second: &ConnectionStor
     let (Some((opened, _)), now) = (first.opened, second.dialled) else {
         return false;
     };
-    let answers = first.answers.iter().map(|(_, at, _)| *at);
-    let heard = answers.filter(|at| *at < now).max().unwrap_or(opened);
+    let heard_before = |until: Moment| {
+        let answers = first.answers.iter().map(|(_, at, _)| *at);
+        answers.filter(|at| *at < until).max().unwrap_or(opened)
+    };
+    let heard = heard_before(now);
     let silent_attempt = case.attempts().any(|(send, attempt)| {
         let silent_ms = attempt.started.ms.saturating_add(attempt.budget_ms);
         let answered = attempt.ended.is_some_and(|end| end.moment.ms < silent_ms);
+        // A slow producer decides, and dials some time after.
+        let heard = heard_before(attempt.overtaken.unwrap_or(now).min(now));
         let since = attempt.started.ms >= heard.ms && silent_ms <= now.ms;
         send.node == first.node && since && !answered
     });
