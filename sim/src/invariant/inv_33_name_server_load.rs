@@ -8,7 +8,7 @@ use rmq_producer::event::LookupReason;
 use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Asked, LookupStory, Moment};
+use crate::trace::story::{Asked, LookupStory};
 use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -25,8 +25,7 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
     let lookups = &case.story.lookups;
     for lookup in lookups {
         judged.case();
-        let asked = asked_once(case, lookup).iter();
-        let mut servers: Vec<_> = asked.map(|(_, server)| server).collect();
+        let mut servers = asked_once(case, lookup);
         servers.sort_unstable();
         let twice = servers.windows(2).any(|pair| pair[0] == pair[1]);
         if let (true, Some((last, _))) = (twice, lookup.servers.last()) {
@@ -46,20 +45,23 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 }
 
 /// This poll is not one more than the periods since the first one allow.
-/// The servers of a lookup, without a last one that was asked again because it was silent.
-fn asked_once<'s, 't>(case: &Case<'_>, lookup: &'s LookupStory<'t>) -> &'s [(Moment, &'t Name)] {
-    let all = &lookup.servers[..];
+/// The servers of a lookup, without one that was asked again because it was silent. That is the last
+/// one, unless the list of name servers changed meanwhile.
+fn asked_once<'t>(case: &Case<'_>, lookup: &LookupStory<'t>) -> Vec<&'t Name> {
+    let mut all: Vec<&Name> = lookup.servers.iter().map(|(_, server)| *server).collect();
     let allowed = case
         .policy(lookup.node)
         .is_some_and(|it| it.second_connections);
-    match all {
-        [before @ .., (first, server), (again, same)]
-            if allowed && server == same && again.ms >= first.ms + LEAST_SILENCE_MS =>
-        {
-            &all[..=before.len()]
-        }
-        _ => all,
+    let again = lookup.servers.windows(2).position(|pair| {
+        let [(first, server), (again, same)] = pair else {
+            return false;
+        };
+        server == same && again.ms >= first.ms + LEAST_SILENCE_MS
+    });
+    if let Some(again) = again.filter(|_| allowed) {
+        all.remove(again);
     }
+    all
 }
 
 /// A name server that is asked a second time was silent for so long at least, in milliseconds.

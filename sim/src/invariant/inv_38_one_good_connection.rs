@@ -85,7 +85,10 @@ fn doubted(case: &Case<'_>, first: &ConnectionStory<'_>, second: &ConnectionStor
     };
     let heard_before = |until: Moment| {
         let answers = first.answers.iter().map(|(_, at, _)| *at);
-        answers.filter(|at| *at < until).max().unwrap_or(opened)
+        answers
+            .filter(|at| at.ms < until.ms)
+            .max()
+            .unwrap_or(opened)
     };
     let heard = heard_before(now);
     let silent_attempt = case.attempts().any(|(send, attempt)| {
@@ -124,7 +127,14 @@ fn kept(
     // The first one may be heard itself, which proves that it is no dead one.
     let heard = first.answers.iter().any(|(_, at, _)| *at > second.dialled);
     let gone = case.truth.was_gone(first.node, proven.ms, due);
-    (ended > due && !heard && !gone).then_some(proven)
+    // The second one is gone again: the first one has its place back.
+    let ends = second
+        .closed
+        .map(|(at, _)| at)
+        .into_iter()
+        .chain(second.torn);
+    let stays = ends.min().is_none_or(|at| at.ms > due);
+    (ended > due && stays && !heard && !gone).then_some(proven)
 }
 
 /// The longest that a heartbeat or a lookup takes, in milliseconds.
