@@ -33,6 +33,34 @@ const DEFAULT_REGION: &str = "DefaultRegion";
 /// The connection to which an attempt gave its request, and when; nothing before.
 pub(crate) type MadeOn = Arc<Mutex<Option<(ConnectionNumber, Instant)>>>;
 
+/// What an attempt follows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Origin {
+    /// The program's call.
+    Call,
+    /// The failure of another attempt.
+    Failure,
+    /// The silence of another attempt.
+    Overtaking {
+        /// When that one began, if a connection that was not heard since is not trusted.
+        since: Option<Instant>,
+        /// Whether it took a token.
+        for_token: bool,
+    },
+}
+
+impl Origin {
+    /// The connection that the attempt takes.
+    pub(crate) fn over(self) -> Over {
+        match self {
+            Self::Overtaking {
+                since: Some(since), ..
+            } => Over::HeardSince(since),
+            Self::Call | Self::Failure | Self::Overtaking { .. } => Over::First,
+        }
+    }
+}
+
 /// An attempt that has not ended.
 pub(crate) struct Open {
     pub(crate) number: u32,

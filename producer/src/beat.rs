@@ -15,6 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use rmq_remoting::body;
 use rmq_remoting::client::Over;
+use rmq_remoting::event::ConnectionNumber;
 use rmq_remoting::header::WithBody;
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::{HeartBeat, HeartbeatData, ProducerData, UnregisterClient};
@@ -29,17 +30,17 @@ use crate::policy::{Drain, Policy};
 /// Connections that opened and were not yet looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Openings {
-    addresses: Mutex<Vec<(Name, Instant)>>,
+    addresses: Mutex<Vec<(Name, ConnectionNumber)>>,
     told: Notify,
 }
 
 impl Openings {
-    pub(crate) fn note(&self, address: Name) {
-        self.addresses.lock().push((address, Instant::now()));
+    pub(crate) fn note(&self, address: Name, connection: ConnectionNumber) {
+        self.addresses.lock().push((address, connection));
         self.told.notify_one();
     }
 
-    fn take(&self) -> Vec<(Name, Instant)> {
+    fn take(&self) -> Vec<(Name, ConnectionNumber)> {
         std::mem::take(&mut self.addresses.lock())
     }
 }
@@ -64,7 +65,7 @@ pub(crate) async fn run(core: Arc<ClientCore>) {
                 let opened = core.openings.take().into_iter();
                 let opened = opened.filter(|(address, _)| masters.contains(address));
                 // The connection that has opened may be a second one, which this proves alive.
-                opened.map(|(address, at)| (address, Over::HeardSince(at))).collect()
+                opened.map(|(address, number)| (address, Over::Connection(number))).collect()
             }
             _ = ticks.tick() => {
                 clean(&core);

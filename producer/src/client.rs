@@ -196,8 +196,8 @@ struct Tap {
 
 impl Observer<TransportEvent> for Tap {
     fn on(&self, event: TransportEvent) {
-        if let TransportEvent::Opened { to, .. } = &event {
-            self.openings.note(Name::clone(to));
+        if let TransportEvent::Opened { to, connection, .. } = &event {
+            self.openings.note(Name::clone(to), *connection);
         }
         self.observer.on(Event::Transport(event));
     }

@@ -14,13 +14,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use rmq_remoting::client::Over;
 use rmq_remoting::event::CloseCause;
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use crate::attempt::{self, MadeOn, Open, Report};
+use crate::attempt::{self, MadeOn, Open, Origin, Report};
 use crate::decide::budget::{self, AtShareEnd, Silent, Situation};
 use crate::decide::retry::{self, Ended, Next, Standing};
 use crate::decide::{envelope, health, select};
@@ -33,6 +32,7 @@ use crate::rotation::Step as RotationStep;
 use crate::routes::Snapshot;
 use crate::send::{Prepared, Send, millis};
 use crate::sent::Sent;
+use crate::target::choose;
 
 /// A send in the air.
 pub(crate) struct Flight<'a> {
@@ -68,34 +68,6 @@ struct Spaced {
 
 /// How often an attempt that waits for its time looks at the route.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// What an attempt follows.
-#[derive(Debug, Clone, Copy)]
-enum Origin {
-    /// The program's call.
-    Call,
-    /// The failure of another attempt.
-    Failure,
-    /// The silence of another attempt.
-    Overtaking {
-        /// When that one began, if a connection that was not heard since is not trusted.
-        since: Option<Instant>,
-        /// Whether it took a token.
-        for_token: bool,
-    },
-}
-
-impl Origin {
-    /// The connection that the attempt takes.
-    fn over(self) -> Over {
-        match self {
-            Self::Overtaking {
-                since: Some(since), ..
-            } => Over::HeardSince(since),
-            Self::Call | Self::Failure | Self::Overtaking { .. } => Over::First,
-        }
-    }
-}
 
 /// What a flight waits for.
 enum Step {
@@ -597,25 +569,4 @@ impl<'a> Flight<'a> {
         let error = error.of_message(&self.envelope.key, attempts);
         self.send.fail(error)
     }
-}
-
-/// The queue of the next attempt: the caller's, or the next of the rotation.
-pub(crate) fn choose(
-    send: &Send,
-    snapshot: &Snapshot,
-    failed: &[Name],
-    step: RotationStep,
-) -> Option<QueueRef> {
-    let core = &send.core;
-    if let Some(pinned) = &send.pinned {
-        return Some(pinned.to_ref());
-    }
-    let (policy, queues) = (&core.policy, &snapshot.queues);
-    let table = core.health.lock();
-    let now = millis(core.client.started.elapsed());
-    let least_bad = table.least_bad(policy, queues.brokers().iter(), now);
-    let grade = |broker: &Name| table.grade(policy, broker, least_bad, now);
-    let (mode, topic) = (send.call.mode, send.call.message.topic());
-    let rotations = &send.call.rotations;
-    rotations.choose(step, policy, mode, topic, queues, failed, grade)
 }

@@ -86,6 +86,7 @@ mod send;
 pub mod sent;
 mod single_flight;
 mod stop;
+mod target;
 mod tasks;
 
 pub use client::{Client, ClientBuilder};

@@ -12,10 +12,10 @@ use crate::decide::{budget, envelope};
 use crate::error::{Attempt, Cause, SendError};
 use crate::event::{Event, Failure, QueueRef, Stage};
 use crate::feedback::{note_health, refresh};
-use crate::flight::choose;
 use crate::hook::{self, AttemptEnd};
 use crate::rotation::Step;
 use crate::send::{Prepared, Send, millis};
+use crate::target::choose;
 
 /// Where a one-way send goes.
 pub(crate) struct Aim {

@@ -9,7 +9,8 @@ use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::Name;
 
 use crate::client::identity_hash;
-use crate::decide::select::{self, Grade, Position, Positions, Queues};
+use crate::decide::queues::Queues;
+use crate::decide::select::{self, Grade, Position, Positions};
 use crate::event::{Mode, QueueRef};
 use crate::policy::Policy;
 

@@ -15,8 +15,8 @@ use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::client::ClientCore;
+use crate::decide::queues::Queues;
 use crate::decide::route::{Published, Unfit};
-use crate::decide::select::Queues;
 use crate::decide::{name_server, route};
 use crate::event::{Event, LookupEnd, LookupNumber, LookupReason, SnapshotNumber};
 use crate::lookup::{self, Answer, Fit, LookupError};

@@ -17,6 +17,7 @@ pub mod health;
 pub mod name_server;
 pub mod namespace;
 pub mod peer;
+pub mod queues;
 pub mod retry;
 pub mod route;
 pub mod select;

@@ -5,14 +5,11 @@
 //!
 //! A choice costs by the number of brokers, not of queues: a broker may have thousands.
 
-use std::collections::BTreeMap;
-use std::ops::Deref;
-use std::sync::Arc;
-
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
-use crate::event::{Mode, QueueRef};
+use super::queues::Queues;
+use crate::event::Mode;
 use crate::policy::{Avoid, Failover, Policy, Rotation, RotationStart};
 
 /// A place in a rotation: a counter that only ever steps on, and wraps.
@@ -61,105 +58,6 @@ impl Position {
 
 fn bounded(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX).max(1)
-}
-
-/// The queues of a route, in their order, and where the queues of each broker are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queues {
-    list: Arc<[QueueRef]>,
-    brokers: Vec<Name>,
-    runs: Vec<Run>,
-}
-
-/// Queues of one broker that follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Run {
-    /// The place of the first one.
-    start: usize,
-    /// The place after the last one.
-    end: usize,
-    /// Whose they are, as a place among the brokers.
-    broker: usize,
-}
-
-impl Queues {
-    /// The queues in this order.
-    #[must_use]
-    pub fn new(list: Arc<[QueueRef]>) -> Self {
-        let mut brokers: Vec<Name> = Vec::new();
-        let mut places: BTreeMap<&Name, usize> = BTreeMap::new();
-        let mut runs: Vec<Run> = Vec::new();
-        for (place, queue) in list.iter().enumerate() {
-            let end = place + 1;
-            match runs.last_mut() {
-                Some(run) if brokers[run.broker] == queue.broker => run.end = end,
-                _ => {
-                    let broker = *places.entry(&queue.broker).or_insert_with(|| {
-                        brokers.push(Name::clone(&queue.broker));
-                        brokers.len() - 1
-                    });
-                    let start = place;
-                    runs.push(Run { start, end, broker });
-                }
-            }
-        }
-        Self {
-            list,
-            brokers,
-            runs,
-        }
-    }
-
-    /// The list.
-    #[must_use]
-    pub fn list(&self) -> &Arc<[QueueRef]> {
-        &self.list
-    }
-
-    /// The brokers, each once.
-    #[must_use]
-    pub fn brokers(&self) -> &[Name] {
-        &self.brokers
-    }
-
-    /// Whether a broker other than `broker` has a queue here.
-    #[must_use]
-    pub fn has_other(&self, broker: &Name) -> bool {
-        self.brokers.iter().any(|other| other != broker)
-    }
-
-    /// The run that a place is in.
-    fn run_of(&self, place: usize) -> usize {
-        let after = self.runs.partition_point(|run| run.start <= place);
-        after.saturating_sub(1)
-    }
-
-    /// The queue at `nth` of those whose brokers fit.
-    fn fitting(&self, fits: &[bool], nth: usize) -> usize {
-        let mut left = nth;
-        for run in self.runs.iter().filter(|run| fits[run.broker]) {
-            let len = run.end - run.start;
-            if left < len {
-                return run.start + left;
-            }
-            left -= len;
-        }
-        0
-    }
-
-    /// How many queues have brokers that fit.
-    fn count(&self, fits: &[bool]) -> usize {
-        let runs = self.runs.iter().filter(|run| fits[run.broker]);
-        runs.map(|run| run.end - run.start).sum()
-    }
-}
-
-impl Deref for Queues {
-    type Target = [QueueRef];
-
-    fn deref(&self) -> &[QueueRef] {
-        &self.list
-    }
 }
 
 /// The two places in the rotation of a topic.
@@ -365,6 +263,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::QueueRef;
 
     fn queues(brokers: &[(&str, i32)]) -> Queues {
         let of = |&(broker, count): &(&str, i32)| {

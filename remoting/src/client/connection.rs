@@ -28,6 +28,9 @@ use crate::serving::{Next, Serving};
 /// How many reads a connection may do before other tasks get a turn.
 const READS_PER_TURN: usize = 16;
 
+/// How many bytes it may read before: a read takes as much as the buffer of a long frame has room for.
+const BYTES_PER_TURN: usize = 1024 * 1024;
+
 /// After so many turns in a row that left something to read, deadlines are looked at all the same.
 /// An answer behind four megabytes of others is not in time.
 const TURNS_WITHOUT_TIME: u32 = 16;
@@ -243,10 +246,14 @@ impl<'a> Conversation<'a> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Reading {
+        let mut bytes = 0_usize;
         for _ in 0..READS_PER_TURN {
+            if bytes >= BYTES_PER_TURN {
+                break;
+            }
             match self.pipe.poll_read(cx) {
                 Poll::Ready(Ok(0)) => return self.cut(CloseCause::PeerClosed),
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(count)) => bytes = bytes.saturating_add(count),
                 Poll::Ready(Err(_)) => return self.cut(CloseCause::Broken),
                 Poll::Pending => return Reading::Waits,
             }

@@ -103,12 +103,14 @@ pub enum Over {
     /// connection was not, a second one is dialled beside it, which takes its place as soon as it is
     /// heard itself.
     HeardSince(Instant),
+    /// This one, as long as it takes requests; then the address's connection.
+    Connection(ConnectionNumber),
 }
 
 impl Over {
     fn since(self) -> Option<Instant> {
         match self {
-            Self::First => None,
+            Self::First | Self::Connection(_) => None,
             Self::HeardSince(since) => Some(since),
         }
     }
@@ -473,6 +475,13 @@ impl RemotingClient {
             return Err(call.timed_out());
         }
         let environment = &self.core.environment;
+        if let Over::Connection(number) = over {
+            let registry = environment.registry.lock();
+            let mut links = registry.links_to(call.to);
+            if let Some(link) = links.find(|it| it.number == number && !it.is_over()) {
+                return Ok(Arc::clone(link));
+            }
+        }
         let link = loop {
             let link = environment.link(call.to).ok_or_else(|| call.stopped())?;
             match link.standing(environment.settings.patience, call.began) {

@@ -8,9 +8,10 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -69,7 +70,7 @@ impl SocketOptions {
 pub struct TokioHost {
     identity: Identity,
     sockets: SocketOptions,
-    runtime: Arc<OnceLock<Handle>>,
+    runtime: Arc<Mutex<Option<Handle>>>,
 }
 
 impl TokioHost {
@@ -99,14 +100,12 @@ impl TokioHost {
     }
 
     /// The runtime it was first used on; none if it was used on none yet.
-    fn runtime(&self) -> Option<&Handle> {
-        if self.runtime.get().is_none()
-            && let Ok(current) = Handle::try_current()
-        {
-            // Another thread may have been quicker; its runtime counts then.
-            let _ = self.runtime.set(current);
+    fn runtime(&self) -> Option<Handle> {
+        let mut runtime = self.runtime.lock();
+        if runtime.is_none() {
+            *runtime = Handle::try_current().ok();
         }
-        self.runtime.get()
+        runtime.clone()
     }
 }
 

@@ -101,9 +101,11 @@ fn doubted(case: &Case<'_>, first: &ConnectionStory<'_>, second: &ConnectionStor
     });
     // Heartbeats and lookups have times of their own.
     let least = policy.share_ms.min(policy.name_server_timeout_ms) / 4;
+    let of_attempt = |opaque: i32| first.given.iter().any(|it| it.0 == opaque);
     let silent_request = first.written.iter().any(|(opaque, at)| {
         let answered = |it: &&(i32, Moment, Option<i32>)| it.0 == *opaque && it.1 < now;
-        at.ms >= heard.ms
+        !of_attempt(*opaque)
+            && at.ms >= heard.ms
             && at.ms.saturating_add(least) <= now.ms
             && !first.answers.iter().any(|it| answered(&it))
     });

@@ -142,10 +142,11 @@ fn a_broker_that_refused_a_connection_is_left_alone_for_10_s_in_5_x_and_for_600_
 #[test]
 fn the_only_broker_is_used_however_it_failed() {
     for policy in remembering() {
-        let story = brokers(1).fault(refuse("broker-a").for_ms(WARM));
+        // Longer than a send, whose attempts outlast a short refusal.
+        let story = brokers(1).fault(refuse("broker-a").for_ms(4_000));
         let ((), seen) = play(story, &policy, async |sim, producer| {
             producer.send(message()).await.unwrap_err();
-            sim.until_secs(3).await;
+            sim.until_secs(5).await;
             for _ in 0..3 {
                 producer.send(message()).await.unwrap();
             }

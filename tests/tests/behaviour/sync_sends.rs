@@ -25,12 +25,14 @@ fn brokers_that_refuse_the_connection_are_tried_in_turn_three_times() {
         assert_eq!(error.failure(), Failure::Attempts(Stage::Dial), "{error}");
         let tried: Vec<_> = error.attempts().iter().map(|it| &*it.to.broker).collect();
         assert_eq!(tried, ["broker-a", "broker-b", "broker-a"]);
-        assert_eq!(
-            (&*seen.dials(), &*seen.path()),
-            ("aba", ""),
-            "{}",
-            policy.name
-        );
+        // Strict's third attempt waits for its part of the time, and the first heartbeats come before.
+        let dials = if policy == Policy::strict() {
+            "ababa"
+        } else {
+            "aba"
+        };
+        let (dialled, path) = (seen.dials(), seen.path());
+        assert_eq!((&*dialled, &*path), (dials, ""), "{}", policy.name);
     }
 }
 
@@ -70,7 +72,8 @@ fn silent_brokers_use_up_javas_send_with_one_request_and_strict_reaches_three() 
         (
             Policy::strict(),
             "aba",
-            vec![0, 1_000, 2_000],
+            // A connection that was not heard since is not trusted: a new one takes a round trip.
+            vec![0, 1_002, 2_002],
             3_000..=3_000,
         ),
         (Policy::java_5_3(), "a", vec![0], 3_000..=3_001),
@@ -168,9 +171,20 @@ fn a_copy_without_a_replica_is_returned_when_the_next_broker_finds_the_message_i
 #[test]
 fn a_lookup_that_uses_up_the_time_leaves_none_for_a_request() {
     // Two questions, for the topic and for the default one, of 1.6 s each.
-    for (policy, failure, took_ms) in [
-        (Policy::strict(), Failure::RouteUnreachable, 3_000..=3_000),
-        (Policy::java_5_3(), Failure::Deadline, 3_200..=3_210),
+    for (policy, failure, took_ms, asked) in [
+        (
+            Policy::strict(),
+            Failure::RouteUnreachable,
+            3_000..=3_000,
+            // The only name server is silent for half of the time, and is asked once more.
+            ["new", "new"],
+        ),
+        (
+            Policy::java_5_3(),
+            Failure::Deadline,
+            3_200..=3_210,
+            ["new", "TBW102"],
+        ),
     ] {
         let code = request::GET_ROUTEINFO_BY_TOPIC;
         let story = brokers(1).fault(requests("ns-1", code, delay(1_600)));
@@ -180,7 +194,7 @@ fn a_lookup_that_uses_up_the_time_leaves_none_for_a_request() {
         let error = outcome.unwrap_err();
         assert_eq!(error.failure(), failure, "{error}");
         assert!(took_ms.contains(&took), "{}: {took} ms", policy.name);
-        assert_eq!(seen.lookups()[..2], ["new".into(), "TBW102".into()]);
+        assert_eq!(seen.lookups()[..2], asked.map(Into::into));
         assert_eq!((&*seen.path(), &*seen.dials()), ("", ""), "{}", policy.name);
     }
 }

@@ -33,13 +33,27 @@ harmless! {
     a_broker_that_notifies_without_end_costs_no_send: endless_notices,
     a_broker_with_a_remark_of_megabytes_costs_no_send: huge_remark,
     a_broker_with_a_body_of_megabytes_costs_no_send: huge_body,
-    a_success_in_a_negative_queue_is_no_success_and_costs_no_send: negative_queue,
-    a_success_without_fields_is_no_success_and_costs_no_send: empty_success,
     a_broker_that_answers_under_other_ids_costs_no_send: wrong_opaque,
     a_broker_that_answers_without_ids_costs_no_send: no_opaque,
     a_broker_that_sends_requests_back_costs_no_send: mirror,
     a_broker_that_answers_a_thousand_times_costs_no_send: a_thousand_times,
     a_broker_that_answers_byte_by_byte_costs_no_send: byte_by_byte,
+}
+
+/// What cannot be understood may have stored the message: another attempt would make a copy, so it
+/// ends its own send, and no other.
+#[test]
+fn a_success_at_no_place_is_no_success_and_ends_its_own_send_alone() {
+    for (peer, why) in [
+        (peers::negative_queue as peers::Peer, "below 0"),
+        (peers::empty_success, "is missing"),
+    ] {
+        let seen = beside(Role::Broker, peer);
+        assert!(!seen.failed.is_empty(), "somebody was told a success");
+        let understood = seen.failed.iter().all(|error| error.contains(why));
+        assert!(understood, "{:?}", seen.failed);
+        assert_eq!(seen.broken_beside, 0);
+    }
 }
 
 /// A refusal that no table knows is final in Java, and here: it ends its own send and no other.
