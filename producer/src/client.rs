@@ -398,20 +398,9 @@ impl ClientBuilder {
             .map_err(|error| StartError::Policy(error.to_string()))?;
         let servers = listed(&name_servers(self.name_servers))?;
         let host = self.host.unwrap_or_else(|| Arc::new(TokioHost::new()));
-        let observer: Arc<dyn Observer<Event>> = match self.observer {
-            Some(observer) => Arc::new(Shielded(observer)),
-            None => Arc::new(Tracing),
-        };
+        let observer = shielded(self.observer);
         let openings = Arc::new(Openings::default());
-        let speaker = Speaker {
-            form: match envelope::wire(&policy).header {
-                Header::Json => HeaderForm::Json,
-                Header::Binary => HeaderForm::Rocketmq,
-            },
-            language: Language::Rust,
-            version: VERSION,
-        };
-        let mut settings = ClientSettings::new(speaker);
+        let mut settings = ClientSettings::new(speaker(&policy));
         settings.dial_timeout = Duration::from_millis(policy.dial_timeout);
         settings.idle = Duration::from_millis(policy.periods.idle);
         settings.patience = peer::patience(&policy);
@@ -466,6 +455,26 @@ impl ClientBuilder {
                 background: Mutex::default(),
             }),
         })
+    }
+}
+
+/// Who gets the events: the program's observer, whose panics reach nobody else, or `tracing`.
+fn shielded(observer: Option<Arc<dyn Observer<Event>>>) -> Arc<dyn Observer<Event>> {
+    match observer {
+        Some(observer) => Arc::new(Shielded(observer)),
+        None => Arc::new(Tracing),
+    }
+}
+
+/// What the client says of itself in each request.
+fn speaker(policy: &Policy) -> Speaker {
+    Speaker {
+        form: match envelope::wire(policy).header {
+            Header::Json => HeaderForm::Json,
+            Header::Binary => HeaderForm::Rocketmq,
+        },
+        language: Language::Rust,
+        version: VERSION,
     }
 }
 

@@ -60,9 +60,8 @@ impl Rotations {
     /// Chooses the next queue of a topic.
     pub(crate) fn choose(
         &self,
-        step: Step,
+        (step, mode): (Step, Mode),
         policy: &Policy,
-        mode: Mode,
         topic: &Name,
         queues: &Queues,
         failed: &[Name],

@@ -26,5 +26,5 @@ pub(crate) fn choose(
     let grade = |broker: &Name| table.grade(policy, broker, least_bad, now);
     let (mode, topic) = (send.call.mode, send.call.message.topic());
     let rotations = &send.call.rotations;
-    rotations.choose(step, policy, mode, topic, queues, failed, grade)
+    rotations.choose((step, mode), policy, topic, queues, failed, grade)
 }
