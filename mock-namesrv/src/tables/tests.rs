@@ -16,12 +16,12 @@ const NO_TOPIC: [&str; 0] = [];
 #[test]
 fn a_twisted_route_lacks_one_broker_or_has_another_order() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["t", "u"], 1)));
+    accept(&mut tables, &master(&body(["t", "u"], 1)));
     let other = Registration {
         broker: "broker-b".into(),
         address: "Z".into(),
         channel: 3,
-        ..master(body(["t", "u"], 1))
+        ..master(&body(["t", "u"], 1))
     };
     accept(&mut tables, &other);
     let told = |twist: Twist<'_>| {
@@ -65,7 +65,7 @@ fn body<const N: usize>(topics: [&str; N], counter: i64) -> TopicConfigWrapper {
 }
 
 /// `broker-a` registers id 0 at X on connection 1.
-fn master(body: TopicConfigWrapper) -> Registration {
+fn master(body: &TopicConfigWrapper) -> Registration {
     Registration {
         cluster: "c".into(),
         broker: "broker-a".into(),
@@ -76,12 +76,12 @@ fn master(body: TopicConfigWrapper) -> Registration {
         acting_master: Some(false),
         zone: None,
         channel: 1,
-        body: Arc::new(RegisteredTopics::from(&body)),
+        body: Arc::new(RegisteredTopics::from(body)),
     }
 }
 
 /// The same broker's id 1 at Y on connection 2.
-fn slave(body: TopicConfigWrapper) -> Registration {
+fn slave(body: &TopicConfigWrapper) -> Registration {
     Registration {
         address: "Y".into(),
         id: 1,
@@ -134,7 +134,7 @@ fn leave(tables: &mut Tables, address: &str) -> Changes {
 #[test]
 fn a_registered_topic_has_a_route_and_the_changes_name_it() {
     let mut tables = tables();
-    let changes = accept(&mut tables, &master(body(["TBW102", "T1"], 1)));
+    let changes = accept(&mut tables, &master(&body(["TBW102", "T1"], 1)));
     assert_eq!(addresses(&tables, "T1"), at([(0, "X")]));
     assert_eq!(changes.added.map(|added| added.address), Some("X".into()));
     assert_eq!(
@@ -147,9 +147,9 @@ fn a_registered_topic_has_a_route_and_the_changes_name_it() {
 #[test]
 fn an_unchanged_registration_changes_nothing() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     assert_eq!(
-        accept(&mut tables, &master(body(["T1", "T2"], 1))),
+        accept(&mut tables, &master(&body(["T1", "T2"], 1))),
         Changes::default()
     );
 }
@@ -157,40 +157,40 @@ fn an_unchanged_registration_changes_nothing() {
 #[test]
 fn a_first_registration_with_one_topic_is_refused_and_leaves_an_empty_broker() {
     let mut tables = tables();
-    let refused = tables.register(&master(body(["T1"], 1)), Instant::now());
+    let refused = tables.register(&master(&body(["T1"], 1)), Instant::now());
     assert_eq!(refused, Registered::Refused);
     assert!(tables.groups()["broker-a"].broker_addrs.is_empty());
     assert!(tables.clusters()["c"].contains("broker-a"));
     assert_eq!(tables.route("T1", None), None);
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     assert_eq!(addresses(&tables, "T1"), at([(0, "X")]));
 }
 
 #[test]
 fn a_first_registration_of_a_slave_with_one_topic_is_refused_too() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
-    let refused = tables.register(&slave(body(["T1"], 1)), Instant::now());
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
+    let refused = tables.register(&slave(&body(["T1"], 1)), Instant::now());
     assert_eq!(refused, Registered::Refused);
-    accept(&mut tables, &slave(body(NO_TOPIC, 1)));
+    accept(&mut tables, &slave(&body(NO_TOPIC, 1)));
 }
 
 #[test]
 fn a_4_9_server_accepts_a_first_registration_with_one_topic() {
     let mut tables = Tables::new(Profile::V4_9_7, Duration::from_secs(120));
-    accept(&mut tables, &master(body(["T1"], 1)));
+    accept(&mut tables, &master(&body(["T1"], 1)));
     assert_eq!(addresses(&tables, "T1"), at([(0, "X")]));
 }
 
 #[test]
 fn a_wiped_permission_stays_until_the_data_version_moves() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     assert_eq!(tables.wipe_write_perm("broker-a").0, 2);
     assert_eq!(perm(&tables, "T1"), Some(4));
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     assert_eq!(perm(&tables, "T1"), Some(4));
-    accept(&mut tables, &master(body(["T1", "T2"], 2)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 2)));
     assert_eq!(perm(&tables, "T1"), Some(6));
 }
 
@@ -203,13 +203,13 @@ fn any_difference_in_the_data_version_counts_even_an_older_one() {
     };
     for moved in [version(1, 0, 2), version(1, 3, 1), version(0, 0, 1)] {
         let mut tables = tables();
-        accept(&mut tables, &master(body(["T1", "T2"], 1)));
+        accept(&mut tables, &master(&body(["T1", "T2"], 1)));
         tables.wipe_write_perm("broker-a");
         let body = TopicConfigWrapper {
             data_version: moved,
             ..body(["T1", "T2"], 1)
         };
-        accept(&mut tables, &master(body));
+        accept(&mut tables, &master(&body));
         assert_eq!(perm(&tables, "T1"), Some(6), "{moved:?}");
     }
 }
@@ -217,10 +217,10 @@ fn any_difference_in_the_data_version_counts_even_an_older_one() {
 #[test]
 fn a_new_topic_alone_leaves_the_other_permissions_wiped() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     tables.wipe_write_perm("broker-a");
-    accept(&mut tables, &master(body(["T3"], 2)));
-    accept(&mut tables, &master(body(["T1", "T2"], 2)));
+    accept(&mut tables, &master(&body(["T3"], 2)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 2)));
     assert_eq!(
         ["T1", "T2", "T3"].map(|topic| perm(&tables, topic)),
         [Some(4), Some(4), Some(6)]
@@ -234,7 +234,7 @@ fn restored_permissions_lose_the_bit_of_a_template() {
     if let Some(template) = wrapper.topic_config_table.get_mut("TBW102") {
         template.perm = 7;
     }
-    accept(&mut tables, &master(wrapper));
+    accept(&mut tables, &master(&wrapper));
     assert_eq!(tables.add_write_perm("broker-a").0, 2);
     assert_eq!(perm(&tables, "TBW102"), Some(6));
 }
@@ -242,8 +242,8 @@ fn restored_permissions_lose_the_bit_of_a_template() {
 #[test]
 fn topics_missing_from_a_later_registration_stay() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
-    accept(&mut tables, &master(body(["T3"], 2)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T3"], 2)));
     assert!(
         ["T1", "T2", "T3"]
             .iter()
@@ -259,7 +259,7 @@ fn a_contested_id_goes_to_the_equal_or_higher_epoch() {
         wrapper.data_version.state_version = state_version;
         Registration {
             address: address.into(),
-            ..master(wrapper)
+            ..master(&wrapper)
         }
     };
     accept(&mut tables, &with_epoch("X", 5));
@@ -275,10 +275,10 @@ fn a_slave_that_becomes_master_leaves_its_old_id() {
     let mut tables = tables();
     let as_slave = Registration {
         id: 1,
-        ..master(body(["T1", "T2"], 1))
+        ..master(&body(["T1", "T2"], 1))
     };
     accept(&mut tables, &as_slave);
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     assert_eq!(addresses(&tables, "T1"), at([(0, "X")]));
 }
 
@@ -291,16 +291,16 @@ fn a_slave_learns_its_master_and_a_master_nothing() {
         Registered::Accepted { master, .. } => master,
         other => panic!("not accepted: {other:?}"),
     };
-    assert_eq!(asked(&mut tables, &master(body(["T1", "T2"], 1))), None);
-    let told = asked(&mut tables, &slave(body(NO_TOPIC, 1)));
+    assert_eq!(asked(&mut tables, &master(&body(["T1", "T2"], 1))), None);
+    let told = asked(&mut tables, &slave(&body(NO_TOPIC, 1)));
     assert_eq!(told, Some(("X".into(), "X-ha".into())));
 }
 
 #[test]
 fn a_slaves_topics_do_not_count_while_its_master_is_there() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
-    accept(&mut tables, &slave(body(["T8", "T9"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
+    accept(&mut tables, &slave(&body(["T8", "T9"], 1)));
     assert_eq!(tables.route("T9", None), None);
 }
 
@@ -310,7 +310,7 @@ fn a_slave_alone_brings_its_topics_without_the_right_to_write_if_it_stands_in() 
         let mut tables = tables();
         let alone = Registration {
             acting_master: acting,
-            ..slave(body(["T1", "T2"], 1))
+            ..slave(&body(["T1", "T2"], 1))
         };
         accept(&mut tables, &alone);
         assert_eq!(perm(&tables, "T1"), expected, "acting master {acting:?}");
@@ -320,7 +320,7 @@ fn a_slave_alone_brings_its_topics_without_the_right_to_write_if_it_stands_in() 
 #[test]
 fn the_last_address_takes_broker_cluster_and_topics_with_it() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     let changes = leave(&mut tables, "X");
     assert_eq!(changes.removed.len(), 1);
     assert_eq!(changes.topics.len(), 2);
@@ -337,8 +337,8 @@ fn a_master_that_leaves_its_slave_behind_keeps_the_permission_unless_a_slave_sta
             acting_master: acting,
             ..registration
         };
-        accept(&mut tables, &with(master(body(["T1", "T2"], 1))));
-        accept(&mut tables, &with(slave(body(NO_TOPIC, 1))));
+        accept(&mut tables, &with(master(&body(["T1", "T2"], 1))));
+        accept(&mut tables, &with(slave(&body(NO_TOPIC, 1))));
         leave(&mut tables, "X");
         assert_eq!(addresses(&tables, "T1"), at([(1, "Y")]));
         assert_eq!(
@@ -352,10 +352,10 @@ fn a_master_that_leaves_its_slave_behind_keeps_the_permission_unless_a_slave_sta
 #[test]
 fn a_broker_leaves_with_its_connection_but_not_with_an_older_one() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     let newer = Registration {
         channel: 9,
-        ..master(body(["T1", "T2"], 1))
+        ..master(&body(["T1", "T2"], 1))
     };
     accept(&mut tables, &newer);
     assert_eq!(tables.channel_closed(1), Changes::default());
@@ -377,7 +377,7 @@ fn of_several_brokers_on_one_connection_its_close_removes_one() {
             &Registration {
                 broker,
                 address,
-                ..master(body(["T1", "T2"], 1))
+                ..master(&body(["T1", "T2"], 1))
             },
         );
     }
@@ -391,7 +391,7 @@ fn a_silent_broker_goes_after_its_own_limit_and_not_at_it() {
     let limit = Duration::from_secs(3);
     let registration = Registration {
         timeout: Some(limit),
-        ..master(body(["T1", "T2"], 1))
+        ..master(&body(["T1", "T2"], 1))
     };
     let start = Instant::now();
     tables.register(&registration, start);
@@ -407,7 +407,7 @@ fn a_heartbeat_keeps_a_broker_but_never_brings_one_back() {
     let mut tables = tables();
     let (cluster, address) = ("c".into(), "X".into());
     let start = Instant::now();
-    tables.register(&master(body(["T1", "T2"], 1)), start);
+    tables.register(&master(&body(["T1", "T2"], 1)), start);
     tables.heartbeat(&cluster, &address, start + Duration::from_secs(100));
     assert_eq!(
         tables.scan(start + Duration::from_secs(200)),
@@ -433,7 +433,7 @@ fn a_zone_keeps_its_own_brokers_and_those_without_a_master() {
             address: broker.into(),
             id,
             zone: zone.map(Into::into),
-            ..master(body(["T1", "T2"], 1))
+            ..master(&body(["T1", "T2"], 1))
         };
         accept(&mut tables, &registration);
     };
@@ -457,10 +457,10 @@ fn a_zone_keeps_its_own_brokers_and_those_without_a_master() {
 #[test]
 fn a_deleted_topic_comes_back_with_the_next_registration() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     tables.delete_topic("T1", None);
     assert_eq!(tables.route("T1", None), None);
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     assert!(tables.route("T1", None).is_some());
     tables.delete_topic("T1", Some("another cluster"));
     assert!(tables.route("T1", None).is_some());
@@ -471,7 +471,7 @@ fn a_deleted_topic_comes_back_with_the_next_registration() {
 #[test]
 fn a_topic_can_be_added_to_known_brokers_only() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     let on = |broker: &str| QueueData {
         broker_name: broker.into(),
         perm: 6,
@@ -489,7 +489,7 @@ fn a_topic_can_be_added_to_known_brokers_only() {
 #[test]
 fn the_topics_of_a_cluster_are_those_of_its_brokers() {
     let mut tables = tables();
-    accept(&mut tables, &master(body(["T1", "T2"], 1)));
+    accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     assert_eq!(tables.topics_of_cluster("c").count(), 2);
     assert_eq!(tables.topics_of_cluster("other").count(), 0);
 }
