@@ -4,7 +4,7 @@
 //! whole file with less in it, perhaps after the start of a line, which is cut away.
 //!
 //! A seed means a run only together with the code that draws, plays and judges it. So the first line
-//! names the build ([`BUILD`](super::BUILD)), and another build neither continues the file nor merges
+//! names the build ([`BUILD`]), and another build neither continues the file nor merges
 //! it. Whoever continues a file holds its lock: two sweeps cannot write into one.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ const FORMAT: u32 = 2;
 pub struct Header {
     /// The version of the format.
     pub format: u32,
-    /// The build that ran its seeds: [`BUILD`](super::BUILD).
+    /// The build that ran its seeds: [`BUILD`].
     pub build: String,
     /// The scenario's name and digest, or `generated`.
     pub sweep: String,
