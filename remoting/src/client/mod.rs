@@ -311,12 +311,7 @@ impl RemotingClient {
             });
             trials.map(|(_, slot)| Arc::clone(&slot.link)).collect()
         };
-        for link in unneeded {
-            let open = matches!(link.dial_result(), Some(Ok(())));
-            if open && link.pending(|pending| pending.waiting()) == 0 {
-                environment.close(&link, CloseCause::Replaced);
-            }
-        }
+        environment.close_unused(unneeded, CloseCause::Replaced);
     }
 
     /// Makes a request and awaits the answer.
@@ -429,12 +424,7 @@ impl RemotingClient {
             let gone = placed.filter(|slot| !needed(&slot.link.to));
             gone.map(|slot| Arc::clone(&slot.link)).collect()
         };
-        for link in links {
-            let open = matches!(link.dial_result(), Some(Ok(())));
-            if open && link.pending(|pending| pending.waiting()) == 0 {
-                environment.close(&link, CloseCause::Offline);
-            }
-        }
+        environment.close_unused(links, CloseCause::Offline);
     }
 
     /// What it holds now.

@@ -214,6 +214,17 @@ impl Environment {
         }
     }
 
+    /// Closes those of the connections that are open and have no answer to come. One that is being
+    /// opened is needed by whoever waits for it.
+    pub(super) fn close_unused(&self, links: Vec<Arc<Link>>, cause: CloseCause) {
+        for link in links {
+            let open = matches!(link.dial_result(), Some(Ok(())));
+            if open && link.pending(|pending| pending.waiting()) == 0 {
+                self.close(&link, cause);
+            }
+        }
+    }
+
     /// The connection to an address, open or being dialled; none once this client is stopped.
     pub(super) fn link(self: &Arc<Self>, to: &Name) -> Option<Arc<Link>> {
         let mut registry = self.registry.lock();
