@@ -249,6 +249,16 @@ impl Policy {
         }
     }
 
+    /// The policy with so many retries of every send: one attempt and `retries` more, as many as
+    /// fit into a number. A mode in which the policy makes a single attempt keeps to one, because the
+    /// client that it describes has no setting for more. Builder, configuration file, scenario and
+    /// simulation all mean this by "retries".
+    #[must_use]
+    pub fn with_retries(mut self, retries: u32) -> Self {
+        self.attempts = self.attempts.with_retries(retries);
+        self
+    }
+
     /// Reads a policy; every field must be there.
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
         let policy: Self = toml::from_str(text)?;
@@ -336,6 +346,22 @@ mod tests {
         assert_eq!(
             error,
             "policy `strict`: attempts.sync is 0; it must be at least 1"
+        );
+    }
+
+    #[test]
+    fn retries_are_attempts_beyond_the_first_where_a_preset_makes_any() {
+        let attempts = |policy: Policy, retries| {
+            let of = policy.with_retries(retries).attempts;
+            [of.sync, of.async_, of.pinned_sync, of.pinned_async]
+        };
+        assert_eq!(attempts(Policy::strict(), 4), [5, 5, 5, 5]);
+        assert_eq!(attempts(Policy::java_5_3(), 4), [5, 5, 1, 5]);
+        assert_eq!(attempts(Policy::go_2_1(), 4), [5, 1, 5, 1]);
+        assert_eq!(attempts(Policy::java_4_9(), 0), [1, 1, 1, 1]);
+        assert_eq!(
+            attempts(Policy::go_2_1(), u32::MAX),
+            [u32::MAX, 1, u32::MAX, 1]
         );
     }
 

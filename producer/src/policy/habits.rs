@@ -20,9 +20,10 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// The same number of retries in every mode that has any.
+    /// The same number of retries in every mode that has any: see
+    /// [`Policy::with_retries`](crate::Policy::with_retries).
     #[must_use]
-    pub fn with_retries(self, retries: u32) -> Self {
+    pub(crate) fn with_retries(self, retries: u32) -> Self {
         self.with_sync_retries(retries).with_async_retries(retries)
     }
 

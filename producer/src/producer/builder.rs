@@ -119,8 +119,9 @@ impl ProducerBuilder {
         self
     }
 
-    /// How often a failed attempt is repeated, in every mode in which the policy repeats any. 2
-    /// unless set.
+    /// How often a failed attempt is repeated, as [`Policy::with_retries`] has it: a mode in which the
+    /// policy makes a single attempt keeps to one. As the policy has it unless set; 2 with
+    /// [`Policy::strict`].
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
         self
@@ -207,7 +208,7 @@ impl ProducerBuilder {
                 .max(1);
         }
         if let Some(retries) = self.retries {
-            policy.attempts = policy.attempts.with_retries(retries);
+            policy = policy.with_retries(retries);
         }
         if let Some(on) = self.vip_channel {
             policy.vip.enabled = on;

@@ -23,10 +23,7 @@ pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
         policy.health.enabled = enabled;
     }
     if let Some(retries) = plan.retries {
-        policy.attempts.sync = 1 + retries;
-        policy.attempts.async_ = 1 + retries;
-        policy.attempts.pinned_sync = 1 + retries;
-        policy.attempts.pinned_async = 1 + retries;
+        policy = policy.with_retries(retries);
     }
     policy.check()?;
     Ok(policy)
