@@ -14,9 +14,9 @@ const SOURCES: [(&str, &str); 7] = [
     ("remoting/src/client/link.rs", "link.rs"),
     ("remoting/src/client/pending.rs", "pending.rs"),
     ("remoting/src/client/silence.rs", "silence.rs"),
-    ("producer/src/tasks.rs", "tasks.rs"),
-    ("producer/src/life.rs", "life.rs"),
-    ("producer/src/single_flight.rs", "single_flight.rs"),
+    ("producer/src/client/tasks.rs", "tasks.rs"),
+    ("producer/src/send/life.rs", "life.rs"),
+    ("producer/src/client/single_flight.rs", "single_flight.rs"),
 ];
 
 /// A variant: its name, the copy that is changed, what is replaced, by what.

@@ -38,9 +38,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::permits::WhenFull;
 use crate::policy::{Policy, PolicyError};
 use crate::producer::{Producer, ProducerBuilder};
+use crate::send::permits::WhenFull;
 
 /// A producer's settings. Its policy is complete: preset and differences are one.
 #[derive(Debug, Clone, PartialEq, Eq)]

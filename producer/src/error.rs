@@ -14,10 +14,10 @@ use rmq_remoting::header::HeaderError;
 use rmq_remoting::observe::Name;
 use rmq_remoting::text;
 
+use crate::client::lookup::LookupError;
 use crate::decide::address;
 use crate::event::{Failure, QueueRef, Stage};
-use crate::lookup::LookupError;
-use crate::permits::Full;
+use crate::send::permits::Full;
 
 /// What ended an attempt.
 #[derive(Debug, Clone)]

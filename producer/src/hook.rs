@@ -20,7 +20,7 @@ use rmq_remoting::client::{ExtraFields, HookError, RpcHook};
 use rmq_remoting::header::Request;
 use rmq_remoting::observe::Name;
 
-use crate::decide::envelope::Envelope;
+use crate::decide::encoding::Envelope;
 use crate::error::{Attempt, Cause};
 use crate::event::{Mode, QueueRef, Stage};
 use crate::message::Message;

@@ -77,7 +77,7 @@ pub struct Policy {
     /// What a send whose time is over does about its next attempt. Read by
     /// [`late`](crate::decide::retry::late).
     pub out_of_time: OutOfTime,
-    /// What a retry changes in the request. Read by [`target`](crate::decide::envelope::target).
+    /// What a retry changes in the request. Read by [`target`](crate::decide::encoding::target).
     pub retarget: Retarget,
     /// Which brokers a retry avoids. Read by [`avoided`](crate::decide::select::avoided).
     pub avoid: Avoid,
@@ -168,21 +168,21 @@ pub struct Policy {
     /// How much a route may be. Read by [`limits`](crate::decide::route::limits).
     pub route_limits: RouteBounds,
     /// Which messages and groups are refused. Read by
-    /// [`checks`](crate::decide::envelope::checks).
+    /// [`checks`](crate::decide::encoding::checks).
     pub checks: Checks,
     /// Whether sends go to the brokers' second port. Read by
-    /// [`address`](crate::decide::envelope::address).
+    /// [`address`](crate::decide::encoding::address).
     pub vip: Vip,
     /// How requests are written and answers are read. Read by
-    /// [`wire`](crate::decide::envelope::wire).
+    /// [`wire`](crate::decide::encoding::wire).
     pub wire: Wire,
     /// Bodies of at least this many bytes are compressed; 0 switches it off. Read by
-    /// [`compresses`](crate::decide::envelope::compresses).
+    /// [`compresses`](crate::decide::encoding::compresses).
     pub compress_over: u32,
-    /// How they are. Read by [`compresses`](crate::decide::envelope::compresses).
+    /// How they are. Read by [`compresses`](crate::decide::encoding::compresses).
     pub compression: CompressionKind,
     /// What becomes of a body that compression does not make smaller. Read by
-    /// [`pays`](crate::decide::envelope::pays).
+    /// [`pays`](crate::decide::encoding::pays).
     pub unprofitable: Unprofitable,
     /// What brokers are told of producers. Read by
     /// [`presence`](crate::decide::route::presence).

@@ -5,7 +5,7 @@ use rmq_producer::Policy;
 
 const DECISIONS: [&str; 8] = [
     include_str!("../src/decide/budget.rs"),
-    include_str!("../src/decide/envelope.rs"),
+    include_str!("../src/decide/encoding.rs"),
     include_str!("../src/decide/health.rs"),
     include_str!("../src/decide/name_server.rs"),
     include_str!("../src/decide/peer.rs"),

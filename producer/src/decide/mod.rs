@@ -12,7 +12,7 @@
 
 pub mod address;
 pub mod budget;
-pub mod envelope;
+pub mod encoding;
 pub mod health;
 pub mod name_server;
 pub mod namespace;

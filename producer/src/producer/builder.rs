@@ -8,20 +8,20 @@ use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::{Name, Observer};
 use tokio::time::Duration;
 
+use super::detector;
 use super::{Handle, Producer, ProducerCore};
 use crate::client::{Client, ClientBuilder, identity_hash};
 use crate::decide::budget::Bucket;
-use crate::decide::envelope::{Sender, validate_group, validate_namespace};
+use crate::decide::encoding::{Sender, validate_group, validate_namespace};
 use crate::decide::{health, namespace, route};
-use crate::detect;
 use crate::error::StartError;
 use crate::event::Event;
 use crate::hook::{ForbiddenHook, Hooks, SendHook};
-use crate::life::Life;
-use crate::pack::Packer;
-use crate::permits::{Limits, Permits, WhenFull};
 use crate::policy::Policy;
-use crate::rotation::Rotations;
+use crate::send::compressor::Packer;
+use crate::send::life::Life;
+use crate::send::permits::{Limits, Permits, WhenFull};
+use crate::send::rotation::Rotations;
 
 /// The bytes that the bodies of open async sends may have together, unless set.
 const OPEN_BYTES: u32 = 256 * 1024 * 1024;
@@ -252,7 +252,7 @@ impl ProducerBuilder {
         };
         let core = Arc::new(core);
         if let Some(detector) = health::detector(&core.policy) {
-            let work = detect::run(Arc::clone(&core), detector);
+            let work = detector::run(Arc::clone(&core), detector);
             let host = &core.client.host;
             core.async_sends.spawn(host, "detector", Box::pin(work));
         }

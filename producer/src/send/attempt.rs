@@ -17,7 +17,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::decide::Millis;
 use crate::decide::budget::{self, AtShareEnd, Silent};
-use crate::decide::envelope::{self, Envelope, Sender};
+use crate::decide::encoding::{self, Envelope, Sender};
 use crate::decide::health;
 use crate::decide::retry::{self, Ended};
 use crate::error::{Attempt, Cause};
@@ -178,12 +178,12 @@ pub(crate) struct Accepted {
 impl Accepted {
     fn read(policy: &Policy, status: SendStatus, reply: &Command) -> Result<Self, HeaderError> {
         let header = match reply.header::<SendMessageResponse<'_>>() {
-            Err(HeaderError::Missing { .. }) if envelope::wire(policy).bare_answers => {
+            Err(HeaderError::Missing { .. }) if encoding::wire(policy).bare_answers => {
                 SendMessageResponse::default()
             }
             header => header?,
         };
-        let wire = envelope::wire(policy);
+        let wire = encoding::wire(policy);
         for (field, value) in [
             ("queueId", header.queue_id.into()),
             ("queueOffset", header.queue_offset),
@@ -323,7 +323,7 @@ impl Exchange {
     ) -> Result<(Option<ConnectionNumber>, Command), CallError> {
         let core = &self.core;
         let client = &core.client;
-        let carrier = envelope::request(&core.policy, &core.sender, &self.envelope, &self.named);
+        let carrier = encoding::request(&core.policy, &core.sender, &self.envelope, &self.named);
         let (began, until) = (Instant::now(), self.time.answer);
         let mut made_on = None;
         let given = |connection, opaque| {
@@ -417,8 +417,8 @@ pub(crate) async fn write(
         return Err((Stage::Address, Cause::NoAddress));
     };
     let core = &send.core;
-    let carrier = envelope::request(&core.policy, &core.sender, envelope, to);
-    let says_so = envelope::wire(&core.policy).oneway_flag;
+    let carrier = encoding::request(&core.policy, &core.sender, envelope, to);
+    let says_so = encoding::wire(&core.policy).oneway_flag;
     let remoting = &core.client.remoting;
     let written = remoting.oneway(address, carrier.request(), says_so, send.deadline);
     let handed = written

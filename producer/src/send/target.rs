@@ -3,9 +3,9 @@
 
 use rmq_remoting::observe::Name;
 
+use crate::client::routes::Snapshot;
 use crate::event::QueueRef;
-use crate::rotation::Step;
-use crate::routes::Snapshot;
+use crate::send::rotation::Step;
 use crate::send::{Send, millis};
 
 /// The queue of the next attempt: the caller's, or the next of the rotation.

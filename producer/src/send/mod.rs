@@ -1,8 +1,18 @@
 //! One send from its call to its end, the same for every mode.
 //!
 //! A [`Send`] announces itself, checks and builds its message, finds a route, and then runs its
-//! attempts (in [`flight`](crate::flight)) or, one-way, writes once. Whatever happens, it ends by
+//! attempts (in [`attempts`]) or, one-way, writes once. Whatever happens, it ends by
 //! exactly one `Done`, or by `Cancelled` if its future is dropped.
+
+mod attempt;
+mod attempts;
+pub(crate) mod compressor;
+mod feedback;
+pub(crate) mod life;
+mod oneway;
+pub(crate) mod permits;
+pub(crate) mod rotation;
+mod target;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,19 +20,18 @@ use std::sync::Arc;
 use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant};
 
+use crate::client::lookup::LookupError;
+use crate::client::routes::{self, Found, Snapshot};
 use crate::decide::retry::Ended;
-use crate::decide::{Millis, budget, envelope, retry, route};
+use crate::decide::{Millis, budget, encoding, retry, route};
 use crate::error::{InvalidMessage, Reason, SendError};
 use crate::event::{Event, Failure, Mode, Outcome, QueueRef, SendNumber, Stage};
-use crate::flight::Flight;
-use crate::lookup::LookupError;
 use crate::message::Message;
-use crate::oneway;
-use crate::permits::{Full, Permit};
 use crate::producer::ProducerCore;
-use crate::rotation::Rotations;
-use crate::routes::{self, Found, Snapshot};
 use crate::selector::Selector;
+use crate::send::attempts::Flight;
+use crate::send::permits::{Full, Permit};
+use crate::send::rotation::Rotations;
 use crate::sent::{MessageQueue, Sent};
 
 /// What a program asked for.
@@ -66,7 +75,7 @@ pub(crate) struct Send {
 
 /// What all attempts of a send start from.
 pub(crate) struct Prepared {
-    pub(crate) envelope: Arc<envelope::Envelope>,
+    pub(crate) envelope: Arc<encoding::Envelope>,
     pub(crate) snapshot: Arc<Snapshot>,
 }
 
@@ -205,12 +214,12 @@ impl Send {
     }
 
     fn validate(&self) -> Result<(), InvalidMessage> {
-        envelope::validate(&self.core.policy, &self.call.message)?;
+        encoding::validate(&self.core.policy, &self.call.message)?;
         self.validate_queue()
     }
 
     fn validate_queue(&self) -> Result<(), InvalidMessage> {
-        let checked = envelope::checks_queue(&self.core.policy, self.call.mode);
+        let checked = encoding::checks_queue(&self.core.policy, self.call.mode);
         match &self.pinned {
             Some(queue) if checked && !self.is_of_its_topic(queue) => Err(InvalidMessage {
                 code: -1,
@@ -224,7 +233,7 @@ impl Send {
         self.core.sender.wrapped(&queue.topic) == *self.call.message.topic()
     }
 
-    fn build(&self) -> Arc<envelope::Envelope> {
+    fn build(&self) -> Arc<encoding::Envelope> {
         let core = &self.core;
         {
             let mut bucket = core.bucket.lock();
@@ -236,9 +245,9 @@ impl Send {
         let key = given.unwrap_or_else(|| core.client.next_key(now));
         let namespace = core.sender.namespace.as_ref();
         let body = message.body();
-        let packed = envelope::compresses(&core.policy, body.len())
+        let packed = encoding::compresses(&core.policy, body.len())
             .and_then(|kind| Some((kind, core.packer.pack(kind, body)?)));
-        let built = envelope::build(&core.policy, namespace, message, packed, key, now);
+        let built = encoding::build(&core.policy, namespace, message, packed, key, now);
         self.emit(Event::Built {
             send: self.number,
             key: Name::clone(&built.key),

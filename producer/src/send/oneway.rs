@@ -6,16 +6,16 @@
 use rmq_remoting::observe::Name;
 use tokio::time::{Instant, timeout_at};
 
-use crate::attempt;
 use crate::decide::retry::Ended;
-use crate::decide::{budget, envelope};
+use crate::decide::{budget, encoding};
 use crate::error::{Attempt, Cause, SendError};
 use crate::event::{Event, Failure, QueueRef, Stage};
-use crate::feedback::{note_health, refresh};
 use crate::hook::{self, AttemptEnd};
-use crate::rotation::Step;
+use crate::send::attempt;
+use crate::send::feedback::{note_health, refresh};
+use crate::send::rotation::Step;
+use crate::send::target::choose;
 use crate::send::{Prepared, Send, millis};
-use crate::target::choose;
 
 /// Where a one-way send goes.
 pub(crate) struct Aim {
@@ -30,7 +30,7 @@ pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
     let to = choose(send, &prepared.snapshot, &[], Step::Take)?;
     let master = prepared.snapshot.master(&to.broker);
     let policy = &send.core.policy;
-    let address = master.map(|master| envelope::address(policy, send.call.mode, 1, master));
+    let address = master.map(|master| encoding::address(policy, send.call.mode, 1, master));
     let refusal = hook::forbid(send, &prepared.envelope, (1, &to, address.as_ref()));
     Some(Aim {
         to,

@@ -19,25 +19,25 @@ use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use crate::attempt::{self, MadeOn, Open, Origin, Report};
+use crate::client::routes::Snapshot;
 use crate::decide::budget::{self, AtShareEnd, Silent, Situation};
 use crate::decide::retry::{self, Ended, Next, Standing};
-use crate::decide::{envelope, health, select};
+use crate::decide::{encoding, health, select};
 use crate::error::{Attempt, Cause, SendError};
 use crate::event::{Event, Failure, Outcome, QueueRef, Stage};
-use crate::feedback::{note_health, refresh};
 use crate::hook::{self, AttemptEnd};
 use crate::policy::{Late, OvertakeOver};
-use crate::rotation::Step as RotationStep;
-use crate::routes::Snapshot;
+use crate::send::attempt::{self, MadeOn, Open, Origin, Report};
+use crate::send::feedback::{note_health, refresh};
+use crate::send::rotation::Step as RotationStep;
+use crate::send::target::choose;
 use crate::send::{Prepared, Send, millis};
 use crate::sent::Sent;
-use crate::target::choose;
 
 /// A send in the air.
 pub(crate) struct Flight<'a> {
     send: &'a mut Send,
-    envelope: Arc<envelope::Envelope>,
+    envelope: Arc<encoding::Envelope>,
     snapshot: Arc<Snapshot>,
     /// Attempts started so far.
     started: u32,
@@ -190,7 +190,7 @@ impl<'a> Flight<'a> {
         self.started += 1;
         let master = self.snapshot.master(&to.broker);
         let mode = send.call.mode;
-        let address = master.map(|master| envelope::address(policy, mode, self.started, master));
+        let address = master.map(|master| encoding::address(policy, mode, self.started, master));
         let avoided = if send.pinned.is_some() {
             Vec::new()
         } else {
@@ -208,7 +208,7 @@ impl<'a> Flight<'a> {
         let attempt = (self.started, &to, address.as_ref());
         let refusal = hook::forbid(send, &self.envelope, attempt);
         let first = self.first.get_or_insert_with(|| to.clone());
-        let named = envelope::target(policy, send.call.mode, first, &to).clone();
+        let named = encoding::target(policy, send.call.mode, first, &to).clone();
         let time = attempt::time(send, share);
         self.end = self.end.max(time.latest());
         let made_on = MadeOn::default();

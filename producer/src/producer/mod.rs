@@ -5,6 +5,9 @@
 //! same in an orderly way.
 
 mod builder;
+mod detector;
+pub(crate) mod dispatch;
+mod stop;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,25 +18,24 @@ use tokio::time::Duration;
 
 pub use self::builder::ProducerBuilder;
 
+use crate::client::tasks::TaskSet;
 use crate::client::{Client, ClientCore};
 use crate::decide::budget::Bucket;
-use crate::decide::envelope::Sender;
+use crate::decide::encoding::Sender;
 use crate::decide::health::Table;
 use crate::decide::select;
-use crate::dispatch::Dispatch;
 use crate::error::SendError;
 use crate::event::Event;
 use crate::hook::Hooks;
-use crate::life::Life;
 use crate::message::Message;
-use crate::pack::Packer;
-use crate::permits::Permits;
 use crate::policy::Policy;
-use crate::rotation::Rotations;
+use crate::producer::dispatch::Dispatch;
 use crate::selector::Selector;
+use crate::send::compressor::Packer;
+use crate::send::life::Life;
+use crate::send::permits::Permits;
+use crate::send::rotation::Rotations;
 use crate::sent::{MessageQueue, Sent};
-use crate::stop;
-use crate::tasks::TaskSet;
 
 /// Sends messages to the brokers of a cluster. Cloning it shares it.
 pub struct Producer {

@@ -20,11 +20,11 @@ use smallvec::SmallVec;
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::client::ClientCore;
+use crate::client::routes::Snapshot;
 use crate::decide::route::{Published, Unfit};
 use crate::decide::{budget, name_server};
 use crate::event::{Event, LookupEnd, LookupNumber, LookupReason};
 use crate::policy::OvertakeOver;
-use crate::routes::Snapshot;
 
 /// Why no route was found. Kept by the error of the send that needed it.
 #[derive(Debug, Clone, thiserror::Error)]

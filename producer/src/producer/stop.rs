@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::{Duration, Instant, timeout_at};
 
-use crate::beat;
 use crate::client::Client;
+use crate::client::heartbeat;
 use crate::event::Event;
 use crate::producer::ProducerCore;
 
@@ -21,7 +21,7 @@ pub(crate) async fn stop(core: &Arc<ProducerCore>, client: Option<&Client>) {
     let group = &core.sender.group;
     let registered = core.client.groups.lock().remove(group);
     if registered {
-        beat::farewell(&core.client, group, client.is_some(), deadline).await;
+        heartbeat::farewell(&core.client, group, client.is_some(), deadline).await;
     }
     if let Some(client) = client {
         let _ = timeout_at(deadline, client.stop()).await;

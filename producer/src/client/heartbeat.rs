@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at, timeout_at};
 
 use crate::client::ClientCore;
-use crate::decide::{envelope, retry, route};
+use crate::decide::{encoding, retry, route};
 use crate::event::Event;
 use crate::policy::{Drain, Policy};
 
@@ -87,7 +87,7 @@ fn clean(core: &ClientCore) {
     let brokers = core.routes.addresses(false);
     let servers = core.name_servers.servers();
     let second = |address: &Name| {
-        let mut seconds = brokers.iter().map(|broker| envelope::second_port(broker));
+        let mut seconds = brokers.iter().map(|broker| encoding::second_port(broker));
         seconds.any(|second| second.as_ref() == Some(address))
     };
     let needed =

@@ -5,10 +5,10 @@
 
 use rmq_remoting::observe::Name;
 
+use crate::client::routes;
 use crate::decide::retry::Ended;
 use crate::decide::{health, route};
 use crate::event::Event;
-use crate::routes;
 use crate::send::{Send, millis};
 
 /// Asks for the topic's route if an attempt ended in a way that an old route may have caused.

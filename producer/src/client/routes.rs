@@ -15,13 +15,13 @@ use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::client::ClientCore;
+use crate::client::lookup::{self, Answer, Fit, LookupError};
+use crate::client::single_flight::{self, Gate};
 use crate::decide::queues::Queues;
 use crate::decide::route::{Published, Unfit};
 use crate::decide::{name_server, route};
 use crate::event::{Event, LookupEnd, LookupNumber, LookupReason, SnapshotNumber};
-use crate::lookup::{self, Answer, Fit, LookupError};
 use crate::policy::Periods;
-use crate::single_flight::{self, Gate};
 
 /// Where a topic's messages can go, as one route answer said it.
 #[derive(Debug)]

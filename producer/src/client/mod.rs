@@ -5,6 +5,12 @@
 //! makes one and gives clones of it to both. Its background work starts with the first producer
 //! and ends with the last handle.
 
+pub(crate) mod heartbeat;
+pub(crate) mod lookup;
+pub(crate) mod routes;
+pub(crate) mod single_flight;
+pub(crate) mod tasks;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -25,16 +31,16 @@ use rmq_remoting::service::Unsupported;
 use rmq_remoting::unique_id::UniqueIds;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use crate::beat::{self, Openings};
-use crate::decide::{budget, envelope, name_server, namespace, peer, retry};
+use self::heartbeat::Openings;
+use self::routes::Routes;
+use crate::client::lookup::NameServerList;
+use crate::client::tasks::TaskSet;
+use crate::decide::{budget, encoding, name_server, namespace, peer, retry};
 use crate::error::StartError;
 use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
 use crate::hook::NamespaceHook;
-use crate::lookup::NameServerList;
 use crate::observe::{Shielded, Tracing};
 use crate::policy::{Header, OvertakeOver, Policy};
-use crate::routes::{self, Routes};
-use crate::tasks::TaskSet;
 
 /// RocketMQ 5.3.3. Servers answer with plain JSON to versions from 4.9.4 on.
 const VERSION: i32 = 479;
@@ -276,7 +282,7 @@ type Work = fn(Arc<ClientCore>) -> BoxFuture<'static, ()>;
 /// The background tasks, each restarted if it panics.
 const WORK: [(&str, Work); 2] = [
     ("route-poll", |core| Box::pin(routes::poll(core))),
-    ("heartbeat", |core| Box::pin(beat::run(core))),
+    ("heartbeat", |core| Box::pin(heartbeat::run(core))),
 ];
 
 async fn supervise(core: Arc<ClientCore>) {
@@ -469,7 +475,7 @@ fn shielded(observer: Option<Arc<dyn Observer<Event>>>) -> Arc<dyn Observer<Even
 /// What the client says of itself in each request.
 fn speaker(policy: &Policy) -> Speaker {
     Speaker {
-        form: match envelope::wire(policy).header {
+        form: match encoding::wire(policy).header {
             Header::Json => HeaderForm::Json,
             Header::Binary => HeaderForm::Rocketmq,
         },
