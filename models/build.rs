@@ -78,10 +78,10 @@ const MUTATIONS: [Mutation; 10] = [
         "return (Arc::clone(flight), true);",
     ),
     (
-        "a_flight_lands_unseen",
+        "a_result_comes_unseen",
         "single_flight.rs",
-        "self.landed.notify_waiters();",
-        "let _ = &self.landed;",
+        "self.completed.notify_waiters();",
+        "let _ = &self.completed;",
     ),
 ];
 

@@ -102,6 +102,6 @@ models! {
         a_task_starts_after_the_end: a_task_starts_after_the_end::tasks_end::run,
         the_last_send_tells_nobody: the_last_send_tells_nobody::sends_leave::run,
         two_flights_at_once: two_flights_at_once::one_flight::run,
-        a_flight_lands_unseen: a_flight_lands_unseen::one_flight::run,
+        a_result_comes_unseen: a_result_comes_unseen::one_flight::run,
     }
 }

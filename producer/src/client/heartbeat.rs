@@ -12,38 +12,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use parking_lot::Mutex;
 use rmq_remoting::body;
 use rmq_remoting::client::Over;
-use rmq_remoting::event::ConnectionNumber;
 use rmq_remoting::header::WithBody;
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::{HeartBeat, HeartbeatData, ProducerData, UnregisterClient};
-use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at, timeout_at};
 
-use crate::client::ClientCore;
+use super::state::ClientCore;
 use crate::decide::{encoding, retry, route};
 use crate::event::Event;
 use crate::policy::{Drain, Policy};
-
-/// Connections that opened and were not yet looked at.
-#[derive(Debug, Default)]
-pub(crate) struct Openings {
-    addresses: Mutex<Vec<(Name, ConnectionNumber)>>,
-    told: Notify,
-}
-
-impl Openings {
-    pub(crate) fn note(&self, address: Name, connection: ConnectionNumber) {
-        self.addresses.lock().push((address, connection));
-        self.told.notify_one();
-    }
-
-    fn take(&self) -> Vec<(Name, ConnectionNumber)> {
-        std::mem::take(&mut self.addresses.lock())
-    }
-}
 
 /// The group of the producer that every Java client has within.
 const INNER_GROUP: &str = "CLIENT_INNER_PRODUCER";

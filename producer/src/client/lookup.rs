@@ -5,232 +5,24 @@
 //! sent, is passed over like a refusal. The list may be replaced while a lookup goes through it: then
 //! it goes on with those of the new one that it has not asked, within the same deadline.
 
-use std::fmt;
-use std::sync::Arc;
-
 use bytes::Bytes;
-use parking_lot::Mutex;
 use rmq_remoting::client::{CallError, CallStage, Over};
-use rmq_remoting::code::{response, response_name};
+use rmq_remoting::code::response;
 use rmq_remoting::command::Command;
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::GetRouteInfoByTopic;
-use rmq_remoting::text::{self, name};
+use rmq_remoting::text;
 use smallvec::SmallVec;
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::client::ClientCore;
-use crate::client::routes::Snapshot;
-use crate::decide::route::{Published, Unfit};
+use super::name_servers::Listed;
+use super::routes::Fit;
+use super::state::ClientCore;
+use crate::decide::route::Unfit;
 use crate::decide::{budget, name_server};
+use crate::error::{Said, ServerAnswer};
 use crate::event::{Event, LookupEnd, LookupNumber, LookupReason};
 use crate::policy::OvertakeOver;
-
-/// Why no route was found. Kept by the error of the send that needed it.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum LookupError {
-    /// No name server knows the topic, nor one to make it after.
-    #[error(
-        "No route info of this topic: {} (no name server knows it, nor {}; create the topic, or let \
-         brokers create topics automatically){}",
-        name(topic),
-        name(default_topic),
-        all(answers)
-    )]
-    NotExist {
-        /// The topic.
-        topic: Name,
-        /// The topic that new ones are made after.
-        default_topic: Name,
-        /// What each name server said that was asked.
-        answers: Vec<ServerAnswer>,
-    },
-    /// The topic exists, but no broker takes messages for it.
-    #[error(
-        "No route info of this topic: {} ({reason}){}",
-        name(topic),
-        all(answers)
-    )]
-    Unusable {
-        /// The topic.
-        topic: Name,
-        /// What is wrong with its route.
-        reason: String,
-        /// What each name server said that was asked.
-        answers: Vec<ServerAnswer>,
-    },
-    /// A name server refused to answer.
-    #[error(
-        "name server {server} refused the route of {}: {}{}",
-        name(topic), coded(*code, remark), all(answers)
-    )]
-    Refused {
-        /// The topic.
-        topic: Name,
-        /// The server.
-        server: Name,
-        /// The response code.
-        code: i32,
-        /// Its words, cut if they are many.
-        remark: String,
-        /// What each name server said that was asked.
-        answers: Vec<ServerAnswer>,
-    },
-    /// No name server answered.
-    #[error("{}", unreachable(failures))]
-    Unreachable {
-        /// What became of each one asked.
-        failures: Vec<(Name, CallError)>,
-    },
-    /// The send's time was over before the lookup ended.
-    #[error(
-        "no route of {} within the send's time; check the name servers {servers}",
-        name(topic)
-    )]
-    TooLate {
-        /// The topic.
-        topic: Name,
-        /// The servers' list.
-        servers: String,
-    },
-    /// The lookup's task ended early.
-    #[error("the lookup of {} was broken off", name(.0))]
-    BrokenOff(Name),
-}
-
-/// What became of asking one name server, when a lookup brought no route.
-#[derive(Debug, Clone)]
-pub struct ServerAnswer {
-    /// The server.
-    pub server: Name,
-    /// What it said.
-    pub said: Said,
-}
-
-/// What a name server said that brought no route.
-#[derive(Debug, Clone)]
-pub enum Said {
-    /// It does not know the topic (code 17).
-    NotExist,
-    /// A route that cannot be read, or by which nothing can be sent; why.
-    Unfit(String),
-    /// Another error code, or success without a route.
-    Refused {
-        /// The response code.
-        code: i32,
-        /// Its words, cut if they are many.
-        remark: String,
-    },
-    /// Nothing.
-    Failed(CallError),
-}
-
-impl fmt::Display for Said {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotExist => f.write_str("it does not know the topic"),
-            Self::Unfit(reason) => f.write_str(reason),
-            Self::Refused { code, remark } => f.write_str(&coded(*code, remark)),
-            Self::Failed(error) => error.fmt(f),
-        }
-    }
-}
-
-fn coded(code: i32, remark: &str) -> String {
-    if code == response::SUCCESS && remark.is_empty() {
-        return "an answer without a route (code 0)".to_owned();
-    }
-    let known = response_name(code).unwrap_or("");
-    format!("code {code} {known} {}", name(remark))
-}
-
-/// What every server said, where there is more than the one that the error speaks of.
-fn all(answers: &[ServerAnswer]) -> String {
-    if answers.len() < 2 {
-        return String::new();
-    }
-    let each = answers.iter();
-    let each = each.map(|answer| format!("{}: {}", answer.server, answer.said));
-    format!("; asked were {}", each.collect::<Vec<_>>().join("; "))
-}
-
-fn unreachable(failures: &[(Name, CallError)]) -> String {
-    let servers: Vec<_> = failures.iter().map(|(server, _)| &**server).collect();
-    let servers = servers.join(", ");
-    let errors: Vec<_> = failures
-        .iter()
-        .map(|(_, error)| error.to_string())
-        .collect();
-    let errors = errors.join("; ");
-    let spoke = |error: &CallError| match error {
-        CallError::Lost { found, .. } => found.as_ref().is_some_and(|found| found.is_foreign()),
-        _ => false,
-    };
-    if failures.iter().any(|(_, error)| spoke(error)) {
-        return format!("no name server speaks RocketMQ at {servers}; check the port ({errors})");
-    }
-    format!("no name server answered in time; check that one runs at {servers} ({errors})")
-}
-
-/// The name servers of a client, and which one it asks first.
-#[derive(Debug)]
-pub(crate) struct NameServerList {
-    state: Mutex<Listed>,
-}
-
-/// The list in force. A new list is a new value, so who holds an old one can tell.
-#[derive(Debug, Clone)]
-struct Listed {
-    servers: Arc<[Name]>,
-    current: usize,
-}
-
-impl NameServerList {
-    pub(crate) fn new(servers: Arc<[Name]>, first: usize) -> Self {
-        let current = first % servers.len().max(1);
-        let state = Mutex::new(Listed { servers, current });
-        Self { state }
-    }
-
-    pub(crate) fn servers(&self) -> Arc<[Name]> {
-        Arc::clone(&self.state.lock().servers)
-    }
-
-    fn listed(&self) -> Listed {
-        self.state.lock().clone()
-    }
-
-    /// This one of the list answered with a route, or is the next one to try.
-    fn prefer(&self, servers: &Arc<[Name]>, index: usize) {
-        let mut state = self.state.lock();
-        if Arc::ptr_eq(&state.servers, servers) {
-            state.current = index;
-        }
-    }
-
-    /// Puts another list in force, and tells which servers have left it; nothing if it has the same
-    /// servers. `drawn` chooses the first server if the one asked so far has left.
-    pub(crate) fn replace(&self, servers: Arc<[Name]>, drawn: u64) -> Option<Vec<Name>> {
-        let mut state = self.state.lock();
-        if !name_server::differs(&state.servers, &servers) {
-            return None;
-        }
-        let asked = state.servers.get(state.current);
-        let current = name_server::first_of_new(asked, &servers, drawn);
-        let old = std::mem::replace(&mut *state, Listed { servers, current });
-        let gone = |server: &&Name| !state.servers.contains(server);
-        Some(old.servers.iter().filter(gone).cloned().collect())
-    }
-}
-
-/// What a usable answer is good for.
-#[derive(Debug)]
-pub(crate) enum Fit {
-    /// It is the answer behind the route in force.
-    Unchanged(Arc<Snapshot>),
-    /// It publishes this.
-    New(Published),
-}
 
 /// Tells what an answer is good for. Called without any lock.
 pub(crate) type Judge<'a> = &'a (dyn Fn(&Bytes) -> Result<Fit, Unfit> + Send + Sync);

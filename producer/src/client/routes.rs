@@ -1,9 +1,10 @@
-//! The routes a client knows, and how they are found and kept fresh.
+//! The routes a client knows, as data: which one is in force, and which one wins.
 //!
-//! * A topic's route is looked up by at most one task at a time; all who need it share the result.
-//!   The task belongs to the client, so a caller that gives up abandons nobody.
 //! * A route that worked stays in force until another usable one comes.
 //! * What is published is a [`Snapshot`], a value that never changes.
+//! * A topic is looked up by at most one task at a time; all who need its route share the result.
+//!
+//! Nothing here asks anybody or waits: see [`find`](super::find).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,23 +13,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rmq_remoting::observe::Name;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant};
 
-use crate::client::ClientCore;
-use crate::client::lookup::{self, Answer, Fit, LookupError};
-use crate::client::single_flight::{self, Gate};
+use super::single_flight::{InFlight, SingleFlight};
 use crate::decide::queues::Queues;
-use crate::decide::route::{Published, Unfit};
-use crate::decide::{name_server, route};
-use crate::event::{Event, LookupEnd, LookupNumber, LookupReason, SnapshotNumber};
-use crate::policy::Periods;
+use crate::decide::route::{self, Published};
+use crate::error::LookupError;
+use crate::event::{LookupEnd, LookupReason, SnapshotNumber};
 
 /// Where a topic's messages can go, as one route answer said it.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) number: SnapshotNumber,
     pub(crate) queues: Queues,
-    masters: Arc<[(Name, Name)]>,
+    pub(crate) masters: Arc<[(Name, Name)]>,
     addresses: Vec<Name>,
 }
 
@@ -52,7 +50,16 @@ impl Snapshot {
 pub(crate) type Found = Result<Arc<Snapshot>, Arc<LookupError>>;
 
 /// A lookup under way, shared by all who wait for it.
-type Flight = single_flight::Flight<LookupReason, Found>;
+pub(crate) type LookupInFlight = InFlight<LookupReason, Found>;
+
+/// What an answer of a name server is good for.
+#[derive(Debug)]
+pub(crate) enum Fit {
+    /// It is the answer behind the route in force.
+    Unchanged(Arc<Snapshot>),
+    /// It publishes this.
+    New(Published),
+}
 
 /// What is known of a topic.
 #[derive(Debug, Default)]
@@ -60,7 +67,7 @@ struct Topic {
     snapshot: Option<Arc<Snapshot>>,
     /// The answer behind the snapshot, and whether it was the default topic's.
     answer: Option<(Bytes, bool)>,
-    gate: Gate<LookupReason, Found>,
+    lookup: SingleFlight<LookupReason, Found>,
     /// When the last lookup started.
     asked: Option<Instant>,
     /// In which round of the poll a send last needed it.
@@ -87,12 +94,17 @@ impl Routes {
     }
 
     /// The route in force, for a lookup: that is no use of it.
-    fn in_force(&self, topic: &Name) -> Option<Arc<Snapshot>> {
+    pub(crate) fn in_force(&self, topic: &Name) -> Option<Arc<Snapshot>> {
         self.topics.lock().get(topic)?.snapshot.clone()
     }
 
     /// The route in force, if this is the answer behind it.
-    fn unchanged(&self, topic: &Name, body: &Bytes, default: bool) -> Option<Arc<Snapshot>> {
+    pub(crate) fn unchanged(
+        &self,
+        topic: &Name,
+        body: &Bytes,
+        default: bool,
+    ) -> Option<Arc<Snapshot>> {
         let (snapshot, known) = {
             let topics = self.topics.lock();
             let entry = topics.get(topic)?;
@@ -107,7 +119,7 @@ impl Routes {
 
     /// A round of the poll begins: topics that no send needed for `most` rounds are forgotten, so
     /// that a program that names ever new topics does not ask for all of them for ever.
-    fn begin_round(&self, most: Option<u64>) {
+    pub(crate) fn begin_round(&self, most: Option<u64>) {
         let round = self
             .rounds
             .fetch_add(1, Ordering::Relaxed)
@@ -117,7 +129,7 @@ impl Routes {
         };
         self.topics.lock().retain(|_, topic| {
             let unused = round.saturating_sub(topic.used);
-            topic.kept || topic.gate.under_way().is_some() || unused <= most
+            topic.kept || topic.lookup.under_way().is_some() || unused <= most
         });
     }
 
@@ -157,360 +169,122 @@ impl Routes {
     }
 
     /// Keeps the route of a topic fresh from now on, whether it is needed or not.
-    fn know(&self, topic: &Name) {
+    pub(crate) fn know(&self, topic: &Name) {
         let mut topics = self.topics.lock();
         topics.entry(Name::clone(topic)).or_default().kept = true;
     }
 
-    /// The flight to join, and whether it is new and must be started.
-    fn board(&self, topic: &Name, reason: LookupReason) -> (Arc<Flight>, bool) {
+    /// The lookup of a topic to wait for, and whether it is new and must be started.
+    pub(crate) fn join(&self, topic: &Name, reason: LookupReason) -> (Arc<LookupInFlight>, bool) {
         let mut topics = self.topics.lock();
         let entry = topics.entry(Name::clone(topic)).or_default();
         if reason == LookupReason::FirstSend {
             entry.used = self.rounds.load(Ordering::Relaxed);
         }
-        let (flight, fresh) = entry.gate.board(reason);
+        let (lookup, fresh) = entry.lookup.join(reason);
         if fresh {
             entry.asked = Some(Instant::now());
         }
-        (flight, fresh)
+        (lookup, fresh)
     }
 
     /// The lookup is over: the topic is free for the next one, and all who wait are told.
-    fn land(&self, topic: &Name, flight: &Arc<Flight>, found: Found) {
+    pub(crate) fn complete(&self, topic: &Name, lookup: &Arc<LookupInFlight>, found: Found) {
         if let Some(entry) = self.topics.lock().get_mut(topic) {
-            entry.gate.leave(flight);
+            entry.lookup.leave(lookup);
         }
-        flight.land(found);
+        lookup.complete(found);
+    }
+
+    /// The lookup of a topic that is under way.
+    pub(crate) fn under_way(&self, topic: &Name) -> Option<Arc<LookupInFlight>> {
+        self.topics.lock().get(topic)?.lookup.under_way().cloned()
+    }
+
+    /// Whether a topic is known, is not being looked up, and was not asked for within `spacing`.
+    pub(crate) fn is_due(&self, topic: &Name, spacing: Duration) -> bool {
+        let topics = self.topics.lock();
+        topics.get(topic).is_some_and(|entry| {
+            let long_ago = |asked: Instant| asked.elapsed() >= spacing;
+            entry.lookup.under_way().is_none() && entry.asked.is_none_or(long_ago)
+        })
     }
 
     /// The topics that were not asked for within `spacing`.
-    fn idle(&self, spacing: Duration) -> Vec<Name> {
+    pub(crate) fn idle(&self, spacing: Duration) -> Vec<Name> {
         let topics = self.topics.lock();
         let long_ago = |topic: &Topic| topic.asked.is_none_or(|asked| asked.elapsed() >= spacing);
         let idle = topics.iter().filter(|(_, topic)| long_ago(topic));
         idle.map(|(name, _)| Name::clone(name)).collect()
     }
-}
 
-fn is_due(topic: &Topic, spacing: Duration) -> bool {
-    topic.gate.under_way().is_none() && topic.asked.is_none_or(|asked| asked.elapsed() >= spacing)
-}
-
-/// Tells those who wait, even if the lookup's task panics or is cancelled.
-struct Landing {
-    core: Arc<ClientCore>,
-    topic: Name,
-    flight: Arc<Flight>,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        let broken = Err(Arc::new(LookupError::BrokenOff(Name::clone(&self.topic))));
-        self.core.routes.land(&self.topic, &self.flight, broken);
-    }
-}
-
-/// The route of a topic for a send: the one in force, or the result of a lookup. Without a
-/// deadline of the send a lookup has its own time only.
-pub(crate) async fn find(core: &Arc<ClientCore>, topic: &Name, until: Option<Instant>) -> Found {
-    // Two lookups: of the topic, and of the one that new topics are made after.
-    let own = 2 * Duration::from_millis(name_server::lookup_time(&core.policy));
-    let deadline = until.unwrap_or(Instant::now() + own);
-    let too_late = || {
-        Arc::new(LookupError::TooLate {
-            topic: Name::clone(topic),
-            servers: core.name_servers.servers().join(", "),
-        })
-    };
-    loop {
-        if let Some(snapshot) = core.routes.snapshot(topic) {
-            return Ok(snapshot);
-        }
-        let reason = LookupReason::FirstSend;
-        let (flight, fresh) = core.routes.board(topic, reason);
-        if fresh {
-            start(core, topic, &flight, until);
-        }
-        let Ok(found) = timeout_at(deadline, flight.wait()).await else {
-            return Err(too_late());
+    /// Puts what an answer is good for in force, if it differs from what is; with how the lookup
+    /// ended. `default` says that it is the answer for the default topic, `number` gives a new
+    /// snapshot its number.
+    pub(crate) fn apply(
+        &self,
+        topic: &Name,
+        (body, fit): (&Bytes, Fit),
+        default: bool,
+        number: impl FnOnce() -> SnapshotNumber,
+    ) -> (LookupEnd, Arc<Snapshot>) {
+        let published = match fit {
+            Fit::Unchanged(snapshot) => return (LookupEnd::Unchanged, snapshot),
+            Fit::New(published) => published,
         };
-        match &found {
-            Err(error) if !fresh && !is_last_word(&flight, error) => {}
-            _ => return found,
-        }
-    }
-}
-
-/// Whether a lookup that somebody else started says all there is to say. A poll does not ask for
-/// the default topic, and another caller may have had less time.
-fn is_last_word(flight: &Flight, error: &LookupError) -> bool {
-    let answered = matches!(
-        error,
-        LookupError::NotExist { .. } | LookupError::Unusable { .. } | LookupError::Refused { .. }
-    );
-    answered && flight.reason == LookupReason::FirstSend
-}
-
-/// Looks a topic up again because an attempt failed, unless that was done a moment ago.
-pub(crate) fn refresh(core: &Arc<ClientCore>, topic: &Name) {
-    let spacing = Duration::from_millis(core.policy.periods.refresh_spacing);
-    let due = {
-        let topics = core.routes.topics.lock();
-        topics
-            .get(topic)
-            .is_some_and(|entry| is_due(entry, spacing))
-    };
-    if due {
-        let (flight, fresh) = core.routes.board(topic, LookupReason::FailedAttempt);
-        if fresh {
-            start(core, topic, &flight, None);
-        }
-    }
-}
-
-/// The route of a topic after a lookup, because `known` lacks what a send needs. Without a lookup
-/// if that was done a moment ago.
-pub(crate) async fn renewed(
-    core: &Arc<ClientCore>,
-    topic: &Name,
-    known: Arc<Snapshot>,
-    deadline: Instant,
-) -> Arc<Snapshot> {
-    refresh(core, topic);
-    let flight = {
-        let topics = core.routes.topics.lock();
-        topics
-            .get(topic)
-            .and_then(|entry| entry.gate.under_way().cloned())
-    };
-    if let Some(flight) = flight {
-        // Whether it brought a route or not, what counts is the one that is in force then.
-        let _ = timeout_at(deadline, flight.wait()).await;
-    }
-    core.routes.snapshot(topic).unwrap_or(known)
-}
-
-/// After how many rounds of the poll without a send a topic is forgotten; never without a number.
-fn rounds_kept(periods: &Periods) -> Option<u64> {
-    (periods.forget > 0).then(|| periods.forget.div_ceil(periods.poll.max(1)))
-}
-
-/// Keeps every route fresh that sends need. All topics are asked for at once, so that a slow
-/// answer delays no other topic.
-pub(crate) async fn poll(core: Arc<ClientCore>) {
-    let periods = core.policy.periods;
-    let first = core.started + Duration::from_millis(periods.first_poll);
-    let mut ticks = tokio::time::interval_at(first, Duration::from_millis(periods.poll));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    if let (topic, true) = route::default_route(&core.policy) {
-        core.routes.know(&topic.into());
-    }
-    // A send just after the start has asked already when the first poll is due.
-    let mut spacing = Duration::from_millis(periods.refresh_spacing);
-    let kept = rounds_kept(&periods);
-    loop {
-        ticks.tick().await;
-        core.routes.begin_round(kept);
-        let mut under_way = Vec::new();
-        for topic in core.routes.idle(spacing) {
-            let (flight, fresh) = core.routes.board(&topic, LookupReason::Poll);
-            if fresh {
-                start(&core, &topic, &flight, None);
-            } else {
-                under_way.push((topic, flight));
-            }
-        }
-        for (topic, mut flight) in under_way {
-            // What the other one found is the topic's affair; it is over, that is what counts here.
-            // Failing sends must not starve the poll: whoever is quicker is waited for again.
-            loop {
-                let _ = flight.wait().await;
-                let (next, fresh) = core.routes.board(&topic, LookupReason::Poll);
-                flight = next;
-                if fresh {
-                    start(&core, &topic, &flight, None);
-                    break;
-                }
-            }
-        }
-        spacing = Duration::ZERO;
-    }
-}
-
-fn start(core: &Arc<ClientCore>, topic: &Name, flight: &Arc<Flight>, until: Option<Instant>) {
-    let landing = Landing {
-        core: Arc::clone(core),
-        topic: Name::clone(topic),
-        flight: Arc::clone(flight),
-    };
-    let run = async move {
-        let Landing {
-            core,
-            topic,
-            flight,
-        } = &landing;
-        let found = run(core, topic, flight.reason, until).await;
-        core.routes.land(topic, flight, found);
-    };
-    core.lookups.spawn(&core.host, "lookup", Box::pin(run));
-}
-
-/// The lookup's deadline for a caller whose own one is `until`.
-fn deadline(core: &ClientCore, until: Option<Instant>) -> Instant {
-    let most = Instant::now() + Duration::from_millis(name_server::lookup_time(&core.policy));
-    until.map_or(most, |until| until.min(most))
-}
-
-/// Asks for the topic, and on the way of a send also for the default topic.
-async fn run(
-    core: &Arc<ClientCore>,
-    topic: &Name,
-    reason: LookupReason,
-    until: Option<Instant>,
-) -> Found {
-    let own = |body: &Bytes| judge(core, topic, body, false);
-    let (lookup, answer) = lookup::ask(core, topic, reason, deadline(core, until), &own).await;
-    let not_exist = matches!(answer, Answer::NotExist { .. });
-    let found = conclude(core, topic, lookup, answer, false);
-    if !not_exist || !asks_for_default(reason) {
-        return found;
-    }
-    let default: Name = route::default_route(&core.policy).0.into();
-    let until = deadline(core, until);
-    let its = |body: &Bytes| judge(core, topic, body, true);
-    let reason = LookupReason::DefaultTopic;
-    let (lookup, answer) = lookup::ask(core, &default, reason, until, &its).await;
-    conclude(core, topic, lookup, answer, true)
-}
-
-/// What an answer is good for. An answer equal to the last one is not read again, and none is read
-/// under the lock of the routes, so that a large one delays no send to another topic.
-fn judge(core: &ClientCore, topic: &Name, body: &Bytes, default: bool) -> Result<Fit, Unfit> {
-    if let Some(snapshot) = core.routes.unchanged(topic, body, default) {
-        return Ok(Fit::Unchanged(snapshot));
-    }
-    route::judge(&core.policy, body, default).map(Fit::New)
-}
-
-/// Applies an answer and emits how the lookup ended.
-fn conclude(
-    core: &ClientCore,
-    topic: &Name,
-    lookup: LookupNumber,
-    answer: Answer,
-    default: bool,
-) -> Found {
-    let (end, found) = match answer.end() {
-        Some(end) => (end, Err(Arc::new(explain(core, topic, answer)))),
-        None => match answer {
-            Answer::Route { body, fit } => apply(core, topic, &body, fit, default),
-            _ => return Err(Arc::new(LookupError::BrokenOff(Name::clone(topic)))),
-        },
-    };
-    let changed = end == LookupEnd::Changed;
-    core.emit(Event::LookupEnded { lookup, end });
-    if let (true, Ok(snapshot)) = (changed, &found) {
-        core.emit(Event::Snapshot {
-            snapshot: snapshot.number,
-            topic: Name::clone(topic),
-            lookup,
-            queues: Arc::clone(snapshot.queues.list()),
-            addresses: Arc::clone(&snapshot.masters),
-        });
-    }
-    // Whatever this lookup came to, a route that works is still a route.
-    found.or_else(|error| core.routes.in_force(topic).ok_or(error))
-}
-
-/// Whether a topic that does not exist leads to the default topic. After a failed attempt it does,
-/// too: a topic that no name server knows would otherwise never learn a broker's new address.
-fn asks_for_default(reason: LookupReason) -> bool {
-    match reason {
-        LookupReason::FirstSend | LookupReason::FailedAttempt => true,
-        LookupReason::Poll | LookupReason::DefaultTopic => false,
-    }
-}
-
-fn explain(core: &ClientCore, topic: &Name, answer: Answer) -> LookupError {
-    let topic = Name::clone(topic);
-    match answer {
-        Answer::Route { .. } => LookupError::BrokenOff(topic),
-        Answer::NotExist { answers } => LookupError::NotExist {
-            topic,
-            default_topic: route::default_route(&core.policy).0.into(),
-            answers,
-        },
-        Answer::Unusable { reason, answers } => LookupError::Unusable {
-            topic,
-            reason,
-            answers,
-        },
-        Answer::Refused {
-            server,
-            code,
-            remark,
-            answers,
-        } => LookupError::Refused {
-            topic,
-            server,
-            code,
-            remark,
-            answers,
-        },
-        Answer::Unreachable(failures) => LookupError::Unreachable { failures },
-    }
-}
-
-/// Puts a route in force, if it differs from the one that is.
-fn apply(
-    core: &ClientCore,
-    topic: &Name,
-    body: &Bytes,
-    fit: Fit,
-    default: bool,
-) -> (LookupEnd, Found) {
-    let published = match fit {
-        Fit::Unchanged(snapshot) => return (LookupEnd::Unchanged, Ok(snapshot)),
-        Fit::New(published) => published,
-    };
-    let mut topics = core.routes.topics.lock();
-    let entry = topics.entry(Name::clone(topic)).or_default();
-    let had_its_own = matches!(entry.answer, Some((_, false)));
-    match &entry.snapshot {
-        Some(own) if default && had_its_own => {
-            // The topic was known once. It keeps its queues, wherever its brokers are now, and an
-            // answer of its own counts again, whatever it says.
-            let moved = route::readdress(&own.published(), &published);
-            let (end, found) = entry.publish(core, moved);
-            if end == LookupEnd::Changed {
-                entry.answer = Some((Bytes::new(), false));
-            }
-            (end, found)
-        }
-        _ => {
-            entry.answer = Some((body.clone(), default));
-            entry.publish(core, published)
-        }
+        let mut topics = self.topics.lock();
+        let entry = topics.entry(Name::clone(topic)).or_default();
+        entry.apply(body, published, default, number)
     }
 }
 
 impl Topic {
+    /// Which route wins: the topic's own over the default topic's, a new one over the one in force.
+    fn apply(
+        &mut self,
+        body: &Bytes,
+        published: Published,
+        default: bool,
+        number: impl FnOnce() -> SnapshotNumber,
+    ) -> (LookupEnd, Arc<Snapshot>) {
+        let had_its_own = matches!(self.answer, Some((_, false)));
+        match &self.snapshot {
+            Some(own) if default && had_its_own => {
+                // The topic was known once. It keeps its queues, wherever its brokers are now, and an
+                // answer of its own counts again, whatever it says.
+                let moved = route::readdress(&own.published(), &published);
+                let (end, found) = self.publish(moved, number);
+                if end == LookupEnd::Changed {
+                    self.answer = Some((Bytes::new(), false));
+                }
+                (end, found)
+            }
+            _ => {
+                self.answer = Some((body.clone(), default));
+                self.publish(published, number)
+            }
+        }
+    }
+
     /// Puts what was found in force, if it differs from what is.
-    fn publish(&mut self, core: &ClientCore, published: Published) -> (LookupEnd, Found) {
+    fn publish(
+        &mut self,
+        published: Published,
+        number: impl FnOnce() -> SnapshotNumber,
+    ) -> (LookupEnd, Arc<Snapshot>) {
         if let Some(snapshot) = &self.snapshot
             && snapshot.published() == published
         {
-            return (LookupEnd::Unchanged, Ok(Arc::clone(snapshot)));
+            return (LookupEnd::Unchanged, Arc::clone(snapshot));
         }
         let snapshot = Arc::new(Snapshot {
-            number: core.next_snapshot(),
+            number: number(),
             queues: Queues::new(published.queues.into()),
             masters: published.masters.into(),
             addresses: published.addresses,
         });
         self.snapshot = Some(Arc::clone(&snapshot));
-        (LookupEnd::Changed, Ok(snapshot))
+        (LookupEnd::Changed, snapshot)
     }
 }
 
@@ -528,10 +302,10 @@ mod tests {
         let routes = Routes::default();
         routes.know(&"kept".into());
         for topic in ["used", "unused", "under-way"] {
-            let (flight, _) = routes.board(&topic.into(), LookupReason::FirstSend);
+            let (lookup, _) = routes.join(&topic.into(), LookupReason::FirstSend);
             if topic != "under-way" {
                 let nothing = Err(Arc::new(LookupError::BrokenOff(topic.into())));
-                routes.land(&topic.into(), &flight, nothing);
+                routes.complete(&topic.into(), &lookup, nothing);
             }
         }
         for _ in 0..3 {
@@ -544,14 +318,5 @@ mod tests {
             routes.begin_round(None);
         }
         assert_eq!(known(&routes).len(), 3, "never means never");
-    }
-
-    #[test]
-    fn the_rounds_that_a_topic_is_kept_cover_the_time_that_the_policy_says() {
-        let mut periods = crate::Policy::strict().periods;
-        (periods.forget, periods.poll) = (61, 30);
-        assert_eq!(rounds_kept(&periods), Some(3));
-        periods.forget = 0;
-        assert_eq!(rounds_kept(&periods), None);
     }
 }

@@ -8,73 +8,73 @@ use tokio::sync::Notify;
 
 /// Work under way, shared by all who wait for it.
 #[derive(Debug)]
-pub(crate) struct Flight<R, T> {
+pub(crate) struct InFlight<R, T> {
     /// Why it was started.
     pub(crate) reason: R,
     found: Mutex<Option<T>>,
-    landed: Notify,
+    completed: Notify,
 }
 
-impl<R, T: Clone> Flight<R, T> {
+impl<R, T: Clone> InFlight<R, T> {
     fn new(reason: R) -> Arc<Self> {
         Arc::new(Self {
             reason,
             found: Mutex::new(None),
-            landed: Notify::new(),
+            completed: Notify::new(),
         })
     }
 
     /// Tells the result to all who wait. The first one counts.
-    pub(crate) fn land(&self, found: T) {
+    pub(crate) fn complete(&self, found: T) {
         self.found.lock().get_or_insert(found);
-        self.landed.notify_waiters();
+        self.completed.notify_waiters();
     }
 }
 
-impl<R: Send + Sync, T: Clone + Send> Flight<R, T> {
+impl<R: Send + Sync, T: Clone + Send> InFlight<R, T> {
     /// Waits for the result.
     pub(crate) async fn wait(&self) -> T {
         loop {
-            let landed = self.landed.notified();
-            tokio::pin!(landed);
-            landed.as_mut().enable();
+            let completed = self.completed.notified();
+            tokio::pin!(completed);
+            completed.as_mut().enable();
             if let Some(found) = self.found.lock().clone() {
                 return found;
             }
-            landed.await;
+            completed.await;
         }
     }
 }
 
-/// The place of the one flight that may be under way; kept under its owner's lock.
+/// The place of the one work that may be under way; kept under its owner's lock.
 #[derive(Debug)]
-pub(crate) struct Gate<R, T>(Option<Arc<Flight<R, T>>>);
+pub(crate) struct SingleFlight<R, T>(Option<Arc<InFlight<R, T>>>);
 
-impl<R, T> Default for Gate<R, T> {
+impl<R, T> Default for SingleFlight<R, T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<R, T: Clone> Gate<R, T> {
-    /// The flight to join, and whether it is new and must be started.
-    pub(crate) fn board(&mut self, reason: R) -> (Arc<Flight<R, T>>, bool) {
+impl<R, T: Clone> SingleFlight<R, T> {
+    /// The work to wait for, and whether it is new and must be started.
+    pub(crate) fn join(&mut self, reason: R) -> (Arc<InFlight<R, T>>, bool) {
         if let Some(flight) = &self.0 {
             return (Arc::clone(flight), false);
         }
-        let flight = Flight::new(reason);
+        let flight = InFlight::new(reason);
         self.0 = Some(Arc::clone(&flight));
         (flight, true)
     }
 
-    /// The flight under way.
-    pub(crate) fn under_way(&self) -> Option<&Arc<Flight<R, T>>> {
+    /// The work under way.
+    pub(crate) fn under_way(&self) -> Option<&Arc<InFlight<R, T>>> {
         self.0.as_ref()
     }
 
-    /// A flight is over: the next one may start, if it is this one that holds the place. Leave
-    /// before [`Flight::land`], so that whoever is told can start another one.
-    pub(crate) fn leave(&mut self, flight: &Arc<Flight<R, T>>) {
+    /// Work is over: the next one may start, if it is this one that holds the place. Leave
+    /// before [`InFlight::complete`], so that whoever is told can start another one.
+    pub(crate) fn leave(&mut self, flight: &Arc<InFlight<R, T>>) {
         if self
             .0
             .as_ref()

@@ -14,9 +14,8 @@ use rmq_remoting::request::{SendMessage, SendMessageV2};
 use rmq_remoting::text;
 
 use super::namespace;
-use crate::error::InvalidMessage;
 use crate::event::{Mode, QueueRef};
-use crate::message::Message;
+use crate::message::{InvalidMessage, Message};
 use crate::policy::{
     Checks, CompressionKind, Policy, Retarget, SendRequest, Unprofitable, Vip, Wire,
 };
@@ -36,11 +35,11 @@ const FORBIDDEN: [&str; 6] = [
 
 /// A message as all its attempts send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
+pub struct EncodedMessage {
     /// The topic.
     pub topic: Name,
     /// The unique key.
-    pub key: Name,
+    pub unique_key: Name,
     /// What travels as the body, compressed if `sys_flag` says so.
     pub body: Bytes,
     /// Bits: see [`rmq_remoting::message`].
@@ -55,7 +54,7 @@ pub struct Envelope {
 
 /// What all messages of one producer say of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sender {
+pub struct ProducerIdentity {
     /// The group.
     pub group: Name,
     /// The topic that a new topic is made after.
@@ -66,7 +65,7 @@ pub struct Sender {
     pub namespace: Option<Name>,
 }
 
-impl Sender {
+impl ProducerIdentity {
     /// A topic as servers know it.
     #[must_use]
     pub fn wrapped(&self, topic: &Name) -> Name {
@@ -236,17 +235,17 @@ pub fn pays(policy: &Policy, plain: usize, packed: usize) -> bool {
 /// Builds what all attempts of a send carry. `packed` is the message's body as it was compressed,
 /// if it was; it travels so if that [`pays`].
 #[must_use]
-pub fn build(
+pub fn encode(
     policy: &Policy,
     namespace: Option<&Name>,
     message: &Message,
     packed: Option<(Compression, Bytes)>,
-    key: Name,
+    unique_key: Name,
     born_ms: i64,
-) -> Envelope {
+) -> EncodedMessage {
     let mut text = String::with_capacity(64);
     message.for_each_property(|name, value| properties::append(&mut text, name, value));
-    properties::append(&mut text, properties::name::UNIQ_KEY, &key);
+    properties::append(&mut text, properties::name::UNIQ_KEY, &unique_key);
     if let Some(namespace) = namespace {
         properties::append(&mut text, properties::name::INSTANCE_ID, namespace);
     }
@@ -257,9 +256,9 @@ pub fn build(
         Some((_, packed)) => (packed, COMPRESSED),
         None => (message.body().clone(), 0),
     };
-    Envelope {
+    EncodedMessage {
         topic: Name::clone(message.topic()),
-        key,
+        unique_key,
         body,
         sys_flag,
         flag: message.flag_value(),
@@ -308,19 +307,19 @@ pub fn target<'a>(
     }
 }
 
-/// The request that carries an envelope to a queue.
+/// The request that carries an encoded to a queue.
 #[must_use]
 pub fn request<'a>(
     policy: &Policy,
-    sender: &'a Sender,
-    envelope: &'a Envelope,
+    identity: &'a ProducerIdentity,
+    encoded: &'a EncodedMessage,
     to: &'a QueueRef,
-) -> Carrier<'a> {
-    let body = &envelope.body;
-    let header = header(sender, envelope, to);
+) -> EncodedRequest<'a> {
+    let body = &encoded.body;
+    let header = header(identity, encoded, to);
     match wire(policy).request {
-        SendRequest::V1 => Carrier::V1(WithBody { header, body }),
-        SendRequest::V2 => Carrier::V2(WithBody {
+        SendRequest::V1 => EncodedRequest::V1(WithBody { header, body }),
+        SendRequest::V2 => EncodedRequest::V2(WithBody {
             header: SendMessageV2(header),
             body,
         }),
@@ -329,14 +328,14 @@ pub fn request<'a>(
 
 /// A message on its way to a queue, in one of the two requests that can carry it.
 #[derive(Debug)]
-pub enum Carrier<'a> {
+pub enum EncodedRequest<'a> {
     /// `SEND_MESSAGE`.
     V1(WithBody<'a, SendMessage<'a>>),
     /// `SEND_MESSAGE_V2`.
     V2(WithBody<'a, SendMessageV2<'a>>),
 }
 
-impl Carrier<'_> {
+impl EncodedRequest<'_> {
     /// The request.
     #[must_use]
     pub fn request(&self) -> &dyn Request {
@@ -347,17 +346,21 @@ impl Carrier<'_> {
     }
 }
 
-fn header<'a>(sender: &'a Sender, envelope: &'a Envelope, to: &'a QueueRef) -> SendMessage<'a> {
+fn header<'a>(
+    identity: &'a ProducerIdentity,
+    encoded: &'a EncodedMessage,
+    to: &'a QueueRef,
+) -> SendMessage<'a> {
     SendMessage {
-        producer_group: Some(&sender.group),
-        topic: &envelope.topic,
-        default_topic: Some(&sender.default_topic),
-        default_topic_queue_nums: Some(sender.default_queues),
+        producer_group: Some(&identity.group),
+        topic: &encoded.topic,
+        default_topic: Some(&identity.default_topic),
+        default_topic_queue_nums: Some(identity.default_queues),
         queue_id: to.queue,
-        sys_flag: envelope.sys_flag,
-        born_timestamp: envelope.born_ms,
-        flag: envelope.flag,
-        properties: Some(&envelope.properties),
+        sys_flag: encoded.sys_flag,
+        born_timestamp: encoded.born_ms,
+        flag: encoded.flag,
+        properties: Some(&encoded.properties),
         reconsume_times: Some(0),
         unit_mode: false,
         max_reconsume_times: None,
@@ -375,8 +378,8 @@ mod tests {
         (invalid.code, invalid.text)
     }
 
-    fn built(message: &Message) -> Envelope {
-        build(&Policy::strict(), None, message, None, "KEY".into(), 7)
+    fn built(message: &Message) -> EncodedMessage {
+        encode(&Policy::strict(), None, message, None, "KEY".into(), 7)
     }
 
     #[test]
@@ -450,12 +453,9 @@ mod tests {
         let message = Message::new("t", "plain, and longer");
         let packed = || Some((Compression::Lz4, Bytes::from_static(b"packed")));
         let build =
-            |policy: &Policy, packed| build(policy, None, &message, packed, "KEY".into(), 7);
-        let envelope = build(&Policy::strict(), packed());
-        assert_eq!(
-            (envelope.sys_flag, &*envelope.body),
-            (0x101, &b"packed"[..])
-        );
+            |policy: &Policy, packed| encode(policy, None, &message, packed, "KEY".into(), 7);
+        let encoded = build(&Policy::strict(), packed());
+        assert_eq!((encoded.sys_flag, &*encoded.body), (0x101, &b"packed"[..]));
         assert_eq!(build(&Policy::go_2_1(), packed()).sys_flag, 1);
         let plain = build(&Policy::strict(), None);
         assert_eq!(
@@ -470,7 +470,7 @@ mod tests {
         for (packed, compressed) in [("pack", true), ("packs", false), ("packed", false)] {
             let build = |policy: &Policy| {
                 let packed = Some((Compression::Zlib, Bytes::from(packed)));
-                build(policy, None, &message, packed, "KEY".into(), 7)
+                encode(policy, None, &message, packed, "KEY".into(), 7)
             };
             let strict = build(&Policy::strict());
             assert_eq!(strict.sys_flag != 0, compressed, "{packed}");
@@ -501,9 +501,9 @@ mod tests {
 
     #[test]
     fn the_properties_end_with_the_unique_key() {
-        let envelope = built(&Message::new("t", "b").tag("A").key("K"));
+        let encoded = built(&Message::new("t", "b").tag("A").key("K"));
         let expected = "KEYS\u{1}K\u{2}TAGS\u{1}A\u{2}WAIT\u{1}true\u{2}UNIQ_KEY\u{1}KEY\u{2}";
-        assert_eq!(envelope.properties, expected);
+        assert_eq!(encoded.properties, expected);
     }
 
     #[test]

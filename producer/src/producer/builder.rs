@@ -9,22 +9,32 @@ use rmq_remoting::observe::{Name, Observer};
 use tokio::time::Duration;
 
 use super::detector;
-use super::{Handle, Producer, ProducerCore};
-use crate::client::{Client, ClientBuilder, identity_hash};
+use super::handle::Producer;
+use crate::client::state::identity_hash;
+use crate::client::{Client, ClientBuilder};
 use crate::decide::budget::Bucket;
-use crate::decide::encoding::{Sender, validate_group, validate_namespace};
+use crate::decide::encoding::{ProducerIdentity, validate_group, validate_namespace};
 use crate::decide::{health, namespace, route};
 use crate::error::StartError;
 use crate::event::Event;
 use crate::hook::{ForbiddenHook, Hooks, SendHook};
 use crate::policy::Policy;
-use crate::send::compressor::Packer;
+use crate::send::compressor::Compressor;
 use crate::send::life::Life;
 use crate::send::permits::{Limits, Permits, WhenFull};
 use crate::send::rotation::Rotations;
+use crate::send::state::ProducerCore;
 
 /// The bytes that the bodies of open async sends may have together, unless set.
 const OPEN_BYTES: u32 = 256 * 1024 * 1024;
+
+impl Producer {
+    /// Starts the description of a producer of this group. Brokers and operators know producers
+    /// by their group; all instances of one service share one.
+    pub fn builder(group: impl Into<Name>) -> ProducerBuilder {
+        ProducerBuilder::new(group.into())
+    }
+}
 
 /// Describes a producer.
 #[derive(Debug)]
@@ -44,7 +54,7 @@ pub struct ProducerBuilder {
 }
 
 impl ProducerBuilder {
-    pub(super) fn new(group: Name) -> Self {
+    fn new(group: Name) -> Self {
         Self {
             own: Client::builder().instance(&*group),
             group,
@@ -229,7 +239,7 @@ impl ProducerBuilder {
             return Err(StartError::GroupTaken(group));
         }
         client.start();
-        let sender = Sender {
+        let identity = ProducerIdentity {
             namespace,
             group: Name::clone(&group),
             default_topic: route::default_topic(&policy).into(),
@@ -244,11 +254,11 @@ impl ProducerBuilder {
             life: Life::default(),
             async_sends: Arc::default(),
             permits: Permits::new(self.limits),
-            packer: Packer::default(),
+            compressor: Compressor::default(),
             hooks: self.hooks,
             client: core,
             policy,
-            sender,
+            identity,
         };
         let core = Arc::new(core);
         if let Some(detector) = health::detector(&core.policy) {
@@ -256,14 +266,7 @@ impl ProducerBuilder {
             let host = &core.client.host;
             core.async_sends.spawn(host, "detector", Box::pin(work));
         }
-        Ok(Producer {
-            handle: Arc::new(Handle {
-                core,
-                client,
-                owns_client,
-            }),
-            rotations: Arc::new(rotations),
-        })
+        Ok(Producer::new(core, client, owns_client, rotations))
     }
 }
 

@@ -13,8 +13,8 @@ use rmq_remoting::request::GetMaxOffset;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at};
 
 use crate::policy::Detector;
-use crate::producer::ProducerCore;
-use crate::send::millis;
+use crate::send::attempt_set::millis;
+use crate::send::state::ProducerCore;
 
 /// Asks for ever. The task belongs to the producer.
 pub(crate) async fn run(core: Arc<ProducerCore>, detector: Detector) {

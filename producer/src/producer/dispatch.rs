@@ -1,4 +1,4 @@
-//! How one message is sent, where the plain calls of [`Producer`] do not say enough.
+//! How one message is sent, where the plain calls of [`Producer`](crate::Producer) do not say enough.
 //!
 //! Each mode of sending can have a timeout and a target of its own. So there is one description
 //! with all of them, and a method for each mode at its end, rather than a method for each
@@ -10,12 +10,14 @@ use std::time::Duration;
 use crate::error::SendError;
 use crate::event::Mode;
 use crate::message::Message;
-use crate::producer::Producer;
 use crate::selector::Selector;
-use crate::send::{self, Call, Target};
+use crate::send::operation::{Call, SendOperation, Target};
+use crate::send::rotation::Rotations;
+use crate::send::state::ProducerCore;
+use crate::send::{attempts, background, oneway};
 use crate::sent::{MessageQueue, Sent};
 
-/// A message on its way out, made by [`Producer::dispatch`].
+/// A message on its way out, made by [`Producer::dispatch`](crate::Producer::dispatch).
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -31,16 +33,22 @@ use crate::sent::{MessageQueue, Sent};
 #[derive(Debug)]
 #[must_use = "nothing is sent before send, send_async or send_oneway"]
 pub struct Dispatch<'a> {
-    producer: &'a Producer,
+    core: &'a Arc<ProducerCore>,
+    rotations: &'a Arc<Rotations>,
     message: Message,
     timeout: Option<Duration>,
     target: Target,
 }
 
 impl<'a> Dispatch<'a> {
-    pub(crate) fn new(producer: &'a Producer, message: Message) -> Self {
+    pub(super) fn new(
+        core: &'a Arc<ProducerCore>,
+        rotations: &'a Arc<Rotations>,
+        message: Message,
+    ) -> Self {
         Self {
-            producer,
+            core,
+            rotations,
             message,
             timeout: None,
             target: Target::Any,
@@ -72,8 +80,8 @@ impl<'a> Dispatch<'a> {
     /// No broker has confirmed the message in time; the error lists every attempt. Or the queue is
     /// one of another topic, or none was chosen.
     pub async fn send(self) -> Result<Sent, SendError> {
-        let core = self.producer.core();
-        send::stored(send::Send::open(core, self.call(Mode::Sync))).await
+        let core = self.core;
+        attempts::stored(SendOperation::open(core, self.call(Mode::Sync))).await
     }
 
     /// Sends it in the background and calls back, exactly once. The callback runs in the send's
@@ -82,8 +90,8 @@ impl<'a> Dispatch<'a> {
     where
         F: FnOnce(Result<Sent, SendError>) + Send + 'static,
     {
-        let core = self.producer.core();
-        send::in_background(core, self.call(Mode::Async), Box::new(callback));
+        let core = self.core;
+        background::start(core, self.call(Mode::Async), Box::new(callback));
     }
 
     /// Gives it to a broker's connection without waiting for an answer: it may be lost without a
@@ -92,8 +100,8 @@ impl<'a> Dispatch<'a> {
     /// # Errors
     /// There was no route or no connection in time.
     pub async fn send_oneway(self) -> Result<(), SendError> {
-        let core = self.producer.core();
-        send::oneway(send::Send::open(core, self.call(Mode::Oneway))).await
+        let core = self.core;
+        oneway::write(SendOperation::open(core, self.call(Mode::Oneway))).await
     }
 
     fn call(self, mode: Mode) -> Call {
@@ -102,7 +110,7 @@ impl<'a> Dispatch<'a> {
             mode,
             timeout: self.timeout,
             target: self.target,
-            rotations: Arc::clone(self.producer.rotations()),
+            rotations: Arc::clone(self.rotations),
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 use crate::client::Client;
 use crate::client::heartbeat;
 use crate::event::Event;
-use crate::producer::ProducerCore;
+use crate::send::state::ProducerCore;
 
 /// Stops a producer, and the client if it is given.
 pub(crate) async fn stop(core: &Arc<ProducerCore>, client: Option<&Client>) {
@@ -18,7 +18,7 @@ pub(crate) async fn stop(core: &Arc<ProducerCore>, client: Option<&Client>) {
     // Sends end by themselves; one whose future nobody polls is not waited for.
     let _ = timeout_at(deadline, core.life.idle()).await;
     core.async_sends.close();
-    let group = &core.sender.group;
+    let group = &core.identity.group;
     let registered = core.client.groups.lock().remove(group);
     if registered {
         heartbeat::farewell(&core.client, group, client.is_some(), deadline).await;

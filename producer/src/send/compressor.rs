@@ -19,13 +19,13 @@ const KEPT: usize = 8;
 
 /// Compresses bodies, any number at a time.
 #[derive(Debug, Default)]
-pub(crate) struct Packer {
+pub(crate) struct Compressor {
     idle: Mutex<Vec<Compress>>,
 }
 
-impl Packer {
+impl Compressor {
     /// The body compressed in this way; nothing if that fails, then the plain body is sent.
-    pub(crate) fn pack(&self, compression: Compression, body: &[u8]) -> Option<Bytes> {
+    pub(crate) fn compress(&self, compression: Compression, body: &[u8]) -> Option<Bytes> {
         match compression {
             Compression::Zlib => self.zlib(body),
             Compression::Lz4 => lz4(body),
@@ -89,14 +89,14 @@ mod tests {
 
     #[test]
     fn each_kind_opens_with_its_own_mark() {
-        let packer = Packer::default();
+        let compressor = Compressor::default();
         let body = [7; 5_000];
         for (compression, mark) in [
             (Compression::Zlib, &[0x78][..]),
             (Compression::Lz4, &[0x04, 0x22, 0x4d, 0x18]),
             (Compression::Zstd, &[0x28, 0xb5, 0x2f, 0xfd]),
         ] {
-            let packed = packer.pack(compression, &body).unwrap();
+            let packed = compressor.compress(compression, &body).unwrap();
             assert!(packed.starts_with(mark), "{compression:?}");
             assert_eq!(unpacked(compression, &packed), body);
         }
@@ -110,10 +110,10 @@ mod tests {
                 1..4,
             ),
         ) {
-            let packer = Packer::default();
+            let compressor = Compressor::default();
             for body in bodies {
                 for compression in [Compression::Zlib, Compression::Lz4, Compression::Zstd] {
-                    let packed = packer.pack(compression, &body).unwrap();
+                    let packed = compressor.compress(compression, &body).unwrap();
                     prop_assert_eq!(&unpacked(compression, &packed), &body);
                 }
             }

@@ -5,23 +5,25 @@
 
 use rmq_remoting::observe::Name;
 
-use crate::client::routes;
+use super::attempt_set::millis;
+use super::operation::SendOperation;
+use super::state::ProducerCore;
+use crate::client::find;
 use crate::decide::retry::Ended;
 use crate::decide::{health, route};
-use crate::event::Event;
-use crate::send::{Send, millis};
+use crate::event::{Event, Mode, Stage};
 
 /// Asks for the topic's route if an attempt ended in a way that an old route may have caused.
-pub(crate) fn refresh(send: &Send, ended: Ended) {
+pub(crate) fn refresh(send: &SendOperation, ended: Ended) {
     if route::refreshes(&send.core.policy, ended) {
-        routes::refresh(&send.core.client, send.call.message.topic());
+        find::refresh(&send.core.client, send.call.message.topic());
     }
 }
 
 /// Notes in the health table what the end of an attempt teaches about its broker.
-pub(crate) fn note_health(send: &Send, broker: &Name, ended: Ended, took: u64) {
+pub(crate) fn note_health(send: &SendOperation, broker: &Name, ended: Ended, took: u64) {
     let core = &send.core;
-    let counts = health::counts(&core.policy, send.call.mode, send.pinned.is_some());
+    let counts = health::counts(&core.policy, send.call.mode, send.target_queue.is_some());
     let isolation = counts.then(|| health::isolation(&core.policy, ended, took));
     let Some(isolation) = isolation.flatten() else {
         return;
@@ -34,5 +36,20 @@ pub(crate) fn note_health(send: &Send, broker: &Name, ended: Ended, took: u64) {
             for_ms,
             reason: ended.stage,
         });
+    }
+}
+
+/// A request was written in a mode that does not wait for its answer.
+pub(crate) fn dispatched(core: &ProducerCore, mode: Mode, broker: &Name) {
+    if !health::counts_dispatch(&core.policy, mode) {
+        return;
+    }
+    let accepted = Ended {
+        stage: Stage::Accepted,
+        code: None,
+    };
+    if let Some(isolation) = health::isolation(&core.policy, accepted, 0) {
+        let now = millis(core.client.started.elapsed());
+        core.health.lock().note(broker, isolation, now);
     }
 }

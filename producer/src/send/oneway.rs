@@ -1,38 +1,81 @@
-//! The one attempt of a one-way send: chosen while its caller is still there, written later.
+//! One-way sends: one attempt, chosen while its caller is still there, written later.
 //!
-//! No answer is awaited, so there is nothing to retry and nothing to overtake: a send that could not
+//! No answer is awaited, so there is nothing to retry and nothing to hedge: a send that could not
 //! be written in time has failed.
+
+use std::sync::Arc;
 
 use rmq_remoting::observe::Name;
 use tokio::time::{Instant, timeout_at};
 
-use crate::decide::retry::Ended;
+use super::attempt as request;
+use super::attempt_set::millis;
+use super::feedback::{note_health, refresh};
+use super::hooks;
+use super::operation::SendOperation;
+use super::prepare::Prepared;
+use super::rotation::Step;
+use super::target::choose;
+use crate::decide::retry::{self, Ended};
 use crate::decide::{budget, encoding};
 use crate::error::{Attempt, Cause, SendError};
-use crate::event::{Event, Failure, QueueRef, Stage};
-use crate::hook::{self, AttemptEnd};
-use crate::send::attempt;
-use crate::send::feedback::{note_health, refresh};
-use crate::send::rotation::Step;
-use crate::send::target::choose;
-use crate::send::{Prepared, Send, millis};
+use crate::event::{Event, Failure, Outcome, QueueRef, Stage};
+use crate::hook::AttemptEnd;
+
+/// Runs a one-way send: one attempt, done when its request is in a connection's buffer, or, if the
+/// policy has it so, when it is known where it goes.
+pub(crate) async fn write(mut send: SendOperation) -> Result<(), SendError> {
+    let prepared = match send.prepare().await {
+        Ok(prepared) => prepared,
+        Err(error) => return Err(send.fail(error)),
+    };
+    let Some(to) = destination(&send, &prepared) else {
+        let error = send.error(Failure::NoRoute);
+        return Err(send.fail(error));
+    };
+    if retry::waits_for_write(&send.core.policy) || to.address.is_none() || to.refusal.is_some() {
+        return write_out(send, prepared, to).await;
+    }
+    let core = Arc::clone(&send.core);
+    let write = async move {
+        // Nobody waits for what becomes of it; the events tell.
+        let _ = write_out(send, prepared, to).await;
+    };
+    let host = &core.client.host;
+    core.async_sends.spawn(host, "oneway-send", Box::pin(write));
+    Ok(())
+}
+
+async fn write_out(
+    mut send: SendOperation,
+    prepared: Prepared,
+    to: Destination,
+) -> Result<(), SendError> {
+    match attempt(&send, prepared, to).await {
+        Ok(()) => {
+            send.end(Outcome::Written);
+            Ok(())
+        }
+        Err(error) => Err(send.fail(error)),
+    }
+}
 
 /// Where a one-way send goes.
-pub(crate) struct Aim {
+struct Destination {
     to: QueueRef,
-    pub(crate) address: Option<Name>,
+    address: Option<Name>,
     /// Why it must not go there.
-    pub(crate) refusal: Option<Cause>,
+    refusal: Option<Cause>,
 }
 
 /// Chooses where a one-way send goes; nothing if the route has no queue.
-pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
+fn destination(send: &SendOperation, prepared: &Prepared) -> Option<Destination> {
     let to = choose(send, &prepared.snapshot, &[], Step::Take)?;
     let master = prepared.snapshot.master(&to.broker);
     let policy = &send.core.policy;
     let address = master.map(|master| encoding::address(policy, send.call.mode, 1, master));
-    let refusal = hook::forbid(send, &prepared.envelope, (1, &to, address.as_ref()));
-    Some(Aim {
+    let refusal = hooks::forbid(send, &prepared.outgoing.encoded, (1, &to, address.as_ref()));
+    Some(Destination {
         to,
         address,
         refusal,
@@ -40,13 +83,18 @@ pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
 }
 
 /// The one attempt of a one-way send.
-pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(), SendError> {
-    let Prepared { envelope, snapshot } = prepared;
-    let Aim {
+async fn attempt(
+    send: &SendOperation,
+    prepared: Prepared,
+    to: Destination,
+) -> Result<(), SendError> {
+    let Prepared { outgoing, snapshot } = prepared;
+    let encoded = &outgoing.encoded;
+    let Destination {
         to,
         address,
         refusal,
-    } = aim;
+    } = to;
     let began = Instant::now();
     let left = send.left();
     send.emit(Event::Attempt {
@@ -60,7 +108,7 @@ pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(
     });
     let written = async {
         match refusal {
-            None => attempt::write(send, &envelope, &to, address.as_ref()).await,
+            None => request::write(send, encoded, &to, address.as_ref()).await,
             Some(cause) => Err((Stage::Vetoed, cause)),
         }
     };
@@ -69,7 +117,7 @@ pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(
         written = timeout_at(send.deadline, written) => match written {
             Ok(Ok(())) => {
                 let which = (1, &to, address.as_ref());
-                hook::hear(send, &envelope, which, AttemptEnd::Written);
+                hooks::hear(send, encoded, which, AttemptEnd::Written);
                 return Ok(());
             }
             Ok(Err((stage, cause))) => (Failure::Attempts(stage), stage, cause),
@@ -97,7 +145,7 @@ pub(crate) async fn write(send: &Send, prepared: Prepared, aim: Aim) -> Result<(
         after: took,
         cause,
     };
-    hook::hear_failure(send, &envelope, &attempt);
+    hooks::hear_failure(send, encoded, &attempt);
     let error = send.error(failure);
-    Err(error.of_message(&envelope.key, vec![attempt]))
+    Err(error.of_message(&encoded.unique_key, vec![attempt]))
 }

@@ -14,6 +14,8 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use crate::error::Full;
+
 /// What becomes of an async send beyond a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -34,15 +36,6 @@ pub(crate) struct Limits {
     /// Bytes of their bodies, before compression.
     pub(crate) bytes: Option<u32>,
     pub(crate) when_full: WhenFull,
-}
-
-/// Why there was no permit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Full {
-    #[error("{limit} async sends are open, which is the limit")]
-    Sends { limit: u32 },
-    #[error("{len} bytes more would exceed the {limit} bytes that open async sends may hold")]
-    Bytes { len: usize, limit: u32 },
 }
 
 /// What one open send holds.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::Name;
 
-use crate::client::identity_hash;
+use crate::client::state::identity_hash;
 use crate::decide::queues::Queues;
 use crate::decide::select::{self, Grade, Position, Positions};
 use crate::event::{Mode, QueueRef};

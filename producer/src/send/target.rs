@@ -3,21 +3,22 @@
 
 use rmq_remoting::observe::Name;
 
+use super::attempt_set::millis;
+use super::operation::SendOperation;
+use super::rotation::Step;
 use crate::client::routes::Snapshot;
 use crate::event::QueueRef;
-use crate::send::rotation::Step;
-use crate::send::{Send, millis};
 
 /// The queue of the next attempt: the caller's, or the next of the rotation.
 pub(crate) fn choose(
-    send: &Send,
+    send: &SendOperation,
     snapshot: &Snapshot,
     failed: &[Name],
     step: Step,
 ) -> Option<QueueRef> {
     let core = &send.core;
-    if let Some(pinned) = &send.pinned {
-        return Some(pinned.to_ref());
+    if let Some(queue) = &send.target_queue {
+        return Some(queue.to_ref());
     }
     let (policy, queues) = (&core.policy, &snapshot.queues);
     let table = core.health.lock();
