@@ -13,7 +13,7 @@ use rmq_remoting::request::GetMaxOffset;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at};
 
 use crate::policy::Detector;
-use crate::send::attempt_set::millis;
+use crate::send::limits::millis;
 use crate::send::state::ProducerCore;
 
 /// Asks for ever. The task belongs to the producer.

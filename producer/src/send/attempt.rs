@@ -11,8 +11,8 @@ use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant};
 
 use super::answer::{self, Report};
-use super::attempt_set::Limits;
 use super::feedback;
+use super::limits::Limits;
 use super::operation::SendOperation;
 use super::prepare::Outgoing;
 use super::state::ProducerCore;

@@ -15,42 +15,15 @@ use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 use tokio::time::{Duration, Instant};
 
+use super::limits::{Limits, Terms};
 use crate::decide::Millis;
 use crate::decide::budget::{self, AtShareEnd, Silent, Situation};
 use crate::decide::retry::{self, Ended, Next, Standing};
-use crate::event::{Failure, Mode, Stage};
-use crate::policy::{Late, OvertakeOver, Policy};
+use crate::event::{Failure, Stage};
+use crate::policy::{Late, OvertakeOver};
 
 /// How often an attempt that waits for its time looks at the route.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// What a send has from its call on: everything that its attempts are measured by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms<'p> {
-    pub(crate) policy: &'p Policy,
-    pub(crate) mode: Mode,
-    /// The whole time of the send, T.
-    pub(crate) timeout: Millis,
-    /// How many attempts the send has, N.
-    pub(crate) attempts: u32,
-    /// When no attempt starts any more.
-    pub(crate) deadline: Instant,
-    /// When the client started: a policy that notices timeouts periodically counts its periods from
-    /// here.
-    pub(crate) epoch: Instant,
-}
-
-impl Terms<'_> {
-    /// The time until the deadline, in whole milliseconds.
-    pub(crate) fn left(&self, now: Instant) -> Millis {
-        millis(self.deadline.saturating_duration_since(now))
-    }
-
-    /// Whether an attempt has failed when its timeout is over, instead of being hedged.
-    fn gives_up(&self) -> bool {
-        budget::at_share_end(self.policy, Silent::default()) == AtShareEnd::GiveUp
-    }
-}
 
 /// The broker that the next attempt would go to, as the route and the health table have it now.
 #[derive(Debug, Clone, Copy)]
@@ -116,57 +89,6 @@ pub(crate) struct OpenAttempt {
     pub(crate) hedged: bool,
     /// Whether a token of the hedging budget was taken to start it.
     pub(crate) for_token: bool,
-}
-
-/// The instants at which the parts of an attempt end by themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// When it may be hedged, if it can be.
-    hedge: Option<Instant>,
-    /// Until when its connection may be opened.
-    pub(crate) dial: Instant,
-    /// Until when its request may be written.
-    pub(crate) write: Instant,
-    /// Until when its answer counts.
-    pub(crate) answer: Instant,
-}
-
-impl Limits {
-    /// The limits of an attempt that starts `now` with this timeout.
-    fn of(terms: &Terms<'_>, now: Instant, timeout: Millis) -> Self {
-        let policy = terms.policy;
-        let timed_out = now + Duration::from_millis(timeout);
-        let gives_up = terms.gives_up();
-        let write = if gives_up {
-            timed_out.min(terms.deadline)
-        } else {
-            terms.deadline
-        };
-        let due = millis(write.saturating_duration_since(terms.epoch));
-        let late = if write <= now {
-            0 // there was no time to begin with
-        } else {
-            budget::noticed(policy, terms.mode, due).saturating_sub(due)
-        };
-        let answer = write + Duration::from_millis(late);
-        let longer = budget::dial_time(policy, timeout).saturating_sub(timeout);
-        let dial = if longer > 0 {
-            answer.max(now + Duration::from_millis(timeout + longer))
-        } else {
-            answer
-        };
-        Self {
-            hedge: (!gives_up).then_some(timed_out),
-            dial,
-            write,
-            answer,
-        }
-    }
-
-    /// When the attempt has ended at the latest.
-    fn latest(&self) -> Instant {
-        self.answer.max(self.dial)
-    }
 }
 
 /// An attempt that waits for its time, because there is only a broker that refuses connections.
@@ -540,7 +462,5 @@ pub(crate) struct Hedge {
     pub(crate) origin: Origin,
 }
 
-/// A duration in whole milliseconds.
-pub(crate) fn millis(duration: Duration) -> Millis {
-    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
-}
+#[cfg(test)]
+mod tests;

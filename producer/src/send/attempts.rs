@@ -18,11 +18,11 @@ use tokio::time::{Duration, Instant, sleep_until};
 use super::answer::{Accepted, Report};
 use super::attempt::{Exchange, Running};
 use super::attempt_set::{
-    AttemptSet, Candidate, Done, Due, First, Hedge, OpenAttempt, Origin, OutOfTime, Outlook, Terms,
-    Timer, millis,
+    AttemptSet, Candidate, Done, Due, First, Hedge, OpenAttempt, Origin, OutOfTime, Outlook, Timer,
 };
 use super::feedback::{note_health, refresh};
 use super::hooks;
+use super::limits::{Terms, millis};
 use super::operation::SendOperation;
 use super::prepare::{Outgoing, Prepared};
 use super::rotation::Step;

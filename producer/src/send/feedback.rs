@@ -5,7 +5,7 @@
 
 use rmq_remoting::observe::Name;
 
-use super::attempt_set::millis;
+use super::limits::millis;
 use super::operation::SendOperation;
 use super::state::ProducerCore;
 use crate::client::find;

@@ -9,9 +9,9 @@ use rmq_remoting::observe::Name;
 use tokio::time::{Instant, timeout_at};
 
 use super::attempt as request;
-use super::attempt_set::millis;
 use super::feedback::{note_health, refresh};
 use super::hooks;
+use super::limits::millis;
 use super::operation::SendOperation;
 use super::prepare::Prepared;
 use super::rotation::Step;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant};
 
-use super::attempt_set::millis;
+use super::limits::millis;
 use super::rotation::Rotations;
 use super::state::ProducerCore;
 use crate::decide::{Millis, budget};

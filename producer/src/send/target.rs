@@ -3,7 +3,7 @@
 
 use rmq_remoting::observe::Name;
 
-use super::attempt_set::millis;
+use super::limits::millis;
 use super::operation::SendOperation;
 use super::rotation::Step;
 use crate::client::routes::Snapshot;
