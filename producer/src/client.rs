@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -86,6 +86,8 @@ pub(crate) struct ClientCore {
     /// The groups of the running producers.
     pub(crate) groups: Mutex<BTreeSet<Name>>,
     pub(crate) started: Instant,
+    /// Whether the background work is over, so that no send can succeed any more.
+    pub(crate) ended: AtomicBool,
     observer: Arc<dyn Observer<Event>>,
     ids: UniqueIds,
     messages: AtomicU16,
@@ -257,7 +259,10 @@ impl Client {
             core.emit(Event::NameServers {
                 servers: core.name_servers.servers(),
             });
-            let work = supervise(Arc::clone(core));
+            let end = End(Arc::clone(core));
+            let work = async move {
+                supervise(&end.0).await;
+            };
             *background = Some(core.host.spawn("client", Box::pin(work)));
         }
     }
@@ -279,10 +284,20 @@ const WORK: [(&str, Work); 2] = [
     ("heartbeat", |core| Box::pin(beat::run(core))),
 ];
 
-async fn supervise(core: Arc<ClientCore>) {
+/// Tells that the background work is over: it was stopped, or the runtime under it was shut down. Routes
+/// would grow old and connections would not be dialled any more.
+struct End(Arc<ClientCore>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn supervise(core: &Arc<ClientCore>) {
     let mut running = FuturesUnordered::new();
     for (name, work) in WORK {
-        running.push(watch(&core, name, work));
+        running.push(watch(core, name, work));
     }
     while running.next().await.is_some() {}
 }
@@ -441,6 +456,7 @@ impl ClientBuilder {
             openings,
             groups: Mutex::default(),
             started: Instant::now(),
+            ended: AtomicBool::new(false),
             observer,
             messages: AtomicU16::new(self.first_message),
             sends: AtomicU64::new(0),

@@ -186,6 +186,8 @@ impl<'a> Flight<'a> {
         let Some(to) = choose(send, &self.snapshot, &self.failed, RotationStep::Take) else {
             return;
         };
+        let topic = send.call.message.topic();
+        core.client.routes.tried(topic, &self.snapshot, &to.broker);
         let share = budget::share(policy, self.situation(&to.broker));
         self.started += 1;
         let master = self.snapshot.master(&to.broker);

@@ -28,6 +28,8 @@ pub(crate) struct Aim {
 /// Chooses where a one-way send goes; nothing if the route has no queue.
 pub(crate) fn aim(send: &Send, prepared: &Prepared) -> Option<Aim> {
     let to = choose(send, &prepared.snapshot, &[], Step::Take)?;
+    let (topic, route) = (send.call.message.topic(), &prepared.snapshot);
+    send.core.client.routes.tried(topic, route, &to.broker);
     let master = prepared.snapshot.master(&to.broker);
     let policy = &send.core.policy;
     let address = master.map(|master| envelope::address(policy, send.call.mode, 1, master));

@@ -15,6 +15,7 @@ use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::client::ClientCore;
+use crate::decide::auto_create::{self, Creation};
 use crate::decide::queues::Queues;
 use crate::decide::route::{Published, Unfit};
 use crate::decide::{name_server, route};
@@ -30,6 +31,9 @@ pub(crate) struct Snapshot {
     pub(crate) queues: Queues,
     masters: Arc<[(Name, Name)]>,
     addresses: Vec<Name>,
+    ordered: bool,
+    /// Whether the topic is being made, so that the brokers that are tried count.
+    creates: bool,
 }
 
 impl Snapshot {
@@ -38,6 +42,7 @@ impl Snapshot {
             queues: self.queues.to_vec(),
             masters: self.masters.to_vec(),
             addresses: self.addresses.clone(),
+            ordered: self.ordered,
         }
     }
 
@@ -60,6 +65,8 @@ struct Topic {
     snapshot: Option<Arc<Snapshot>>,
     /// The answer behind the snapshot, and whether it was the default topic's.
     answer: Option<(Bytes, bool)>,
+    /// The topic is being made on the brokers of the default topic.
+    creation: Option<Creation>,
     gate: Gate<LookupReason, Found>,
     /// When the last lookup started.
     asked: Option<Instant>,
@@ -97,8 +104,8 @@ impl Routes {
             let topics = self.topics.lock();
             let entry = topics.get(topic)?;
             let (known, of_default) = entry.answer.as_ref()?;
-            if *of_default != default {
-                return None;
+            if *of_default != default || entry.creation.is_some() {
+                return None; // the brokers that were tried since make another route of it
             }
             (Arc::clone(entry.snapshot.as_ref()?), known.clone())
         };
@@ -154,6 +161,18 @@ impl Routes {
             }
         }
         addresses
+    }
+
+    /// An attempt goes to this broker by this route.
+    pub(crate) fn tried(&self, topic: &str, route: &Snapshot, broker: &Name) {
+        if !route.creates {
+            return;
+        }
+        let mut topics = self.topics.lock();
+        let creation = topics.get_mut(topic).and_then(|it| it.creation.as_mut());
+        if let Some(creation) = creation {
+            creation.tried(broker);
+        }
     }
 
     /// Keeps the route of a topic fresh from now on, whether it is needed or not.
@@ -490,27 +509,60 @@ fn apply(
         }
         _ => {
             entry.answer = Some((body.clone(), default));
-            entry.publish(core, published)
+            let whole = if default {
+                entry.creates(core, &published);
+                None
+            } else {
+                entry.creation.as_ref().and_then(|it| it.beside(&published))
+            };
+            if !default && whole.is_none() {
+                entry.creation = None;
+            }
+            entry.publish(core, whole.unwrap_or(published))
         }
     }
 }
 
 impl Topic {
+    /// The topic does not exist; what it is made after was found.
+    fn creates(&mut self, core: &ClientCore, default: &Published) {
+        match &mut self.creation {
+            Some(creation) => creation.renew(default.clone()),
+            None if auto_create::everywhere(&core.policy) => {
+                self.creation = Some(Creation::new(default.clone()));
+            }
+            None => {}
+        }
+    }
+
     /// Puts what was found in force, if it differs from what is.
     fn publish(&mut self, core: &ClientCore, published: Published) -> (LookupEnd, Found) {
         if let Some(snapshot) = &self.snapshot
             && snapshot.published() == published
         {
-            return (LookupEnd::Unchanged, Ok(Arc::clone(snapshot)));
+            if snapshot.creates == self.creation.is_some() {
+                return (LookupEnd::Unchanged, Ok(Arc::clone(snapshot)));
+            }
+            let snapshot = self.put(snapshot.number, published);
+            return (LookupEnd::Unchanged, Ok(snapshot));
         }
+        (
+            LookupEnd::Changed,
+            Ok(self.put(core.next_snapshot(), published)),
+        )
+    }
+
+    fn put(&mut self, number: SnapshotNumber, published: Published) -> Arc<Snapshot> {
         let snapshot = Arc::new(Snapshot {
-            number: core.next_snapshot(),
+            number,
             queues: Queues::new(published.queues.into()),
             masters: published.masters.into(),
             addresses: published.addresses,
+            ordered: published.ordered,
+            creates: self.creation.is_some(),
         });
         self.snapshot = Some(Arc::clone(&snapshot));
-        (LookupEnd::Changed, Ok(snapshot))
+        snapshot
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant};
@@ -93,7 +94,7 @@ impl Send {
         let began = Instant::now();
         let send = Self {
             number: core.client.next_send(),
-            running: core.life.enter(),
+            running: core.life.enter() && !core.client.ended.load(Ordering::Relaxed),
             core: Arc::clone(core),
             began,
             timeout,
