@@ -255,7 +255,7 @@ impl SendError {
                 write!(f, "no success within {after} ms and {tried} {times}")
             }
             (Failure::NotRunning, _) => {
-                f.write_str("the producer is stopped; start a new one to send again")
+                f.write_str("the producer is stopped, or its runtime is shut down; start a new one to send again")
             }
             (Failure::Closed, _) => write!(f, "the producer was stopped {after} ms after the call"),
             (Failure::BackPressure, Some(full)) => write!(f, "{full}; gave up after {after} ms"),

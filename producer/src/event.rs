@@ -131,7 +131,7 @@ pub enum Outcome {
 pub enum Failure {
     /// The message or the arguments are not acceptable; nothing was tried.
     Invalid,
-    /// The producer is not running.
+    /// The producer was stopped, or the runtime that it was started on was shut down.
     NotRunning,
     /// The topic has no usable route.
     NoRoute,

@@ -22,10 +22,10 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 pub use habits::{
-    Attempts, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Denied, Detector,
-    Dial, Drain, Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe, OnLost,
-    OnTimeout, Oneway, OutOfTime, OvertakeOver, Overtaken, Periods, Presence, Redial, Retarget,
-    RetryTables, Rotation, RotationStart, RouteBounds, SendRequest, Share, TimeoutScan,
+    Attempts, AutoCreate, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Denied,
+    Detector, Dial, Drain, Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe,
+    OnLost, OnTimeout, Oneway, OutOfTime, OvertakeOver, Overtaken, Periods, Presence, Redial,
+    Retarget, RetryTables, Rotation, RotationStart, RouteBounds, SendRequest, Share, TimeoutScan,
     Unprofitable, Vip, Wire,
 };
 
@@ -162,6 +162,9 @@ pub struct Policy {
     /// Which topic's route serves a topic that does not exist yet. Read by
     /// [`default_route`](crate::decide::route::default_route).
     pub default_route: DefaultRoute,
+    /// On which brokers a topic that does not exist yet is made. Read by
+    /// [`everywhere`](crate::decide::auto_create::everywhere).
+    pub auto_create: AutoCreate,
     /// Whether the order that a route prescribes (`orderTopicConf`) is followed. Read by
     /// [`order`](crate::decide::route::order).
     pub order_conf: bool,

@@ -3,7 +3,8 @@
 
 use rmq_producer::Policy;
 
-const DECISIONS: [&str; 8] = [
+const DECISIONS: [&str; 9] = [
+    include_str!("../src/decide/auto_create.rs"),
     include_str!("../src/decide/budget.rs"),
     include_str!("../src/decide/encoding.rs"),
     include_str!("../src/decide/health.rs"),

@@ -1,7 +1,7 @@
 //! How a client is described and made.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64};
 
 use parking_lot::Mutex;
 use rmq_remoting::client::{ClientSettings, RemotingClient, RpcHook};
@@ -181,6 +181,7 @@ impl ClientBuilder {
             openings,
             groups: Mutex::default(),
             started: Instant::now(),
+            ended: AtomicBool::new(false),
             observer,
             messages: AtomicU16::new(self.first_message),
             sends: AtomicU64::new(0),

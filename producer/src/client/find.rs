@@ -10,7 +10,7 @@ use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::lookup::{self, Answer};
-use super::routes::{Fit, Found, LookupInFlight, Snapshot};
+use super::routes::{Fit, Found, LookupInFlight, RouteAnswer, Snapshot};
 use super::state::ClientCore;
 use crate::decide::route::Unfit;
 use crate::decide::{name_server, route};
@@ -215,7 +215,12 @@ fn conclude(
         None => match answer {
             Answer::Route { body, fit } => {
                 let number = || core.next_snapshot();
-                let (end, snapshot) = core.routes.apply(topic, (&body, fit), default, number);
+                let answer = RouteAnswer {
+                    body: &body,
+                    fit,
+                    default,
+                };
+                let (end, snapshot) = core.routes.apply(&core.policy, topic, answer, number);
                 (end, Ok(snapshot))
             }
             _ => return Err(Arc::new(LookupError::BrokenOff(Name::clone(topic)))),

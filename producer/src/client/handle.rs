@@ -109,7 +109,10 @@ impl Client {
             core.emit(Event::NameServers {
                 servers: core.name_servers.servers(),
             });
-            let work = supervise(Arc::clone(core));
+            let end = End(Arc::clone(core));
+            let work = async move {
+                supervise(&end.0).await;
+            };
             *background = Some(core.host.spawn("client", Box::pin(work)));
         }
     }
@@ -131,10 +134,20 @@ const WORK: [(&str, Work); 2] = [
     ("heartbeat", |core| Box::pin(heartbeat::run(core))),
 ];
 
-async fn supervise(core: Arc<ClientCore>) {
+/// Tells that the background work is over: it was stopped, or the runtime under it was shut down. Routes
+/// would grow old and connections would not be dialled any more.
+struct End(Arc<ClientCore>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn supervise(core: &Arc<ClientCore>) {
     let mut running = FuturesUnordered::new();
     for (name, work) in WORK {
-        running.push(watch(&core, name, work));
+        running.push(watch(core, name, work));
     }
     while running.next().await.is_some() {}
 }

@@ -16,10 +16,12 @@ use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant};
 
 use super::single_flight::{InFlight, SingleFlight};
+use crate::decide::auto_create::{self, Creation};
 use crate::decide::queues::Queues;
 use crate::decide::route::{self, Published};
 use crate::error::LookupError;
 use crate::event::{LookupEnd, LookupReason, SnapshotNumber};
+use crate::policy::Policy;
 
 /// Where a topic's messages can go, as one route answer said it.
 #[derive(Debug)]
@@ -28,6 +30,9 @@ pub(crate) struct Snapshot {
     pub(crate) queues: Queues,
     pub(crate) masters: Arc<[(Name, Name)]>,
     addresses: Vec<Name>,
+    ordered: bool,
+    /// Whether the topic is being made, so that the brokers that are tried count.
+    creates: bool,
 }
 
 impl Snapshot {
@@ -36,6 +41,7 @@ impl Snapshot {
             queues: self.queues.to_vec(),
             masters: self.masters.to_vec(),
             addresses: self.addresses.clone(),
+            ordered: self.ordered,
         }
     }
 
@@ -67,6 +73,8 @@ struct Topic {
     snapshot: Option<Arc<Snapshot>>,
     /// The answer behind the snapshot, and whether it was the default topic's.
     answer: Option<(Bytes, bool)>,
+    /// The topic is being made on the brokers of the default topic.
+    creation: Option<Creation>,
     lookup: SingleFlight<LookupReason, Found>,
     /// When the last lookup started.
     asked: Option<Instant>,
@@ -109,8 +117,8 @@ impl Routes {
             let topics = self.topics.lock();
             let entry = topics.get(topic)?;
             let (known, of_default) = entry.answer.as_ref()?;
-            if *of_default != default {
-                return None;
+            if *of_default != default || entry.creation.is_some() {
+                return None; // the brokers that were tried since make another route of it
             }
             (Arc::clone(entry.snapshot.as_ref()?), known.clone())
         };
@@ -168,6 +176,18 @@ impl Routes {
         addresses
     }
 
+    /// An attempt goes to this broker by this route.
+    pub(crate) fn tried(&self, topic: &str, route: &Snapshot, broker: &Name) {
+        if !route.creates {
+            return;
+        }
+        let mut topics = self.topics.lock();
+        let creation = topics.get_mut(topic).and_then(|it| it.creation.as_mut());
+        if let Some(creation) = creation {
+            creation.tried(broker);
+        }
+    }
+
     /// Keeps the route of a topic fresh from now on, whether it is needed or not.
     pub(crate) fn know(&self, topic: &Name) {
         let mut topics = self.topics.lock();
@@ -219,72 +239,124 @@ impl Routes {
     }
 
     /// Puts what an answer is good for in force, if it differs from what is; with how the lookup
-    /// ended. `default` says that it is the answer for the default topic, `number` gives a new
-    /// snapshot its number.
+    /// ended. `number` gives a new snapshot its number.
     pub(crate) fn apply(
         &self,
+        policy: &Policy,
         topic: &Name,
-        (body, fit): (&Bytes, Fit),
-        default: bool,
+        answer: RouteAnswer<'_>,
         number: impl FnOnce() -> SnapshotNumber,
     ) -> (LookupEnd, Arc<Snapshot>) {
-        let published = match fit {
+        let published = match answer.fit {
             Fit::Unchanged(snapshot) => return (LookupEnd::Unchanged, snapshot),
             Fit::New(published) => published,
         };
         let mut topics = self.topics.lock();
         let entry = topics.entry(Name::clone(topic)).or_default();
-        entry.apply(body, published, default, number)
+        let won = entry.winner(policy, answer.body, published, answer.default);
+        entry.publish(won, number)
     }
 }
 
+/// An answer of a name server that has a route.
+#[derive(Debug)]
+pub(crate) struct RouteAnswer<'a> {
+    /// The answer as it came.
+    pub(crate) body: &'a Bytes,
+    pub(crate) fit: Fit,
+    /// Whether it is the answer for the default topic, after which a new topic is made.
+    pub(crate) default: bool,
+}
+
+/// The route that has won over the one in force, and what stands behind it.
+struct Winner {
+    published: Published,
+    /// The answer that a later one is compared with, if the route changes; none leaves it.
+    answer: Option<(Bytes, bool)>,
+}
+
 impl Topic {
-    /// Which route wins: the topic's own over the default topic's, a new one over the one in force.
-    fn apply(
+    /// Which route wins when an answer came: the topic's own over the default topic's, a new one over
+    /// the one in force.
+    fn winner(
         &mut self,
+        policy: &Policy,
         body: &Bytes,
         published: Published,
         default: bool,
-        number: impl FnOnce() -> SnapshotNumber,
-    ) -> (LookupEnd, Arc<Snapshot>) {
+    ) -> Winner {
         let had_its_own = matches!(self.answer, Some((_, false)));
-        match &self.snapshot {
-            Some(own) if default && had_its_own => {
-                // The topic was known once. It keeps its queues, wherever its brokers are now, and an
-                // answer of its own counts again, whatever it says.
-                let moved = route::readdress(&own.published(), &published);
-                let (end, found) = self.publish(moved, number);
-                if end == LookupEnd::Changed {
-                    self.answer = Some((Bytes::new(), false));
-                }
-                (end, found)
-            }
-            _ => {
-                self.answer = Some((body.clone(), default));
-                self.publish(published, number)
-            }
+        if let Some(own) = &self.snapshot
+            && default
+            && had_its_own
+        {
+            // The topic was known once. It keeps its queues, wherever its brokers are now, and an
+            // answer of its own counts again, whatever it says.
+            return Winner {
+                published: route::readdress(&own.published(), &published),
+                answer: Some((Bytes::new(), false)),
+            };
+        }
+        self.answer = Some((body.clone(), default));
+        let whole = if default {
+            self.creates(policy, &published);
+            None
+        } else {
+            let creation = self.creation.as_ref();
+            creation.and_then(|creation| creation.beside(&published))
+        };
+        if !default && whole.is_none() {
+            self.creation = None;
+        }
+        Winner {
+            published: whole.unwrap_or(published),
+            answer: None,
         }
     }
 
-    /// Puts what was found in force, if it differs from what is.
+    /// The topic does not exist; what it is made after was found.
+    fn creates(&mut self, policy: &Policy, default: &Published) {
+        match &mut self.creation {
+            Some(creation) => creation.renew(default.clone()),
+            None if auto_create::everywhere(policy) => {
+                self.creation = Some(Creation::new(default.clone()));
+            }
+            None => {}
+        }
+    }
+
+    /// Puts the route that has won in force, if it differs from the one that is.
     fn publish(
         &mut self,
-        published: Published,
+        won: Winner,
         number: impl FnOnce() -> SnapshotNumber,
     ) -> (LookupEnd, Arc<Snapshot>) {
         if let Some(snapshot) = &self.snapshot
-            && snapshot.published() == published
+            && snapshot.published() == won.published
         {
-            return (LookupEnd::Unchanged, Arc::clone(snapshot));
+            if snapshot.creates == self.creation.is_some() {
+                return (LookupEnd::Unchanged, Arc::clone(snapshot));
+            }
+            let snapshot = self.put(snapshot.number, won.published);
+            return (LookupEnd::Unchanged, snapshot);
         }
+        if won.answer.is_some() {
+            self.answer = won.answer;
+        }
+        (LookupEnd::Changed, self.put(number(), won.published))
+    }
+
+    fn put(&mut self, number: SnapshotNumber, published: Published) -> Arc<Snapshot> {
         let snapshot = Arc::new(Snapshot {
-            number: number(),
+            number,
             queues: Queues::new(published.queues.into()),
             masters: published.masters.into(),
             addresses: published.addresses,
+            ordered: published.ordered,
+            creates: self.creation.is_some(),
         });
         self.snapshot = Some(Arc::clone(&snapshot));
-        (LookupEnd::Changed, snapshot)
+        snapshot
     }
 }
 

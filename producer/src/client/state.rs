@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rmq_remoting::client::{CallError, CallStage, Over, RemotingClient};
@@ -44,6 +44,8 @@ pub(crate) struct ClientCore {
     /// The groups of the running producers.
     pub(crate) groups: Mutex<BTreeSet<Name>>,
     pub(crate) started: Instant,
+    /// Whether the background work is over, so that no send can succeed any more.
+    pub(crate) ended: AtomicBool,
     pub(crate) observer: Arc<dyn Observer<Event>>,
     pub(crate) ids: UniqueIds,
     pub(crate) messages: AtomicU16,

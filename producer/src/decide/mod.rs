@@ -11,6 +11,7 @@
 #![doc = include_str!("table.md")]
 
 pub mod address;
+pub mod auto_create;
 pub mod budget;
 pub mod encoding;
 pub mod health;

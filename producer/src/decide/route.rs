@@ -31,6 +31,8 @@ pub struct Published {
     pub masters: Vec<(Name, Name)>,
     /// Every address of the route, masters and slaves, ascending, without doubles.
     pub addresses: Vec<Name>,
+    /// Whether the route prescribes the order of its queues (`orderTopicConf`).
+    pub ordered: bool,
 }
 
 /// The topic whose route and queue count serve a topic that does not exist yet.
@@ -171,7 +173,8 @@ pub fn apply(policy: &Policy, data: &TopicRouteData) -> Result<Published, String
             queues.push(&Name::from(broker), count)?;
         }
     }
-    Ok(publish(data, queues.list))
+    let ordered = !order.is_empty();
+    Ok(publish(data, queues.list, ordered))
 }
 
 /// Turns the default topic's route into what is published for a topic that does not exist yet.
@@ -184,7 +187,7 @@ pub fn apply_default(policy: &Policy, data: &TopicRouteData) -> Result<Published
         let count = default_queues(policy, queue.read_queue_nums);
         queues.push(&queue.broker_name, count)?;
     }
-    Ok(publish(data, queues.list))
+    Ok(publish(data, queues.list, false))
 }
 
 /// A topic's route with newer addresses: those that another topic's route gives the same brokers.
@@ -273,7 +276,7 @@ impl Queues {
     }
 }
 
-fn publish(data: &TopicRouteData, queues: Vec<QueueRef>) -> Published {
+fn publish(data: &TopicRouteData, queues: Vec<QueueRef>, ordered: bool) -> Published {
     let mut masters = Vec::new();
     let mut addresses = Vec::new();
     for broker in &data.broker_datas {
@@ -289,6 +292,7 @@ fn publish(data: &TopicRouteData, queues: Vec<QueueRef>) -> Published {
         queues,
         masters,
         addresses,
+        ordered,
     }
 }
 

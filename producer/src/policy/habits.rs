@@ -510,6 +510,19 @@ pub struct DefaultRoute {
     pub polled: bool,
 }
 
+/// On which brokers a topic that does not exist yet is made. A broker that makes topics does so when
+/// the first message of one reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AutoCreate {
+    /// On those that messages reach before the topic has a route of its own. A topic whose second
+    /// message comes after that stays on one broker for ever, as with the real clients.
+    FirstBroker,
+    /// On every broker of the default topic's route: each stays in the topic's route until one attempt
+    /// has gone to it. A broker that does not make topics costs that one attempt.
+    EveryBroker,
+}
+
 /// How much a route may be. A short answer can describe a large table, so a name server that is
 /// wrong, or is none, could otherwise take a producer's memory. A route beyond a limit is not used,
 /// and the error names the limit; the route in force stays.

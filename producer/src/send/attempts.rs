@@ -208,6 +208,8 @@ impl<'a> Attempts<'a> {
         let Some(to) = choose(send, &self.snapshot, self.set.failed(), Step::Take) else {
             return;
         };
+        let topic = send.call.message.topic();
+        core.client.routes.tried(topic, &self.snapshot, &to.broker);
         let candidate = self.candidate(&to);
         let timeout = self.set.attempt_timeout(Instant::now(), candidate);
         let number = self.set.started() + 1;

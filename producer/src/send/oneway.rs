@@ -71,6 +71,8 @@ struct Destination {
 /// Chooses where a one-way send goes; nothing if the route has no queue.
 fn destination(send: &SendOperation, prepared: &Prepared) -> Option<Destination> {
     let to = choose(send, &prepared.snapshot, &[], Step::Take)?;
+    let (topic, route) = (send.call.message.topic(), &prepared.snapshot);
+    send.core.client.routes.tried(topic, route, &to.broker);
     let master = prepared.snapshot.master(&to.broker);
     let policy = &send.core.policy;
     let address = master.map(|master| encoding::address(policy, send.call.mode, 1, master));

@@ -4,6 +4,7 @@
 //! one `Done`, or by `Cancelled` if its future is dropped.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant};
@@ -81,7 +82,7 @@ impl SendOperation {
         let began = Instant::now();
         let send = Self {
             number: core.client.next_send(),
-            running: core.life.enter(),
+            running: core.life.enter() && !core.client.ended.load(Ordering::Relaxed),
             core: Arc::clone(core),
             began,
             timeout,

@@ -99,7 +99,7 @@ fn in_force(
     let Some(before) = case.story.in_force(producer, agreed.topic, agreed.since) else {
         return;
     };
-    if says(&case.story.snapshots[before], agreed.route) {
+    if says(case, &case.story.snapshots[before], agreed) {
         return;
     }
     let count = u64::try_from(servers.len()).unwrap_or(u64::MAX);
@@ -127,29 +127,37 @@ fn in_force(
     }
     judged.case();
     let now = case.story.in_force(producer, agreed.topic, case.after(due));
-    if !now.is_some_and(|now| says(&case.story.snapshots[now], agreed.route)) {
+    if !now.is_some_and(|now| says(case, &case.story.snapshots[now], agreed)) {
         let (who, topic, late) = (case.name(producer), agreed.topic, due - agreed.since.ms);
         let text = format!("{who} has an old route of {topic} {late} ms after it changed here");
         judged.wrong(agreed.since, text);
     }
 }
 
-/// Whether a published route has exactly the queues of a name server's.
-fn says(snapshot: &SnapshotStory<'_>, route: &[(Name, i32)]) -> bool {
-    let count: i32 = route.iter().map(|(_, queues)| *queues).sum();
-    if usize::try_from(count) != Ok(snapshot.queues.len()) {
-        return false;
+/// Whether a published route has exactly the queues of the name servers', and those of brokers that
+/// the topic may still be made on.
+fn says(case: &Case<'_>, snapshot: &SnapshotStory<'_>, agreed: &Agreed<'_>) -> bool {
+    let mut widths: BTreeMap<&Name, usize> = BTreeMap::new();
+    for (broker, queues) in agreed.route {
+        let queues = usize::try_from(*queues).unwrap_or(0);
+        let width = widths.entry(broker).or_insert(queues);
+        *width = (*width).max(queues);
     }
-    let mut widths: BTreeMap<&str, i32> = BTreeMap::new();
-    for (broker, queues) in route {
-        let width = widths.entry(broker).or_insert(*queues);
-        *width = (*width).max(*queues);
-    }
+    widths.retain(|_, width| *width > 0);
     let has = |queue: &QueueRef| {
-        let width = widths.get(&*queue.broker);
-        width.is_some_and(|width| queue.queue < *width)
+        let width = widths.get(&queue.broker);
+        width.is_none_or(|width| usize::try_from(queue.queue).is_ok_and(|queue| queue < *width))
     };
-    snapshot.queues.all().iter().all(has)
+    let mut known = 0;
+    for (broker, count) in snapshot.queues.brokers() {
+        match widths.get(broker) {
+            Some(width) if width == count => known += 1,
+            Some(_) => return false,
+            None if case.may_be_made(snapshot.node, snapshot.topic, broker, agreed.since) => {}
+            None => return false,
+        }
+    }
+    known == widths.len() && snapshot.queues.all().iter().all(has)
 }
 
 /// The first attempt after the change whose failure says that the route is old, and which finds no
@@ -194,11 +202,11 @@ fn ends(case: &Case<'_>, producer: NodeId) -> u64 {
 #[cfg(test)]
 mod tests {
     use rmq_mock_namesrv::event::Event as NameServerEvent;
-    use rmq_producer::event::LookupReason;
+    use rmq_producer::event::{Event, LookupEnd, LookupReason};
 
     use super::*;
     use crate::fault::FaultKind;
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
     use crate::trace::End;
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -212,6 +220,25 @@ mod tests {
             let scene = changed().at(20_000).fault(1, FaultKind::Freeze, "ns-2");
             scene.end(End::Finished, 90_000)
         }),
+        accepts(
+            "a topic may still be made on a broker that was not tried",
+            || {
+                let scene = changes(of_default(10_000)).at(30_000);
+                let scene = scene.lookup(4, LookupReason::Poll);
+                let scene = scene.say(Event::LookupEnded {
+                    lookup: 4,
+                    end: LookupEnd::Unchanged,
+                });
+                scene.end(End::Finished, 90_000)
+            },
+        ),
+        rejects(
+            "a broker that does not make the topic stays in its route",
+            || {
+                let scene = of_default(5_000).call(1).attempt_by(1, 1, queue("c/0"), 2);
+                changes(scene.at(10_000)).end(End::Finished, 90_000)
+            },
+        ),
         rejects("the route is never read again", || {
             changed().end(End::Finished, 90_000)
         }),
@@ -227,11 +254,24 @@ mod tests {
 
     /// Both name servers say that two of three brokers have a queue each.
     fn changed() -> Scene {
+        changes(Scene::new().at(10_000))
+    }
+
+    fn changes(scene: Scene) -> Scene {
         let event = |count| NameServerEvent::RouteChanged {
             topic: "orders".into(),
             write_queues: vec![("broker-a".into(), count), ("broker-b".into(), count)],
         };
-        let scene = Scene::new().at(10_000).name_server("ns-1", event(1));
+        let scene = scene.name_server("ns-1", event(1));
         scene.name_server("ns-2", event(1)).wrong()
+    }
+
+    /// The topic goes by the default topic's route, with a queue on three brokers.
+    fn of_default(at_ms: u64) -> Scene {
+        let scene = Scene::new().at(1_000).lookup(2, LookupReason::FirstSend);
+        let (lookup, end) = (2, LookupEnd::NotExist);
+        let scene = scene.say(Event::LookupEnded { lookup, end });
+        let scene = scene.lookup(3, LookupReason::DefaultTopic);
+        scene.found(3, 2, &["a/0", "b/0", "c/0"]).at(at_ms)
     }
 }

@@ -3,8 +3,12 @@
 //! It is asked for only after a lookup that a send needs said "does not exist"; it gives each broker at
 //! most as many queues as the client's default; and it ends with the first route of the topic's own:
 //! after that it may tell where the topic's brokers are now, and change no queue.
+//!
+//! A policy that makes topics on every broker keeps a broker of the default route in the topic's route
+//! until an attempt went there: otherwise the topic stays on the broker of its first message.
 
 use rmq_producer::event::{LookupEnd, LookupReason};
+use rmq_remoting::observe::Name;
 
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::story::SnapshotStory;
@@ -48,6 +52,28 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
     for (index, snapshot) in snapshots.iter().enumerate() {
         if case.is_borrowed(snapshot) {
             used(case, snapshot, &snapshots[..index], judged);
+        } else {
+            left(case, snapshot, &snapshots[..index], judged);
+        }
+    }
+}
+
+/// Whether a topic's own route leaves out a broker that the topic could still be made on.
+fn left(
+    case: &Case<'_>,
+    snapshot: &SnapshotStory<'_>,
+    earlier: &[SnapshotStory<'_>],
+    judged: &mut Judged,
+) {
+    let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+    let mut before = earlier.iter().rev();
+    let before = before.find(|it| it.node == snapshot.node && it.topic == topic);
+    let named = |broker: &Name| snapshot.addresses.iter().any(|(name, _)| name == broker);
+    let brokers = before.into_iter().flat_map(|before| before.queues.names());
+    for broker in brokers.filter(|broker| !named(broker)) {
+        if case.may_be_made(snapshot.node, topic, broker, snapshot.moment) {
+            let text = format!("{who} leaves {broker} out of {topic} before it was tried once");
+            judged.wrong(snapshot.moment, text);
         }
     }
 }
@@ -85,19 +111,35 @@ fn used(
 
 #[cfg(test)]
 mod tests {
-    use rmq_producer::event::Event;
+    use rmq_producer::event::{Event, Mode};
 
     use super::*;
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
     use crate::trace::What;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts(
             "an unknown topic gets the default route, then its own",
+            || only_a_is_left(default_route(&["a/0", "a/1"])),
+        ),
+        accepts(
+            "a broker of the default route was tried, and left out",
+            || only_a_is_left(tried(default_route(&["a/0", "a/1", "b/0"]))),
+        ),
+        accepts("a policy makes topics on the first broker only", || {
+            let scene = Scene::new().facts(|it| it.policies[0].creates_everywhere = false);
+            only_a_is_left(from_default(scene, &["a/0", "a/1", "b/0"]))
+        }),
+        rejects("a broker of the default route is left out untried", || {
+            only_a_is_left(default_route(&["a/0", "a/1", "b/0"])).wrong()
+        }),
+        rejects(
+            "a broker is left out by the second route of its own",
             || {
-                let scene = default_route(&["a/0", "a/1", "b/0", "b/1"]);
-                let scene = scene.at(30_000).lookup(4, LookupReason::Poll);
-                of_news(scene.found(4, 3, &["a/0", "a/1"]))
+                let scene = default_route(&["a/0", "a/1", "b/0"]);
+                let scene = scene.at(20_000).lookup(5, LookupReason::Poll);
+                let scene = of_news(scene.found(5, 4, &["a/0", "a/1", "b/0"]));
+                only_a_is_left(scene).wrong()
             },
         ),
         accepts("a broker of a topic's own route has moved", || {
@@ -151,6 +193,24 @@ mod tests {
             from_default(scene, &["a/0"]).wrong()
         }),
     ];
+
+    /// The topic's own route has only broker-a.
+    fn only_a_is_left(scene: Scene) -> Scene {
+        let scene = scene.at(30_000).lookup(4, LookupReason::Poll);
+        of_news(scene.found(4, 3, &["a/0", "a/1"]))
+    }
+
+    /// An attempt goes to broker-b.
+    fn tried(scene: Scene) -> Scene {
+        let call = Event::Call {
+            send: 1,
+            topic: "news".into(),
+            mode: Mode::Sync,
+            timeout_ms: 3000,
+            pinned: None,
+        };
+        scene.at(10).say(call).attempt_by(1, 1, queue("b/0"), 2)
+    }
 
     fn default_route(queues: &[&str]) -> Scene {
         from_default(Scene::new(), queues)

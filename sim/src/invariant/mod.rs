@@ -12,6 +12,7 @@
 //! about a run without one, and a sweep in which that count stays low has not tested it.
 
 use rmq_producer::event::{LookupReason, Mode};
+use rmq_remoting::observe::Name;
 
 use crate::trace::story::{AttemptStory, Moment, SendStory, SnapshotStory, Story};
 use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace, work};
@@ -253,6 +254,21 @@ impl<'t> Case<'t> {
         route
             .lookup
             .is_some_and(|index| self.story.lookups[index].reason == LookupReason::DefaultTopic)
+    }
+
+    /// Whether a topic may still be made on a broker at `moment`: the policy makes topics everywhere,
+    /// this one went by the default topic's route with the broker in it, and nothing was sent there.
+    fn may_be_made(&self, node: NodeId, topic: &Name, broker: &Name, moment: Moment) -> bool {
+        let everywhere = self.policy(node).is_some_and(|it| it.creates_everywhere);
+        let by_default = |route: &SnapshotStory<'_>| {
+            let here = route.node == node && route.topic == topic && route.moment <= moment;
+            here && self.is_borrowed(route) && route.queues.has_broker(broker)
+        };
+        let tried = |(send, attempt): (&SendStory<'_>, &AttemptStory<'_>)| {
+            let here = send.node == node && send.topic == topic;
+            here && attempt.to.broker == *broker && attempt.started <= moment
+        };
+        everywhere && self.story.snapshots.iter().any(by_default) && !self.attempts().any(tried)
     }
 
     /// Since when what a route says may be out of date: when it was published, or what a name server

@@ -1,7 +1,7 @@
 //! The policy of a producer, and what the judges must know of it.
 
 use rmq_producer::Policy;
-use rmq_producer::decide::{health, retry};
+use rmq_producer::decide::{auto_create, health, retry};
 use rmq_producer::policy::{
     Avoid, DeadPeer, Deadline, Dial, Lookup, NameServers, NotSafe, OvertakeOver, Overtaken,
     PolicyError, Retarget, Share, TimeoutScan,
@@ -82,6 +82,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
             }),
         },
         default_topic_queues: u32::try_from(policy.default_queues).unwrap_or(0),
+        creates_everywhere: auto_create::everywhere(policy),
         stop_ms: policy.periods.stop,
     }
 }

@@ -132,6 +132,8 @@ pub struct PolicyFacts {
     pub patience: Option<PatienceFacts>,
     /// Queues of a topic made from the default topic's route, at most.
     pub default_topic_queues: u32,
+    /// Whether a topic that does not exist yet is to be made on every broker of the default route.
+    pub creates_everywhere: bool,
     /// The stated limit of `stop`, in milliseconds.
     pub stop_ms: u64,
 }

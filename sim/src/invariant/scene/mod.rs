@@ -142,6 +142,7 @@ fn policy(node: NodeId) -> PolicyFacts {
         idle_ms: 120_000,
         patience: None,
         default_topic_queues: 4,
+        creates_everywhere: true,
         stop_ms: 5000,
     }
 }
