@@ -361,34 +361,4 @@ impl Topic {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn known(routes: &Routes) -> Vec<String> {
-        let topics = routes.topics.lock();
-        topics.keys().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn a_topic_that_no_send_needed_for_so_many_rounds_is_forgotten_and_others_are_not() {
-        let routes = Routes::default();
-        routes.know(&"kept".into());
-        for topic in ["used", "unused", "under-way"] {
-            let (lookup, _) = routes.join(&topic.into(), LookupReason::FirstSend);
-            if topic != "under-way" {
-                let nothing = Err(Arc::new(LookupError::BrokenOff(topic.into())));
-                routes.complete(&topic.into(), &lookup, nothing);
-            }
-        }
-        for _ in 0..3 {
-            routes.begin_round(Some(2));
-            let _ = routes.snapshot("used");
-            let _ = routes.in_force(&"unused".into());
-        }
-        assert_eq!(known(&routes), ["kept", "under-way", "used"]);
-        for _ in 0..3 {
-            routes.begin_round(None);
-        }
-        assert_eq!(known(&routes).len(), 3, "never means never");
-    }
-}
+mod tests;
