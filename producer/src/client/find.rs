@@ -9,7 +9,8 @@ use bytes::Bytes;
 use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant, timeout_at};
 
-use super::lookup::{self, Answer};
+use super::lookup;
+use super::pass::Answer;
 use super::routes::{Fit, Found, LookupInFlight, RouteAnswer, Snapshot};
 use super::state::ClientCore;
 use crate::decide::route::Unfit;

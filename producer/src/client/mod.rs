@@ -11,6 +11,7 @@
 //! | `state` | what the tasks of a client and the sends of its producers work on |
 //! | `routes`, `find` | the table of routes, as data; how routes are found and kept fresh |
 //! | `lookup`, `name_servers` | asking name servers for one route; the list of them |
+//! | `pass` | one pass over that list as a state machine without I/O |
 //! | `heartbeat`, `openings` | telling brokers of producer groups; connections that have opened |
 //! | `single_flight`, `tasks` | work done once for all who want it; tasks that somebody owns |
 
@@ -21,6 +22,7 @@ pub(crate) mod heartbeat;
 mod lookup;
 mod name_servers;
 mod openings;
+mod pass;
 pub(crate) mod routes;
 mod single_flight;
 pub(crate) mod state;
