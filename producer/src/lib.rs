@@ -30,9 +30,9 @@
 //! A send has one deadline over everything it does. It is checked and built once ([`message`],
 //! [`decide::encoding`]), finds the topic's route (from the [`Client`]'s table, or by one lookup
 //! that all who need it share), and makes attempts: each picks a queue
-//! ([`decide::select`]), gets a share of the time ([`decide::budget`]), and when it has ended,
-//! [`decide::retry`] says what follows. An attempt that is not answered within its share is
-//! *overtaken*: the next one starts at another broker while the first stays open, and whichever
+//! ([`decide::select`]), gets a timeout of its own ([`decide::budget`]), and when it has ended,
+//! [`decide::retry`] says what follows. An attempt that is not answered within its timeout is
+//! *hedged*: the next one starts at another broker while the first stays open, and whichever
 //! is stored first completes the send.
 //!
 //! So a message may be stored more than once, always under one unique key

@@ -22,11 +22,11 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 pub use habits::{
-    Attempts, AutoCreate, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Denied,
-    Detector, Dial, Drain, Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe,
-    OnLost, OnTimeout, Oneway, OutOfTime, OvertakeOver, Overtaken, Periods, Presence, Redial,
-    Retarget, RetryTables, Rotation, RotationStart, RouteBounds, SendRequest, Share, TimeoutScan,
-    Unprofitable, Vip, Wire,
+    AttemptTimeout, Attempts, AutoCreate, Avoid, Checks, CompressionKind, DeadPeer, Deadline,
+    DefaultRoute, Denied, Detector, Dial, Drain, Failover, Fallback, Header, Health, HedgeOver,
+    HedgedAnswer, Late, Lookup, NameServers, NotSafe, OnLost, OnTimeout, Oneway, OutOfTime,
+    Periods, Presence, Redial, Retarget, RetryTables, Rotation, RotationStart, RouteBounds,
+    SendRequest, TimeoutScan, Unprofitable, Vip, Wire,
 };
 
 /// A preset, parsed when it is first asked for.
@@ -61,9 +61,10 @@ pub struct Policy {
     pub attempts: Attempts,
     /// What the timeout is a limit of. Read by [`deadline`](crate::decide::budget::deadline).
     pub deadline: Deadline,
-    /// How an attempt's part of the whole time is found. Read by
-    /// [`share`](crate::decide::budget::share).
-    pub share: Share,
+    /// How long an attempt may take before the next one starts. Read by
+    /// [`attempt_timeout`](crate::decide::budget::attempt_timeout).
+    #[serde(rename = "share")]
+    pub attempt_timeout: AttemptTimeout,
     /// Which ends of an attempt lead to the next one. Read by
     /// [`retryable`](crate::decide::retry::retryable).
     pub retry: RetryTables,
@@ -128,24 +129,29 @@ pub struct Policy {
     /// Whether an attempt that failed in a way that says "the route is old" starts a lookup. Read
     /// by [`refreshes`](crate::decide::route::refreshes).
     pub refresh_on_failure: bool,
-    /// What becomes of an attempt whose share is used up. Read by
-    /// [`at_share_end`](crate::decide::budget::at_share_end).
-    pub overtaken: Overtaken,
-    /// How many sends may overtake to brokers that are not known to answer before the bucket must
-    /// refill. Read by
-    /// [`Bucket::full`](crate::decide::budget::Bucket::full).
-    pub overtake_tokens: u32,
+    /// What becomes of an attempt that is not answered within its timeout. Read by
+    /// [`at_attempt_timeout`](crate::decide::budget::at_attempt_timeout).
+    #[serde(rename = "overtaken")]
+    pub hedged_answer: HedgedAnswer,
+    /// The hedging budget: how many attempts at brokers that are not known to answer may hedge others
+    /// before it must refill (as the retry throttling of gRPC's proposal A6). Read by
+    /// [`HedgingBudget::full`](crate::decide::budget::HedgingBudget::full).
+    #[serde(rename = "overtake-tokens")]
+    pub hedging_tokens: u32,
     /// Tenths of a token that each send puts back. Read by
-    /// [`Bucket::refill`](crate::decide::budget::Bucket::refill).
-    pub overtake_refill_tenths: u32,
-    /// Which connection an attempt takes that overtakes a silent one, and so whether the only broker
-    /// of a topic can be overtaken to. Read by [`over`](crate::decide::budget::over).
-    pub overtake_over: OvertakeOver,
+    /// [`HedgingBudget::refill`](crate::decide::budget::HedgingBudget::refill).
+    #[serde(rename = "overtake-refill-tenths")]
+    pub hedging_refill_tenths: u32,
+    /// Which connection an attempt takes that hedges a silent one, and so whether an attempt at the only
+    /// broker of a topic can be hedged. Read by [`hedge_over`](crate::decide::budget::hedge_over).
+    #[serde(rename = "overtake-over")]
+    pub hedge_over: HedgeOver,
     /// A broker whose last so many results were prompt, by the first isolating row of the health
-    /// table, is known to answer: overtaking to it takes no token. 0: no broker is. Lower it and a
+    /// table, is known to answer: a hedged attempt at it takes no token. 0: no broker is. Lower it and a
     /// cluster that answers now quickly, now slowly sees more copies. Read by
     /// [`known`](crate::decide::health::known).
-    pub overtake_known: u32,
+    #[serde(rename = "overtake-known")]
+    pub hedge_known: u32,
     /// The longest an attempt waits, in milliseconds, whose broker has just refused a connection of
     /// the same send while there is no other broker; so the attempts outlast a restart. 0: none
     /// waits. Read by [`pause`](crate::decide::budget::pause).
@@ -297,8 +303,8 @@ impl Policy {
             ("route-limits.brokers", u64::from(self.route_limits.brokers)),
             ("route-limits.queues", u64::from(self.route_limits.queues)),
             ("periods.poll", self.periods.poll),
-            ("periods.beat", self.periods.beat),
-            ("periods.beat-timeout", self.periods.beat_timeout),
+            ("periods.beat", self.periods.heartbeat),
+            ("periods.heartbeat-timeout", self.periods.heartbeat_timeout),
             ("periods.idle", self.periods.idle),
             ("health.detector.period", self.health.detector.period),
             ("health.detector.timeout", self.health.detector.timeout),

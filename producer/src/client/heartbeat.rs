@@ -1,7 +1,7 @@
 //! Heartbeats: brokers close what is silent for two minutes, and tell consumers and operators
 //! which producer groups live.
 //!
-//! Each master in a route hears of us every 30 s and as soon as a connection to it opens. Beats to
+//! Each master in a route hears of us every 30 s and as soon as a connection to it opens. Heartbeats to
 //! different brokers are independent: one that hangs delays no other. A broker that has left every
 //! route hears no more, and its connection is closed.
 
@@ -30,16 +30,16 @@ const INNER_GROUP: &str = "CLIENT_INNER_PRODUCER";
 /// Sends heartbeats for ever.
 pub(crate) async fn run(core: Arc<ClientCore>) {
     let periods = core.policy.periods;
-    let first = core.started + Duration::from_millis(periods.first_beat);
-    let mut ticks = interval_at(first, Duration::from_millis(periods.beat));
+    let first = core.started + Duration::from_millis(periods.first_heartbeat);
+    let mut ticks = interval_at(first, Duration::from_millis(periods.heartbeat));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut beats = FuturesUnordered::new();
+    let mut under_way = FuturesUnordered::new();
     loop {
         let due: Vec<(Name, Over)> = tokio::select! {
             biased;
-            Some(()) = beats.next(), if !beats.is_empty() => continue,
+            Some(()) = under_way.next(), if !under_way.is_empty() => continue,
             () = core.openings.told.notified() => {
-                let wanted = route::presence(&core.policy).beat_on_open;
+                let wanted = route::presence(&core.policy).heartbeat_on_open;
                 let masters = if wanted { core.routes.addresses(true) } else { BTreeSet::new() };
                 let opened = core.openings.take().into_iter();
                 let opened = opened.filter(|(address, _)| masters.contains(address));
@@ -54,7 +54,7 @@ pub(crate) async fn run(core: Arc<ClientCore>) {
         };
         if let Some(body) = heartbeat(&core) {
             for (address, over) in due {
-                beats.push(beat(&core, address, over, body.clone()));
+                under_way.push(send_heartbeat(&core, address, over, body.clone()));
             }
         }
     }
@@ -100,13 +100,13 @@ fn data(policy: &Policy, client: &Name, groups: &BTreeSet<Name>) -> HeartbeatDat
     }
 }
 
-fn beat(
+fn send_heartbeat(
     core: &ClientCore,
     broker: Name,
     over: Over,
     body: Bytes,
 ) -> impl Future<Output = ()> + Send + '_ {
-    let deadline = Instant::now() + Duration::from_millis(core.policy.periods.beat_timeout);
+    let deadline = Instant::now() + Duration::from_millis(core.policy.periods.heartbeat_timeout);
     async move {
         let request = WithBody {
             header: HeartBeat,
@@ -120,18 +120,18 @@ fn beat(
 
 /// Tells every broker in a route, masters and slaves, that a producer group is gone, and with the
 /// last one that the client is. Ends at the deadline whoever has not answered.
-pub(crate) async fn farewell(core: &ClientCore, group: &Name, last: bool, deadline: Instant) {
+pub(crate) async fn unregister(core: &ClientCore, group: &Name, last: bool, deadline: Instant) {
     let presence = route::presence(&core.policy);
-    if presence.farewell {
-        goodbye(core, group, deadline).await;
+    if presence.unregister {
+        unregister_group(core, group, deadline).await;
         if presence.inner_group && last {
-            goodbye(core, &INNER_GROUP.into(), deadline).await;
+            unregister_group(core, &INNER_GROUP.into(), deadline).await;
         }
     }
 }
 
-async fn goodbye(core: &ClientCore, group: &Name, deadline: Instant) {
-    let goodbye = |address: Name| async move {
+async fn unregister_group(core: &ClientCore, group: &Name, deadline: Instant) {
+    let one = |address: Name| async move {
         let request = UnregisterClient {
             producer_group: Some(group),
             consumer_group: None,
@@ -143,8 +143,8 @@ async fn goodbye(core: &ClientCore, group: &Name, deadline: Instant) {
     // One that could not be reached a moment ago forgets the client by itself.
     let addresses = core.routes.addresses(false).into_iter();
     let addresses = addresses.filter(|address| !core.remoting.is_in_vain(address));
-    let mut goodbyes: FuturesUnordered<_> = addresses.map(goodbye).collect();
-    let all = async { while goodbyes.next().await.is_some() {} };
+    let mut requests: FuturesUnordered<_> = addresses.map(one).collect();
+    let all = async { while requests.next().await.is_some() {} };
     let _ = timeout_at(deadline, all).await;
 }
 

@@ -19,7 +19,7 @@ use super::state::ClientCore;
 use crate::decide::budget;
 use crate::decide::route::Unfit;
 use crate::event::{Event, LookupNumber, LookupReason};
-use crate::policy::OvertakeOver;
+use crate::policy::HedgeOver;
 
 /// Tells what an answer is good for. Called without any lock.
 pub(crate) type Judge<'a> = &'a (dyn Fn(&Bytes) -> Result<Fit, Unfit> + Send + Sync);
@@ -118,7 +118,7 @@ async fn ask_twice(
     let first = core.call(server, request, deadline);
     tokio::pin!(first);
     let half = deadline.saturating_duration_since(began) / 2;
-    if half < LEAST_HALF || budget::over(&core.policy) == OvertakeOver::First {
+    if half < LEAST_HALF || budget::hedge_over(&core.policy) == HedgeOver::First {
         return first.await;
     }
     tokio::select! {

@@ -24,7 +24,7 @@ use super::routes::Routes;
 use super::tasks::TaskSet;
 use crate::decide::{budget, namespace, retry};
 use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
-use crate::policy::{OvertakeOver, Policy};
+use crate::policy::{HedgeOver, Policy};
 
 /// A request that was given to its connection less than this before its time was over says nothing
 /// about the connection.
@@ -114,7 +114,7 @@ impl ClientCore {
 
     /// A request that was given to this connection at `given` has had its time without an answer.
     pub(crate) fn doubt(&self, to: &Name, connection: ConnectionNumber, given: Instant) {
-        if budget::over(&self.policy) == OvertakeOver::Heard {
+        if budget::hedge_over(&self.policy) == HedgeOver::Heard {
             self.remoting.doubt(to, connection, given);
         }
     }

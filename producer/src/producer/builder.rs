@@ -12,7 +12,7 @@ use super::detector;
 use super::handle::Producer;
 use crate::client::state::identity_hash;
 use crate::client::{Client, ClientBuilder};
-use crate::decide::budget::Bucket;
+use crate::decide::budget::HedgingBudget;
 use crate::decide::encoding::{ProducerIdentity, validate_group, validate_namespace};
 use crate::decide::{health, namespace, route};
 use crate::error::StartError;
@@ -249,7 +249,7 @@ impl ProducerBuilder {
         let rotations = Rotations::new(Arc::clone(&core.host), seed, self.rotation_start);
         core.emit(Event::Started { group });
         let core = ProducerCore {
-            bucket: Mutex::new(Bucket::full(&policy)),
+            hedging_budget: Mutex::new(HedgingBudget::full(&policy)),
             health: Mutex::default(),
             life: Life::default(),
             async_sends: Arc::default(),

@@ -21,7 +21,7 @@ pub(crate) async fn stop(core: &Arc<ProducerCore>, client: Option<&Client>) {
     let group = &core.identity.group;
     let registered = core.client.groups.lock().remove(group);
     if registered {
-        heartbeat::farewell(&core.client, group, client.is_some(), deadline).await;
+        heartbeat::unregister(&core.client, group, client.is_some(), deadline).await;
     }
     if let Some(client) = client {
         let _ = timeout_at(deadline, client.stop()).await;

@@ -17,10 +17,10 @@ use tokio::time::{Duration, Instant};
 
 use super::limits::{Limits, Terms};
 use crate::decide::Millis;
-use crate::decide::budget::{self, AtShareEnd, Silent, Situation};
+use crate::decide::budget::{self, AtAttemptTimeout, Situation, Unanswered};
 use crate::decide::retry::{self, Ended, Next, Standing};
 use crate::event::{Failure, Stage};
-use crate::policy::{Late, OvertakeOver};
+use crate::policy::{HedgeOver, Late};
 
 /// How often an attempt that waits for its time looks at the route.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -241,7 +241,7 @@ impl<'p, C> AttemptSet<'p, C> {
 
     /// The timeout of an attempt at this broker, if it started now.
     pub(crate) fn attempt_timeout(&self, now: Instant, candidate: Candidate<'_>) -> Millis {
-        budget::share(self.terms.policy, self.situation(now, candidate))
+        budget::attempt_timeout(self.terms.policy, self.situation(now, candidate))
     }
 
     /// An attempt starts; its number is then [`started`](Self::started).
@@ -393,7 +393,7 @@ impl<'p, C> AttemptSet<'p, C> {
     /// the caller starts the attempt that is returned; if not, it asks again later.
     pub(crate) fn hedge(&mut self, now: Instant, outlook: Outlook) -> Option<Hedge> {
         let in_time = self.terms.left(now) >= budget::LEAST;
-        let silent = Silent {
+        let silent = Unanswered {
             attempts_left: if in_time { self.attempts_left() } else { 0 },
             known: outlook.known,
             token: outlook.token,
@@ -402,19 +402,19 @@ impl<'p, C> AttemptSet<'p, C> {
         let end = self.end;
         let newest = self.open.last_mut()?;
         newest.due = None;
-        let for_token = match budget::at_share_end(self.terms.policy, silent) {
-            AtShareEnd::OvertakeFree => false,
-            AtShareEnd::OvertakeForToken => true,
-            AtShareEnd::KeepOn if more => {
+        let for_token = match budget::at_attempt_timeout(self.terms.policy, silent) {
+            AtAttemptTimeout::HedgeFree => false,
+            AtAttemptTimeout::HedgeForToken => true,
+            AtAttemptTimeout::KeepOn if more => {
                 let again = now + Duration::from_millis(budget::ask_again(newest.timeout));
                 newest.due = Some(again).filter(|due| *due < end);
                 return None;
             }
-            AtShareEnd::KeepOn | AtShareEnd::GiveUp => return None,
+            AtAttemptTimeout::KeepOn | AtAttemptTimeout::GiveUp => return None,
         };
         newest.hedged = true;
         self.failed.push(Name::clone(&newest.broker));
-        let heard = budget::over(self.terms.policy) == OvertakeOver::Heard;
+        let heard = budget::hedge_over(self.terms.policy) == HedgeOver::Heard;
         Some(Hedge {
             silent: newest.number,
             origin: Origin::Hedge {

@@ -290,7 +290,7 @@ impl<'a> Attempts<'a> {
         let prompt = next.map_or(0, |to| core.health.lock().prompt(&to.broker));
         let outlook = Outlook {
             known: health::known(&core.policy, prompt),
-            token: core.bucket.lock().has_token(),
+            token: core.hedging_budget.lock().has_token(),
         };
         if let Some(hedge) = self.set.hedge(Instant::now(), outlook) {
             self.start_hedge(hedge);
@@ -301,13 +301,13 @@ impl<'a> Attempts<'a> {
     /// Starts an attempt beside the silent one, which stays open.
     fn start_hedge(&mut self, hedge: Hedge) {
         let tokens_left = {
-            let mut bucket = self.send.core.bucket.lock();
+            let mut budget = self.send.core.hedging_budget.lock();
             if hedge.origin.took_token()
-                && let Some(taken) = bucket.take()
+                && let Some(taken) = budget.take()
             {
-                *bucket = taken;
+                *budget = taken;
             }
-            bucket.tenths()
+            budget.tenths()
         };
         self.send.emit(Event::Overtaken {
             send: self.send.number,
@@ -385,8 +385,8 @@ impl<'a> Attempts<'a> {
         let which = (attempt.number, &request.to, request.address.as_ref());
         hooks::hear(self.send, encoded, which, AttemptEnd::Stored(&sent));
         if attempt.for_token && health::is_prompt(&core.policy, millis(took)) {
-            let mut bucket = core.bucket.lock();
-            *bucket = bucket.give_back();
+            let mut budget = core.hedging_budget.lock();
+            *budget = budget.give_back();
         }
         Confirmed {
             attempt: attempt.number,

@@ -16,7 +16,7 @@ pub(crate) struct Life {
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
-    /// `stop` has said goodbye.
+    /// `stop` has unregistered the group.
     stopped: bool,
     open_sends: usize,
 }
@@ -66,7 +66,7 @@ impl Life {
         until(&self.idle, || self.open_sends() == 0).await;
     }
 
-    /// `stop` has said goodbye. True if it had before.
+    /// `stop` has unregistered the group. True if it had before.
     pub(crate) fn stopped(&self) -> bool {
         std::mem::replace(&mut self.state.lock().stopped, true)
     }

@@ -4,7 +4,7 @@
 use tokio::time::{Duration, Instant};
 
 use crate::decide::Millis;
-use crate::decide::budget::{self, AtShareEnd, Silent};
+use crate::decide::budget::{self, AtAttemptTimeout, Unanswered};
 use crate::event::Mode;
 use crate::policy::Policy;
 
@@ -32,7 +32,7 @@ impl Terms<'_> {
 
     /// Whether an attempt has failed when its timeout is over, instead of being hedged.
     pub(crate) fn gives_up(&self) -> bool {
-        budget::at_share_end(self.policy, Silent::default()) == AtShareEnd::GiveUp
+        budget::at_attempt_timeout(self.policy, Unanswered::default()) == AtAttemptTimeout::GiveUp
     }
 }
 

@@ -138,8 +138,8 @@ impl SendOperation {
     fn encode(&self) -> Arc<Outgoing> {
         let core = &self.core;
         {
-            let mut bucket = core.bucket.lock();
-            *bucket = bucket.refill(&core.policy);
+            let mut budget = core.hedging_budget.lock();
+            *budget = budget.refill(&core.policy);
         }
         let now = core.client.host.unix_millis();
         let message = &self.call.message;

@@ -11,7 +11,7 @@ use super::life::Life;
 use super::permits::Permits;
 use crate::client::state::ClientCore;
 use crate::client::tasks::TaskSet;
-use crate::decide::budget::Bucket;
+use crate::decide::budget::HedgingBudget;
 use crate::decide::encoding::ProducerIdentity;
 use crate::decide::health::Table;
 use crate::hook::Hooks;
@@ -22,7 +22,7 @@ pub(crate) struct ProducerCore {
     pub(crate) client: Arc<ClientCore>,
     pub(crate) policy: Policy,
     pub(crate) identity: ProducerIdentity,
-    pub(crate) bucket: Mutex<Bucket>,
+    pub(crate) hedging_budget: Mutex<HedgingBudget>,
     pub(crate) health: Mutex<Table>,
     pub(crate) life: Life,
     pub(crate) async_sends: Arc<TaskSet>,

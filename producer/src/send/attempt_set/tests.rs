@@ -370,7 +370,7 @@ fn a_copy_that_is_not_safe_is_kept_while_a_better_one_is_tried_for() {
 #[test]
 fn of_timers_that_fire_together_the_end_of_the_send_comes_first() {
     let mut policy = Policy::strict();
-    policy.share = crate::policy::Share::Whole;
+    policy.attempt_timeout = crate::policy::AttemptTimeout::Whole;
     let mut send = Played::new(&policy);
     send.start(0, "broker-a", Origin::Call);
     assert_eq!(send.timer(), (3_000, Timer::Deadline));
