@@ -80,3 +80,14 @@ pub use rmq_remoting::client::{ExtraFields, HookError, RpcHook};
 pub use selector::Selector;
 pub use send::permits::WhenFull;
 pub use sent::{MessageQueue, SendStatus, Sent};
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+
+    #[test]
+    #[cfg_attr(not(debug_assertions), ignore = "the release profile checks overflows")]
+    fn this_crate_is_tested_without_overflow_checks_as_in_most_programs_that_depend_on_it() {
+        assert_eq!(black_box(i32::MAX) + black_box(1), i32::MIN);
+    }
+}

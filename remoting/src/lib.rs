@@ -62,3 +62,14 @@ mod serving;
 pub mod text;
 pub mod topic;
 pub mod unique_id;
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+
+    #[test]
+    #[cfg_attr(not(debug_assertions), ignore = "the release profile checks overflows")]
+    fn this_crate_is_tested_without_overflow_checks_as_in_most_programs_that_depend_on_it() {
+        assert_eq!(black_box(i32::MAX) + black_box(1), i32::MIN);
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rmq_remoting::client::{CallError, ClientSettings, RemotingClient};
+use rmq_remoting::client::{Backoff, CallError, ClientSettings, RemotingClient};
 use rmq_remoting::event::{CloseCause, DialFailure};
 use rmq_remoting::host::{Host, SharedHost, TaskEnd, TokioHost};
 use rmq_remoting::observe::{Name, Silent};
@@ -189,4 +189,46 @@ async fn the_host_knows_who_it_is_and_draws_what_nobody_can_foresee() {
     assert!(!host.identity().address.is_unspecified());
     assert_ne!(host.draw("site", 1), host.draw("site", 1));
     assert!(host.unix_millis() > 1_700_000_000_000);
+}
+
+/// How often a peer that closes each connection at its first byte was dialled by twenty callers, who
+/// call again and again.
+async fn dials_in_vain(redial: Option<Backoff>) -> usize {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let to = Name::from(listener.local_addr().unwrap().to_string());
+    let mut settings = ClientSettings::new(SPEAKER);
+    settings.redial = redial;
+    let host: SharedHost = Arc::new(TokioHost::new());
+    let client = RemotingClient::new(host, settings, Arc::new(Silent), Arc::new(Unsupported));
+    let request = ask(ECHO, "");
+    let calls = join_all((0..20).map(|_| async {
+        for _ in 0..5 {
+            let answer = client.call(&to, &request, within(100)).await;
+            assert!(answer.is_err(), "nobody answers there");
+        }
+    }));
+    let mut accepted = 0;
+    let peer = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            accepted += 1;
+            // It may be gone already; it is closed in any case.
+            let _ = stream.read(&mut [0; 1]).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = calls => {}
+        () = peer => {}
+    }
+    accepted
+}
+
+#[tokio::test]
+async fn all_callers_share_the_pause_before_a_peer_that_closes_at_once_is_dialled_again() {
+    let hour = Duration::from_secs(3600);
+    let (first, most) = (hour, hour);
+    let spaced = dials_in_vain(Some(Backoff { first, most })).await;
+    assert_eq!(spaced, 2, "the first pause comes before the third dial");
+    assert!(dials_in_vain(None).await > 2, "nothing was dialled again");
 }

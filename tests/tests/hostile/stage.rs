@@ -46,7 +46,7 @@ pub(crate) fn live() -> usize {
 }
 
 /// Bytes that were ever allocated.
-pub(crate) fn allocated() -> usize {
+fn allocated() -> usize {
     COUNTED.stats().bytes_allocated
 }
 
@@ -72,6 +72,8 @@ pub(crate) struct Seen {
     pub(crate) longest: Duration,
     /// The most bytes that were held at a time, beyond those before the story.
     pub(crate) most_live: usize,
+    /// Bytes that were allocated in sum, freed again or not.
+    pub(crate) spent: usize,
     /// Connections to healthy brokers that ended while the producer ran.
     pub(crate) broken_beside: usize,
     /// How often the hostile server was dialled.
@@ -111,6 +113,7 @@ pub(crate) enum Role {
 /// Plays the story of a producer that sends for a second, beside such a server.
 pub(crate) fn beside(role: Role, peer: Peer) -> Seen {
     let _alone = alone();
+    let before = allocated();
     let seen = Mutex::new(Seen::default());
     let cluster = Cluster::new().brokers(2).topic("orders", 2);
     let run = Simulation::new(cluster).run(7, async |sim| story(&sim, role, peer, &seen).await);
@@ -122,6 +125,7 @@ pub(crate) fn beside(role: Role, peer: Peer) -> Seen {
     );
     let mut seen = seen.into_inner();
     seen.broken_beside = broken(&run);
+    seen.spent = allocated() - before;
     seen
 }
 
