@@ -1,4 +1,4 @@
-//! One end of a byte stream with its buffers: bytes out of an [`Outbox`], frames in.
+//! One end of a byte stream with its buffers: bytes out of an [`WriteBuffer`], frames in.
 //!
 //! Polled by the one task that owns the connection, at a client as at a server.
 
@@ -15,7 +15,7 @@ use crate::command::Command;
 use crate::frame::{FrameDecoder, FrameError};
 use crate::host::Stream;
 use crate::opening::{BadFrame, Opening};
-use crate::outbox::{Mark, Outbox};
+use crate::write_buffer::{Mark, WriteBuffer};
 
 /// With less room than this, the input buffer grows by [`READ_ROOM`] before a read.
 const READ_LEAST: usize = 2 * 1024;
@@ -25,11 +25,11 @@ const READ_ROOM: usize = 16 * 1024;
 const KEEP: usize = 256 * 1024;
 
 /// A byte stream with its buffers.
-pub(crate) struct Pipe {
+pub(crate) struct FramedStream {
     stream: Box<dyn Stream>,
     input: BytesMut,
     decoder: FrameDecoder,
-    /// What was taken from the outbox, and how much of it is written.
+    /// What was taken from the write buffer, and how much of it is written.
     front: BytesMut,
     at: usize,
     marks: VecDeque<Mark>,
@@ -43,7 +43,7 @@ pub(crate) struct Pipe {
     spoke: bool,
 }
 
-impl Pipe {
+impl FramedStream {
     pub(crate) fn new(stream: Box<dyn Stream>) -> Self {
         Self {
             stream,
@@ -60,18 +60,18 @@ impl Pipe {
         }
     }
 
-    /// Writes what waits in the outbox, and tells each marked frame whose last byte was accepted.
+    /// Writes what waits in the write buffer, and tells each marked frame whose last byte was accepted.
     /// Ready once everything is out.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
-        outbox: &Outbox,
+        write_buffer: &WriteBuffer,
         mut accepted: impl FnMut(i32),
     ) -> Poll<io::Result<()>> {
         loop {
             if self.at == self.front.len() {
                 self.reuse_front();
-                outbox.take(&mut self.front, &mut self.marks);
+                write_buffer.take(&mut self.front, &mut self.marks);
                 if self.front.is_empty() {
                     return self.poll_flush(cx);
                 }
@@ -85,7 +85,7 @@ impl Pipe {
             self.written += count as u64;
             self.unflushed = true;
             self.moved = true;
-            outbox.written(count);
+            write_buffer.written(count);
             while let Some((_, id)) = self.marks.pop_front_if(|(end, _)| *end <= self.written) {
                 accepted(id);
             }

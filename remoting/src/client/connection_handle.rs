@@ -13,14 +13,14 @@ use super::silence::Patience;
 use crate::event::{CloseCause, ConnectionNumber, DialFailure};
 use crate::observe::Name;
 use crate::opening::BadFrame;
-use crate::outbox::Outbox;
+use crate::write_buffer::WriteBuffer;
 
 /// A connection to one address, shared by its task and the callers.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct ConnectionHandle {
     pub(super) number: ConnectionNumber,
     pub(super) to: Name,
-    pub(super) outbox: Arc<Outbox>,
+    pub(super) write_buffer: Arc<WriteBuffer>,
     state: Mutex<State>,
     /// Told when the dial has ended, either way.
     dialled: Notify,
@@ -95,12 +95,12 @@ impl FailedDial {
     }
 }
 
-impl Link {
+impl ConnectionHandle {
     pub(super) fn new(number: ConnectionNumber, to: Name, max_buffered: usize) -> Self {
         Self {
             number,
             to,
-            outbox: Arc::new(Outbox::new(max_buffered)),
+            write_buffer: Arc::new(WriteBuffer::new(max_buffered)),
             state: Mutex::new(State {
                 phase: Phase::Planned,
                 pending: Pending::default(),
@@ -164,7 +164,7 @@ impl Link {
         self.state.lock().found.clone()
     }
 
-    /// The dial begins. False if the link was given up before.
+    /// The dial begins. False if the connection was given up before.
     pub(super) fn begin(&self) -> bool {
         let mut state = self.state.lock();
         let planned = matches!(state.phase, Phase::Planned);
@@ -174,7 +174,7 @@ impl Link {
         planned
     }
 
-    /// The dial succeeded. False if the link was given up meanwhile.
+    /// The dial succeeded. False if the connection was given up meanwhile.
     pub(super) fn open(&self) -> bool {
         let opened = {
             let mut state = self.state.lock();
@@ -200,7 +200,7 @@ impl Link {
             }
             dialling
         };
-        self.outbox.close();
+        self.write_buffer.close();
         self.dialled.notify_waiters();
         dialling
     }
@@ -212,7 +212,7 @@ impl Link {
             let first = pending.ended().is_none();
             first.then(|| pending.end(cause))
         })?;
-        self.outbox.close();
+        self.write_buffer.close();
         for caller in callers {
             caller.wake();
         }

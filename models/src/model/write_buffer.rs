@@ -13,7 +13,7 @@ use rmq_remoting::header::NoFields;
 use shuttle::future::{block_on, spawn};
 use tokio::sync::Notify;
 
-use super::outbox::{Append, Outbox, Room};
+use super::write_buffer::{Append, WriteBuffer, Room};
 
 const SENDERS: i32 = 2;
 const FRAMES: i32 = 2;
@@ -23,7 +23,7 @@ struct Written {
     told: Notify,
 }
 
-async fn send(outbox: Arc<Outbox>, sender: i32) {
+async fn send(write_buffer: Arc<WriteBuffer>, sender: i32) {
     let speaker = Speaker {
         form: HeaderForm::Json,
         language: Language::Rust,
@@ -32,7 +32,7 @@ async fn send(outbox: Arc<Outbox>, sender: i32) {
     for frame in 0..FRAMES {
         let opaque = sender * FRAMES + frame;
         loop {
-            let told = outbox.room().notified();
+            let told = write_buffer.room().notified();
             tokio::pin!(told);
             told.as_mut().enable();
             let appended = {
@@ -44,7 +44,7 @@ async fn send(outbox: Arc<Outbox>, sender: i32) {
                     header: &NoFields,
                     body: &[],
                 };
-                outbox.append(&speaker, &outgoing, Some(opaque), Room::Needed)
+                write_buffer.append(&speaker, &outgoing, Some(opaque), Room::Needed)
             };
             match appended {
                 Ok(Append::Done) => break,
@@ -55,16 +55,16 @@ async fn send(outbox: Arc<Outbox>, sender: i32) {
     }
 }
 
-async fn connection(outbox: Arc<Outbox>, written: Arc<Written>) -> Vec<i32> {
+async fn connection(write_buffer: Arc<WriteBuffer>, written: Arc<Written>) -> Vec<i32> {
     let (mut front, mut marks) = (BytesMut::new(), VecDeque::new());
     let ended = poll_fn(|cx| {
         loop {
-            let closing = outbox.is_closing();
-            outbox.take(&mut front, &mut marks);
+            let closing = write_buffer.is_closing();
+            write_buffer.take(&mut front, &mut marks);
             if !front.is_empty() {
                 let count = front.len();
                 front.clear();
-                outbox.written(count);
+                write_buffer.written(count);
                 written.frames.store(marks.len(), Ordering::SeqCst);
                 written.told.notify_waiters();
                 continue;
@@ -72,7 +72,7 @@ async fn connection(outbox: Arc<Outbox>, written: Arc<Written>) -> Vec<i32> {
             if closing {
                 return Poll::Ready(());
             }
-            if !outbox.sleep(cx.waker(), false, false) {
+            if !write_buffer.sleep(cx.waker(), false, false) {
                 return Poll::Pending;
             }
         }
@@ -83,14 +83,14 @@ async fn connection(outbox: Arc<Outbox>, written: Arc<Written>) -> Vec<i32> {
 
 pub(crate) fn run() {
     block_on(async {
-        let outbox = Arc::new(Outbox::new(1));
+        let write_buffer = Arc::new(WriteBuffer::new(1));
         let written = Arc::new(Written {
             frames: AtomicUsize::new(0),
             told: Notify::new(),
         });
-        let task = spawn(connection(Arc::clone(&outbox), Arc::clone(&written)));
+        let task = spawn(connection(Arc::clone(&write_buffer), Arc::clone(&written)));
         let senders: Vec<_> = (0..SENDERS)
-            .map(|sender| spawn(send(Arc::clone(&outbox), sender)))
+            .map(|sender| spawn(send(Arc::clone(&write_buffer), sender)))
             .collect();
         for sender in senders {
             let _ = sender.await;
@@ -106,7 +106,7 @@ pub(crate) fn run() {
             }
             told.await;
         }
-        outbox.close();
+        write_buffer.close();
         let mut left = task.await.unwrap_or_default();
         left.sort_unstable();
         assert!(left.into_iter().eq(0..all), "each frame leaves once");

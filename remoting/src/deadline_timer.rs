@@ -12,11 +12,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A timer that is re-armed lazily.
 #[derive(Debug)]
-pub(crate) struct Alarm {
+pub(crate) struct DeadlineTimer {
     sleep: Pin<Box<Sleep>>,
 }
 
-impl Alarm {
+impl DeadlineTimer {
     /// A timer set to `at`.
     pub(crate) fn new(at: Instant) -> Self {
         Self {
@@ -52,9 +52,9 @@ mod tests {
     async fn it_rings_at_the_time_asked_for_wherever_it_was_set_before() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut alarm = Alarm::new(at(100));
+        let mut timer = DeadlineTimer::new(at(100));
         for ms in [10, 50, 120, 120, 300] {
-            poll_fn(|cx| alarm.poll(at(ms), cx)).await;
+            poll_fn(|cx| timer.poll(at(ms), cx)).await;
             assert_eq!(Instant::now(), at(ms));
         }
     }

@@ -40,7 +40,7 @@ pub(crate) enum Room {
 
 /// The output of one connection, shared by its task and everyone who sends on it.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub(crate) struct WriteBuffer {
     limit: usize,
     state: Mutex<State>,
     room: Notify,
@@ -67,7 +67,7 @@ impl State {
     }
 }
 
-impl Outbox {
+impl WriteBuffer {
     /// An empty one. `limit` bytes may wait; one frame more may exceed it.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
