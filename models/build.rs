@@ -10,13 +10,16 @@ use std::{env, fs, io};
 
 /// The sources, and where their copies go.
 const SOURCES: [(&str, &str); 7] = [
-    ("remoting/src/outbox.rs", "outbox.rs"),
-    ("remoting/src/client/link.rs", "link.rs"),
+    ("remoting/src/write_buffer.rs", "write_buffer.rs"),
+    (
+        "remoting/src/client/connection_handle.rs",
+        "connection_handle.rs",
+    ),
     ("remoting/src/client/pending.rs", "pending.rs"),
     ("remoting/src/client/silence.rs", "silence.rs"),
-    ("producer/src/tasks.rs", "tasks.rs"),
-    ("producer/src/life.rs", "life.rs"),
-    ("producer/src/single_flight.rs", "single_flight.rs"),
+    ("producer/src/client/tasks.rs", "tasks.rs"),
+    ("producer/src/send/life.rs", "life.rs"),
+    ("producer/src/client/single_flight.rs", "single_flight.rs"),
 ];
 
 /// A variant: its name, the copy that is changed, what is replaced, by what.
@@ -24,14 +27,14 @@ type Mutation = (&'static str, &'static str, &'static str, &'static str);
 
 const MUTATIONS: [Mutation; 10] = [
     (
-        "outbox_sleeps_over_bytes",
-        "outbox.rs",
+        "a_write_buffer_sleeps_over_bytes",
+        "write_buffer.rs",
         "let news = (!blocked && !state.bytes.is_empty())",
         "let news = (!blocked && state.appended == u64::MAX)",
     ),
     (
-        "outbox_tells_nobody_of_room",
-        "outbox.rs",
+        "a_write_buffer_tells_nobody_of_room",
+        "write_buffer.rs",
         "if before >= self.limit && after < self.limit {",
         "if before >= self.limit && after < self.limit && self.limit == 0 {",
     ),
@@ -49,15 +52,15 @@ const MUTATIONS: [Mutation; 10] = [
     ),
     (
         "a_connection_ends_twice",
-        "link.rs",
+        "connection_handle.rs",
         "let first = pending.ended().is_none();\n            first.then(|| pending.end(cause))",
         "Some(pending.end(cause))",
     ),
     (
         "a_dial_that_is_given_up_tells_nobody",
-        "link.rs",
-        "        self.outbox.close();\n        self.dialled.notify_waiters();\n        dialling",
-        "        self.outbox.close();\n        dialling",
+        "connection_handle.rs",
+        "        self.write_buffer.close();\n        self.dialled.notify_waiters();\n        dialling",
+        "        self.write_buffer.close();\n        dialling",
     ),
     (
         "a_task_starts_after_the_end",
@@ -78,10 +81,10 @@ const MUTATIONS: [Mutation; 10] = [
         "return (Arc::clone(flight), true);",
     ),
     (
-        "a_flight_lands_unseen",
+        "a_result_comes_unseen",
         "single_flight.rs",
-        "self.landed.notify_waiters();",
-        "let _ = &self.landed;",
+        "self.completed.notify_waiters();",
+        "let _ = &self.completed;",
     ),
 ];
 

@@ -1,7 +1,7 @@
 //! The `client` object of a case: what the producer is told and what it is asked to send.
 
 use rmq_producer::Policy;
-use rmq_producer::policy::{NotSafe, Share};
+use rmq_producer::policy::{AttemptTimeout, NotSafe};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -135,7 +135,7 @@ impl Settings {
         if let Some(cap) = cap.and_then(|cap| u64::try_from(cap).ok())
             && has("sendMsgMaxTimeoutPerRequest")
         {
-            policy.share = Share::Cap(cap);
+            policy.attempt_timeout = AttemptTimeout::Cap(cap);
         }
         if let Some(key) = &self.create_topic_key {
             policy.default_topic.clone_from(key);

@@ -8,7 +8,7 @@
 //!
 //! | model | what runs at once | what must hold |
 //! |---|---|---|
-//! | outbox | two senders that wait for room, the connection's task | every byte leaves, once; nobody sleeps for ever |
+//! | write buffer | two senders that wait for room, the connection's task | every byte leaves, once; nobody sleeps for ever |
 //! | calls | two callers, the peer's answers, two that end the connection | each call ends once, answered or lost; the table is empty then |
 //! | dial | two that wait, the dial's success, somebody who gives it up | one of both counts; all who wait are told the same |
 //! | tasks | two that start tasks, one that closes | no task outlives the close |
@@ -30,19 +30,19 @@ macro_rules! variant {
         mod $name {
             use rmq_remoting::{command, event, frame, observe, opening};
 
-            variant!(@copy $name outbox "outbox.rs");
+            variant!(@copy $name write_buffer "write_buffer.rs");
             variant!(@copy $name tasks "tasks.rs");
             variant!(@copy $name life "life.rs");
             variant!(@copy $name single_flight "single_flight.rs");
 
             pub(crate) mod client {
-                variant!(@copy $name link "link.rs");
+                variant!(@copy $name connection_handle "connection_handle.rs");
                 variant!(@copy $name pending "pending.rs");
                 variant!(@copy $name silence "silence.rs");
                 variant!(@model calls "calls.rs");
                 variant!(@model dial "dial.rs");
             }
-            variant!(@model bytes_leave "outbox.rs");
+            variant!(@model bytes_leave "write_buffer.rs");
             variant!(@model tasks_end "tasks.rs");
             variant!(@model sends_leave "life.rs");
             variant!(@model one_flight "single_flight.rs");
@@ -92,8 +92,8 @@ models! {
         sound::one_flight::run,
     }
     broken {
-        outbox_sleeps_over_bytes: outbox_sleeps_over_bytes::bytes_leave::run,
-        outbox_tells_nobody_of_room: outbox_tells_nobody_of_room::bytes_leave::run,
+        a_write_buffer_sleeps_over_bytes: a_write_buffer_sleeps_over_bytes::bytes_leave::run,
+        a_write_buffer_tells_nobody_of_room: a_write_buffer_tells_nobody_of_room::bytes_leave::run,
         an_answer_wakes_nobody: an_answer_wakes_nobody::client::calls::run,
         a_call_waits_on_a_connection_that_has_ended:
             a_call_waits_on_a_connection_that_has_ended::client::calls::run,
@@ -102,6 +102,6 @@ models! {
         a_task_starts_after_the_end: a_task_starts_after_the_end::tasks_end::run,
         the_last_send_tells_nobody: the_last_send_tells_nobody::sends_leave::run,
         two_flights_at_once: two_flights_at_once::one_flight::run,
-        a_flight_lands_unseen: a_flight_lands_unseen::one_flight::run,
+        a_result_comes_unseen: a_result_comes_unseen::one_flight::run,
     }
 }

@@ -38,9 +38,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::permits::WhenFull;
 use crate::policy::{Policy, PolicyError};
 use crate::producer::{Producer, ProducerBuilder};
+use crate::send::permits::WhenFull;
 
 /// A producer's settings. Its policy is complete: preset and differences are one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,8 @@ pub struct Config {
     pub name_servers: Option<String>,
     /// The whole time of a send, instead of the policy's.
     pub send_timeout: Option<Duration>,
-    /// How often a failed attempt is repeated, instead of the policy's.
+    /// How often a failed attempt is repeated, instead of the policy's: see
+    /// [`Policy::with_retries`].
     pub retries: Option<u32>,
     /// The namespace of group and topics.
     pub namespace: Option<String>,

@@ -3,6 +3,8 @@
 //! A failed send is a small story: which brokers were tried, how each attempt ended and how long
 //! it took. [`SendError`] tells it in one line and keeps each [`Attempt`] with its cause.
 
+mod lookup;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -14,10 +16,11 @@ use rmq_remoting::header::HeaderError;
 use rmq_remoting::observe::Name;
 use rmq_remoting::text;
 
+pub use self::lookup::{LookupError, Said, ServerAnswer};
+
 use crate::decide::address;
 use crate::event::{Failure, QueueRef, Stage};
-use crate::lookup::LookupError;
-use crate::permits::Full;
+use crate::message::InvalidMessage;
 
 /// What ended an attempt.
 #[derive(Debug, Clone)]
@@ -151,16 +154,6 @@ pub(crate) enum Reason {
     Lookup(#[from] Arc<LookupError>),
     #[error(transparent)]
     Full(#[from] Full),
-}
-
-/// A message that is not sent because it cannot be accepted. Code and text are the Java client's.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
-pub struct InvalidMessage {
-    /// 13 for the message's content, -1 for its topic.
-    pub code: i32,
-    /// What is wrong.
-    pub text: String,
 }
 
 impl SendError {
@@ -303,6 +296,15 @@ impl Error for SendError {
             | Cause::Superseded => None,
         }
     }
+}
+
+/// Why an async send found no place among those that are open.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Full {
+    #[error("{limit} async sends are open, which is the limit")]
+    Sends { limit: u32 },
+    #[error("{len} bytes more would exceed the {limit} bytes that open async sends may hold")]
+    Bytes { len: usize, limit: u32 },
 }
 
 /// What is wrong with an entry of the name-server list.

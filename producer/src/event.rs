@@ -243,7 +243,7 @@ pub enum Event {
         to: QueueRef,
         /// The broker's address, if known.
         address: Option<Name>,
-        /// Its share of the time, in milliseconds: after that it may be overtaken.
+        /// The timeout of the attempt, in milliseconds: after that it may be hedged.
         budget_ms: u64,
         /// The brokers this choice avoided.
         avoided: Vec<Name>,
@@ -259,13 +259,14 @@ pub enum Event {
         /// The request id.
         opaque: i32,
     },
-    /// The attempt's share is used up; the next attempt starts while it stays open.
+    /// The attempt was not answered within its timeout and is hedged: the next one starts while it
+    /// stays open.
     Overtaken {
         /// The send.
         send: SendNumber,
         /// The attempt.
         number: u32,
-        /// Tokens left in the bucket, in tenths, after this one was taken.
+        /// Tokens left in the hedging budget, in tenths, after this one was taken.
         tokens_left: u32,
     },
     /// An attempt ended.

@@ -12,7 +12,6 @@
 //! [`RpcHook`]: rmq_remoting::client::RpcHook
 
 use std::fmt;
-use std::marker;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -20,11 +19,9 @@ use rmq_remoting::client::{ExtraFields, HookError, RpcHook};
 use rmq_remoting::header::Request;
 use rmq_remoting::observe::Name;
 
-use crate::decide::envelope::Envelope;
 use crate::error::{Attempt, Cause};
-use crate::event::{Mode, QueueRef, Stage};
+use crate::event::{Mode, QueueRef};
 use crate::message::Message;
-use crate::send::Send;
 use crate::sent::Sent;
 
 /// One attempt, as hooks see it.
@@ -60,7 +57,7 @@ pub enum AttemptEnd<'a> {
 }
 
 /// May forbid single attempts.
-pub trait ForbiddenHook: fmt::Debug + marker::Send + Sync {
+pub trait ForbiddenHook: fmt::Debug + Send + Sync {
     /// An attempt is about to start.
     ///
     /// # Errors
@@ -71,7 +68,7 @@ pub trait ForbiddenHook: fmt::Debug + marker::Send + Sync {
 
 /// Sees attempts begin and end. Every attempt that began ends once, also if another attempt of its
 /// send was quicker; unless the caller drops the send's future.
-pub trait SendHook: fmt::Debug + marker::Send + Sync {
+pub trait SendHook: fmt::Debug + Send + Sync {
     /// An attempt starts.
     fn before(&self, context: &SendContext<'_>);
 
@@ -104,12 +101,12 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
-    fn are_none(&self) -> bool {
+    pub(crate) fn are_none(&self) -> bool {
         self.forbidden.is_empty() && self.send.is_empty()
     }
 
     /// Asks whether the attempt may start, and tells that it does.
-    fn start(&self, context: &SendContext<'_>) -> Result<(), Cause> {
+    pub(crate) fn start(&self, context: &SendContext<'_>) -> Result<(), Cause> {
         for hook in &self.forbidden {
             let checked = catch_unwind(AssertUnwindSafe(|| hook.check(context)));
             let checked = checked.unwrap_or_else(|_| Err(format!("{hook:?} panicked")));
@@ -122,59 +119,10 @@ impl Hooks {
     }
 
     /// Tells that an attempt that started has ended.
-    fn end(&self, context: &SendContext<'_>, end: AttemptEnd<'_>) {
+    pub(crate) fn end(&self, context: &SendContext<'_>, end: AttemptEnd<'_>) {
         for hook in &self.send {
             guarded(hook, || hook.after(context, end));
         }
-    }
-}
-
-/// An attempt's number, target and address.
-pub(crate) type Which<'a> = (u32, &'a QueueRef, Option<&'a Name>);
-
-/// Calls the hooks with what they see of an attempt; does nothing if there are none.
-fn with_hooks<R>(
-    send: &Send,
-    envelope: &Envelope,
-    (attempt, to, address): Which<'_>,
-    call: impl FnOnce(&Hooks, &SendContext<'_>) -> R,
-) -> Option<R> {
-    let core = &send.core;
-    if core.hooks.are_none() {
-        return None;
-    }
-    let name_servers = core.client.name_servers.servers();
-    let context = SendContext {
-        group: &core.sender.group,
-        message: &send.call.message,
-        message_id: &envelope.key,
-        mode: send.call.mode,
-        attempt,
-        to,
-        address,
-        name_servers: &name_servers,
-    };
-    Some(call(&core.hooks, &context))
-}
-
-/// Tells the hooks that an attempt starts, and why it must not, if one says so.
-pub(crate) fn forbid(send: &Send, envelope: &Envelope, attempt: Which<'_>) -> Option<Cause> {
-    let started = with_hooks(send, envelope, attempt, Hooks::start)?;
-    started.err()
-}
-
-/// Tells the hooks how an attempt that started has ended.
-pub(crate) fn hear(send: &Send, envelope: &Envelope, which: Which<'_>, end: AttemptEnd<'_>) {
-    with_hooks(send, envelope, which, |hooks, context| {
-        hooks.end(context, end);
-    });
-}
-
-/// Tells the hooks that an attempt has failed. Of one they have forbidden they know.
-pub(crate) fn hear_failure(send: &Send, envelope: &Envelope, attempt: &Attempt) {
-    if attempt.stage != Stage::Vetoed {
-        let which = (attempt.number, &attempt.to, attempt.address.as_ref());
-        hear(send, envelope, which, AttemptEnd::Failed(attempt));
     }
 }
 

@@ -28,11 +28,11 @@
 //! # How a send goes
 //!
 //! A send has one deadline over everything it does. It is checked and built once ([`message`],
-//! [`decide::envelope`]), finds the topic's route (from the [`Client`]'s table, or by one lookup
+//! [`decide::encoding`]), finds the topic's route (from the [`Client`]'s table, or by one lookup
 //! that all who need it share), and makes attempts: each picks a queue
-//! ([`decide::select`]), gets a share of the time ([`decide::budget`]), and when it has ended,
-//! [`decide::retry`] says what follows. An attempt that is not answered within its share is
-//! *overtaken*: the next one starts at another broker while the first stays open, and whichever
+//! ([`decide::select`]), gets a timeout of its own ([`decide::budget`]), and when it has ended,
+//! [`decide::retry`] says what follows. An attempt that is not answered within its timeout is
+//! *hedged*: the next one starts at another broker while the first stays open, and whichever
 //! is stored first completes the send.
 //!
 //! So a message may be stored more than once, always under one unique key
@@ -44,64 +44,41 @@
 //! | module | holds |
 //! |---|---|
 //! | [`message`], [`sent`], [`error`] | what goes in and what comes out |
-//! | [`producer`], [`client`], [`dispatch`] | what a program holds; how one message is sent |
+//! | [`producer`], [`client`] | what a program holds; how one message is sent |
 //! | [`policy`], [`config`] | every habit as data, presets; a producer described in a file |
 //! | [`decide`] | every decision as a function of values, one file each |
 //! | [`hook`] | the program's own code at each attempt and each request |
 //! | [`event`], [`observe`], [`meter`] | what the producer did and why: for logs, proofs, metrics |
-//! | `send`, `flight`, `attempt` | one send; its attempts; one request and its answer |
-//! | `routes`, `lookup`, `rotation` | topics' routes; asking name servers; whose turn it is |
-//! | `beat`, `detect` | heartbeats; asking brokers whether they are there again |
-//! | `stop`, `tasks` | the end; tasks that somebody owns |
-//! | `permits`, `selector` | back-pressure; who chooses a message's queue |
+//! | `send` | one send: its operation, its attempts, each one's request and answer, permits, rotation |
 //!
 //! Only the second half of the table waits for anything, and only it knows the clock.
 
-mod attempt;
-mod beat;
 pub mod client;
 pub mod config;
 pub mod decide;
-mod detect;
-pub mod dispatch;
 pub mod error;
 pub mod event;
-mod feedback;
-mod flight;
 pub mod hook;
-mod life;
-mod lookup;
 pub mod message;
 pub mod meter;
 pub mod observe;
-mod oneway;
-mod pack;
-mod permits;
 pub mod policy;
 pub mod producer;
-mod rotation;
-mod routes;
 mod selector;
 mod send;
 pub mod sent;
-mod single_flight;
-mod stop;
-mod target;
-mod tasks;
 
 pub use client::{Client, ClientBuilder};
 pub use config::{Config, ConfigError};
-pub use dispatch::Dispatch;
-pub use error::{Attempt, Cause, InvalidMessage, SendError, StartError};
+pub use error::{Attempt, Cause, LookupError, SendError, StartError};
 pub use hook::{AttemptEnd, ForbiddenHook, SendContext, SendHook};
-pub use lookup::LookupError;
-pub use message::{Message, PropertyError};
+pub use message::{InvalidMessage, Message, PropertyError};
 pub use meter::Meter;
-pub use permits::WhenFull;
 pub use policy::{Policy, PolicyError};
-pub use producer::{Gauges, Producer, ProducerBuilder};
+pub use producer::{Dispatch, Gauges, Producer, ProducerBuilder};
 pub use rmq_remoting::client::{ExtraFields, HookError, RpcHook};
 pub use selector::Selector;
+pub use send::permits::WhenFull;
 pub use sent::{MessageQueue, SendStatus, Sent};
 
 #[cfg(test)]

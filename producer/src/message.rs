@@ -251,6 +251,16 @@ fn is_separator(c: char) -> bool {
     c == NAME_END || c == VALUE_END
 }
 
+/// A message that is not sent because it cannot be accepted. Code and text are the Java client's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct InvalidMessage {
+    /// 13 for the message's content, -1 for its topic.
+    pub code: i32,
+    /// What is wrong.
+    pub text: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -88,10 +88,10 @@ pub struct BrokerFigures {
     pub attempts: u64,
     /// Attempts that it stored.
     pub stored: u64,
-    /// Attempts that ended otherwise, by the stage at which they did. Those that were overtaken
+    /// Attempts that ended otherwise, by the stage at which they did. Those that were hedged
     /// count when they end.
     pub failed: BTreeMap<Stage, u64>,
-    /// Attempts that were overtaken after their share of the time.
+    /// Attempts that were hedged when their timeout was over.
     pub overtaken: u64,
     /// The time from the request to the answer of the attempts that were stored.
     pub latency: Latencies,

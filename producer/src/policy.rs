@@ -22,11 +22,11 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 pub use habits::{
-    Attempts, AutoCreate, Avoid, Checks, CompressionKind, DeadPeer, Deadline, DefaultRoute, Denied,
-    Detector, Dial, Drain, Failover, Fallback, Header, Health, Late, Lookup, NameServers, NotSafe,
-    OnLost, OnTimeout, Oneway, OutOfTime, OvertakeOver, Overtaken, Periods, Presence, Redial,
-    Retarget, RetryTables, Rotation, RotationStart, RouteBounds, SendRequest, Share, TimeoutScan,
-    Unprofitable, Vip, Wire,
+    AttemptTimeout, Attempts, AutoCreate, Avoid, Checks, CompressionKind, DeadPeer, Deadline,
+    DefaultRoute, Denied, Detector, Dial, Drain, Failover, Fallback, Header, Health, HedgeOver,
+    HedgedAnswer, Late, Lookup, NameServers, NotSafe, OnLost, OnTimeout, Oneway, OutOfTime,
+    Periods, Presence, Redial, Retarget, RetryTables, Rotation, RotationStart, RouteBounds,
+    SendRequest, TimeoutScan, Unprofitable, Vip, Wire,
 };
 
 /// A preset, parsed when it is first asked for.
@@ -61,9 +61,10 @@ pub struct Policy {
     pub attempts: Attempts,
     /// What the timeout is a limit of. Read by [`deadline`](crate::decide::budget::deadline).
     pub deadline: Deadline,
-    /// How an attempt's part of the whole time is found. Read by
-    /// [`share`](crate::decide::budget::share).
-    pub share: Share,
+    /// How long an attempt may take before the next one starts. Read by
+    /// [`attempt_timeout`](crate::decide::budget::attempt_timeout).
+    #[serde(rename = "share")]
+    pub attempt_timeout: AttemptTimeout,
     /// Which ends of an attempt lead to the next one. Read by
     /// [`retryable`](crate::decide::retry::retryable).
     pub retry: RetryTables,
@@ -77,7 +78,7 @@ pub struct Policy {
     /// What a send whose time is over does about its next attempt. Read by
     /// [`late`](crate::decide::retry::late).
     pub out_of_time: OutOfTime,
-    /// What a retry changes in the request. Read by [`target`](crate::decide::envelope::target).
+    /// What a retry changes in the request. Read by [`target`](crate::decide::encoding::target).
     pub retarget: Retarget,
     /// Which brokers a retry avoids. Read by [`avoided`](crate::decide::select::avoided).
     pub avoid: Avoid,
@@ -128,24 +129,29 @@ pub struct Policy {
     /// Whether an attempt that failed in a way that says "the route is old" starts a lookup. Read
     /// by [`refreshes`](crate::decide::route::refreshes).
     pub refresh_on_failure: bool,
-    /// What becomes of an attempt whose share is used up. Read by
-    /// [`at_share_end`](crate::decide::budget::at_share_end).
-    pub overtaken: Overtaken,
-    /// How many sends may overtake to brokers that are not known to answer before the bucket must
-    /// refill. Read by
-    /// [`Bucket::full`](crate::decide::budget::Bucket::full).
-    pub overtake_tokens: u32,
+    /// What becomes of an attempt that is not answered within its timeout. Read by
+    /// [`at_attempt_timeout`](crate::decide::budget::at_attempt_timeout).
+    #[serde(rename = "overtaken")]
+    pub hedged_answer: HedgedAnswer,
+    /// The hedging budget: how many attempts at brokers that are not known to answer may hedge others
+    /// before it must refill (as the retry throttling of gRPC's proposal A6). Read by
+    /// [`HedgingBudget::full`](crate::decide::budget::HedgingBudget::full).
+    #[serde(rename = "overtake-tokens")]
+    pub hedging_tokens: u32,
     /// Tenths of a token that each send puts back. Read by
-    /// [`Bucket::refill`](crate::decide::budget::Bucket::refill).
-    pub overtake_refill_tenths: u32,
-    /// Which connection an attempt takes that overtakes a silent one, and so whether the only broker
-    /// of a topic can be overtaken to. Read by [`over`](crate::decide::budget::over).
-    pub overtake_over: OvertakeOver,
+    /// [`HedgingBudget::refill`](crate::decide::budget::HedgingBudget::refill).
+    #[serde(rename = "overtake-refill-tenths")]
+    pub hedging_refill_tenths: u32,
+    /// Which connection an attempt takes that hedges a silent one, and so whether an attempt at the only
+    /// broker of a topic can be hedged. Read by [`hedge_over`](crate::decide::budget::hedge_over).
+    #[serde(rename = "overtake-over")]
+    pub hedge_over: HedgeOver,
     /// A broker whose last so many results were prompt, by the first isolating row of the health
-    /// table, is known to answer: overtaking to it takes no token. 0: no broker is. Lower it and a
+    /// table, is known to answer: a hedged attempt at it takes no token. 0: no broker is. Lower it and a
     /// cluster that answers now quickly, now slowly sees more copies. Read by
     /// [`known`](crate::decide::health::known).
-    pub overtake_known: u32,
+    #[serde(rename = "overtake-known")]
+    pub hedge_known: u32,
     /// The longest an attempt waits, in milliseconds, whose broker has just refused a connection of
     /// the same send while there is no other broker; so the attempts outlast a restart. 0: none
     /// waits. Read by [`pause`](crate::decide::budget::pause).
@@ -171,21 +177,21 @@ pub struct Policy {
     /// How much a route may be. Read by [`limits`](crate::decide::route::limits).
     pub route_limits: RouteBounds,
     /// Which messages and groups are refused. Read by
-    /// [`checks`](crate::decide::envelope::checks).
+    /// [`checks`](crate::decide::encoding::checks).
     pub checks: Checks,
     /// Whether sends go to the brokers' second port. Read by
-    /// [`address`](crate::decide::envelope::address).
+    /// [`address`](crate::decide::encoding::address).
     pub vip: Vip,
     /// How requests are written and answers are read. Read by
-    /// [`wire`](crate::decide::envelope::wire).
+    /// [`wire`](crate::decide::encoding::wire).
     pub wire: Wire,
     /// Bodies of at least this many bytes are compressed; 0 switches it off. Read by
-    /// [`compresses`](crate::decide::envelope::compresses).
+    /// [`compresses`](crate::decide::encoding::compresses).
     pub compress_over: u32,
-    /// How they are. Read by [`compresses`](crate::decide::envelope::compresses).
+    /// How they are. Read by [`compresses`](crate::decide::encoding::compresses).
     pub compression: CompressionKind,
     /// What becomes of a body that compression does not make smaller. Read by
-    /// [`pays`](crate::decide::envelope::pays).
+    /// [`pays`](crate::decide::encoding::pays).
     pub unprofitable: Unprofitable,
     /// What brokers are told of producers. Read by
     /// [`presence`](crate::decide::route::presence).
@@ -252,6 +258,16 @@ impl Policy {
         }
     }
 
+    /// The policy with so many retries of every send: one attempt and `retries` more, as many as
+    /// fit into a number. A mode in which the policy makes a single attempt keeps to one, because the
+    /// client that it describes has no setting for more. Builder, configuration file, scenario and
+    /// simulation all mean this by "retries".
+    #[must_use]
+    pub fn with_retries(mut self, retries: u32) -> Self {
+        self.attempts = self.attempts.with_retries(retries);
+        self
+    }
+
     /// Reads a policy; every field must be there.
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
         let policy: Self = toml::from_str(text)?;
@@ -287,8 +303,8 @@ impl Policy {
             ("route-limits.brokers", u64::from(self.route_limits.brokers)),
             ("route-limits.queues", u64::from(self.route_limits.queues)),
             ("periods.poll", self.periods.poll),
-            ("periods.beat", self.periods.beat),
-            ("periods.beat-timeout", self.periods.beat_timeout),
+            ("periods.beat", self.periods.heartbeat),
+            ("periods.heartbeat-timeout", self.periods.heartbeat_timeout),
             ("periods.idle", self.periods.idle),
             ("health.detector.period", self.health.detector.period),
             ("health.detector.timeout", self.health.detector.timeout),
@@ -339,6 +355,22 @@ mod tests {
         assert_eq!(
             error,
             "policy `strict`: attempts.sync is 0; it must be at least 1"
+        );
+    }
+
+    #[test]
+    fn retries_are_attempts_beyond_the_first_where_a_preset_makes_any() {
+        let attempts = |policy: Policy, retries| {
+            let of = policy.with_retries(retries).attempts;
+            [of.sync, of.async_, of.pinned_sync, of.pinned_async]
+        };
+        assert_eq!(attempts(Policy::strict(), 4), [5, 5, 5, 5]);
+        assert_eq!(attempts(Policy::java_5_3(), 4), [5, 5, 1, 5]);
+        assert_eq!(attempts(Policy::go_2_1(), 4), [5, 1, 5, 1]);
+        assert_eq!(attempts(Policy::java_4_9(), 0), [1, 1, 1, 1]);
+        assert_eq!(
+            attempts(Policy::go_2_1(), u32::MAX),
+            [u32::MAX, 1, u32::MAX, 1]
         );
     }
 

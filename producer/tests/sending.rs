@@ -194,7 +194,7 @@ async fn without_tokens_a_slow_cluster_gets_no_copies() {
         broker.does(Script::StoreAfter(Duration::from_millis(400)));
     }
     let mut policy = Policy::strict();
-    policy.overtake_tokens = 0;
+    policy.hedging_tokens = 0;
     let timeout = Duration::from_millis(900);
     let builder = cluster.producer().policy(policy).send_timeout(timeout);
     let producer = builder.start().await.unwrap();

@@ -23,19 +23,20 @@
 mod accept;
 // What reads bytes of a peer does not rely on the overflow checks of a profile: a program that
 // depends on this crate has its own profile.
-mod alarm;
 #[warn(clippy::arithmetic_side_effects)]
 pub mod batch;
 pub mod body;
 pub mod client;
 pub mod code;
 pub mod command;
+mod deadline_timer;
 mod dialect;
 pub mod event;
 #[warn(clippy::arithmetic_side_effects)]
 mod ext;
 #[warn(clippy::arithmetic_side_effects)]
 pub mod frame;
+mod framed_stream;
 pub mod header;
 pub mod host;
 #[warn(clippy::arithmetic_side_effects)]
@@ -46,8 +47,6 @@ pub mod observe;
 pub mod offset_id;
 #[warn(clippy::arithmetic_side_effects)]
 pub mod opening;
-mod outbox;
-mod pipe;
 pub mod profile;
 pub mod properties;
 #[warn(clippy::arithmetic_side_effects)]
@@ -62,6 +61,7 @@ mod serving;
 pub mod text;
 pub mod topic;
 pub mod unique_id;
+mod write_buffer;
 
 #[cfg(test)]
 mod tests {

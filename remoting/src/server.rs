@@ -18,13 +18,13 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep};
 
 use crate::accept::{is_shortage, rest_after};
-use crate::alarm::Alarm;
+use crate::deadline_timer::DeadlineTimer;
 use crate::frame::Speaker;
+use crate::framed_stream::FramedStream;
 use crate::host::{Connection, Listener, SharedHost, Task};
-use crate::outbox::Outbox;
-use crate::pipe::Pipe;
 use crate::service::{Peer, Service};
 use crate::serving::{Next, Serving};
+use crate::write_buffer::WriteBuffer;
 
 /// How many reads a connection may do before other tasks get a turn.
 const READS_PER_TURN: usize = 16;
@@ -159,7 +159,7 @@ impl House {
         let peer = Peer::new(
             (connection.peer, connection.local),
             number,
-            Arc::new(Outbox::new(self.settings.max_buffered)),
+            Arc::new(WriteBuffer::new(self.settings.max_buffered)),
             self.settings.speaker,
             Arc::clone(&self.opaque),
         );
@@ -178,19 +178,21 @@ async fn serve(
 ) {
     service.connected(&peer);
     let idle = settings.idle;
-    let mut conversation = Conversation {
-        pipe: Pipe::new(connection.stream),
+    let mut accepted = AcceptedConnection {
+        framed: FramedStream::new(connection.stream),
         serving: Serving::new(Arc::clone(&service), peer.clone()),
-        alarm: Alarm::new(Instant::now() + idle),
+        timer: DeadlineTimer::new(Instant::now() + idle),
         idle_at: Instant::now() + idle,
         idle,
         first_bytes: settings.first_bytes,
         closing: false,
     };
-    let panic = poll_fn(|cx| caught(|| conversation.poll(&peer, cx))).await;
-    let Conversation { pipe, serving, .. } = conversation;
+    let panic = poll_fn(|cx| caught(|| accepted.poll(&peer, cx))).await;
+    let AcceptedConnection {
+        framed, serving, ..
+    } = accepted;
     peer.close();
-    drop(pipe);
+    drop(framed);
     service.disconnected(&peer);
     if let Some(panic) = panic {
         resume_unwind(panic);
@@ -207,10 +209,10 @@ fn caught(poll: impl FnOnce() -> Poll<()>) -> Poll<Option<Box<dyn Any + Send>>> 
     }
 }
 
-struct Conversation {
-    pipe: Pipe,
+struct AcceptedConnection {
+    framed: FramedStream,
     serving: Serving,
-    alarm: Alarm,
+    timer: DeadlineTimer,
     idle_at: Instant,
     idle: Duration,
     /// How many bytes must have come before the first frame is looked for; 0 once they have.
@@ -232,25 +234,25 @@ enum Reading {
     Over,
 }
 
-impl Conversation {
+impl AcceptedConnection {
     /// Ready when the connection has ended, whoever ended it.
     fn poll(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Poll<()> {
-        let outbox = peer.outbox();
+        let write_buffer = peer.write_buffer();
         loop {
             let reading = if self.closing {
                 Reading::Waits
             } else {
-                self.read(outbox, cx)
+                self.read(write_buffer, cx)
             };
             if reading == Reading::Over || self.serving.poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             let held = self.serving.is_held();
-            self.closing = self.closing || outbox.is_closing();
-            let blocked = match self.pipe.poll_write(cx, outbox, |_| {}) {
+            self.closing = self.closing || write_buffer.is_closing();
+            let blocked = match self.framed.poll_write(cx, write_buffer, |_| {}) {
                 Poll::Ready(Ok(())) if self.closing => {
                     // The FIN follows what was written; if it cannot, the drop says the same.
-                    let _ = self.pipe.poll_shutdown(cx);
+                    let _ = self.framed.poll_shutdown(cx);
                     return Poll::Ready(());
                 }
                 Poll::Ready(Ok(())) => false,
@@ -263,34 +265,34 @@ impl Conversation {
             }
             let can_read_again = reading == Reading::Full && !self.serving.is_full();
             let can_go_on = can_read_again || (held && !self.serving.is_held());
-            if !can_go_on && !outbox.sleep(cx.waker(), blocked, self.closing) {
+            if !can_go_on && !write_buffer.sleep(cx.waker(), blocked, self.closing) {
                 break;
             }
         }
-        if self.pipe.take_moved() {
+        if self.framed.take_moved() {
             self.idle_at = Instant::now() + self.idle;
         }
         let expiry = peer.expiry().unwrap_or(self.idle_at);
-        self.alarm.poll(self.idle_at.min(expiry), cx)
+        self.timer.poll(self.idle_at.min(expiry), cx)
     }
 
-    fn read(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Reading {
+    fn read(&mut self, write_buffer: &WriteBuffer, cx: &mut Context<'_>) -> Reading {
         // What was read before comes first: it may be whole frames that had to wait.
-        if let Some(reading) = self.frames(outbox) {
+        if let Some(reading) = self.frames(write_buffer) {
             return reading;
         }
         for _ in 0..READS_PER_TURN {
-            match self.pipe.poll_read(cx) {
+            match self.framed.poll_read(cx) {
                 Poll::Ready(Ok(0)) => {
                     // What it asked before may still be answered.
-                    outbox.close();
+                    write_buffer.close();
                     return Reading::Waits;
                 }
                 Poll::Ready(Err(_)) => return Reading::Over,
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => return Reading::Waits,
             }
-            if let Some(reading) = self.frames(outbox) {
+            if let Some(reading) = self.frames(write_buffer) {
                 return reading;
             }
         }
@@ -298,8 +300,8 @@ impl Conversation {
     }
 
     /// Serves the whole frames that were read. Nothing if there is none any more.
-    fn frames(&mut self, outbox: &Outbox) -> Option<Reading> {
-        if self.pipe.unread() < self.first_bytes {
+    fn frames(&mut self, write_buffer: &WriteBuffer) -> Option<Reading> {
+        if self.framed.unread() < self.first_bytes {
             return None;
         }
         self.first_bytes = 0;
@@ -308,7 +310,7 @@ impl Conversation {
             if self.serving.is_full() {
                 return Some(Reading::Full);
             }
-            match self.pipe.frame() {
+            match self.framed.frame() {
                 Ok(Some(command)) if command.is_response() => {
                     // Requests of our own are one-way: this answers nothing.
                 }
@@ -316,14 +318,14 @@ impl Conversation {
                     if self.serving.serve(request) == Next::Reset {
                         return Some(Reading::Over);
                     }
-                    if outbox.is_closing() {
+                    if write_buffer.is_closing() {
                         return Some(Reading::Waits);
                     }
                 }
                 Ok(None) => return None,
                 Err(error) => {
                     tracing::debug!(%error, "a connection is closed for what it sent");
-                    outbox.close();
+                    write_buffer.close();
                     return Some(Reading::Waits);
                 }
             }

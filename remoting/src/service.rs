@@ -24,7 +24,7 @@ use crate::command::{Command, FLAG_ONEWAY, FLAG_RESPONSE};
 use crate::frame::{EncodeError, Outgoing, Speaker, encode};
 use crate::header::{EncodeHeader, NoFields, Request};
 use crate::host::BoxFuture;
-use crate::outbox::{Append, Outbox, Room};
+use crate::write_buffer::{Append, Room, WriteBuffer};
 
 /// Answers the requests that arrive on connections.
 pub trait Service: fmt::Debug + Send + Sync + 'static {
@@ -235,7 +235,7 @@ pub struct Peer {
 /// What speaking to a peer takes.
 #[derive(Debug)]
 struct Line {
-    outbox: Arc<Outbox>,
+    write_buffer: Arc<WriteBuffer>,
     speaker: Speaker,
     opaque: Arc<AtomicI32>,
     /// When a server gives the connection up, whatever is said on it.
@@ -246,12 +246,12 @@ impl Peer {
     pub(crate) fn new(
         (address, local): (SocketAddr, SocketAddr),
         number: u64,
-        outbox: Arc<Outbox>,
+        write_buffer: Arc<WriteBuffer>,
         speaker: Speaker,
         opaque: Arc<AtomicI32>,
     ) -> Self {
         let line = Line {
-            outbox,
+            write_buffer,
             speaker,
             opaque,
             expiry: Mutex::new(None),
@@ -269,7 +269,7 @@ impl Peer {
         Self::new(
             (address, local),
             0,
-            Arc::new(Outbox::new(usize::MAX)),
+            Arc::new(WriteBuffer::new(usize::MAX)),
             speaker,
             Arc::default(),
         )
@@ -307,7 +307,7 @@ impl Peer {
         };
         match self
             .line
-            .outbox
+            .write_buffer
             .append(&self.line.speaker, &outgoing, None, Room::Needed)?
         {
             Append::Done => Ok(()),
@@ -318,7 +318,7 @@ impl Peer {
 
     /// Closes the connection once everything written before is out.
     pub fn close(&self) {
-        self.line.outbox.close();
+        self.line.write_buffer.close();
     }
 
     /// Lets the server close the connection at `at`, however much is said on it, unless this is
@@ -334,8 +334,8 @@ impl Peer {
         *self.line.expiry.lock()
     }
 
-    pub(crate) fn outbox(&self) -> &Outbox {
-        &self.line.outbox
+    pub(crate) fn write_buffer(&self) -> &WriteBuffer {
+        &self.line.write_buffer
     }
 
     pub(crate) fn speaker(&self) -> &Speaker {

@@ -1,4 +1,4 @@
-//! Hands the requests of one connection to its service, and the answers to its outbox.
+//! Hands the requests of one connection to its service, and the answers to its write buffer.
 //!
 //! What one peer can make this process hold is bounded: so many bytes of answers that it does not
 //! read, so many requests that are being answered, so many bytes of those. Beyond that nothing is
@@ -17,8 +17,8 @@ use crate::command::{Command, FLAG_RESPONSE};
 use crate::frame::{EncodeError, MAX_FRAME, Outgoing};
 use crate::header::{EncodeHeader, NoFields};
 use crate::host::BoxFuture;
-use crate::outbox::Room;
 use crate::service::{Answer, Peer, Reply, Response, Service};
+use crate::write_buffer::Room;
 
 /// How many requests of one connection may be waiting for their answers at a time: as many as the
 /// queue of a broker's send threads holds.
@@ -59,13 +59,15 @@ impl Serving {
     /// Whether no further request is to be read for now: the peer has to read its answers, or to
     /// wait for those that are on their way.
     pub(crate) fn is_full(&self) -> bool {
-        let outbox = self.peer.outbox();
-        self.later.len() >= MAX_OPEN || self.open_bytes >= outbox.limit() || outbox.is_full()
+        let write_buffer = self.peer.write_buffer();
+        self.later.len() >= MAX_OPEN
+            || self.open_bytes >= write_buffer.limit()
+            || write_buffer.is_full()
     }
 
     /// Whether answers are held back until the peer has read others.
     pub(crate) fn is_held(&self) -> bool {
-        !self.later.is_empty() && self.peer.outbox().is_full()
+        !self.later.is_empty() && self.peer.write_buffer().is_full()
     }
 
     /// A request arrived.
@@ -88,7 +90,7 @@ impl Serving {
     /// Lets answers that take time proceed, unless the peer has to read others first. Ready when
     /// the connection is to be dropped.
     ///
-    /// Call it again once there is room in the outbox: nothing else wakes the answers held back.
+    /// Call it again once there is room in the write buffer: nothing else wakes the answers held back.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.later.is_empty() && !self.is_held() {
             let Some((asked, answer)) = ready!(self.later.poll_next_unpin(cx)) else {
@@ -117,7 +119,7 @@ impl Serving {
             Answer::Nothing => {}
             Answer::Close => self.peer.close(),
             Answer::Reset => return Next::Reset,
-            Answer::Raw(bytes) => self.peer.outbox().append_raw(&bytes),
+            Answer::Raw(bytes) => self.peer.write_buffer().append_raw(&bytes),
             Answer::Many(answers) => {
                 for answer in answers {
                     if self.perform(asked, answer) == Next::Reset {
@@ -168,7 +170,7 @@ impl Serving {
     fn append(&self, outgoing: &Outgoing<'_>) -> Result<(), EncodeError> {
         // A closed connection takes nothing, and nobody is left to be told.
         self.peer
-            .outbox()
+            .write_buffer()
             .append(self.peer.speaker(), outgoing, None, Room::Ignored)?;
         Ok(())
     }

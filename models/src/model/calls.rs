@@ -9,7 +9,7 @@ use rmq_remoting::event::CloseCause;
 use shuttle::future::{block_on, spawn};
 use tokio::time::Instant;
 
-use super::link::Link;
+use super::connection_handle::ConnectionHandle;
 use super::pending::{Answered, Unanswered};
 
 fn answer(opaque: i32) -> Command {
@@ -27,15 +27,15 @@ fn answer(opaque: i32) -> Command {
 }
 
 /// The id of the answer, or nothing if the connection was lost.
-async fn call(link: Arc<Link>, opaque: i32) -> Option<i32> {
+async fn call(handle: Arc<ConnectionHandle>, opaque: i32) -> Option<i32> {
     let now = Instant::now();
-    if link
+    if handle
         .pending(|pending| pending.enter(opaque, now, now))
         .is_err()
     {
         return None;
     }
-    let answered = poll_fn(|cx| link.pending(|pending| pending.poll(opaque, cx))).await;
+    let answered = poll_fn(|cx| handle.pending(|pending| pending.poll(opaque, cx))).await;
     match answered {
         Ok(answer) => Some(answer.opaque),
         Err(Unanswered::Lost(_)) => None,
@@ -43,10 +43,10 @@ async fn call(link: Arc<Link>, opaque: i32) -> Option<i32> {
     }
 }
 
-async fn peer(link: Arc<Link>) {
+async fn peer(handle: Arc<ConnectionHandle>) {
     for opaque in [1, 2] {
         // An answer comes after its request has left; here as soon as it is in the table.
-        let answered = link.pending(|pending| pending.answer(answer(opaque)));
+        let answered = handle.pending(|pending| pending.answer(answer(opaque)));
         if let Answered::Open(Some(caller)) = answered {
             caller.wake();
         }
@@ -55,15 +55,15 @@ async fn peer(link: Arc<Link>) {
 
 pub(crate) fn run() {
     block_on(async {
-        let link = Arc::new(Link::new(1, Arc::from("broker"), 1 << 20));
-        assert!(link.begin() && link.open());
-        let calls = [1, 2].map(|opaque| spawn(call(Arc::clone(&link), opaque)));
-        let answers = spawn(peer(Arc::clone(&link)));
+        let handle = Arc::new(ConnectionHandle::new(1, Arc::from("broker"), 1 << 20));
+        assert!(handle.begin() && handle.open());
+        let calls = [1, 2].map(|opaque| spawn(call(Arc::clone(&handle), opaque)));
+        let answers = spawn(peer(Arc::clone(&handle)));
         // Once the peer has said all, the connection ends: for two at once.
         let _ = answers.await;
         let ends = [CloseCause::Broken, CloseCause::Stopped].map(|cause| {
-            let link = Arc::clone(&link);
-            spawn(async move { link.end(cause) })
+            let handle = Arc::clone(&handle);
+            spawn(async move { handle.end(cause) })
         });
         let mut ended = 0;
         for end in ends {
@@ -77,7 +77,7 @@ pub(crate) fn run() {
                 "another one's answer"
             );
         }
-        let left = link.pending(|pending| (pending.held(), pending.waiting()));
+        let left = handle.pending(|pending| (pending.held(), pending.waiting()));
         assert_eq!(left, (0, 0), "the table is empty");
     });
 }

@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use shuttle::future::{block_on, spawn};
 
-use super::link::{FailedDial, Link};
+use super::connection_handle::{FailedDial, ConnectionHandle};
 
 pub(crate) fn run() {
     block_on(async {
-        let link = Arc::new(Link::new(1, Arc::from("broker"), 1 << 20));
+        let handle = Arc::new(ConnectionHandle::new(1, Arc::from("broker"), 1 << 20));
         let waiting = [(); 2].map(|()| {
-            let link = Arc::clone(&link);
-            spawn(async move { link.dialled().await.is_ok() })
+            let handle = Arc::clone(&handle);
+            spawn(async move { handle.dialled().await.is_ok() })
         });
         let dial = {
-            let link = Arc::clone(&link);
-            spawn(async move { link.begin() && link.open() })
+            let handle = Arc::clone(&handle);
+            spawn(async move { handle.begin() && handle.open() })
         };
         let give_up = {
-            let link = Arc::clone(&link);
-            spawn(async move { link.fail(FailedDial::timed_out()) })
+            let handle = Arc::clone(&handle);
+            spawn(async move { handle.fail(FailedDial::timed_out()) })
         };
         let opened = dial.await.unwrap_or(false);
         let given_up = give_up.await.unwrap_or(false);

@@ -6,28 +6,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use shuttle::future::{block_on, spawn, yield_now};
 
-use super::single_flight::Gate;
+use super::single_flight::SingleFlight;
 
 #[derive(Default)]
 struct Shared {
-    gate: Mutex<Gate<(), usize>>,
+    work: Mutex<SingleFlight<(), usize>>,
     at_work: AtomicUsize,
     done: AtomicUsize,
 }
 
 async fn want(shared: Arc<Shared>) -> usize {
-    let (flight, fresh) = shared.gate.lock().board(());
+    let (work, fresh) = shared.work.lock().join(());
     if !fresh {
-        return flight.wait().await;
+        return work.wait().await;
     }
     let others = shared.at_work.fetch_add(1, Ordering::SeqCst);
     assert_eq!(others, 0, "two do the work at once");
     yield_now().await;
     shared.at_work.fetch_sub(1, Ordering::SeqCst);
     let result = shared.done.fetch_add(1, Ordering::SeqCst) + 1;
-    shared.gate.lock().leave(&flight);
-    flight.land(result);
-    flight.wait().await
+    shared.work.lock().leave(&work);
+    work.complete(result);
+    work.wait().await
 }
 
 pub(crate) fn run() {
@@ -39,7 +39,7 @@ pub(crate) fn run() {
             assert!((1..=3).contains(&result), "everyone gets a result");
         }
         assert!(
-            shared.gate.lock().under_way().is_none(),
+            shared.work.lock().under_way().is_none(),
             "the place is free again"
         );
     });

@@ -1,25 +1,26 @@
 //! How much time and how many attempts a send has.
 //!
 //! A timeout is only worth something if every configured retry can happen within it. So an attempt
-//! gets a share, and one that used up its share is overtaken by the next one without being given
-//! up.
+//! has a timeout of its own, and one that is not answered within it is *hedged*: the next one starts,
+//! and the silent one stays open beside it (gRPC's proposal A6, "The Tail at Scale").
 //!
-//! Overtaking doubles requests, so it has a budget of its own, the [`Bucket`]: a cluster that is slow
-//! as a whole sees a tenth more load, not three times as much. It must not make a send fail beside
-//! healthy brokers, however many sends are made. So a broker that is known to answer, by its last
-//! results, is overtaken to without a token; an attempt that brought an answer promptly gives its
-//! token back; and an attempt that may not be overtaken yet asks again, ten times in the time of its
-//! share.
+//! Hedging doubles requests, so it has a budget, the [`HedgingBudget`]: a cluster that is slow as a
+//! whole sees a tenth more load, not three times as much. It must not make a send fail beside healthy
+//! brokers, however many sends are made. So a hedged attempt at a broker that is known to answer, by
+//! its last results, takes no token; an attempt that brought an answer promptly gives its token back;
+//! and an attempt that may not be hedged yet asks again, ten times in the time of its timeout.
 
 use crate::event::Mode;
-use crate::policy::{Deadline, Dial, Lookup, OvertakeOver, Overtaken, Policy, Share, TimeoutScan};
+use crate::policy::{
+    AttemptTimeout, Deadline, Dial, HedgeOver, HedgedAnswer, Lookup, Policy, TimeoutScan,
+};
 
 use super::Millis;
 
 /// The least time an attempt is started with.
 pub const LEAST: Millis = 1;
 
-/// What a token weighs in the bucket.
+/// What a token weighs in the budget.
 const TOKEN: u32 = 10;
 
 /// The whole time of a send: the call's own, or the policy's.
@@ -30,9 +31,9 @@ pub fn timeout(policy: &Policy, asked: Option<Millis>) -> Millis {
 
 /// How many attempts a send has.
 #[must_use]
-pub fn attempts(policy: &Policy, mode: Mode, pinned: bool) -> u32 {
+pub fn attempts(policy: &Policy, mode: Mode, has_target_queue: bool) -> u32 {
     let of = &policy.attempts;
-    match (mode, pinned) {
+    match (mode, has_target_queue) {
         (Mode::Sync, false) => of.sync,
         (Mode::Sync, true) => of.pinned_sync,
         (Mode::Async, false) => of.async_,
@@ -41,7 +42,7 @@ pub fn attempts(policy: &Policy, mode: Mode, pinned: bool) -> u32 {
     }
 }
 
-/// What an attempt's share depends on.
+/// What the timeout of an attempt depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Situation {
     /// How the message is sent.
@@ -60,17 +61,17 @@ pub struct Situation {
 
 /// How long an attempt may take before the next one starts.
 #[must_use]
-pub fn share(policy: &Policy, now: Situation) -> Millis {
+pub fn attempt_timeout(policy: &Policy, now: Situation) -> Millis {
     let last = now.attempts_left <= 1;
-    let alone = !now.other_candidate && over(policy) == OvertakeOver::First;
-    let share = match policy.share {
-        Share::Equal if last || alone => now.left,
-        Share::Equal => equal(now),
-        Share::Cap(_) if last => now.left,
-        Share::Cap(cap) if now.mode == Mode::Sync => now.left.min(cap),
-        Share::Cap(_) | Share::Whole => now.left.min(now.timeout),
+    let alone = !now.other_candidate && hedge_over(policy) == HedgeOver::First;
+    let timeout = match policy.attempt_timeout {
+        AttemptTimeout::Equal if last || alone => now.left,
+        AttemptTimeout::Equal => equal(now),
+        AttemptTimeout::Cap(_) if last => now.left,
+        AttemptTimeout::Cap(cap) if now.mode == Mode::Sync => now.left.min(cap),
+        AttemptTimeout::Cap(_) | AttemptTimeout::Whole => now.left.min(now.timeout),
     };
-    share.max(LEAST)
+    timeout.max(LEAST)
 }
 
 /// An attempt's equal part of the whole time, and of what is left of it.
@@ -80,10 +81,10 @@ fn equal(now: Situation) -> Millis {
     by_plan.min(by_rest)
 }
 
-/// Which connection an attempt takes that overtakes a silent one.
+/// Which connection an attempt takes that hedges a silent one.
 #[must_use]
-pub fn over(policy: &Policy) -> OvertakeOver {
-    policy.overtake_over
+pub fn hedge_over(policy: &Policy) -> HedgeOver {
+    policy.hedge_over
 }
 
 /// How long the next attempt waits before it starts at a broker that has just refused a connection
@@ -105,13 +106,13 @@ pub fn deadline(policy: &Policy, timeout: Millis, attempts: u32) -> Millis {
     }
 }
 
-/// What happens to an attempt that is unanswered when its share is used up.
+/// What happens to an attempt that is not answered within its timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtShareEnd {
-    /// It is overtaken without a token: it stays open beside the next attempt.
-    OvertakeFree,
-    /// It is overtaken, which takes a token.
-    OvertakeForToken,
+pub enum AtAttemptTimeout {
+    /// It is hedged without a token: it stays open beside the next attempt.
+    HedgeFree,
+    /// It is hedged, which takes a token.
+    HedgeForToken,
     /// It goes on alone. While attempts are left the question is asked again after
     /// [`ask_again`].
     KeepOn,
@@ -119,41 +120,41 @@ pub enum AtShareEnd {
     GiveUp,
 }
 
-/// What decides on an attempt that is unanswered when its share is used up.
+/// What decides on an attempt that is not answered within its timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Silent {
+pub struct Unanswered {
     /// Attempts not started.
     pub attempts_left: u32,
     /// Whether the broker of the next attempt is known to answer.
     pub known: bool,
-    /// Whether the bucket has a token.
+    /// Whether the budget has a token.
     pub token: bool,
 }
 
-/// Decides what happens to an attempt that is unanswered when its share is used up.
+/// Decides what happens to an attempt that is not answered within its timeout.
 #[must_use]
-pub fn at_share_end(policy: &Policy, now: Silent) -> AtShareEnd {
-    match policy.overtaken {
-        Overtaken::Ignore => AtShareEnd::GiveUp,
-        Overtaken::Accept if now.attempts_left == 0 => AtShareEnd::KeepOn,
-        Overtaken::Accept if now.known => AtShareEnd::OvertakeFree,
-        Overtaken::Accept if now.token => AtShareEnd::OvertakeForToken,
-        Overtaken::Accept => AtShareEnd::KeepOn,
+pub fn at_attempt_timeout(policy: &Policy, now: Unanswered) -> AtAttemptTimeout {
+    match policy.hedged_answer {
+        HedgedAnswer::Ignore => AtAttemptTimeout::GiveUp,
+        HedgedAnswer::Accept if now.attempts_left == 0 => AtAttemptTimeout::KeepOn,
+        HedgedAnswer::Accept if now.known => AtAttemptTimeout::HedgeFree,
+        HedgedAnswer::Accept if now.token => AtAttemptTimeout::HedgeForToken,
+        HedgedAnswer::Accept => AtAttemptTimeout::KeepOn,
     }
 }
 
-/// After how long an attempt that goes on alone asks again whether it is overtaken.
+/// After how long an attempt that goes on alone asks again whether it is hedged.
 #[must_use]
-pub fn ask_again(share: Millis) -> Millis {
-    (share / 10).max(LEAST)
+pub fn ask_again(timeout: Millis) -> Millis {
+    (timeout / 10).max(LEAST)
 }
 
-/// How long opening a connection may take for an attempt with this share.
+/// How long opening a connection may take for an attempt with this timeout.
 #[must_use]
-pub fn dial_time(policy: &Policy, share: Millis) -> Millis {
+pub fn dial_time(policy: &Policy, timeout: Millis) -> Millis {
     match policy.dial {
-        Dial::OutsideBudget => policy.dial_timeout.max(share),
-        Dial::InsideBudget => share,
+        Dial::OutsideBudget => policy.dial_timeout.max(timeout),
+        Dial::InsideBudget => timeout,
     }
 }
 
@@ -187,25 +188,25 @@ pub fn noticed(policy: &Policy, mode: Mode, due: Millis) -> Millis {
     }
 }
 
-/// The tokens for overtaking, in tenths. Belongs to one producer.
+/// The tokens of hedged attempts, in tenths. Belongs to one producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bucket {
+pub struct HedgingBudget {
     tenths: u32,
     full: u32,
 }
 
-impl Bucket {
-    /// A full bucket.
+impl HedgingBudget {
+    /// A full budget.
     #[must_use]
     pub fn full(policy: &Policy) -> Self {
-        let full = policy.overtake_tokens.saturating_mul(TOKEN);
+        let full = policy.hedging_tokens.saturating_mul(TOKEN);
         Self { tenths: full, full }
     }
 
     /// A send puts its part back.
     #[must_use]
     pub fn refill(self, policy: &Policy) -> Self {
-        let tenths = self.tenths.saturating_add(policy.overtake_refill_tenths);
+        let tenths = self.tenths.saturating_add(policy.hedging_refill_tenths);
         Self {
             tenths: tenths.min(self.full),
             ..self
@@ -218,14 +219,14 @@ impl Bucket {
         self.tenths >= TOKEN
     }
 
-    /// The bucket with one token less, if it has one.
+    /// The budget with one token less, if it has one.
     #[must_use]
     pub fn take(self) -> Option<Self> {
         let tenths = self.tenths.checked_sub(TOKEN)?;
         Some(Self { tenths, ..self })
     }
 
-    /// The bucket with a token that was not needed.
+    /// The budget with a token that was not needed.
     #[must_use]
     pub fn give_back(self) -> Self {
         let tenths = self.tenths.saturating_add(TOKEN).min(self.full);
@@ -255,17 +256,17 @@ mod tests {
     };
 
     #[test]
-    fn an_equal_share_is_a_third_of_three_seconds() {
-        assert_eq!(share(&Policy::strict(), FIRST_OF_THREE), 1000);
+    fn an_equal_timeout_is_a_third_of_three_seconds() {
+        assert_eq!(attempt_timeout(&Policy::strict(), FIRST_OF_THREE), 1000);
     }
 
     #[test]
-    fn a_slow_lookup_shrinks_the_shares_equally() {
+    fn a_slow_lookup_shrinks_the_timeouts_equally() {
         let late = Situation {
             left: 1500,
             ..FIRST_OF_THREE
         };
-        assert_eq!(share(&Policy::strict(), late), 500);
+        assert_eq!(attempt_timeout(&Policy::strict(), late), 500);
     }
 
     #[test]
@@ -275,7 +276,7 @@ mod tests {
             left: 2998,
             ..FIRST_OF_THREE
         };
-        assert_eq!(share(&Policy::strict(), quick_failure), 1000);
+        assert_eq!(attempt_timeout(&Policy::strict(), quick_failure), 1000);
     }
 
     #[test]
@@ -291,10 +292,10 @@ mod tests {
             other_candidate: false,
             ..FIRST_OF_THREE
         };
-        assert_eq!(share(&policy, last), 990);
-        assert_eq!(share(&policy, only), 1000);
-        policy.overtake_over = OvertakeOver::First;
-        assert_eq!(share(&policy, only), 3000);
+        assert_eq!(attempt_timeout(&policy, last), 990);
+        assert_eq!(attempt_timeout(&policy, only), 1000);
+        policy.hedge_over = HedgeOver::First;
+        assert_eq!(attempt_timeout(&policy, only), 3000);
     }
 
     #[test]
@@ -325,18 +326,18 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_never_below_one_millisecond() {
+    fn an_attempt_timeout_is_never_below_one_millisecond() {
         let hasty = Situation {
             timeout: 2,
             left: 0,
             ..FIRST_OF_THREE
         };
-        assert_eq!(share(&Policy::strict(), hasty), 1);
+        assert_eq!(attempt_timeout(&Policy::strict(), hasty), 1);
     }
 
     #[test]
     fn java_gives_the_first_attempt_everything() {
-        assert_eq!(share(&Policy::java_5_3(), FIRST_OF_THREE), 3000);
+        assert_eq!(attempt_timeout(&Policy::java_5_3(), FIRST_OF_THREE), 3000);
     }
 
     #[test]
@@ -349,26 +350,26 @@ mod tests {
             ..FIRST_OF_THREE
         };
         assert_eq!(whole, 9000);
-        assert_eq!(share(&policy, first), 3000);
+        assert_eq!(attempt_timeout(&policy, first), 3000);
         assert_eq!(deadline(&Policy::strict(), 3000, 3), 3000);
     }
 
     #[test]
     fn a_cap_holds_for_all_but_the_last_attempt() {
         let mut policy = Policy::java_5_3();
-        policy.share = Share::Cap(1000);
+        policy.attempt_timeout = AttemptTimeout::Cap(1000);
         let last = Situation {
             attempts_left: 1,
             left: 1500,
             ..FIRST_OF_THREE
         };
-        assert_eq!(share(&policy, FIRST_OF_THREE), 1000);
-        assert_eq!(share(&policy, last), 1500);
+        assert_eq!(attempt_timeout(&policy, FIRST_OF_THREE), 1000);
+        assert_eq!(attempt_timeout(&policy, last), 1500);
         let background = Situation {
             mode: Mode::Async,
             ..FIRST_OF_THREE
         };
-        assert_eq!(share(&policy, background), 3000);
+        assert_eq!(attempt_timeout(&policy, background), 3000);
     }
 
     #[test]
@@ -381,54 +382,54 @@ mod tests {
     #[test]
     fn twenty_tokens_then_one_for_every_ten_sends() {
         let policy = Policy::strict();
-        let mut bucket = Bucket::full(&policy);
+        let mut budget = HedgingBudget::full(&policy);
         for _ in 0..20 {
-            bucket = bucket.take().unwrap();
+            budget = budget.take().unwrap();
         }
-        assert_eq!(bucket.take(), None);
+        assert_eq!(budget.take(), None);
         for _ in 0..9 {
-            bucket = bucket.refill(&policy);
-            assert!(!bucket.has_token());
+            budget = budget.refill(&policy);
+            assert!(!budget.has_token());
         }
-        assert!(bucket.refill(&policy).has_token());
+        assert!(budget.refill(&policy).has_token());
     }
 
     #[test]
-    fn a_full_bucket_does_not_overflow() {
+    fn a_full_budget_does_not_overflow() {
         let policy = Policy::strict();
-        assert_eq!(Bucket::full(&policy).refill(&policy).tenths(), 200);
+        assert_eq!(HedgingBudget::full(&policy).refill(&policy).tenths(), 200);
     }
 
     #[test]
-    fn a_token_that_was_not_needed_comes_back_and_the_bucket_holds_no_more_than_it_can() {
+    fn a_token_that_was_not_needed_comes_back_and_the_budget_holds_no_more_than_it_can() {
         let policy = Policy::strict();
-        let full = Bucket::full(&policy);
+        let full = HedgingBudget::full(&policy);
         assert_eq!(full.give_back(), full);
         assert_eq!(full.take().unwrap().give_back(), full);
     }
 
     #[test]
-    fn overtaking_is_free_to_a_known_broker_takes_a_token_to_another_and_ends_with_the_attempts() {
+    fn hedging_is_free_at_a_known_broker_takes_a_token_at_another_and_ends_with_the_attempts() {
         let strict = Policy::strict();
         let at = |policy: &Policy, attempts_left, known, token| {
-            let now = Silent {
+            let now = Unanswered {
                 attempts_left,
                 known,
                 token,
             };
-            at_share_end(policy, now)
+            at_attempt_timeout(policy, now)
         };
-        assert_eq!(at(&strict, 1, true, false), AtShareEnd::OvertakeFree);
-        assert_eq!(at(&strict, 1, true, true), AtShareEnd::OvertakeFree);
-        assert_eq!(at(&strict, 1, false, true), AtShareEnd::OvertakeForToken);
-        assert_eq!(at(&strict, 1, false, false), AtShareEnd::KeepOn);
-        assert_eq!(at(&strict, 0, true, true), AtShareEnd::KeepOn);
+        assert_eq!(at(&strict, 1, true, false), AtAttemptTimeout::HedgeFree);
+        assert_eq!(at(&strict, 1, true, true), AtAttemptTimeout::HedgeFree);
+        assert_eq!(at(&strict, 1, false, true), AtAttemptTimeout::HedgeForToken);
+        assert_eq!(at(&strict, 1, false, false), AtAttemptTimeout::KeepOn);
+        assert_eq!(at(&strict, 0, true, true), AtAttemptTimeout::KeepOn);
         let java = Policy::java_5_3();
-        assert_eq!(at(&java, 2, true, true), AtShareEnd::GiveUp);
+        assert_eq!(at(&java, 2, true, true), AtAttemptTimeout::GiveUp);
     }
 
     #[test]
-    fn an_attempt_that_goes_on_alone_asks_ten_times_in_its_share() {
+    fn an_attempt_that_goes_on_alone_asks_ten_times_in_its_timeout() {
         assert_eq!(ask_again(1000), 100);
         assert_eq!(ask_again(3), 1);
     }
@@ -458,7 +459,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_of_a_silent_cluster_fit_into_the_deadline_and_use_every_attempt(
+        fn timeouts_of_a_silent_cluster_fit_into_the_deadline_and_use_every_attempt(
             timeout in 3_u64..100_000,
             attempts in 1_u32..10,
         ) {
@@ -469,7 +470,7 @@ mod tests {
                     mode: Mode::Sync,
                     timeout, attempts, attempts_left, left, other_candidate: true,
                 };
-                let budget = share(&Policy::strict(), now);
+                let budget = attempt_timeout(&Policy::strict(), now);
                 prop_assert!(budget >= LEAST && budget <= left);
                 left -= budget;
             }

@@ -60,15 +60,15 @@ pub fn isolation(policy: &Policy, ended: Ended, took: Millis) -> Option<Isolatio
 
 /// Whether the end of an attempt teaches anything about its broker.
 #[must_use]
-pub fn counts(policy: &Policy, mode: Mode, pinned: bool) -> bool {
-    let of_pinned = |rules: &Health| rules.counts_pinned_sync || mode != Mode::Sync;
-    rules(policy).is_some_and(|rules| !pinned || of_pinned(rules))
+pub fn counts(policy: &Policy, mode: Mode, has_target_queue: bool) -> bool {
+    let counts_with_target = |rules: &Health| rules.counts_pinned_sync || mode != Mode::Sync;
+    rules(policy).is_some_and(|rules| !has_target_queue || counts_with_target(rules))
 }
 
 /// Whether a broker with so many prompt results in a row is known to answer.
 #[must_use]
 pub fn known(policy: &Policy, prompt: u32) -> bool {
-    policy.overtake_known > 0 && prompt >= policy.overtake_known
+    policy.hedge_known > 0 && prompt >= policy.hedge_known
 }
 
 /// Whether a result says that its broker answers promptly.

@@ -13,7 +13,7 @@
 pub mod address;
 pub mod auto_create;
 pub mod budget;
-pub mod envelope;
+pub mod encoding;
 pub mod health;
 pub mod name_server;
 pub mod namespace;

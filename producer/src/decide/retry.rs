@@ -71,7 +71,7 @@ pub fn after(policy: &Policy, mode: Mode, ended: Ended, standing: Standing) -> N
     if !retryable(policy, mode, ended) {
         return Next::Fail;
     }
-    // A successor of an overtaken attempt runs already: its end starts none.
+    // A successor of a hedged attempt runs already: its end starts none.
     if standing.newest && can_start {
         Next::Retry
     } else if standing.open > 0 {
@@ -299,15 +299,15 @@ mod tests {
     }
 
     #[test]
-    fn an_overtaken_attempts_failure_starts_no_second_successor() {
+    fn a_hedged_attempts_failure_starts_no_second_successor() {
         let strict = Policy::strict();
-        let overtaken = Standing {
+        let hedged = Standing {
             newest: false,
             open: 1,
             ..NEWEST
         };
         assert_eq!(
-            after(&strict, Mode::Sync, at(Stage::Lost), overtaken),
+            after(&strict, Mode::Sync, at(Stage::Lost), hedged),
             Next::Wait
         );
     }

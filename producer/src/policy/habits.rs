@@ -20,9 +20,10 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// The same number of retries in every mode that has any.
+    /// The same number of retries in every mode that has any: see
+    /// [`Policy::with_retries`](crate::Policy::with_retries).
     #[must_use]
-    pub fn with_retries(self, retries: u32) -> Self {
+    pub(crate) fn with_retries(self, retries: u32) -> Self {
         self.with_sync_retries(retries).with_async_retries(retries)
     }
 
@@ -56,10 +57,10 @@ fn configured(attempts: u32, retries: u32) -> u32 {
     }
 }
 
-/// How an attempt's part of the send's time is found.
+/// How long an attempt may take before the next one starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Share {
+pub enum AttemptTimeout {
     /// While another broker could be tried, min(T / N, time left / attempts left), so that every
     /// configured retry can really happen.
     Equal,
@@ -76,7 +77,7 @@ pub enum Deadline {
     /// Of the send: lookup, dial and all attempts.
     OverAll,
     /// Of each attempt: a send may take N times as long as its timeout says. Together with
-    /// [`Share::Whole`] every attempt gets the full timeout.
+    /// [`AttemptTimeout::Whole`] every attempt gets the full timeout.
     PerAttempt,
 }
 
@@ -296,26 +297,26 @@ pub struct Redial {
     pub most: u64,
 }
 
-/// What becomes of an attempt whose share is used up.
+/// What becomes of an attempt that is not answered within its timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Overtaken {
+pub enum HedgedAnswer {
     /// It stays open beside the next attempt, and its success completes the send.
     Accept,
     /// It has failed, and its reply is not looked at.
     Ignore,
 }
 
-/// Which connection an attempt takes that overtakes a silent one.
+/// Which connection an attempt takes that hedges a silent one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum OvertakeOver {
-    /// The address's connection, whatever is known of it. The only broker of a topic is not
-    /// overtaken to.
+pub enum HedgeOver {
+    /// The address's connection, whatever is known of it. No attempt at the only broker of a topic is
+    /// hedged.
     First,
     /// One on which the broker was heard since the silent attempt began; if there is none, a second
     /// one beside it. A firewall or a load balancer may have forgotten the silent one, and those to
-    /// the other brokers with it. So the only broker of a topic can be overtaken to.
+    /// the other brokers with it. So an attempt at the only broker of a topic can be hedged.
     Heard,
 }
 
@@ -541,11 +542,13 @@ pub struct RouteBounds {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Presence {
     /// A heartbeat goes out on each new connection to a master.
-    pub beat_on_open: bool,
+    #[serde(rename = "beat-on-open")]
+    pub heartbeat_on_open: bool,
     /// The Java client's inner producer, `CLIENT_INNER_PRODUCER`, is named beside the groups.
     pub inner_group: bool,
     /// Brokers are told when a group is gone.
-    pub farewell: bool,
+    #[serde(rename = "farewell")]
+    pub unregister: bool,
 }
 
 /// The periods of the background work, in milliseconds.
@@ -557,11 +560,14 @@ pub struct Periods {
     /// Between two refreshes of the routes. A change of topology is seen within this time.
     pub poll: u64,
     /// The first heartbeat after the start.
-    pub first_beat: u64,
+    #[serde(rename = "first-beat")]
+    pub first_heartbeat: u64,
     /// Between two heartbeats to a broker, which closes what is silent for 120 s.
-    pub beat: u64,
-    /// The longest a heartbeat or a farewell may take.
-    pub beat_timeout: u64,
+    #[serde(rename = "beat")]
+    pub heartbeat: u64,
+    /// The longest a heartbeat or its answer may take.
+    #[serde(rename = "beat-timeout")]
+    pub heartbeat_timeout: u64,
     /// The least time between two lookups of one topic that failed attempts ask for.
     pub refresh_spacing: u64,
     /// A connection without traffic for so long is closed.

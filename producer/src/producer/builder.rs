@@ -8,23 +8,33 @@ use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::{Name, Observer};
 use tokio::time::Duration;
 
-use super::{Handle, Producer, ProducerCore};
-use crate::client::{Client, ClientBuilder, identity_hash};
-use crate::decide::budget::Bucket;
-use crate::decide::envelope::{Sender, validate_group, validate_namespace};
+use super::detector;
+use super::handle::Producer;
+use crate::client::state::identity_hash;
+use crate::client::{Client, ClientBuilder};
+use crate::decide::budget::HedgingBudget;
+use crate::decide::encoding::{ProducerIdentity, validate_group, validate_namespace};
 use crate::decide::{health, namespace, route};
-use crate::detect;
 use crate::error::StartError;
 use crate::event::Event;
 use crate::hook::{ForbiddenHook, Hooks, SendHook};
-use crate::life::Life;
-use crate::pack::Packer;
-use crate::permits::{Limits, Permits, WhenFull};
 use crate::policy::Policy;
-use crate::rotation::Rotations;
+use crate::send::compressor::Compressor;
+use crate::send::life::Life;
+use crate::send::permits::{Limits, Permits, WhenFull};
+use crate::send::rotation::Rotations;
+use crate::send::state::ProducerCore;
 
 /// The bytes that the bodies of open async sends may have together, unless set.
 const OPEN_BYTES: u32 = 256 * 1024 * 1024;
+
+impl Producer {
+    /// Starts the description of a producer of this group. Brokers and operators know producers
+    /// by their group; all instances of one service share one.
+    pub fn builder(group: impl Into<Name>) -> ProducerBuilder {
+        ProducerBuilder::new(group.into())
+    }
+}
 
 /// Describes a producer.
 #[derive(Debug)]
@@ -44,7 +54,7 @@ pub struct ProducerBuilder {
 }
 
 impl ProducerBuilder {
-    pub(super) fn new(group: Name) -> Self {
+    fn new(group: Name) -> Self {
         Self {
             own: Client::builder().instance(&*group),
             group,
@@ -119,8 +129,9 @@ impl ProducerBuilder {
         self
     }
 
-    /// How often a failed attempt is repeated, in every mode in which the policy repeats any. 2
-    /// unless set.
+    /// How often a failed attempt is repeated, as [`Policy::with_retries`] has it: a mode in which the
+    /// policy makes a single attempt keeps to one. As the policy has it unless set; 2 with
+    /// [`Policy::strict`].
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
         self
@@ -207,7 +218,7 @@ impl ProducerBuilder {
                 .max(1);
         }
         if let Some(retries) = self.retries {
-            policy.attempts = policy.attempts.with_retries(retries);
+            policy = policy.with_retries(retries);
         }
         if let Some(on) = self.vip_channel {
             policy.vip.enabled = on;
@@ -228,7 +239,7 @@ impl ProducerBuilder {
             return Err(StartError::GroupTaken(group));
         }
         client.start();
-        let sender = Sender {
+        let identity = ProducerIdentity {
             namespace,
             group: Name::clone(&group),
             default_topic: route::default_topic(&policy).into(),
@@ -238,31 +249,24 @@ impl ProducerBuilder {
         let rotations = Rotations::new(Arc::clone(&core.host), seed, self.rotation_start);
         core.emit(Event::Started { group });
         let core = ProducerCore {
-            bucket: Mutex::new(Bucket::full(&policy)),
+            hedging_budget: Mutex::new(HedgingBudget::full(&policy)),
             health: Mutex::default(),
             life: Life::default(),
             async_sends: Arc::default(),
             permits: Permits::new(self.limits),
-            packer: Packer::default(),
+            compressor: Compressor::default(),
             hooks: self.hooks,
             client: core,
             policy,
-            sender,
+            identity,
         };
         let core = Arc::new(core);
         if let Some(detector) = health::detector(&core.policy) {
-            let work = detect::run(Arc::clone(&core), detector);
+            let work = detector::run(Arc::clone(&core), detector);
             let host = &core.client.host;
             core.async_sends.spawn(host, "detector", Box::pin(work));
         }
-        Ok(Producer {
-            handle: Arc::new(Handle {
-                core,
-                client,
-                owns_client,
-            }),
-            rotations: Arc::new(rotations),
-        })
+        Ok(Producer::new(core, client, owns_client, rotations))
     }
 }
 

@@ -1,16 +1,16 @@
-//! One call on its way into a connection's outbox, and what its failures are called.
+//! One call on its way into a connection's write buffer, and what its failures are called.
 
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::connection_handle::{ConnectionHandle, FailedDial};
 use super::error::CallError;
-use super::link::{FailedDial, Link};
 use crate::event::CloseCause;
 use crate::frame::{Outgoing, Speaker};
 use crate::header::Request;
 use crate::observe::Name;
-use crate::outbox::{Append, Room};
+use crate::write_buffer::{Append, Room};
 
 /// One call, for its errors.
 pub(super) struct Call<'a> {
@@ -35,11 +35,11 @@ impl Call<'_> {
         }
     }
 
-    pub(super) fn lost(&self, cause: CloseCause, link: &Link) -> CallError {
+    pub(super) fn lost(&self, cause: CloseCause, handle: &ConnectionHandle) -> CallError {
         CallError::Lost {
             to: Arc::clone(self.to),
             cause,
-            found: link.found(),
+            found: handle.found(),
         }
     }
 
@@ -57,9 +57,9 @@ impl Call<'_> {
     }
 }
 
-/// A request on its way into a connection's outbox.
+/// A request on its way into a connection's write buffer.
 pub(super) struct Writing<'a> {
-    pub(super) link: &'a Link,
+    pub(super) handle: &'a ConnectionHandle,
     pub(super) call: &'a Call<'a>,
     pub(super) speaker: Speaker,
     pub(super) request: &'a dyn Request,
@@ -79,7 +79,7 @@ impl Writing<'_> {
 
     async fn with_room(&self) -> Result<(), CallError> {
         loop {
-            let told = self.link.outbox.room().notified();
+            let told = self.handle.write_buffer.room().notified();
             tokio::pin!(told);
             told.as_mut().enable();
             if self.attempt()? {
@@ -99,15 +99,15 @@ impl Writing<'_> {
             header: self.request,
             body: self.request.body(),
         };
-        let outbox = &self.link.outbox;
-        match outbox.append(&self.speaker, &outgoing, Some(self.opaque), Room::Needed) {
+        let write_buffer = &self.handle.write_buffer;
+        match write_buffer.append(&self.speaker, &outgoing, Some(self.opaque), Room::Needed) {
             Ok(Append::Done) => Ok(true),
             Ok(Append::Full) => Ok(false),
             Ok(Append::Closed) => {
-                let cause = self.link.pending(|pending| pending.ended());
+                let cause = self.handle.pending(|pending| pending.ended());
                 Err(self
                     .call
-                    .lost(cause.unwrap_or(CloseCause::Stopped), self.link))
+                    .lost(cause.unwrap_or(CloseCause::Stopped), self.handle))
             }
             Err(source) => Err(CallError::Encode {
                 to: Arc::clone(self.call.to),

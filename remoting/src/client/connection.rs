@@ -1,6 +1,6 @@
 //! The task of one connection: it dials, then reads, writes and keeps the deadlines.
 //!
-//! It is the only one that touches the stream. Callers put bytes into the outbox and their request
+//! It is the only one that touches the stream. Callers put bytes into the write buffer and their request
 //! into the pending table, so a caller that goes away leaves the connection whole, and a peer that
 //! hangs holds up nobody but those who wait for it.
 //!
@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::link::{FailedDial, Link, Place};
+use super::connection_handle::{ConnectionHandle, FailedDial, Place};
 use super::pending::Answered;
 use super::registry::Environment;
-use crate::alarm::Alarm;
 use crate::command::Command;
+use crate::deadline_timer::DeadlineTimer;
 use crate::event::{CloseCause, Event};
+use crate::framed_stream::FramedStream;
 use crate::host::Connection;
-use crate::pipe::Pipe;
 use crate::service::Peer;
 use crate::serving::{Next, Serving};
 
@@ -37,48 +37,50 @@ const TURNS_WITHOUT_TIME: u32 = 16;
 
 /// The life of a connection, from the dial on.
 pub(super) async fn run(
-    link: Arc<Link>,
+    handle: Arc<ConnectionHandle>,
     not_before: Option<Instant>,
     environment: Arc<Environment>,
 ) {
     let ending = Ending {
-        link: &link,
+        handle: &handle,
         environment: &environment,
     };
     if let Some(not_before) = not_before {
         tokio::select! {
             biased;
-            _ = link.dialled() => {} // given up meanwhile
+            _ = handle.dialled() => {} // given up meanwhile
             () = sleep_until(not_before) => {}
         }
     }
-    if !link.begin() {
+    if !handle.begin() {
         // Given up before its turn came: there was no dial, and nobody need know of it.
         return;
     }
     environment.observe(Event::Dial {
-        connection: link.number,
-        to: Arc::clone(&link.to),
+        connection: handle.number,
+        to: Arc::clone(&handle.to),
     });
-    let Some(connection) = dial(&link, &environment).await else {
+    let Some(connection) = dial(&handle, &environment).await else {
         return;
     };
-    if !link.open() {
+    if !handle.open() {
         // It was closed meanwhile, which is how its dial ended for everyone.
         return;
     }
     environment.observe(Event::Opened {
-        connection: link.number,
-        to: Arc::clone(&link.to),
+        connection: handle.number,
+        to: Arc::clone(&handle.to),
         local: connection.local,
         peer: connection.peer,
     });
-    let mut conversation = Conversation::new(connection, &link, &environment);
-    let cause = poll_fn(|cx| conversation.poll(cx)).await;
+    let mut task = ConnectionTask::new(connection, &handle, &environment);
+    let cause = poll_fn(|cx| task.poll(cx)).await;
     // The stream goes first: who is woken by the end may dial anew at once.
-    let Conversation { pipe, serving, .. } = conversation;
-    drop(pipe);
-    environment.end(&link, cause);
+    let ConnectionTask {
+        framed, serving, ..
+    } = task;
+    drop(framed);
+    environment.end(&handle, cause);
     if cause != CloseCause::Stopped {
         // What the peer asked for is done all the same; a client that stops must not wait for it.
         serving.finish().await;
@@ -86,47 +88,47 @@ pub(super) async fn run(
     drop(ending);
 }
 
-async fn dial(link: &Link, environment: &Environment) -> Option<Connection> {
-    let connect = environment.host.connect(&link.to);
+async fn dial(handle: &ConnectionHandle, environment: &Environment) -> Option<Connection> {
+    let connect = environment.host.connect(&handle.to);
     let dialled = tokio::select! {
         biased;
         dialled = timeout(environment.settings.dial_timeout, connect) => dialled,
-        _ = link.dialled() => return None, // given up meanwhile
+        _ = handle.dialled() => return None, // given up meanwhile
     };
     let failed = match dialled {
         Ok(Ok(connection)) => return Some(connection),
         Ok(Err(error)) => FailedDial::new(error),
         Err(_) => FailedDial::timed_out(),
     };
-    environment.fail(link, failed);
+    environment.fail(handle, failed);
     None
 }
 
 /// Sees to it that nobody waits for a connection whose task is gone.
 struct Ending<'a> {
-    link: &'a Arc<Link>,
+    handle: &'a Arc<ConnectionHandle>,
     environment: &'a Environment,
 }
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.environment.end(self.link, CloseCause::Broken);
+            self.environment.end(self.handle, CloseCause::Broken);
         } else {
             // Cancelled with its client or its machine. A process that is gone says nothing.
-            self.link
+            self.handle
                 .fail(FailedDial::new(std::io::ErrorKind::Interrupted.into()));
-            self.link.end(CloseCause::Stopped);
+            self.handle.end(CloseCause::Stopped);
         }
     }
 }
 
-struct Conversation<'a> {
-    link: &'a Link,
+struct ConnectionTask<'a> {
+    handle: &'a ConnectionHandle,
     environment: &'a Environment,
-    pipe: Pipe,
+    framed: FramedStream,
     serving: Serving,
-    alarm: Alarm,
+    timer: DeadlineTimer,
     idle: Duration,
     idle_at: Instant,
     /// Why writing failed. What the peer said before is still read.
@@ -145,23 +147,27 @@ enum Reading {
     Over(CloseCause),
 }
 
-impl<'a> Conversation<'a> {
-    fn new(connection: Connection, link: &'a Link, environment: &'a Environment) -> Self {
+impl<'a> ConnectionTask<'a> {
+    fn new(
+        connection: Connection,
+        handle: &'a ConnectionHandle,
+        environment: &'a Environment,
+    ) -> Self {
         let peer = Peer::new(
             (connection.peer, connection.local),
-            link.number,
-            Arc::clone(&link.outbox),
+            handle.number,
+            Arc::clone(&handle.write_buffer),
             environment.settings.speaker,
             Arc::clone(&environment.opaque),
         );
         let idle = environment.settings.idle;
         let idle_at = Instant::now() + idle;
         Self {
-            link,
+            handle,
             environment,
-            pipe: Pipe::new(connection.stream),
+            framed: FramedStream::new(connection.stream),
             serving: Serving::new(Arc::clone(&environment.inbound), peer),
-            alarm: Alarm::new(idle_at),
+            timer: DeadlineTimer::new(idle_at),
             idle,
             idle_at,
             broken: false,
@@ -171,10 +177,10 @@ impl<'a> Conversation<'a> {
 
     /// Ready when the connection has ended, with the cause.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseCause> {
-        let outbox = &self.link.outbox;
+        let write_buffer = &self.handle.write_buffer;
         loop {
-            if outbox.is_closing() {
-                let ended = self.link.pending(|pending| pending.ended());
+            if write_buffer.is_closing() {
+                let ended = self.handle.pending(|pending| pending.ended());
                 let cause = ended.unwrap_or(CloseCause::Stopped);
                 self.goodbye(cause, cx);
                 return Poll::Ready(cause);
@@ -195,7 +201,7 @@ impl<'a> Conversation<'a> {
                 return self.goes_on(cx);
             }
             self.busy = 0;
-            if !outbox.sleep(cx.waker(), blocked, false) {
+            if !write_buffer.sleep(cx.waker(), blocked, false) {
                 break;
             }
         }
@@ -218,25 +224,25 @@ impl<'a> Conversation<'a> {
     fn goodbye(&mut self, cause: CloseCause, cx: &mut Context<'_>) {
         let leaves = match cause {
             CloseCause::Stopped => true,
-            CloseCause::Offline => self.link.pending(|pending| pending.lost()) == 0,
+            CloseCause::Offline => self.handle.pending(|pending| pending.lost()) == 0,
             _ => false,
         };
         if leaves {
             let _ = self.write(cx);
         }
-        let _ = self.pipe.poll_shutdown(cx);
+        let _ = self.framed.poll_shutdown(cx);
     }
 
     /// Writes what it can, and tells whether the stream takes no more.
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
-        let (link, environment) = (self.link, self.environment);
+        let (handle, environment) = (self.handle, self.environment);
         let accepted = |opaque| {
             environment.observe(Event::Written {
-                connection: link.number,
+                connection: handle.number,
                 opaque,
             });
         };
-        match self.pipe.poll_write(cx, &link.outbox, accepted) {
+        match self.framed.poll_write(cx, &handle.write_buffer, accepted) {
             Poll::Ready(result) => {
                 self.broken |= result.is_err();
                 false
@@ -251,28 +257,28 @@ impl<'a> Conversation<'a> {
             if bytes >= BYTES_PER_TURN {
                 break;
             }
-            match self.pipe.poll_read(cx) {
+            match self.framed.poll_read(cx) {
                 Poll::Ready(Ok(0)) => return self.cut(CloseCause::PeerClosed),
                 Poll::Ready(Ok(count)) => bytes = bytes.saturating_add(count),
                 Poll::Ready(Err(_)) => return self.cut(CloseCause::Broken),
                 Poll::Pending => return Reading::Waits,
             }
             loop {
-                match self.pipe.frame() {
+                match self.framed.frame() {
                     Ok(Some(answer)) if answer.is_response() => self.answered(answer),
                     Ok(Some(request)) => {
                         if self.serving.serve(request) == Next::Reset {
                             return Reading::Over(CloseCause::Stopped);
                         }
-                        if self.link.outbox.is_flooded() {
+                        if self.handle.write_buffer.is_flooded() {
                             return Reading::Over(CloseCause::Flooded);
                         }
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        let to = &*self.link.to;
+                        let to = &*self.handle.to;
                         tracing::warn!(to, %error, "a connection is closed for what it sent");
-                        self.link.note(error);
+                        self.handle.note(error);
                         return Reading::Over(CloseCause::BadFrame);
                     }
                 }
@@ -283,15 +289,15 @@ impl<'a> Conversation<'a> {
 
     /// The connection ended, perhaps in the middle of a frame.
     fn cut(&self, cause: CloseCause) -> Reading {
-        if let Some(piece) = self.pipe.cut(cause == CloseCause::PeerClosed) {
-            self.link.note(piece);
+        if let Some(piece) = self.framed.cut(cause == CloseCause::PeerClosed) {
+            self.handle.note(piece);
         }
         Reading::Over(cause)
     }
 
     fn answered(&self, answer: Command) {
-        let (connection, opaque, code) = (self.link.number, answer.opaque, answer.code);
-        match self.link.pending(|pending| pending.answer(answer)) {
+        let (connection, opaque, code) = (self.handle.number, answer.opaque, answer.code);
+        match self.handle.pending(|pending| pending.answer(answer)) {
             Answered::Open(caller) => {
                 self.environment.observe(Event::Reply {
                     connection,
@@ -309,31 +315,31 @@ impl<'a> Conversation<'a> {
     /// Ends requests whose deadline has come. Ready when the idle limit has, or when nothing can come
     /// any more on a connection whose place another one took.
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<CloseCause> {
-        if self.pipe.take_moved() {
+        if self.framed.take_moved() {
             let now = Instant::now();
             self.idle_at = now + self.idle;
-            if self.pipe.take_heard() {
-                self.link.pending(|pending| pending.heard(now));
-                if self.link.hear() {
-                    self.environment.answers(self.link);
+            if self.framed.take_heard() {
+                self.handle.pending(|pending| pending.heard(now));
+                if self.handle.hear() {
+                    self.environment.answers(self.handle);
                 }
-                if self.link.is(Place::Trial) {
-                    self.environment.proven(self.link);
+                if self.handle.is(Place::Trial) {
+                    self.environment.proven(self.handle);
                 }
             }
         }
         loop {
-            let replaced = self.link.is(Place::Replaced);
-            if replaced && self.link.pending(|pending| pending.waiting()) == 0 {
+            let replaced = self.handle.is(Place::Replaced);
+            if replaced && self.handle.pending(|pending| pending.waiting()) == 0 {
                 return Poll::Ready(CloseCause::Replaced);
             }
-            let earliest = self.link.pending(|pending| pending.earliest());
+            let earliest = self.handle.pending(|pending| pending.earliest());
             let at = earliest.map_or(self.idle_at, |earliest| earliest.min(self.idle_at));
-            if self.alarm.poll(at, cx).is_pending() {
+            if self.timer.poll(at, cx).is_pending() {
                 return Poll::Pending;
             }
             let now = Instant::now();
-            for caller in self.link.pending(|pending| pending.expire(now)) {
+            for caller in self.handle.pending(|pending| pending.expire(now)) {
                 caller.wake();
             }
             if self.idle_at <= now {

@@ -2,11 +2,11 @@
 //!
 //! A request goes this way: [`RemotingClient::request`] finds the address's connection or starts
 //! one, whose task dials; it enters the request into the connection's pending table under a fresh
-//! opaque and encodes it into the connection's outbox; the task writes it, reads the answer and
+//! opaque and encodes it into the connection's write buffer; the task writes it, reads the answer and
 //! completes the entry, which wakes the [`PendingReply`].
 //!
 //! * All first requests to an address share one dial. A caller that gives up does not end it.
-//! * One absolute deadline covers a call's dial, its wait for room in the outbox and its answer.
+//! * One absolute deadline covers a call's dial, its wait for room in the write buffer and its answer.
 //! * When a connection ends, every request waiting on it fails at once.
 //! * Connections share nothing: a peer that hangs delays no request to another one. No lock is
 //!   held across a wait.
@@ -14,9 +14,9 @@
 
 mod call;
 mod connection;
+mod connection_handle;
 mod error;
 mod hook;
-mod link;
 mod pending;
 mod registry;
 mod reply;
@@ -36,8 +36,8 @@ pub use self::reply::PendingReply;
 pub use self::silence::Patience;
 
 use self::call::{Call, Writing};
+use self::connection_handle::{ConnectionHandle, FailedDial, Standing};
 use self::hook::Hooked;
-use self::link::{FailedDial, Link, Standing};
 use self::pending::Refusal;
 use self::registry::{Core, Environment};
 use crate::command::{Command, FLAG_ONEWAY};
@@ -221,12 +221,12 @@ impl RemotingClient {
             began,
             deadline,
         };
-        let link = self.connected(&call, over).await?;
+        let handle = self.connected(&call, over).await?;
         let hooked = self.hooked(&call, request)?;
         let request = hooked.as_ref().map_or(request, |hooked| hooked);
-        let opaque = self.enter(&link, &call)?;
-        let reply = PendingReply::new(Arc::clone(&link), opaque, began, deadline);
-        self.writing(&link, &call, request, opaque, 0)
+        let opaque = self.enter(&handle, &call)?;
+        let reply = PendingReply::new(Arc::clone(&handle), opaque, began, deadline);
+        self.writing(&handle, &call, request, opaque, 0)
             .done()
             .await?;
         Ok(reply)
@@ -251,9 +251,9 @@ impl RemotingClient {
     /// next one goes over a second connection. Requests that wait go on waiting.
     pub fn doubt(&self, to: &Name, connection: ConnectionNumber, given: Instant) {
         let registry = self.core.environment.registry.lock();
-        let mut links = registry.links_to(to);
-        if let Some(link) = links.find(|link| link.number == connection) {
-            link.pending(|pending| pending.doubt(given));
+        let mut handles = registry.handles_to(to);
+        if let Some(handle) = handles.find(|handle| handle.number == connection) {
+            handle.pending(|pending| pending.doubt(given));
         }
     }
 
@@ -265,7 +265,7 @@ impl RemotingClient {
     /// When the connection to an address was opened, if there is one.
     pub fn open_since(&self, to: &Name) -> Option<Instant> {
         let registry = self.core.environment.registry.lock();
-        registry.slots.get(to)?.link.open_since()
+        registry.slots.get(to)?.handle.open_since()
     }
 
     /// The peer at `to` announced its shutdown on this connection: the next request dials anew.
@@ -275,7 +275,7 @@ impl RemotingClient {
         let mut registry = self.core.environment.registry.lock();
         let registry = &mut *registry;
         for table in [&mut registry.slots, &mut registry.trials] {
-            let number = table.get(to).map(|slot| slot.link.number);
+            let number = table.get(to).map(|slot| slot.handle.number);
             if number == Some(connection) {
                 registry.drained.extend(table.remove(to));
                 return true;
@@ -288,14 +288,14 @@ impl RemotingClient {
     /// until their peers close them.
     pub fn close_drained(&self) {
         let environment = &self.core.environment;
-        let links: Vec<Arc<Link>> = {
+        let handles: Vec<Arc<ConnectionHandle>> = {
             let registry = environment.registry.lock();
             let drained = registry.drained.iter();
-            drained.map(|slot| Arc::clone(&slot.link)).collect()
+            drained.map(|slot| Arc::clone(&slot.handle)).collect()
         };
-        for link in links {
-            if link.pending(|pending| pending.waiting()) == 0 {
-                environment.close(&link, CloseCause::Drained);
+        for handle in handles {
+            if handle.pending(|pending| pending.waiting()) == 0 {
+                environment.close(&handle, CloseCause::Drained);
             }
         }
     }
@@ -303,13 +303,13 @@ impl RemotingClient {
     /// Closes the second connections that have proven nothing while the first ones were heard again.
     pub fn close_unneeded_seconds(&self) {
         let environment = &self.core.environment;
-        let unneeded: Vec<Arc<Link>> = {
+        let unneeded: Vec<Arc<ConnectionHandle>> = {
             let registry = environment.registry.lock();
             let trials = registry.trials.iter().filter(|(to, _)| {
                 let first = registry.slots.get(*to);
-                first.is_some_and(|first| first.link.trusted(None))
+                first.is_some_and(|first| first.handle.trusted(None))
             });
-            trials.map(|(_, slot)| Arc::clone(&slot.link)).collect()
+            trials.map(|(_, slot)| Arc::clone(&slot.handle)).collect()
         };
         environment.close_unused(unneeded, CloseCause::Replaced);
     }
@@ -369,30 +369,30 @@ impl RemotingClient {
             began: Instant::now(),
             deadline,
         };
-        let link = self.connected(&call, Over::First).await?;
+        let handle = self.connected(&call, Over::First).await?;
         let hooked = self.hooked(&call, request)?;
         let request = hooked.as_ref().map_or(request, |hooked| hooked);
         let opaque = self.core.environment.opaque.fetch_add(1, Ordering::Relaxed);
         let flag = if says_so { FLAG_ONEWAY } else { 0 };
-        self.writing(&link, &call, request, opaque, flag)
+        self.writing(&handle, &call, request, opaque, flag)
             .done()
             .await?;
         Ok(Handed {
-            connection: link.number,
+            connection: handle.number,
             opaque,
         })
     }
 
     fn writing<'a>(
         &self,
-        link: &'a Link,
+        handle: &'a ConnectionHandle,
         call: &'a Call<'a>,
         request: &'a dyn Request,
         opaque: i32,
         flag: i32,
     ) -> Writing<'a> {
         Writing {
-            link,
+            handle,
             call,
             speaker: self.core.environment.settings.speaker,
             request,
@@ -404,12 +404,12 @@ impl RemotingClient {
     /// Closes the connection to an address, if there is one. Its waiting requests fail at once.
     pub fn close(&self, to: &Name, cause: CloseCause) {
         let environment = &self.core.environment;
-        let links: Vec<Arc<Link>> = {
+        let handles: Vec<Arc<ConnectionHandle>> = {
             let registry = environment.registry.lock();
-            registry.links_to(to).map(Arc::clone).collect()
+            registry.handles_to(to).map(Arc::clone).collect()
         };
-        for link in links {
-            environment.close(&link, cause);
+        for handle in handles {
+            environment.close(&handle, cause);
         }
     }
 
@@ -417,14 +417,14 @@ impl RemotingClient {
     /// on, or that is being opened for one, stays.
     pub fn retire(&self, needed: impl Fn(&Name) -> bool) {
         let environment = &self.core.environment;
-        let links: Vec<Arc<Link>> = {
+        let handles: Vec<Arc<ConnectionHandle>> = {
             let mut registry = environment.registry.lock();
             registry.forget_in_vain(&needed);
             let placed = registry.slots.values().chain(registry.trials.values());
-            let gone = placed.filter(|slot| !needed(&slot.link.to));
-            gone.map(|slot| Arc::clone(&slot.link)).collect()
+            let gone = placed.filter(|slot| !needed(&slot.handle.to));
+            gone.map(|slot| Arc::clone(&slot.handle)).collect()
         };
-        environment.close_unused(links, CloseCause::Offline);
+        environment.close_unused(handles, CloseCause::Offline);
     }
 
     /// What it holds now.
@@ -432,12 +432,12 @@ impl RemotingClient {
         let registry = self.core.environment.registry.lock();
         Gauges {
             pending: registry
-                .links()
-                .map(|link| link.pending(|pending| pending.held()))
+                .handles()
+                .map(|handle| handle.pending(|pending| pending.held()))
                 .sum(),
             connections: registry
-                .links()
-                .filter(|link| matches!(link.dial_result(), Some(Ok(()))))
+                .handles()
+                .filter(|handle| matches!(handle.dial_result(), Some(Ok(()))))
                 .count(),
         }
     }
@@ -445,13 +445,13 @@ impl RemotingClient {
     /// Closes every connection and waits until their tasks have ended. Later requests fail.
     pub async fn stop(&self) {
         let environment = &self.core.environment;
-        let links: Vec<Arc<Link>> = {
+        let handles: Vec<Arc<ConnectionHandle>> = {
             let mut registry = environment.registry.lock();
             registry.stopped = true;
-            registry.links().map(Arc::clone).collect()
+            registry.handles().map(Arc::clone).collect()
         };
-        for link in links {
-            environment.close(&link, CloseCause::Stopped);
+        for handle in handles {
+            environment.close(&handle, CloseCause::Stopped);
         }
         let tasks = std::mem::take(&mut environment.registry.lock().ended);
         for task in tasks {
@@ -460,33 +460,37 @@ impl RemotingClient {
     }
 
     /// The open connection to the call's address that the caller wants; dials if there is none.
-    async fn connected(&self, call: &Call<'_>, over: Over) -> Result<Arc<Link>, CallError> {
+    async fn connected(
+        &self,
+        call: &Call<'_>,
+        over: Over,
+    ) -> Result<Arc<ConnectionHandle>, CallError> {
         if call.deadline <= call.began {
             return Err(call.timed_out());
         }
         let environment = &self.core.environment;
         if let Over::Connection(number) = over {
             let registry = environment.registry.lock();
-            let mut links = registry.links_to(call.to);
-            if let Some(link) = links.find(|it| it.number == number && !it.is_over()) {
-                return Ok(Arc::clone(link));
+            let mut handles = registry.handles_to(call.to);
+            if let Some(handle) = handles.find(|it| it.number == number && !it.is_over()) {
+                return Ok(Arc::clone(handle));
             }
         }
-        let link = loop {
-            let link = environment.link(call.to).ok_or_else(|| call.stopped())?;
-            match link.standing(environment.settings.patience, call.began) {
-                Standing::Open if link.trusted(over.since()) => return Ok(link),
+        let handle = loop {
+            let handle = environment.handle(call.to).ok_or_else(|| call.stopped())?;
+            match handle.standing(environment.settings.patience, call.began) {
+                Standing::Open if handle.trusted(over.since()) => return Ok(handle),
                 Standing::Open => {
                     let second = environment.second(call.to, over.since());
                     break second.ok_or_else(|| call.stopped())?;
                 }
-                Standing::Silent => environment.close(&link, CloseCause::DeadPeer),
-                Standing::Other => break link,
+                Standing::Silent => environment.close(&handle, CloseCause::DeadPeer),
+                Standing::Other => break handle,
             }
         };
-        match timeout_at(call.deadline, link.dialled()).await {
+        match timeout_at(call.deadline, handle.dialled()).await {
             // A request without any time left could only do harm: executed, and reported failed.
-            Ok(Ok(())) if Instant::now() < call.deadline => Ok(link),
+            Ok(Ok(())) if Instant::now() < call.deadline => Ok(handle),
             Ok(Ok(())) => Err(call.timed_out()),
             Ok(Err(_)) if environment.registry.lock().stopped => Err(call.stopped()),
             Ok(Err(failed)) => Err(call.dial(failed)),
@@ -512,14 +516,15 @@ impl RemotingClient {
     }
 
     /// Enters a request into the table, under an opaque that no open request has.
-    fn enter(&self, link: &Link, call: &Call<'_>) -> Result<i32, CallError> {
+    fn enter(&self, handle: &ConnectionHandle, call: &Call<'_>) -> Result<i32, CallError> {
         loop {
             let opaque = self.core.environment.opaque.fetch_add(1, Ordering::Relaxed);
-            let entered = link.pending(|pending| pending.enter(opaque, call.began, call.deadline));
+            let entered =
+                handle.pending(|pending| pending.enter(opaque, call.began, call.deadline));
             match entered {
                 Ok(()) => return Ok(opaque),
                 Err(Refusal::Taken) => {}
-                Err(Refusal::Ended(cause)) => return Err(call.lost(cause, link)),
+                Err(Refusal::Ended(cause)) => return Err(call.lost(cause, handle)),
             }
         }
     }

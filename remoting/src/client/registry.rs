@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::ClientSettings;
 use super::connection;
-use super::link::{FailedDial, Link, Place};
+use super::connection_handle::{ConnectionHandle, FailedDial, Place};
 use crate::event::{CloseCause, ConnectionNumber, Event};
 use crate::host::{SharedHost, Task, TaskEnd};
 use crate::observe::{Name, Observer};
@@ -80,22 +80,22 @@ struct InVain {
 }
 
 pub(super) struct Slot {
-    pub(super) link: Arc<Link>,
+    pub(super) handle: Arc<ConnectionHandle>,
     pub(super) task: Task,
 }
 
 impl Registry {
     /// Every connection, whatever its place.
-    pub(super) fn links(&self) -> impl Iterator<Item = &Arc<Link>> {
+    pub(super) fn handles(&self) -> impl Iterator<Item = &Arc<ConnectionHandle>> {
         let apart = self.drained.iter().chain(&self.replaced);
         let placed = self.slots.values().chain(self.trials.values());
-        placed.chain(apart).map(|slot| &slot.link)
+        placed.chain(apart).map(|slot| &slot.handle)
     }
 
     /// The connections to one address that may take requests.
-    pub(super) fn links_to(&self, to: &Name) -> impl Iterator<Item = &Arc<Link>> {
+    pub(super) fn handles_to(&self, to: &Name) -> impl Iterator<Item = &Arc<ConnectionHandle>> {
         let slots = [self.slots.get(to), self.trials.get(to)];
-        slots.into_iter().flatten().map(|slot| &slot.link)
+        slots.into_iter().flatten().map(|slot| &slot.handle)
     }
 
     /// A dial of the address came to nothing.
@@ -127,15 +127,15 @@ impl Registry {
     }
 
     /// Takes a connection out of the table that holds it, and tells whether it was one that drained.
-    fn take(&mut self, link: &Link) -> (Option<Slot>, bool) {
+    fn take(&mut self, handle: &ConnectionHandle) -> (Option<Slot>, bool) {
         for table in [&mut self.slots, &mut self.trials] {
-            if table.get(&link.to).map(|slot| slot.link.number) == Some(link.number) {
-                return (table.remove(&link.to), false);
+            if table.get(&handle.to).map(|slot| slot.handle.number) == Some(handle.number) {
+                return (table.remove(&handle.to), false);
             }
         }
         for (list, drained) in [(&mut self.drained, true), (&mut self.replaced, false)] {
-            let mut numbers = list.iter().map(|slot| slot.link.number);
-            if let Some(at) = numbers.position(|number| number == link.number) {
+            let mut numbers = list.iter().map(|slot| slot.handle.number);
+            if let Some(at) = numbers.position(|number| number == handle.number) {
                 return (Some(list.swap_remove(at)), drained);
             }
         }
@@ -144,14 +144,14 @@ impl Registry {
 
     /// Gives a second connection the first one's place, which is put aside. That one is returned if
     /// no answer can come on it any more, so that it can be ended.
-    fn put_first(&mut self, second: Slot) -> Option<Arc<Link>> {
-        second.link.put(Place::First);
-        let to = Arc::clone(&second.link.to);
+    fn put_first(&mut self, second: Slot) -> Option<Arc<ConnectionHandle>> {
+        second.handle.put(Place::First);
+        let to = Arc::clone(&second.handle.to);
         let first = self.slots.insert(to, second)?;
-        first.link.put(Place::Replaced);
-        let link = Arc::clone(&first.link);
+        first.handle.put(Place::Replaced);
+        let handle = Arc::clone(&first.handle);
         self.replaced.push(first);
-        (link.pending(|pending| pending.waiting()) == 0).then_some(link)
+        (handle.pending(|pending| pending.waiting()) == 0).then_some(handle)
     }
 }
 
@@ -161,30 +161,32 @@ impl Environment {
     }
 
     /// Takes a connection out of the tables. Tells whether it was one that drained.
-    fn forget(&self, link: &Link) -> bool {
+    fn forget(&self, handle: &ConnectionHandle) -> bool {
         let mut registry = self.registry.lock();
-        let (slot, drained) = registry.take(link);
+        let (slot, drained) = registry.take(handle);
         registry.ended.extend(slot.map(|slot| slot.task));
         drained
     }
 
     /// A connection has ended: forgets it, fails its requests and tells the observer. Of one that
     /// drained the end was announced, whatever brought it.
-    pub(super) fn end(&self, link: &Link, cause: CloseCause) {
-        let drained = self.forget(link);
-        if !link.was_heard()
+    pub(super) fn end(&self, handle: &ConnectionHandle, cause: CloseCause) {
+        let drained = self.forget(handle);
+        if !handle.was_heard()
             && matches!(
                 cause,
                 CloseCause::PeerClosed | CloseCause::Broken | CloseCause::BadFrame
             )
         {
-            self.registry.lock().note_in_vain(&self.settings, &link.to);
+            self.registry
+                .lock()
+                .note_in_vain(&self.settings, &handle.to);
         }
-        if let Some(pending) = link.end(cause) {
+        if let Some(pending) = handle.end(cause) {
             let cause = if drained { CloseCause::Drained } else { cause };
             self.observe(Event::Closed {
-                connection: link.number,
-                to: Arc::clone(&link.to),
+                connection: handle.number,
+                to: Arc::clone(&handle.to),
                 cause,
                 pending,
             });
@@ -192,103 +194,109 @@ impl Environment {
     }
 
     /// A dial has failed: forgets it and tells those who wait, and the observer.
-    pub(super) fn fail(&self, link: &Link, failed: FailedDial) {
-        self.forget(link);
-        self.registry.lock().note_in_vain(&self.settings, &link.to);
+    pub(super) fn fail(&self, handle: &ConnectionHandle, failed: FailedDial) {
+        self.forget(handle);
+        self.registry
+            .lock()
+            .note_in_vain(&self.settings, &handle.to);
         let cause = failed.cause;
-        if link.fail(failed) {
+        if handle.fail(failed) {
             self.observe(Event::DialFailed {
-                connection: link.number,
-                to: Arc::clone(&link.to),
+                connection: handle.number,
+                to: Arc::clone(&handle.to),
                 cause,
             });
         }
     }
 
     /// Closes a connection from this side, open or not.
-    pub(super) fn close(&self, link: &Link, cause: CloseCause) {
-        match link.dial_result() {
-            None => self.fail(link, FailedDial::new(io::ErrorKind::Interrupted.into())),
-            Some(Ok(())) => self.end(link, cause),
+    pub(super) fn close(&self, handle: &ConnectionHandle, cause: CloseCause) {
+        match handle.dial_result() {
+            None => self.fail(handle, FailedDial::new(io::ErrorKind::Interrupted.into())),
+            Some(Ok(())) => self.end(handle, cause),
             Some(Err(_)) => {}
         }
     }
 
     /// Closes those of the connections that are open and have no answer to come. One that is being
     /// opened is needed by whoever waits for it.
-    pub(super) fn close_unused(&self, links: Vec<Arc<Link>>, cause: CloseCause) {
-        for link in links {
-            let open = matches!(link.dial_result(), Some(Ok(())));
-            if open && link.pending(|pending| pending.waiting()) == 0 {
-                self.close(&link, cause);
+    pub(super) fn close_unused(&self, handles: Vec<Arc<ConnectionHandle>>, cause: CloseCause) {
+        for handle in handles {
+            let open = matches!(handle.dial_result(), Some(Ok(())));
+            if open && handle.pending(|pending| pending.waiting()) == 0 {
+                self.close(&handle, cause);
             }
         }
     }
 
     /// The connection to an address, open or being dialled; none once this client is stopped.
-    pub(super) fn link(self: &Arc<Self>, to: &Name) -> Option<Arc<Link>> {
+    pub(super) fn handle(self: &Arc<Self>, to: &Name) -> Option<Arc<ConnectionHandle>> {
         let mut registry = self.registry.lock();
         if registry.stopped {
             return None;
         }
         if let Some(slot) = registry.slots.get(to)
-            && !slot.link.is_over()
+            && !slot.handle.is_over()
         {
-            return Some(Arc::clone(&slot.link));
+            return Some(Arc::clone(&slot.handle));
         }
         // The first connection is gone: the second one takes its place, proven or not.
         let slot = match registry.trials.remove(to) {
-            Some(slot) if !slot.link.is_over() => slot,
+            Some(slot) if !slot.handle.is_over() => slot,
             _ => self.dial(&mut registry, to),
         };
-        slot.link.put(Place::First);
-        let link = Arc::clone(&slot.link);
+        slot.handle.put(Place::First);
+        let handle = Arc::clone(&slot.handle);
         let gone = registry.slots.insert(Arc::clone(to), slot);
         registry.ended.extend(gone.map(|slot| slot.task));
-        Some(link)
+        Some(handle)
     }
 
     /// A second connection beside a doubted one, heard or opened since `since`; dialled if there is
     /// none. None once this client is stopped.
-    pub(super) fn second(self: &Arc<Self>, to: &Name, since: Option<Instant>) -> Option<Arc<Link>> {
+    pub(super) fn second(
+        self: &Arc<Self>,
+        to: &Name,
+        since: Option<Instant>,
+    ) -> Option<Arc<ConnectionHandle>> {
         let mut registry = self.registry.lock();
         if registry.stopped {
             return None;
         }
         if let Some(slot) = registry.trials.get(to)
-            && slot.link.trusted(since)
+            && slot.handle.trusted(since)
         {
-            return Some(Arc::clone(&slot.link));
+            return Some(Arc::clone(&slot.handle));
         }
         // A second one that is doubted, too, is still the fresher one.
         let before = registry.trials.remove(to);
         let before = before.and_then(|slot| registry.put_first(slot));
         let slot = self.dial(&mut registry, to);
-        slot.link.put(Place::Trial);
-        let link = Arc::clone(&slot.link);
+        slot.handle.put(Place::Trial);
+        let handle = Arc::clone(&slot.handle);
         registry.trials.insert(Arc::clone(to), slot);
         drop(registry);
         if let Some(before) = before {
             self.end(&before, CloseCause::Replaced);
         }
-        Some(link)
+        Some(handle)
     }
 
     /// A first frame came: dialling the address is not in vain.
-    pub(super) fn answers(&self, link: &Link) {
-        self.registry.lock().in_vain.remove(&link.to);
+    pub(super) fn answers(&self, handle: &ConnectionHandle) {
+        self.registry.lock().in_vain.remove(&handle.to);
     }
 
     /// A second connection was heard: its peer is alive, and it takes the first one's place. That
     /// one ends once no answer can come on it any more.
-    pub(super) fn proven(&self, link: &Link) {
+    pub(super) fn proven(&self, handle: &ConnectionHandle) {
         let before = {
             let mut registry = self.registry.lock();
-            let number = |slot: &Slot| slot.link.number;
-            if registry.trials.get(&link.to).map(number) != Some(link.number) {
+            let number = |slot: &Slot| slot.handle.number;
+            if registry.trials.get(&handle.to).map(number) != Some(handle.number) {
                 return;
             }
-            let slot = registry.trials.remove(&link.to);
+            let slot = registry.trials.remove(&handle.to);
             slot.and_then(|slot| registry.put_first(slot))
         };
         if let Some(before) = before {
@@ -302,15 +310,19 @@ impl Environment {
             .retain_mut(|task| task.now_or_never().is_none());
         registry.dials += 1;
         let max_buffered = self.settings.max_buffered;
-        let link = Arc::new(Link::new(registry.dials, Arc::clone(to), max_buffered));
+        let handle = Arc::new(ConnectionHandle::new(
+            registry.dials,
+            Arc::clone(to),
+            max_buffered,
+        ));
         let not_before = registry.not_before(&self.settings, to);
-        let life = connection::run(Arc::clone(&link), not_before, Arc::clone(self));
+        let life = connection::run(Arc::clone(&handle), not_before, Arc::clone(self));
         let mut task = self.host.spawn("connection", Box::pin(life));
         if (&mut task).now_or_never() == Some(TaskEnd::Cancelled) {
-            link.fail(FailedDial::new(io::Error::other(
+            handle.fail(FailedDial::new(io::Error::other(
                 "the runtime of this client has shut down",
             )));
         }
-        Slot { link, task }
+        Slot { handle, task }
     }
 }

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
+use super::connection_handle::ConnectionHandle;
 use super::error::CallError;
-use super::link::Link;
 use super::pending::Unanswered;
 use crate::command::Command;
 use crate::event::ConnectionNumber;
@@ -20,7 +20,7 @@ use crate::event::ConnectionNumber;
 /// is late.
 #[must_use = "dropping it gives up the answer"]
 pub struct PendingReply {
-    link: Arc<Link>,
+    handle: Arc<ConnectionHandle>,
     opaque: i32,
     began: Instant,
     deadline: Instant,
@@ -28,9 +28,14 @@ pub struct PendingReply {
 }
 
 impl PendingReply {
-    pub(super) fn new(link: Arc<Link>, opaque: i32, began: Instant, deadline: Instant) -> Self {
+    pub(super) fn new(
+        handle: Arc<ConnectionHandle>,
+        opaque: i32,
+        began: Instant,
+        deadline: Instant,
+    ) -> Self {
         Self {
-            link,
+            handle,
             opaque,
             began,
             deadline,
@@ -45,13 +50,13 @@ impl PendingReply {
 
     /// The connection it was given to.
     pub fn connection(&self) -> ConnectionNumber {
-        self.link.number
+        self.handle.number
     }
 }
 
 impl fmt::Debug for PendingReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PendingReply({}/{})", self.link.number, self.opaque)
+        write!(f, "PendingReply({}/{})", self.handle.number, self.opaque)
     }
 }
 
@@ -60,9 +65,9 @@ impl Future for PendingReply {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let opaque = self.opaque;
-        let answer = ready!(self.link.pending(|pending| pending.poll(opaque, cx)));
+        let answer = ready!(self.handle.pending(|pending| pending.poll(opaque, cx)));
         self.done = true;
-        let to = Arc::clone(&self.link.to);
+        let to = Arc::clone(&self.handle.to);
         Poll::Ready(answer.map_err(|why| match why {
             Unanswered::TimedOut => CallError::TimedOut {
                 to,
@@ -71,7 +76,7 @@ impl Future for PendingReply {
             Unanswered::Lost(cause) => CallError::Lost {
                 to,
                 cause,
-                found: self.link.found(),
+                found: self.handle.found(),
             },
         }))
     }
@@ -80,7 +85,7 @@ impl Future for PendingReply {
 impl Drop for PendingReply {
     fn drop(&mut self) {
         if !self.done {
-            self.link.pending(|pending| pending.leave(self.opaque));
+            self.handle.pending(|pending| pending.leave(self.opaque));
         }
     }
 }

@@ -127,18 +127,18 @@ struct Net {
     gone: Mutex<BTreeSet<String>>,
     next_port: AtomicU16,
     dial_ms: u64,
-    pipe: usize,
+    framed: usize,
 }
 
 impl Memory {
     /// A dial takes `dial_ms`, and a pipe holds `pipe` bytes.
-    pub(crate) fn new(dial_ms: u64, pipe: usize) -> Self {
+    pub(crate) fn new(dial_ms: u64, framed: usize) -> Self {
         let net = Net {
             ports: Mutex::default(),
             gone: Mutex::default(),
             next_port: AtomicU16::new(40_000),
             dial_ms,
-            pipe,
+            framed,
         };
         Self { net: Arc::new(net) }
     }
@@ -201,7 +201,7 @@ impl Host for Memory {
             let peer: SocketAddr = to.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
             let port = net.ports.lock().get(&peer).cloned().ok_or_else(refused)?;
             let local = local(net.next_port.fetch_add(1, Ordering::Relaxed));
-            let (here, there) = duplex(net.pipe);
+            let (here, there) = duplex(net.framed);
             let accepted = Connection {
                 stream: Box::new(there),
                 local: peer,

@@ -28,7 +28,7 @@ async fn measure(what: &str, rounds: u32, run: impl AsyncFn()) {
 #[tokio::test(start_paused = true)]
 #[ignore = "prints figures"]
 async fn the_cost_of_the_pipe() {
-    measure("bare pipe", ROUNDS, async || {
+    measure("bare framed", ROUNDS, async || {
         let (mut here, mut there) = tokio::io::duplex(65_536);
         let mut bytes = [0; 160];
         let host = Memory::new(1, 1);

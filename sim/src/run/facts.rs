@@ -3,8 +3,8 @@
 use rmq_producer::Policy;
 use rmq_producer::decide::{auto_create, health, retry};
 use rmq_producer::policy::{
-    Avoid, DeadPeer, Deadline, Dial, Lookup, NameServers, NotSafe, OvertakeOver, Overtaken,
-    PolicyError, Retarget, Share, TimeoutScan,
+    AttemptTimeout, Avoid, DeadPeer, Deadline, Dial, HedgeOver, HedgedAnswer, Lookup, NameServers,
+    NotSafe, PolicyError, Retarget, TimeoutScan,
 };
 
 use crate::scenario::{PolicySource, ProducerPlan};
@@ -23,10 +23,7 @@ pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
         policy.health.enabled = enabled;
     }
     if let Some(retries) = plan.retries {
-        policy.attempts.sync = 1 + retries;
-        policy.attempts.async_ = 1 + retries;
-        policy.attempts.pinned_sync = 1 + retries;
-        policy.attempts.pinned_async = 1 + retries;
+        policy = policy.with_retries(retries);
     }
     policy.check()?;
     Ok(policy)
@@ -42,7 +39,8 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
     let deadline_covers_all = policy.deadline == Deadline::OverAll
         && policy.lookup == Lookup::InsideBudget
         && policy.dial == Dial::InsideBudget;
-    let strict = deadline_covers_all && scan_ms == 0 && policy.share == Share::Equal;
+    let strict =
+        deadline_covers_all && scan_ms == 0 && policy.attempt_timeout == AttemptTimeout::Equal;
     PolicyFacts {
         node,
         form: if strict { Form::Strict } else { Form::Parity },
@@ -50,15 +48,15 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         attempts_async: policy.attempts.async_,
         attempts_pinned_sync: policy.attempts.pinned_sync,
         attempts_pinned_async: policy.attempts.pinned_async,
-        share_ms: match policy.share {
-            Share::Equal => timeout_ms / u64::from(policy.attempts.sync.max(1)),
-            Share::Whole => timeout_ms,
-            Share::Cap(cap) => cap.min(timeout_ms),
+        share_ms: match policy.attempt_timeout {
+            AttemptTimeout::Equal => timeout_ms / u64::from(policy.attempts.sync.max(1)),
+            AttemptTimeout::Whole => timeout_ms,
+            AttemptTimeout::Cap(cap) => cap.min(timeout_ms),
         },
         timeout_ms,
-        second_connections: policy.overtake_over == OvertakeOver::Heard,
+        second_connections: policy.hedge_over == HedgeOver::Heard,
         refused_spacing_ms: policy.refused_spacing,
-        overtaken_accepted: policy.overtaken == Overtaken::Accept,
+        overtaken_accepted: policy.hedged_answer == HedgedAnswer::Accept,
         scan_ms,
         deadline_covers_all,
         deadline_of_attempt: policy.deadline == Deadline::PerAttempt,
@@ -73,7 +71,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         refreshes_on_failure: policy.refresh_on_failure,
         refresh_spacing_ms: policy.periods.refresh_spacing,
         poll_ms: policy.periods.poll,
-        heartbeat_ms: policy.periods.beat,
+        heartbeat_ms: policy.periods.heartbeat,
         name_server_timeout_ms: policy.name_server_timeout,
         asks_all_name_servers: policy.name_servers == NameServers::WholeList,
         idle_ms: policy.periods.idle,

@@ -27,6 +27,7 @@ impl Sim {
             stage: self.stage.clone(),
             name: Name::from(name),
             policy: Policy::strict(),
+            retries: None,
             configure: None,
         }
     }
@@ -76,6 +77,7 @@ pub struct SimProducer {
     stage: Stage,
     name: Name,
     policy: Policy,
+    retries: Option<u32>,
     configure: Option<Configure>,
 }
 
@@ -84,6 +86,7 @@ impl fmt::Debug for SimProducer {
         f.debug_struct("SimProducer")
             .field("name", &self.name)
             .field("policy", &self.policy)
+            .field("retries", &self.retries)
             .finish_non_exhaustive()
     }
 }
@@ -101,10 +104,9 @@ impl SimProducer {
         self
     }
 
-    /// How often a failed attempt is repeated.
+    /// How often a failed attempt is repeated, as [`Policy::with_retries`] has it.
     pub fn retries(mut self, retries: u32) -> Self {
-        self.policy.attempts.sync = 1 + retries;
-        self.policy.attempts.async_ = 1 + retries;
+        self.retries = Some(retries);
         self
     }
 
@@ -132,7 +134,10 @@ impl SimProducer {
     /// # Errors
     ///
     /// As [`ProducerBuilder::start`](rmq_producer::ProducerBuilder::start).
-    pub async fn start(self) -> Result<Producer, StartError> {
+    pub async fn start(mut self) -> Result<Producer, StartError> {
+        if let Some(retries) = self.retries {
+            self.policy = self.policy.with_retries(retries);
+        }
         let (node, host) = self.stage.machine(&self.name);
         self.stage.has_policy(node, &self.policy);
         let builder = Producer::builder(Name::clone(&self.name))

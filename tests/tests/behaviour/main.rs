@@ -17,6 +17,7 @@ mod health;
 mod lifecycle;
 mod oneway_sends;
 mod pulls;
+mod retries;
 mod routes;
 mod support;
 mod sync_sends;

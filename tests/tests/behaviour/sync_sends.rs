@@ -1,7 +1,7 @@
 //! Sync sends: which broker is next, when the time is up, and what the caller is told.
 
 use rmq_producer::event::{Failure, Stage};
-use rmq_producer::policy::{NotSafe, Share};
+use rmq_producer::policy::{AttemptTimeout, NotSafe};
 use rmq_producer::{Policy, SendStatus};
 use rmq_remoting::code::request;
 use rmq_sim::fault::RuleAction;
@@ -110,7 +110,7 @@ fn one_silent_attempt_without_retries_is_told_as_such() {
 #[test]
 fn with_a_limit_for_each_request_three_silent_brokers_are_reached_in_one_send() {
     let mut policy = Policy::java_5_3();
-    policy.share = Share::Cap(1000);
+    policy.attempt_timeout = AttemptTimeout::Cap(1000);
     let ((outcome, took), seen) = play_warm(silent_pair(), &policy, async |_, producer| {
         send_sync(producer, message()).await
     });

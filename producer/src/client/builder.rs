@@ -1,0 +1,226 @@
+//! How a client is described and made.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64};
+
+use parking_lot::Mutex;
+use rmq_remoting::client::{ClientSettings, RemotingClient, RpcHook};
+use rmq_remoting::command::{HeaderForm, Language};
+use rmq_remoting::frame::Speaker;
+use rmq_remoting::host::SharedHost;
+use rmq_remoting::host::tokio::TokioHost;
+use rmq_remoting::observe::Observer;
+use rmq_remoting::service::Unsupported;
+use rmq_remoting::unique_id::UniqueIds;
+use tokio::time::{Duration, Instant};
+
+use super::handle::Client;
+use super::name_servers::{self, NameServerList};
+use super::openings::Openings;
+use super::routes::Routes;
+use super::state::{ClientCore, Tap, identity_hash};
+use crate::decide::{encoding, name_server, peer};
+use crate::error::StartError;
+use crate::event::Event;
+use crate::hook::NamespaceHook;
+use crate::observe::{Shielded, Tracing};
+use crate::policy::{Header, Policy};
+
+/// RocketMQ 5.3.3. Servers answer with plain JSON to versions from 4.9.4 on.
+const VERSION: i32 = 479;
+
+impl Client {
+    /// Starts the description of a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+}
+
+/// Describes a client.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct ClientBuilder {
+    host: Option<SharedHost>,
+    name_servers: String,
+    observer: Option<Arc<dyn Observer<Event>>>,
+    policy: Option<Policy>,
+    instance: String,
+    first_name_server: Option<usize>,
+    id_constant: Option<u32>,
+    first_opaque: i32,
+    first_message: u16,
+    namespace_v2: String,
+    rpc_hooks: Vec<Arc<dyn RpcHook>>,
+}
+
+impl ClientBuilder {
+    /// The machine it runs on; the real one unless set.
+    pub fn host(mut self, host: SharedHost) -> Self {
+        self.host = Some(host);
+        self
+    }
+
+    /// The name servers, as `host:port` separated by `;`; an IPv6 address as `[::1]:9876` or
+    /// `::1:9876`. Unless set, the environment variable
+    /// `NAMESRV_ADDR` says them, as it does for the Java client.
+    pub fn name_servers(mut self, servers: impl Into<String>) -> Self {
+        self.name_servers = servers.into();
+        self
+    }
+
+    /// Who gets the events; `tracing` unless set. A panic of it is reported through `tracing` and
+    /// reaches nothing else.
+    pub fn observer(mut self, observer: Arc<dyn Observer<Event>>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// What it does when; [`Policy::strict`] unless set.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Tells two clients of one process apart, in their ids and in those of their messages. A
+    /// program that makes two clients by hand gives them different ones.
+    pub fn instance(mut self, instance: impl Into<String>) -> Self {
+        self.instance = instance.into();
+        self
+    }
+
+    /// Asks this name server of the list first, instead of a drawn one.
+    pub fn first_name_server(mut self, index: usize) -> Self {
+        self.first_name_server = Some(index);
+        self
+    }
+
+    /// The part of client and message ids that tells processes with one address and one process
+    /// number apart, instead of a drawn one. Two such processes must not have the same.
+    pub fn id_constant(mut self, constant: u32) -> Self {
+        self.id_constant = Some(constant);
+        self
+    }
+
+    /// The namespace of the second kind (RocketMQ 5): names stay as they are, and every request says
+    /// in the fields `nsd` and `ns` to which namespace it belongs. Name servers and brokers ignore
+    /// it; proxies in front of them may not. None unless set.
+    pub fn namespace_v2(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace_v2 = namespace.into();
+        self
+    }
+
+    /// Adds a hook that sees every request of the client before it is written, and every answer.
+    pub fn rpc_hook(mut self, hook: Arc<dyn RpcHook>) -> Self {
+        self.rpc_hooks.push(hook);
+        self
+    }
+
+    /// The id of the first request. Tests start near the edge.
+    pub fn first_opaque(mut self, opaque: i32) -> Self {
+        self.first_opaque = opaque;
+        self
+    }
+
+    /// The counter in the first message's unique key. Tests start near the edge.
+    pub fn first_message(mut self, counter: u16) -> Self {
+        self.first_message = counter;
+        self
+    }
+
+    /// Makes the client. Nothing is contacted before a producer starts and sends.
+    ///
+    /// # Errors
+    /// The list of name servers is empty or malformed, or the policy makes no sense.
+    pub fn build(self) -> Result<Client, StartError> {
+        let policy = self.policy.unwrap_or_default();
+        policy
+            .check()
+            .map_err(|error| StartError::Policy(error.to_string()))?;
+        let servers = name_servers::read(&given(self.name_servers))?;
+        let host = self.host.unwrap_or_else(|| Arc::new(TokioHost::new()));
+        let observer = shielded(self.observer);
+        let openings = Arc::new(Openings::default());
+        let mut settings = ClientSettings::new(speaker(&policy));
+        settings.dial_timeout = Duration::from_millis(policy.dial_timeout);
+        settings.idle = Duration::from_millis(policy.periods.idle);
+        settings.patience = peer::patience(&policy);
+        settings.redial = peer::redial(&policy);
+        settings.first_opaque = self.first_opaque;
+        if !self.namespace_v2.is_empty() {
+            settings
+                .hooks
+                .push(Arc::new(NamespaceHook(self.namespace_v2)));
+        }
+        settings.hooks.extend(self.rpc_hooks);
+        let tap = Tap {
+            observer: Arc::clone(&observer),
+            openings: Arc::clone(&openings),
+        };
+        let remoting = RemotingClient::new(
+            Arc::clone(&host),
+            settings,
+            Arc::new(tap),
+            Arc::new(Unsupported),
+        );
+        let position = identity_hash(&self.instance);
+        let first = self.first_name_server.unwrap_or_else(|| {
+            name_server::first(host.draw("client.name-server", position), servers.len())
+        });
+        let identity = host.identity();
+        let constant = self
+            .id_constant
+            .unwrap_or_else(|| host.draw("client.constant", position) as u32);
+        let core = ClientCore {
+            id: format!("{}@{}#{constant:08x}", identity.address, identity.process).into(),
+            ids: UniqueIds::new(identity.address, identity.process, constant),
+            name_servers: NameServerList::new(servers, first),
+            remoting,
+            policy,
+            routes: Routes::default(),
+            lookups: Arc::default(),
+            openings,
+            groups: Mutex::default(),
+            started: Instant::now(),
+            ended: AtomicBool::new(false),
+            observer,
+            messages: AtomicU16::new(self.first_message),
+            sends: AtomicU64::new(0),
+            lookup_numbers: AtomicU64::new(0),
+            snapshots: AtomicU64::new(0),
+            name_server_changes: AtomicU64::new(0),
+            host,
+        };
+        Ok(Client::new(core))
+    }
+}
+
+/// Who gets the events: the program's observer, whose panics reach nobody else, or `tracing`.
+fn shielded(observer: Option<Arc<dyn Observer<Event>>>) -> Arc<dyn Observer<Event>> {
+    match observer {
+        Some(observer) => Arc::new(Shielded(observer)),
+        None => Arc::new(Tracing),
+    }
+}
+
+/// What the client says of itself in each request.
+fn speaker(policy: &Policy) -> Speaker {
+    Speaker {
+        form: match encoding::wire(policy).header {
+            Header::Json => HeaderForm::Json,
+            Header::Binary => HeaderForm::Rocketmq,
+        },
+        language: Language::Rust,
+        version: VERSION,
+    }
+}
+
+/// The environment variable that names the name servers of programs that do not.
+const NAMESRV_ADDR: &str = "NAMESRV_ADDR";
+
+/// The name servers a program gave, or those of its environment.
+fn given(servers: String) -> String {
+    if servers.trim().is_empty() {
+        return std::env::var(NAMESRV_ADDR).unwrap_or_default();
+    }
+    servers
+}

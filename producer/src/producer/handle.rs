@@ -1,0 +1,228 @@
+//! What a program holds to send messages.
+//!
+//! The handle is cheap to clone and may be used from many tasks. All its background work belongs
+//! to it: dropping the last handle ends what is pending as closed, [`Producer::stop`] does the
+//! same in an orderly way.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::Duration;
+
+use super::dispatch::Dispatch;
+use super::stop;
+use crate::client::Client;
+use crate::decide::select;
+use crate::error::SendError;
+use crate::event::Event;
+use crate::message::Message;
+use crate::policy::Policy;
+use crate::selector::Selector;
+use crate::send::rotation::Rotations;
+use crate::send::state::ProducerCore;
+use crate::sent::{MessageQueue, Sent};
+
+/// Sends messages to the brokers of a cluster. Cloning it shares it.
+pub struct Producer {
+    handle: Arc<Handle>,
+    rotations: Arc<Rotations>,
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("group", &self.handle.core.identity.group)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Clone for Producer {
+    fn clone(&self) -> Self {
+        let rotations = if select::shared(&self.handle.core.policy) {
+            Arc::clone(&self.rotations)
+        } else {
+            Arc::new(self.rotations.of_another_caller())
+        };
+        Self {
+            handle: Arc::clone(&self.handle),
+            rotations,
+        }
+    }
+}
+
+/// Ends what is pending when the last producer is dropped.
+struct Handle {
+    core: Arc<ProducerCore>,
+    /// Keeps the client's background work alive.
+    client: Client,
+    owns_client: bool,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.core.life.close();
+        self.core.async_sends.close();
+        self.core
+            .client
+            .groups
+            .lock()
+            .remove(&self.core.identity.group);
+    }
+}
+
+/// Sizes of a producer's tables, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gauges {
+    /// Requests of its client that wait for an answer.
+    pub pending: u32,
+    /// Sends not completed.
+    pub open_sends: u32,
+    /// Topics known to its client.
+    pub topics: u32,
+    /// Open connections of its client.
+    pub connections: u32,
+    /// Open async sends, if they are limited.
+    pub limited_sends: u32,
+    /// The bytes they hold, if they are limited.
+    pub limited_bytes: u32,
+}
+
+impl Producer {
+    /// A producer that has just started. It stops the client with itself if it owns it.
+    pub(super) fn new(
+        core: Arc<ProducerCore>,
+        client: Client,
+        owns_client: bool,
+        rotations: Rotations,
+    ) -> Self {
+        Self {
+            handle: Arc::new(Handle {
+                core,
+                client,
+                owns_client,
+            }),
+            rotations: Arc::new(rotations),
+        }
+    }
+
+    /// Sends a message and waits until a broker has stored it, no longer than the producer's send
+    /// timeout. Dropping the future cancels the send; a copy may still be stored.
+    ///
+    /// # Errors
+    /// No broker has confirmed the message in time; the error lists every attempt.
+    pub async fn send(&self, message: Message) -> Result<Sent, SendError> {
+        self.dispatch(message).send().await
+    }
+
+    /// [`send`](Self::send) with another timeout than the producer's.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_with_timeout(
+        &self,
+        message: Message,
+        timeout: Duration,
+    ) -> Result<Sent, SendError> {
+        self.dispatch(message).timeout(timeout).send().await
+    }
+
+    /// Sends a message to one queue and nowhere else: for orders that consumers must keep.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); and if the queue is one of another topic.
+    pub async fn send_to(&self, message: Message, queue: MessageQueue) -> Result<Sent, SendError> {
+        self.dispatch(message).to(queue).send().await
+    }
+
+    /// Sends a message to the queue that the selector chooses and nowhere else.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); and if no queue was chosen.
+    pub async fn send_by(&self, message: Message, selector: Selector) -> Result<Sent, SendError> {
+        self.dispatch(message).by(selector).send().await
+    }
+
+    /// Sends a message in the background and calls back, exactly once. The callback runs in the
+    /// send's own task; if it takes long or panics, no other send notices.
+    pub fn send_async<F>(&self, message: Message, callback: F)
+    where
+        F: FnOnce(Result<Sent, SendError>) + Send + 'static,
+    {
+        self.dispatch(message).send_async(callback);
+    }
+
+    /// Describes a send that differs from the plain ones: with its own timeout or target, in any
+    /// mode.
+    pub fn dispatch(&self, message: Message) -> Dispatch<'_> {
+        Dispatch::new(&self.handle.core, &self.rotations, message)
+    }
+
+    /// Waits until the limits of async sends leave room for one more; at once without limits. Who
+    /// awaits it before each [`send_async`](Self::send_async) is slowed down to what brokers take.
+    pub async fn room(&self) {
+        self.handle.core.permits.room().await;
+    }
+
+    /// Gives a message to a broker's connection without waiting for an answer: it may be lost
+    /// without a word.
+    ///
+    /// # Errors
+    /// There was no route or no connection in time.
+    pub async fn send_oneway(&self, message: Message) -> Result<(), SendError> {
+        self.dispatch(message).send_oneway().await
+    }
+
+    /// Ends the producer: pending sends end as closed, brokers are told, tasks have ended when it
+    /// returns. Takes no longer than the policy's `periods.stop` and may be called twice. A client
+    /// that the producer made for itself is stopped too.
+    pub async fn stop(&self) {
+        let client = self.handle.owns_client.then_some(&self.handle.client);
+        stop::stop(&self.handle.core, client).await;
+    }
+
+    /// The sizes of its tables now.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        let core = &self.handle.core;
+        let transport = core.client.remoting.gauges();
+        let count = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        let (limited_sends, limited_bytes) = core.permits.out();
+        Gauges {
+            limited_sends,
+            limited_bytes,
+            pending: count(transport.pending),
+            open_sends: count(core.life.open_sends()),
+            topics: count(core.client.routes.len()),
+            connections: count(transport.connections),
+        }
+    }
+
+    /// Emits the sizes of its tables as an event.
+    pub fn report_gauges(&self) {
+        let Gauges {
+            pending,
+            open_sends,
+            topics,
+            connections,
+            ..
+        } = self.gauges();
+        self.handle.core.client.emit(Event::Gauges {
+            pending,
+            open_sends,
+            topics,
+            connections,
+        });
+    }
+
+    /// What it does when.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.handle.core.policy
+    }
+
+    /// The client it sends through, to be shared with other producers.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.handle.client
+    }
+}
