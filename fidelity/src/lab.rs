@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task};
 use rmq_mock_broker::{Broker, Config as BrokerConfig, Disk};
 use rmq_mock_namesrv::{Config as NameServerConfig, NameServer};
 use rmq_producer::Policy;
 use rmq_remoting::command::HeaderForm;
-use rmq_remoting::host::{SharedHost, Task};
 use rmq_remoting::observe::{Observer, Silent};
 use rmq_sim::engine::{EngineConfig, EngineEvent, EventEngine, Limits, RunEnd, World};
 use rmq_sim::trace::record::NodeId;

@@ -20,11 +20,11 @@ use tokio::time::{Instant, sleep};
 use crate::accept::{is_shortage, rest_after};
 use crate::alarm::Alarm;
 use crate::frame::Speaker;
-use crate::host::{Connection, Listener, SharedHost, Task};
 use crate::outbox::Outbox;
 use crate::pipe::Pipe;
 use crate::service::{Peer, Service};
 use crate::serving::{Next, Serving};
+use rmq_host::{Connection, Listener, SharedHost, Task};
 
 /// How many reads a connection may do before other tasks get a turn.
 const READS_PER_TURN: usize = 16;

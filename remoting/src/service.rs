@@ -23,8 +23,8 @@ use crate::code::response;
 use crate::command::{Command, FLAG_ONEWAY, FLAG_RESPONSE};
 use crate::frame::{EncodeError, Outgoing, Speaker, encode};
 use crate::header::{EncodeHeader, NoFields, Request};
-use crate::host::BoxFuture;
 use crate::outbox::{Append, Outbox, Room};
+use rmq_host::BoxFuture;
 
 /// Answers the requests that arrive on connections.
 pub trait Service: fmt::Debug + Send + Sync + 'static {

@@ -16,9 +16,9 @@ use crate::code::response;
 use crate::command::{Command, FLAG_RESPONSE};
 use crate::frame::{EncodeError, MAX_FRAME, Outgoing};
 use crate::header::{EncodeHeader, NoFields};
-use crate::host::BoxFuture;
 use crate::outbox::Room;
 use crate::service::{Answer, Peer, Reply, Response, Service};
+use rmq_host::BoxFuture;
 
 /// How many requests of one connection may be waiting for their answers at a time: as many as the
 /// queue of a broker's send threads holds.

@@ -112,6 +112,7 @@ impl Source {
 pub fn sources() -> Vec<Source> {
     let top = workspace();
     let members = [
+        "host",
         "remoting",
         "producer",
         "mock-namesrv",

@@ -20,10 +20,10 @@ use super::registry::Environment;
 use crate::alarm::Alarm;
 use crate::command::Command;
 use crate::event::{CloseCause, Event};
-use crate::host::Connection;
 use crate::pipe::Pipe;
 use crate::service::Peer;
 use crate::serving::{Next, Serving};
+use rmq_host::Connection;
 
 /// How many reads a connection may do before other tasks get a turn.
 const READS_PER_TURN: usize = 16;

@@ -44,9 +44,9 @@ use crate::command::{Command, FLAG_ONEWAY};
 use crate::event::{CloseCause, ConnectionNumber, Event};
 use crate::frame::Speaker;
 use crate::header::Request;
-use crate::host::SharedHost;
 use crate::observe::{Name, Observer};
 use crate::service::Service;
+use rmq_host::SharedHost;
 
 /// How a client treats its connections.
 #[derive(Debug, Clone)]

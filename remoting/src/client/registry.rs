@@ -13,9 +13,9 @@ use super::ClientSettings;
 use super::connection;
 use super::link::{FailedDial, Link, Place};
 use crate::event::{CloseCause, ConnectionNumber, Event};
-use crate::host::{SharedHost, Task, TaskEnd};
 use crate::observe::{Name, Observer};
 use crate::service::Service;
+use rmq_host::{SharedHost, Task, TaskEnd};
 
 /// Owns the connections' tasks. They know the environment, never the core.
 pub(super) struct Core {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task};
 use rmq_mock_broker::{Broker, Config as BrokerConfig, Disk};
 use rmq_mock_namesrv::{Config as NameServerConfig, NameServer};
 use rmq_producer::{Message, Producer};
-use rmq_remoting::host::{SharedHost, Task};
 use rmq_remoting::observe::{Name, Silent};
 use tokio::time::{Instant, sleep, sleep_until};
 

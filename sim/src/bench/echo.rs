@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use rmq_remoting::host::{Connection, SharedHost, Task};
+use rmq_host::{Connection, SharedHost, Task};
 use rmq_remoting::observe::Silent;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use rmq_remoting::host::{BoxFuture, TaskReporter};
+use rmq_host::{BoxFuture, TaskReporter};
 
 use crate::trace::record::NodeId;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use rmq_remoting::host::TaskEnd;
+use rmq_host::TaskEnd;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::access;

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use rmq_remoting::host::{BoxFuture, TaskEnd, TaskReporter};
+use rmq_host::{BoxFuture, TaskEnd, TaskReporter};
 use rmq_remoting::observe::Name;
 use tracing::Span;
 

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rmq_remoting::host::SharedHost;
+use rmq_host::SharedHost;
 use rmq_remoting::observe::Name;
 
 use super::access;

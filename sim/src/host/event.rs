@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use rmq_remoting::host::{BoxFuture, Connection, Host, Identity, Listener, Task, TaskControl};
+use rmq_host::{BoxFuture, Connection, Host, Identity, Listener, Task, TaskControl};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::engine::{ConnId, Core, Op, RunId, Spawned, enter};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use rmq_remoting::host::SharedHost;
+use rmq_host::SharedHost;
 
 use crate::engine::{LinkBytes, NodeGauges, Strike, World};
 use crate::fault::Engine;

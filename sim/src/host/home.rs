@@ -5,7 +5,7 @@
 //! elsewhere: what they start or drop is carried to its home first.
 
 use parking_lot::Mutex;
-use rmq_remoting::host::BoxFuture;
+use rmq_host::BoxFuture;
 use tokio::runtime::Handle;
 
 type Job = BoxFuture<'static, ()>;

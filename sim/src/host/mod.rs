@@ -1,5 +1,5 @@
 //! The machines of the laboratory: one host for each engine, behind the seam of
-//! [`rmq_remoting::host`], and one [`Fabric`] over the three.
+//! [`rmq_host`], and one [`Fabric`] over the three.
 //!
 //! A scenario is written once and runs on the event engine, on `turmoil`, and on real TCP. The
 //! runner directs all three through [`Fabric`]: nodes and their lives, actions at a time, and the
@@ -30,7 +30,7 @@ use crate::trace::record::NodeId;
 
 /// Runs `main` on an engine, and every task that it starts on the engine's nodes.
 ///
-/// A node's code must run in its node's tasks ([`Host::spawn`](rmq_remoting::host::Host::spawn)):
+/// A node's code must run in its node's tasks ([`Host::spawn`](rmq_host::Host::spawn)):
 /// on `turmoil` each machine has a clock and a network context of its own. `main` directs and waits.
 /// The error is the operating system's, which gave no runtime.
 pub fn run<T>(

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
-use rmq_remoting::host::{BoxFuture, Task, TaskControl};
+use rmq_host::{BoxFuture, Task, TaskControl};
 
 use super::home::Home;
 use super::witness::Witness;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use rmq_remoting::host::Identity;
+use rmq_host::Identity;
 use rmq_remoting::observe::{Name, Observer};
 
 use super::home::Home;

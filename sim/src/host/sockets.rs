@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use rmq_remoting::host::Stream;
+use rmq_host::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::process::Process;

@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, UNIX_EPOCH};
 
-use rmq_remoting::host::SharedHost;
+use rmq_host::SharedHost;
 use rmq_remoting::observe::Observer;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::sleep;

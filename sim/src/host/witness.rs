@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
-use rmq_remoting::host::panic_message;
+use rmq_host::panic_message;
 use rmq_remoting::observe::Observer;
 use tokio::sync::Notify;
 

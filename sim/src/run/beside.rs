@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmq_host::Task;
 use rmq_producer::{Message, Producer};
-use rmq_remoting::host::Task;
 use rmq_remoting::observe::Name;
 use tokio::time::{Instant, sleep, sleep_until};
 

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task};
 use rmq_mock_broker::{Disk, Registration};
 use rmq_mock_namesrv::Memory;
 use rmq_producer::event::SendNumber;
 use rmq_producer::{Client, Policy};
-use rmq_remoting::host::{SharedHost, Task};
 use rmq_remoting::observe::Name;
 use tokio::sync::{Notify, oneshot};
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task, TaskEnd};
 use rmq_mock_broker::ledger::Entry;
 use rmq_producer::event::Event as ProducerEvent;
 use rmq_producer::{Client, Policy, Producer};
-use rmq_remoting::host::{SharedHost, Task, TaskEnd};
 use rmq_remoting::observe::{Name, Observer};
 
 use super::Knobs;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmq_remoting::host::{Connection, SharedHost, Task};
+use rmq_host::{Connection, SharedHost, Task};
 use rmq_remoting::observe::Silent;
 use rmq_sim::engine::{EngineConfig, Limits, RunEnd, RunReport};
 use rmq_sim::fault::Engine;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmq_remoting::host::{SharedHost, TaskEnd};
+use rmq_host::{SharedHost, TaskEnd};
 use rmq_sim::engine::RunEnd;
 use rmq_sim::fault::Engine;
 use rmq_sim::trace::record::NodeId;

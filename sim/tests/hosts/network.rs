@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmq_remoting::host::SharedHost;
+use rmq_host::SharedHost;
 use rmq_sim::engine::RunEnd;
 use rmq_sim::fault::Engine;
 use rmq_sim::host::Way;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use rmq_remoting::host::{BoxFuture, Listener, SharedHost, Task};
+use rmq_host::{BoxFuture, Listener, SharedHost, Task};
 use rmq_remoting::observe::Silent;
 use rmq_sim::engine::{EngineConfig, EventEngine, NetworkConfig, RunEnd, World};
 use rmq_sim::trace::record::NodeId;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use rmq_remoting::host::TaskEnd;
+use rmq_host::TaskEnd;
 
 use super::*;
 use crate::engine::event::TaskOff;
@@ -91,7 +91,7 @@ fn a_dropped_handle_cancels_its_task_and_an_awaited_one_tells_how_it_ended() {
 }
 
 /// A task that counts milliseconds on `host`.
-fn counter(host: &SharedHost) -> (rmq_remoting::host::Task, Arc<AtomicU64>) {
+fn counter(host: &SharedHost) -> (rmq_host::Task, Arc<AtomicU64>) {
     let count = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&count);
     let count_up = async move {

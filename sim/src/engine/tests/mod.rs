@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rmq_remoting::host::{Connection, Listener, SharedHost};
+use rmq_host::{Connection, Listener, SharedHost};
 use rmq_remoting::observe::{Observer, Silent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -72,7 +72,7 @@ async fn write(connection: &mut Connection, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Starts a server on `host` that sends back what it gets.
-fn echo(host: &SharedHost, port: u16) -> rmq_remoting::host::Task {
+fn echo(host: &SharedHost, port: u16) -> rmq_host::Task {
     let own = Arc::clone(host);
     host.spawn(
         "echo",

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmq_remoting::host::{BoxFuture, Connection, Host, Identity, Listener, Task};
+use rmq_host::{BoxFuture, Connection, Host, Identity, Listener, Task};
 use tokio::time::sleep;
 use turmoil::net::{TcpListener, TcpStream};
 

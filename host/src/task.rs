@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
 
-use super::BoxFuture;
+use crate::BoxFuture;
 
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Task {
         self
     }
 
-    /// The name given to [`Host::spawn`](super::Host::spawn).
+    /// The name given to [`Host::spawn`](crate::Host::spawn).
     pub fn name(&self) -> &'static str {
         self.name
     }

@@ -1,10 +1,11 @@
-//! What a node gets from the machine it runs on, and nothing else.
+//! What a process gets from the machine it runs on, and nothing else.
 //!
-//! The producer, the name server and the brokers reach the outside world through one object-safe
-//! trait, [`Host`]. In production it is [`TokioHost`]; in the laboratory it is a
+//! A program that is to be tested under simulated faults must not know whether its machine is real.
+//! So it reaches the outside world through one object-safe trait, [`Host`]: streams, listeners,
+//! tasks, the wall clock, random numbers. In production the host is [`TokioHost`]; in a test it is a
 //! simulated machine. The same code runs on both, byte for byte, because nothing else is asked of
 //! the machine: waits use `tokio::time` (which a paused runtime makes virtual), and there are no
-//! files, threads or DNS names behind this seam.
+//! files, threads or DNS names behind this seam. The crate knows no protocol.
 //!
 //! One `Host` value stands for one *process incarnation*: a restart makes a new one.
 
@@ -15,13 +16,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ::tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 mod task;
-pub mod tokio;
+mod tokio_host;
 
-pub use self::tokio::{SocketOptions, TokioHost};
 pub use task::{Task, TaskControl, TaskEnd, TaskReporter, panic_message};
+pub use tokio_host::{SocketOptions, TokioHost, resolve};
 
 /// A boxed, sendable future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

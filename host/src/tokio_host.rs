@@ -1,6 +1,6 @@
 //! The production host: TCP of the operating system on a Tokio runtime.
 //!
-//! It is the one place in the workspace, besides the laboratory's own hosts, that may ask the
+//! It is the one place in the workspace, besides the simulated hosts, that may ask the
 //! operating system for time, randomness, sockets and tasks. Everything above it asks [`Host`].
 //!
 //! TLS is not offered yet; it will live here, below the seam, where nothing else has to know.
@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::{BoxFuture, Connection, Host, Identity, Listener, Task, TaskControl};
+use crate::{BoxFuture, Connection, Host, Identity, Listener, Task, TaskControl};
 
 /// How many connections the kernel queues for a listener, as RocketMQ's servers ask for.
 const BACKLOG: u32 = 1024;
