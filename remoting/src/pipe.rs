@@ -9,13 +9,13 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use rmq_host::Stream;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use crate::command::Command;
 use crate::frame::{FrameDecoder, FrameError};
 use crate::opening::{BadFrame, Opening};
 use crate::outbox::{Mark, Outbox};
-use rmq_host::Stream;
 
 /// With less room than this, the input buffer grows by [`READ_ROOM`] before a read.
 const READ_LEAST: usize = 2 * 1024;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use rmq_host::{Connection, Listener, SharedHost, Task};
 use tokio::time::{Instant, sleep};
 
 use crate::accept::{is_shortage, rest_after};
@@ -24,7 +25,6 @@ use crate::outbox::Outbox;
 use crate::pipe::Pipe;
 use crate::service::{Peer, Service};
 use crate::serving::{Next, Serving};
-use rmq_host::{Connection, Listener, SharedHost, Task};
 
 /// How many reads a connection may do before other tasks get a turn.
 const READS_PER_TURN: usize = 16;

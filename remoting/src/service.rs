@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
+use rmq_host::BoxFuture;
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -24,7 +25,6 @@ use crate::command::{Command, FLAG_ONEWAY, FLAG_RESPONSE};
 use crate::frame::{EncodeError, Outgoing, Speaker, encode};
 use crate::header::{EncodeHeader, NoFields, Request};
 use crate::outbox::{Append, Outbox, Room};
-use rmq_host::BoxFuture;
 
 /// Answers the requests that arrive on connections.
 pub trait Service: fmt::Debug + Send + Sync + 'static {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use rmq_host::BoxFuture;
 
 use crate::code::response;
 use crate::command::{Command, FLAG_RESPONSE};
@@ -18,7 +19,6 @@ use crate::frame::{EncodeError, MAX_FRAME, Outgoing};
 use crate::header::{EncodeHeader, NoFields};
 use crate::outbox::Room;
 use crate::service::{Answer, Peer, Reply, Response, Service};
-use rmq_host::BoxFuture;
 
 /// How many requests of one connection may be waiting for their answers at a time: as many as the
 /// queue of a broker's send threads holds.

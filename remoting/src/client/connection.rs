@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rmq_host::Connection;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::link::{FailedDial, Link, Place};
@@ -23,7 +24,6 @@ use crate::event::{CloseCause, Event};
 use crate::pipe::Pipe;
 use crate::service::Peer;
 use crate::serving::{Next, Serving};
-use rmq_host::Connection;
 
 /// How many reads a connection may do before other tasks get a turn.
 const READS_PER_TURN: usize = 16;

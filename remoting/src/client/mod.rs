@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_host::SharedHost;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{CallError, CallStage};
@@ -46,7 +47,6 @@ use crate::frame::Speaker;
 use crate::header::Request;
 use crate::observe::{Name, Observer};
 use crate::service::Service;
-use rmq_host::SharedHost;
 
 /// How a client treats its connections.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicI32;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task, TaskEnd};
 use tokio::time::Instant;
 
 use super::ClientSettings;
@@ -15,7 +16,6 @@ use super::link::{FailedDial, Link, Place};
 use crate::event::{CloseCause, ConnectionNumber, Event};
 use crate::observe::{Name, Observer};
 use crate::service::Service;
-use rmq_host::{SharedHost, Task, TaskEnd};
 
 /// Owns the connections' tasks. They know the environment, never the core.
 pub(super) struct Core {
