@@ -8,6 +8,7 @@ use rmq_sim::fault::Engine;
 use rmq_sim::run::{self, Run};
 use rmq_sim::scenario::Scenario;
 
+pub mod circles;
 pub mod rules;
 
 /// The workspace's top folder.
