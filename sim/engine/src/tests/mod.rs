@@ -5,6 +5,7 @@ mod foreign;
 mod lives;
 mod network;
 mod order;
+mod programs;
 mod replay;
 
 use std::io;
