@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use clap::Parser;
 use rmq_fidelity::driver;
+use rmq_host::TokioHost;
 use rmq_producer::Policy;
 use rmq_producer::policy::Header;
-use rmq_remoting::host::tokio::TokioHost;
 use serde_json::{Map, Value};
 
 /// Plays the client's part of a case.

@@ -7,8 +7,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmq_host::SharedHost;
 use rmq_producer::{Message, MessageQueue, Policy, Producer, SendError, Sent};
-use rmq_remoting::host::SharedHost;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout};

@@ -9,15 +9,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dst_engine::{
+    Change, Engine, EngineConfig, EngineEvent, EngineHandle, EventSink, Limits, NodeId, RunEnd,
+};
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task};
 use rmq_mock_broker::{Broker, Config as BrokerConfig, Disk};
 use rmq_mock_namesrv::{Config as NameServerConfig, NameServer};
 use rmq_producer::Policy;
 use rmq_remoting::command::HeaderForm;
-use rmq_remoting::host::{SharedHost, Task};
-use rmq_remoting::observe::{Observer, Silent};
-use rmq_sim::engine::{EngineConfig, EngineEvent, EventEngine, Limits, RunEnd, World};
-use rmq_sim::trace::record::NodeId;
+use rmq_remoting::observe::Silent;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
@@ -54,15 +55,18 @@ pub fn play(case: &Case, preset: &Policy) -> Result<Value, String> {
     let dials = Arc::new(Dials::default());
     let watch = Arc::clone(&dials);
     let zero = config.start_unix_millis;
-    let main = async move |world: World| {
-        let stage = Stage::set(world, case, zero);
+    let main = async move |sim: EngineHandle| {
+        let stage = Stage::set(sim, case, zero);
         *watch.0.lock() = Some(Arc::clone(&stage));
         let told = stage.client(case, preset).await;
         *watch.0.lock() = None;
         let log = std::mem::take(&mut stage.script.lock().log);
         (stage.names(), log, told)
     };
-    let report = EventEngine::run(&config, dials, main).map_err(|error| error.to_string())?;
+    let report = Engine::with_config(config)
+        .events_to(dials)
+        .run_with(main)
+        .map_err(|error| error.to_string())?;
     match (report.value, report.end) {
         (Some((servers, log, told)), RunEnd::Finished) => Ok(trace_of(case, &servers, &log, &told)),
         (_, end) => Err(format!("{}: the run ended by {end:?}", case.name)),
@@ -84,7 +88,7 @@ fn trace_of(case: &Case, servers: &Servers, log: &[Seen], told: &[Map<String, Va
 #[derive(Debug, Default)]
 struct Dials(Mutex<Option<Arc<Stage>>>);
 
-impl Observer<EngineEvent> for Dials {
+impl EventSink for Dials {
     fn on(&self, event: EngineEvent) {
         let EngineEvent::Dial { node, to, .. } = event else {
             return;
@@ -110,7 +114,7 @@ pub(crate) struct Machine {
 /// The servers of a running case.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    world: World,
+    sim: EngineHandle,
     /// Unix time at virtual time 0.
     zero: i64,
     pub(crate) case: Value,
@@ -125,7 +129,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    fn set(world: World, case: &Case, zero: i64) -> Arc<Self> {
+    fn set(sim: EngineHandle, case: &Case, zero: i64) -> Arc<Self> {
         let file = &case.file;
         let mut machines = Vec::new();
         let mut add = |name: String, is_broker, conf: &Value| {
@@ -133,7 +137,7 @@ impl Stage {
             let ip = std::net::Ipv4Addr::from_bits(0x0A00_0001 + u32::from(number)).into();
             let port = if is_broker { 10_911 } else { 9_876 };
             machines.push(Machine {
-                node: world.node(&name, ip),
+                node: sim.node(&name, ip),
                 at: SocketAddr::new(ip, port),
                 name,
                 is_broker,
@@ -154,12 +158,12 @@ impl Stage {
         for (number, conf) in name_servers.iter().enumerate() {
             add(format!("ns{number}"), false, conf);
         }
-        let client = world.node("client", std::net::Ipv4Addr::new(10, 0, 1, 1).into());
+        let client = sim.node("client", std::net::Ipv4Addr::new(10, 0, 1, 1).into());
         let measured = !case.is_gated();
         let topics = file["topology"]["topics"].as_object().cloned();
         let changes = file["route_changes"].as_array().cloned();
         let stage = Arc::new(Self {
-            world,
+            sim,
             zero,
             case: file.clone(),
             machines,
@@ -185,7 +189,7 @@ impl Stage {
     }
 
     pub(crate) fn now(&self) -> i64 {
-        self.zero + i64::try_from(self.world.now_ms()).unwrap_or(i64::MAX)
+        self.zero + i64::try_from(self.sim.now_ms()).unwrap_or(i64::MAX)
     }
 
     fn names(&self) -> Servers {
@@ -218,17 +222,17 @@ impl Stage {
         if before.as_deref() == Some(mode) {
             return;
         }
-        let (world, node) = (self.world, self.machines[number].node);
+        let (sim, node) = (self.sim, self.machines[number].node);
         match mode {
-            "refuse" => world.crash(node),
+            "refuse" => sim.apply(Change::Crash(node)),
             "blackhole" => {
-                world.crash(node);
+                sim.apply(Change::Crash(node));
                 // What the dead process's kernel says must have left.
-                world.at(world.now_ms() + 5, move || world.power_off(node));
+                sim.at(sim.now_ms() + 5, move || sim.apply(Change::PowerOff(node)));
             }
             "deaf" => {
-                world.crash(node);
-                let host = world.boot(node);
+                sim.apply(Change::Crash(node));
+                let host = sim.boot(node);
                 self.run(
                     number,
                     &Arc::clone(&host),
@@ -252,7 +256,7 @@ impl Stage {
 
     fn serve(self: &Arc<Self>, number: usize) {
         let machine = &self.machines[number];
-        let host = self.world.boot(machine.node);
+        let host = self.sim.boot(machine.node);
         let form = if self.case["topology"]["respond"] == "rocketmq" {
             HeaderForm::Rocketmq
         } else {
@@ -294,9 +298,9 @@ impl Stage {
             timed
         };
         for change in changes {
-            let at = self.world.now_ms() + change["after_ms"].as_u64().unwrap_or(0);
+            let at = self.sim.now_ms() + change["after_ms"].as_u64().unwrap_or(0);
             let stage = Arc::clone(self);
-            self.world.at(at, move || stage.change(&change));
+            self.sim.at(at, move || stage.change(&change));
         }
     }
 
@@ -311,8 +315,8 @@ impl Stage {
         };
         for change in due {
             let stage = Arc::clone(self);
-            self.world
-                .at(self.world.now_ms(), move || stage.change(&change));
+            self.sim
+                .at(self.sim.now_ms(), move || stage.change(&change));
         }
     }
 
@@ -348,8 +352,10 @@ impl Stage {
 
     /// Resets the client's connection to a server after so many milliseconds.
     pub(crate) fn reset(&self, number: usize, after: u64) {
-        let (world, client, server) = (self.world, self.client, self.machines[number].node);
-        world.at(world.now_ms() + after, move || world.reset(client, server));
+        let (sim, client, server) = (self.sim, self.client, self.machines[number].node);
+        sim.at(sim.now_ms() + after, move || {
+            sim.apply(Change::Reset(client, server))
+        });
     }
 
     /// The client's part; what it told.
@@ -370,7 +376,7 @@ impl Stage {
             }
             lines.lock().push(line);
         };
-        let host = self.world.boot(self.client);
+        let host = self.sim.boot(self.client);
         let policy = case.policy(preset.clone());
         let life = driver::run(Arc::clone(&host), settings, policy, Arc::new(sink), async {
             // The other end is dropped only with the run.
@@ -384,9 +390,9 @@ impl Stage {
 
     /// The warm-up is over: faults are armed, and a moment later the client may go on.
     fn prepare(self: &Arc<Self>, go: Option<oneshot::Sender<()>>) {
-        let (stage, now) = (Arc::clone(self), self.world.now_ms());
-        self.world.at(now, move || stage.go());
-        self.world.at(now + BEFORE_GO, move || {
+        let (stage, now) = (Arc::clone(self), self.sim.now_ms());
+        self.sim.at(now, move || stage.go());
+        self.sim.at(now + BEFORE_GO, move || {
             if let Some(go) = go {
                 let _ = go.send(());
             }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rmq_host::{Host, SharedHost, Task};
 use rmq_remoting::client::{ClientSettings, RemotingClient};
 use rmq_remoting::command::Language;
 use rmq_remoting::frame::Speaker;
-use rmq_remoting::host::{Host, SharedHost, Task};
 use rmq_remoting::observe::{Name, Observer, Silent};
 use rmq_remoting::server::{Server, ServerSettings};
 use rmq_remoting::service::Unsupported;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
+use rmq_host::SharedHost;
 use rmq_remoting::frame::Speaker;
-use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::unique_id::UniqueIds;
 use tokio::sync::Notify;

@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
+use rmq_host::TokioHost;
 use rmq_mock_broker::control::NoControl;
 use rmq_mock_broker::{Broker, Config, Disk};
 use rmq_remoting::command::{Command, HeaderForm, Language};
 use rmq_remoting::frame::{FrameDecoder, Outgoing, Speaker, encode};
 use rmq_remoting::header::{EncodeHeader, FieldWriter};
-use rmq_remoting::host::tokio::TokioHost;
 use rmq_remoting::observe::Silent;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task};
 use rmq_remoting::code::{request, response};
 use rmq_remoting::command::{Command, Language};
 use rmq_remoting::frame::Speaker;
-use rmq_remoting::host::{SharedHost, Task};
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::server::{Server, ServerSettings};
 use rmq_remoting::service::{Answer, Mangle, Peer, Reply, Response, Service};

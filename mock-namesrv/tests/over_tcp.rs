@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_host::TokioHost;
 use rmq_mock_namesrv::control::{Action, Match, Rule, RuleBook};
 use rmq_mock_namesrv::event::{Event, RemovalCause};
 use rmq_mock_namesrv::{Config, NameServer, Profile};
@@ -17,7 +18,6 @@ use rmq_remoting::client::{CallError, ClientSettings, RemotingClient};
 use rmq_remoting::command::{Command, HeaderForm, Language};
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::header::{Request, WithBody};
-use rmq_remoting::host::tokio::TokioHost;
 use rmq_remoting::observe::{Name, Observer, Silent};
 use rmq_remoting::request::r103_register_broker::TopicConfigWrapper;
 use rmq_remoting::request::{

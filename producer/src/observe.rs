@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use rmq_remoting::host::panic_message;
+use rmq_host::panic_message;
 use rmq_remoting::observe::Observer;
 
 use crate::event::{Event, Outcome};

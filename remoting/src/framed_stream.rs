@@ -9,11 +9,11 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use rmq_host::Stream;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use crate::command::Command;
 use crate::frame::{FrameDecoder, FrameError};
-use crate::host::Stream;
 use crate::opening::{BadFrame, Opening};
 use crate::write_buffer::{Mark, WriteBuffer};
 

@@ -2,7 +2,7 @@
 //!
 //! Knows no producer and no broker policy. It exists as a crate of its own so that the producer,
 //! the mock servers and the laboratory speak one protocol through one code, and so that none of
-//! them touches a socket: all they get from the machine is a [`host::Host`].
+//! them touches a socket: all they get from the machine is a [`rmq_host::Host`].
 //!
 //! How a request travels, top to bottom:
 //!
@@ -17,7 +17,6 @@
 //! | [`frame`], [`command`], [`code`] | where one command ends and the next begins |
 //! | [`opening`] | what speaks at an address where no RocketMQ does |
 //! | [`profile`] | how servers differ from release to release |
-//! | [`host`] | streams, tasks, wall clock and randomness: the machine below |
 //! | [`event`], [`observe`], [`text`] | what is told of all that, and how |
 
 mod accept;
@@ -38,7 +37,6 @@ mod ext;
 pub mod frame;
 mod framed_stream;
 pub mod header;
-pub mod host;
 #[warn(clippy::arithmetic_side_effects)]
 mod lenient;
 pub mod message;

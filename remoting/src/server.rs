@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use rmq_host::{Connection, Listener, SharedHost, Task};
 use tokio::time::{Instant, sleep};
 
 use crate::accept::{is_shortage, rest_after};
 use crate::deadline_timer::DeadlineTimer;
 use crate::frame::Speaker;
 use crate::framed_stream::FramedStream;
-use crate::host::{Connection, Listener, SharedHost, Task};
 use crate::service::{Peer, Service};
 use crate::serving::{Next, Serving};
 use crate::write_buffer::WriteBuffer;

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
+use rmq_host::BoxFuture;
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -23,7 +24,6 @@ use crate::code::response;
 use crate::command::{Command, FLAG_ONEWAY, FLAG_RESPONSE};
 use crate::frame::{EncodeError, Outgoing, Speaker, encode};
 use crate::header::{EncodeHeader, NoFields, Request};
-use crate::host::BoxFuture;
 use crate::write_buffer::{Append, Room, WriteBuffer};
 
 /// Answers the requests that arrive on connections.

@@ -11,12 +11,12 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use rmq_host::BoxFuture;
 
 use crate::code::response;
 use crate::command::{Command, FLAG_RESPONSE};
 use crate::frame::{EncodeError, MAX_FRAME, Outgoing};
 use crate::header::{EncodeHeader, NoFields};
-use crate::host::BoxFuture;
 use crate::service::{Answer, Peer, Reply, Response, Service};
 use crate::write_buffer::Room;
 

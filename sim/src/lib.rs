@@ -1,14 +1,12 @@
 //! The laboratory.
 
+pub mod backend;
 pub mod bench;
 pub mod catalogue;
-pub mod chance;
 pub mod cli;
 pub mod digests;
-pub mod engine;
 pub mod fault;
 pub mod generate;
-pub mod host;
 pub mod invariant;
 pub mod run;
 pub mod scenario;

@@ -344,7 +344,7 @@ mod tests {
         });
         let record = crate::trace::Record {
             ms: 50,
-            node: NodeId::LAB,
+            node: NodeId::OUTSIDE,
             what,
         };
         scene.trace.records.push(record);

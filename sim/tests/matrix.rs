@@ -13,9 +13,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use dst_engine::{EndCause, EngineEvent};
 use rmq_sim::catalogue::{self, Row, Site};
-use rmq_sim::engine::EngineEvent;
-use rmq_sim::engine::event::EndCause;
 use rmq_sim::fault::{Engine, FaultEvent, FaultKind};
 use rmq_sim::run::{Run, run};
 use rmq_sim::scenario::Scenario;

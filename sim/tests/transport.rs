@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dst_engine::{Change, Engine, EngineConfig, EngineHandle, NodeId, ReadyOrder, RunEnd};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use rmq_remoting::client::{CallError, ClientSettings, RemotingClient};
@@ -13,11 +14,9 @@ use rmq_remoting::command::{Command, HeaderForm, Language};
 use rmq_remoting::event::{CloseCause, DialFailure, Event};
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::header::{EncodeHeader, FieldWriter, Request};
-use rmq_remoting::observe::{Name, Observer, Silent};
+use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::server::{Server, ServerSettings};
 use rmq_remoting::service::{Answer, Peer, Reply, Response, Service, Unsupported};
-use rmq_sim::engine::{EngineConfig, EventEngine, ReadyOrder, RunEnd, World};
-use rmq_sim::trace::record::NodeId;
 use tokio::time::{Instant, sleep};
 
 const SPEAKER: Speaker = Speaker {
@@ -78,7 +77,7 @@ impl Observer<Event> for Log {
 
 /// A client on node 0, and servers on nodes 1 and 2.
 struct Stage {
-    world: World,
+    sim: EngineHandle,
     client: RemotingClient,
     log: Arc<Log>,
     to: Name,
@@ -90,16 +89,16 @@ const CLIENT: NodeId = NodeId(0);
 const SERVER: NodeId = NodeId(1);
 
 impl Stage {
-    async fn set(world: World) -> Self {
+    async fn set(sim: EngineHandle) -> Self {
         let ip = |n| IpAddr::V4(Ipv4Addr::new(10, 0, 0, n));
-        let node = world.node("client", ip(1));
-        let host = world.boot(node);
+        let node = sim.node("client", ip(1));
+        let host = sim.boot(node);
         let mut servers = Vec::new();
         for n in [2, 3] {
-            let node = world.node("server", ip(n));
+            let node = sim.node("server", ip(n));
             let at = SocketAddr::new(ip(n), 9);
             let settings = ServerSettings::new(SPEAKER);
-            let server = Server::start(world.boot(node), at, settings, Arc::new(Delaying)).await;
+            let server = Server::start(sim.boot(node), at, settings, Arc::new(Delaying)).await;
             servers.push(server.unwrap());
         }
         let log = Arc::new(Log::default());
@@ -107,7 +106,7 @@ impl Stage {
         let observer: Arc<dyn Observer<Event>> = Arc::<Log>::clone(&log);
         let client = RemotingClient::new(host, settings, observer, Arc::new(Unsupported));
         Self {
-            world,
+            sim,
             client,
             log,
             to: Name::from("10.0.0.2:9"),
@@ -132,8 +131,8 @@ impl Stage {
 }
 
 fn run<T>(config: &EngineConfig, main: impl AsyncFnOnce(Stage) -> T) -> T {
-    let main = async move |world: World| main(Stage::set(world).await).await;
-    let report = EventEngine::run(config, Arc::new(Silent), main).unwrap();
+    let main = async move |sim: EngineHandle| main(Stage::set(sim).await).await;
+    let report = Engine::with_config(config.clone()).run_with(main).unwrap();
     assert_eq!(report.end, RunEnd::Finished);
     report.value.unwrap()
 }
@@ -171,16 +170,16 @@ fn a_reply_in_the_millisecond_of_its_deadline_is_in_time() {
 fn a_crash_fails_every_waiting_request_one_latency_later() {
     both_orders(async |stage| {
         stage.call(&after(0), 100).await.unwrap();
-        let crash_at = stage.world.now_ms() + 20;
-        stage.world.at(crash_at, {
-            let world = stage.world;
-            move || world.crash(SERVER)
+        let crash_at = stage.sim.now_ms() + 20;
+        stage.sim.at(crash_at, {
+            let sim = stage.sim;
+            move || sim.apply(Change::Crash(SERVER))
         });
         let silent = after(-1);
         for result in join_all((0..100).map(|_| stage.call(&silent, 3_000))).await {
             assert!(matches!(result, Err(CallError::Lost { .. })));
         }
-        assert_eq!(stage.world.now_ms(), crash_at + 1);
+        assert_eq!(stage.sim.now_ms(), crash_at + 1);
         assert_eq!(stage.closed(), [(CloseCause::PeerClosed, 100)]);
         let refused = stage.call(&after(0), 3_000).await.unwrap_err();
         assert!(matches!(
@@ -190,7 +189,7 @@ fn a_crash_fails_every_waiting_request_one_latency_later() {
                 ..
             }
         ));
-        assert_eq!(stage.world.now_ms(), crash_at + 3);
+        assert_eq!(stage.sim.now_ms(), crash_at + 3);
     });
 }
 
@@ -198,9 +197,9 @@ fn a_crash_fails_every_waiting_request_one_latency_later() {
 fn a_reset_between_them_breaks_the_connection_at_once() {
     both_orders(async |stage| {
         stage.call(&after(0), 100).await.unwrap();
-        let at = stage.world.now_ms() + 5;
-        let world = stage.world;
-        world.at(at, move || world.reset(CLIENT, SERVER));
+        let at = stage.sim.now_ms() + 5;
+        let sim = stage.sim;
+        sim.at(at, move || sim.apply(Change::Reset(CLIENT, SERVER)));
         let lost = stage.call(&after(-1), 3_000).await.unwrap_err();
         assert!(matches!(
             lost,
@@ -209,7 +208,7 @@ fn a_reset_between_them_breaks_the_connection_at_once() {
                 ..
             }
         ));
-        assert_eq!(stage.world.now_ms(), at);
+        assert_eq!(stage.sim.now_ms(), at);
         stage.call(&after(0), 100).await.unwrap();
     });
 }
@@ -218,7 +217,7 @@ fn a_reset_between_them_breaks_the_connection_at_once() {
 fn a_frozen_server_takes_no_more_than_its_buffers_and_delays_no_other() {
     both_orders(async |stage| {
         stage.call(&after(0), 100).await.unwrap();
-        stage.world.freeze(SERVER);
+        stage.sim.apply(Change::Freeze(SERVER));
         let big = After(0, vec![b'x'; 4 * 1024 * 1024]);
         let stuck = join_all((0..6).map(|_| stage.call(&big, 1_000)));
         let (results, ()) = tokio::join!(stuck, async {
@@ -236,7 +235,7 @@ fn a_frozen_server_takes_no_more_than_its_buffers_and_delays_no_other() {
         assert!(results.iter().any(no_room), "16 MiB wait at most");
         assert!(results.iter().all(Result::is_err));
         assert_eq!(stage.client.gauges().pending, 0);
-        stage.world.thaw(SERVER);
+        stage.sim.apply(Change::Thaw(SERVER));
         stage.call(&after(0), 5_000).await.unwrap();
     });
 }
@@ -244,7 +243,7 @@ fn a_frozen_server_takes_no_more_than_its_buffers_and_delays_no_other() {
 #[test]
 fn a_dial_to_a_machine_that_is_gone_ends_with_the_deadline() {
     both_orders(async |stage| {
-        stage.world.power_off(SERVER);
+        stage.sim.apply(Change::PowerOff(SERVER));
         let began = Instant::now();
         let error = stage.call(&after(0), 500).await.unwrap_err();
         assert!(matches!(
@@ -264,7 +263,7 @@ fn a_stopped_client_leaves_no_task_and_no_connection() {
         stage.call(&after(0), 100).await.unwrap();
         stage.client.stop().await;
         sleep(Duration::from_millis(5)).await;
-        let (client, server) = (stage.world.gauges(CLIENT), stage.world.gauges(SERVER));
+        let (client, server) = (stage.sim.gauges(CLIENT), stage.sim.gauges(SERVER));
         assert_eq!((client.tasks, client.connections), (0, 0));
         assert_eq!((server.tasks, server.connections), (1, 0), "it accepts");
     });
@@ -273,14 +272,14 @@ fn a_stopped_client_leaves_no_task_and_no_connection() {
 #[test]
 fn a_crashed_client_says_nothing_more() {
     both_orders(async |stage| {
-        stage.world.at(50, {
-            let world = stage.world;
-            move || world.crash(CLIENT)
+        stage.sim.at(50, {
+            let sim = stage.sim;
+            move || sim.apply(Change::Crash(CLIENT))
         });
         // This caller outlives the process, which a real one does not.
         let lost = stage.call(&after(-1), 3_000).await.unwrap_err();
         assert!(matches!(lost, CallError::Lost { .. }));
-        assert_eq!(stage.world.now_ms(), 50);
+        assert_eq!(stage.sim.now_ms(), 50);
         let before = stage.log.0.lock().len();
         assert_eq!(before, 3, "dial, opened, written");
     });

@@ -8,6 +8,7 @@ use rmq_sim::fault::Engine;
 use rmq_sim::run::{self, Run};
 use rmq_sim::scenario::Scenario;
 
+pub mod circles;
 pub mod rules;
 
 /// The workspace's top folder.
@@ -112,6 +113,7 @@ impl Source {
 pub fn sources() -> Vec<Source> {
     let top = workspace();
     let members = [
+        "host",
         "remoting",
         "producer",
         "mock-namesrv",

@@ -55,7 +55,7 @@ fn record(ms: u64, offset: i64) -> Record {
     let keys = format!("s{ms}").as_str().into();
     Record {
         ms,
-        node: NodeId::LAB,
+        node: NodeId::OUTSIDE,
         what: What::Work(WorkEvent::Returned { keys, result }),
     }
 }

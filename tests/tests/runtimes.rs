@@ -16,7 +16,7 @@ use rmq_mock_broker::{Broker, Config, Disk};
 use rmq_mock_namesrv::NameServer;
 use rmq_producer::event::{Event, Failure};
 use rmq_producer::{Message, Producer};
-use rmq_remoting::host::{SharedHost, TokioHost};
+use rmq_host::{SharedHost, TokioHost};
 use rmq_remoting::observe::{Name, Observer, Silent};
 use tokio::runtime::{Builder, Runtime};
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use rmq_host::{SharedHost, Task, TokioHost};
 use rmq_mock_broker::control::NoControl;
 use rmq_mock_broker::ledger::Entry;
 use rmq_mock_broker::{Broker, Config, Disk};
@@ -20,7 +21,6 @@ use rmq_mock_namesrv::NameServer;
 use rmq_producer::event::{Event, Mode};
 use rmq_producer::{Message, Policy, Producer, SendError, Sent};
 use rmq_remoting::event::Event as Transport;
-use rmq_remoting::host::{SharedHost, Task, TokioHost};
 use rmq_remoting::observe::Name;
 use rmq_sim::fault::{Fault, FaultEvent, FaultKind, Place, Position, Restart};
 use rmq_sim::invariant::{self, Judgement};

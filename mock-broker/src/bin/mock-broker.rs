@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
+use rmq_host::{TokioHost, resolve};
 use rmq_mock_broker::control::{Control, NoControl, RuleBook};
 use rmq_mock_broker::event::Event;
 use rmq_mock_broker::{Broker, Config, Disk, Profile};
 use rmq_remoting::command::HeaderForm;
-use rmq_remoting::host::tokio::{TokioHost, resolve};
 use rmq_remoting::observe::{Name, Observer};
 
 /// A mock RocketMQ broker. It speaks the real protocol; any client or mqadmin can use it.

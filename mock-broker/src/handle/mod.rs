@@ -23,11 +23,11 @@ mod send;
 use std::ops::Range;
 use std::sync::Arc;
 
+use rmq_host::BoxFuture;
 use rmq_remoting::body::BodyError;
 use rmq_remoting::code::{request, response};
 use rmq_remoting::command::Command;
 use rmq_remoting::header::HeaderError;
-use rmq_remoting::host::BoxFuture;
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::SendMessage;
 use rmq_remoting::service::{Peer, Response, Unsupported};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_host::TokioHost;
 use rmq_mock_broker::control::{Action, Match, Rule, RuleBook};
 use rmq_mock_broker::event::Event;
 use rmq_mock_broker::{Broker, Config, Disk};
@@ -13,7 +14,6 @@ use rmq_remoting::command::{Command, HeaderForm, Language};
 use rmq_remoting::event::Event as ClientEvent;
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::header::WithBody;
-use rmq_remoting::host::tokio::TokioHost;
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::request::{SendMessage, SendMessageV2};
 use rmq_remoting::service::Unsupported;

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use rmq_host::TokioHost;
 use rmq_mock_broker::{Config, Profile};
 use rmq_remoting::batch::BatchItem;
 use rmq_remoting::client::{ClientSettings, RemotingClient};
 use rmq_remoting::code::request;
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::header::{Request, WithBody};
-use rmq_remoting::host::tokio::TokioHost;
 use rmq_remoting::observe::{Name, Silent};
 use rmq_remoting::request::{SendBatchMessage, SendMessage, SendMessageV2, UpdateAndCreateTopic};
 use rmq_remoting::service::Unsupported;

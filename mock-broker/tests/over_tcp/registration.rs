@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::bench::{LONG, any_port, bench, config, header, speaker, until};
 use parking_lot::Mutex;
+use rmq_host::TokioHost;
 use rmq_mock_broker::event::Event;
 use rmq_mock_broker::{Config, Profile};
 use rmq_remoting::code::request;
 use rmq_remoting::command::Command;
-use rmq_remoting::host::tokio::TokioHost;
 use rmq_remoting::request::{RegisterBroker, RegisterBrokerBody};
 use rmq_remoting::server::{Server, ServerSettings};
 use rmq_remoting::service::{Answer, Peer, Reply, Response, Service};

@@ -7,13 +7,13 @@ use rmq_remoting::batch::BatchItem;
 use rmq_remoting::offset_id::OffsetId;
 
 use crate::bench::{Bench, LONG, any_port, bench, bench_on, config, header, until};
+use rmq_host::TokioHost;
 use rmq_mock_broker::control::NoControl;
 use rmq_mock_broker::event::Event;
 use rmq_mock_broker::{Broker, Config, Disk, Profile};
 use rmq_remoting::code::request;
 use rmq_remoting::command::{Command, HeaderForm};
 use rmq_remoting::header::{EncodeHeader, FieldWriter, Request, WithBody};
-use rmq_remoting::host::tokio::TokioHost;
 use rmq_remoting::observe::Silent;
 use rmq_remoting::record::Record;
 use rmq_remoting::request::{

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
+use rmq_host::{TokioHost, resolve};
 use rmq_mock_namesrv::control::NoControl;
 use rmq_mock_namesrv::event::Event;
 use rmq_mock_namesrv::{Config, NameServer, Profile};
 use rmq_remoting::command::HeaderForm;
-use rmq_remoting::host::tokio::{TokioHost, resolve};
 use rmq_remoting::observe::Observer;
 
 /// A mock RocketMQ name server. It speaks the real protocol; any client, broker or mqadmin can use it.

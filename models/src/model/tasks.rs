@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rmq_remoting::host::{
+use rmq_host::{
     BoxFuture, Connection, Host, Identity, Listener, SharedHost, Task, TaskControl,
 };
 use shuttle::future::{AbortHandle, block_on, spawn};

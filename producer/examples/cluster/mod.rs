@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use clap::Parser;
+use rmq_host::{SharedHost, TokioHost};
 use rmq_mock_broker::{Broker, Disk};
 use rmq_mock_namesrv::NameServer;
-use rmq_remoting::host::{SharedHost, TokioHost};
 use rmq_remoting::observe::{Name, Silent};
 
 /// Sends to a mock cluster in this process, or to a real one.

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use rmq_remoting::event::CloseCause;
-use rmq_remoting::host::{BoxFuture, Task, TaskEnd};
+use rmq_host::{BoxFuture, Task, TaskEnd};
 use rmq_remoting::observe::Name;
 use tokio::time::Duration;
 

@@ -13,7 +13,7 @@ use rmq_remoting::client::{CallError, CallStage, Over, RemotingClient};
 use rmq_remoting::command::Command;
 use rmq_remoting::event::{ConnectionNumber, Event as TransportEvent};
 use rmq_remoting::header::Request;
-use rmq_remoting::host::SharedHost;
+use rmq_host::SharedHost;
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::unique_id::UniqueIds;
 use tokio::time::{Duration, Instant, sleep_until};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use rmq_remoting::host::{BoxFuture, SharedHost, Task};
+use rmq_host::{BoxFuture, SharedHost, Task};
 
 /// A set of running tasks. Dropping it cancels them.
 #[derive(Debug, Default)]

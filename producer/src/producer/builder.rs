@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rmq_host::SharedHost;
 use rmq_remoting::client::RpcHook;
-use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::{Name, Observer};
 use tokio::time::Duration;
 

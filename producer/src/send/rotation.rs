@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use rmq_remoting::host::SharedHost;
+use rmq_host::SharedHost;
 use rmq_remoting::observe::Name;
 
 use crate::client::state::identity_hash;

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_host::BoxFuture;
+use rmq_host::TokioHost;
 use rmq_producer::event::Event;
 use rmq_producer::{Producer, ProducerBuilder};
 use rmq_remoting::code::{request, response};
 use rmq_remoting::command::{Command, HeaderForm, Language};
 use rmq_remoting::frame::Speaker;
-use rmq_remoting::host::BoxFuture;
-use rmq_remoting::host::tokio::TokioHost;
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::request::{GetRouteInfoByTopic, SendMessageResponse, SendMessageV2};
 use rmq_remoting::route::{BrokerData, QueueData, RouteForm, TopicRouteData};

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rmq_host::Connection;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection_handle::{ConnectionHandle, FailedDial, Place};
@@ -21,7 +22,6 @@ use crate::command::Command;
 use crate::deadline_timer::DeadlineTimer;
 use crate::event::{CloseCause, Event};
 use crate::framed_stream::FramedStream;
-use crate::host::Connection;
 use crate::service::Peer;
 use crate::serving::{Next, Serving};
 

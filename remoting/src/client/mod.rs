@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_host::SharedHost;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::{CallError, CallStage};
@@ -44,7 +45,6 @@ use crate::command::{Command, FLAG_ONEWAY};
 use crate::event::{CloseCause, ConnectionNumber, Event};
 use crate::frame::Speaker;
 use crate::header::Request;
-use crate::host::SharedHost;
 use crate::observe::{Name, Observer};
 use crate::service::Service;
 

@@ -7,13 +7,13 @@ use std::sync::atomic::AtomicI32;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task, TaskEnd};
 use tokio::time::Instant;
 
 use super::ClientSettings;
 use super::connection;
 use super::connection_handle::{ConnectionHandle, FailedDial, Place};
 use crate::event::{CloseCause, ConnectionNumber, Event};
-use crate::host::{SharedHost, Task, TaskEnd};
 use crate::observe::{Name, Observer};
 use crate::service::Service;
 

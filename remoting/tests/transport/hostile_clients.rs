@@ -8,10 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{BufMut, BytesMut};
 use parking_lot::Mutex;
+use rmq_host::{BoxFuture, Connection, Host, Identity, Listener, SharedHost, Task, TokioHost};
 use rmq_remoting::command::Command;
-use rmq_remoting::host::{
-    BoxFuture, Connection, Host, Identity, Listener, SharedHost, Task, TokioHost,
-};
 use rmq_remoting::server::{Server, ServerSettings};
 use rmq_remoting::service::{Answer, Peer, Reply, Response, Service};
 use tokio::io::AsyncReadExt;

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use rmq_host::Host;
 use rmq_remoting::client::CallError;
-use rmq_remoting::host::Host;
 use rmq_remoting::server::{Server, ServerSettings};
 use rmq_remoting::service::PushError;
 use std::sync::Arc;

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
+use rmq_host::{
+    BoxFuture, Connection, Host, Identity, Listener, SharedHost, Stream, Task, TokioHost,
+};
 use rmq_remoting::client::{ClientSettings, RemotingClient};
 use rmq_remoting::command::{Command, FLAG_RESPONSE, HeaderForm, Language};
 use rmq_remoting::event::Event;
 use rmq_remoting::frame::{FrameDecoder, Outgoing, Speaker, encode};
 use rmq_remoting::header::{EncodeHeader, FieldWriter, NoFields, Request};
-use rmq_remoting::host::{
-    BoxFuture, Connection, Host, Identity, Listener, SharedHost, Stream, Task, TokioHost,
-};
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::server::{Server, ServerSettings};
 use rmq_remoting::service::{Answer, Peer, Reply, Response, Service, Unsupported};

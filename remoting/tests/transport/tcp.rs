@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use rmq_host::{Host, SharedHost, TaskEnd, TokioHost};
 use rmq_remoting::client::{Backoff, CallError, ClientSettings, RemotingClient};
 use rmq_remoting::event::{CloseCause, DialFailure};
-use rmq_remoting::host::{Host, SharedHost, TaskEnd, TokioHost};
 use rmq_remoting::observe::{Name, Silent};
 use rmq_remoting::server::{Server, ServerSettings};
 use rmq_remoting::service::Unsupported;

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{ECHO, Memory, ask, name, within};
-use rmq_remoting::host::Host;
+use rmq_host::Host;
 
 /// Short and many, so that the best of them was not interrupted.
 const ROUNDS: u32 = 3_200;

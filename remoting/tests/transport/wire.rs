@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use rmq_host::Host;
 use rmq_remoting::command::HeaderForm;
 use rmq_remoting::frame::{Outgoing, Speaker, encode};
 use rmq_remoting::header::NoFields;
-use rmq_remoting::host::Host;
 use rmq_remoting::server::{Server, ServerSettings};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Duration, timeout};

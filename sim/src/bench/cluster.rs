@@ -5,18 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dst_engine::{EngineConfig, Ignore, Limits, RunEnd, RunReport};
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task};
 use rmq_mock_broker::{Broker, Config as BrokerConfig, Disk};
 use rmq_mock_namesrv::{Config as NameServerConfig, NameServer};
 use rmq_producer::{Message, Producer};
-use rmq_remoting::host::{SharedHost, Task};
 use rmq_remoting::observe::{Name, Silent};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{BenchError, Clock, Rate, Spent};
-use crate::engine::{EngineConfig, Limits, RunEnd, RunReport};
+use crate::backend::{self, SharedBackend};
 use crate::fault::Engine;
-use crate::host::{self, SharedFabric};
 
 const NAME_SERVERS: u16 = 2;
 const BROKERS: u16 = 3;
@@ -103,7 +103,7 @@ fn play(
     let ok = Arc::new(Mutex::new(0_u64));
     let counted = Arc::clone(&ok);
     let start = clock();
-    let report = host::run(engine, &config, Arc::new(Silent), async move |fabric| {
+    let report = backend::run(engine, &config, Arc::new(Ignore), async move |fabric| {
         let servers = cluster(&fabric);
         // Brokers listen, register, and are known to both name servers.
         sleep(Duration::from_secs(1)).await;
@@ -154,7 +154,7 @@ struct Servers {
     _tasks: Vec<Task>,
 }
 
-fn cluster(fabric: &SharedFabric) -> Servers {
+fn cluster(fabric: &SharedBackend) -> Servers {
     let at = |machine, port| SocketAddr::new(fabric.address_for(machine), port);
     let mut tasks = Vec::new();
     let mut name_servers = Vec::new();

@@ -2,23 +2,21 @@
 
 use std::fmt;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use dst_engine::chance::{Chance, site_number};
+use dst_engine::{Engine, EngineConfig, EngineHandle};
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_remoting::code::request;
 use rmq_remoting::command::{HeaderForm, Language};
 use rmq_remoting::frame::{FrameDecoder, Outgoing, Speaker, encode};
-use rmq_remoting::observe::Silent;
 use rmq_remoting::request::SendMessage;
 use rmq_remoting::request::SendMessageV2;
 use rmq_remoting::route::{BrokerData, QueueData, RouteForm, TopicRouteData};
 
 use super::{Clock, Rate};
-use crate::chance::{Chance, site_number};
-use crate::engine::{EngineConfig, EventEngine, World};
 use crate::trace::{NodeId, Recorder, What};
 
 /// How often a part is repeated.
@@ -56,13 +54,13 @@ fn measure(clock: Clock, part: &'static str, mut once: impl FnMut(u64)) -> Cost 
 /// Measures the parts.
 pub fn costs(clock: Clock) -> Vec<Cost> {
     let mut all = codec(clock);
-    let weather = Chance::new(7);
+    let conditions = Chance::new(7);
     let site = site_number("weather");
     all.push(measure(
         clock,
         "draw: one keyed block of eight numbers",
         |n| {
-            black_box(weather.block_at(site, n));
+            black_box(conditions.block_at(site, n));
         },
     ));
     let recorder = Recorder::start();
@@ -73,20 +71,20 @@ pub fn costs(clock: Clock) -> Vec<Cost> {
         };
         recorder.push(NodeId(1), What::Broker(event));
     }));
-    all.push(engine(clock, "engine: a poll", async |world| {
-        node_task(world, false).await;
+    all.push(engine(clock, "engine: a poll", async |sim| {
+        node_task(sim, false).await;
     }));
     all.push(engine(
         clock,
         "engine: a jump of virtual time, with its poll",
-        async |world| {
-            node_task(world, true).await;
+        async |sim| {
+            node_task(sim, true).await;
         },
     ));
     let start = clock();
     for _ in 0..1_000 {
         // An empty run: what a seed costs before anything happens.
-        let run = EventEngine::run(&EngineConfig::default(), Arc::new(Silent), async |_| ());
+        let run = Engine::new(0).run_with(async |_| ());
         black_box(run.is_ok());
     }
     let rate = Rate {
@@ -101,8 +99,8 @@ pub fn costs(clock: Clock) -> Vec<Cost> {
     all
 }
 
-async fn node_task(world: World, jumps: bool) {
-    let node = world.node("a", std::net::Ipv4Addr::new(10, 0, 0, 1).into());
+async fn node_task(sim: EngineHandle, jumps: bool) {
+    let node = sim.node("a", std::net::Ipv4Addr::new(10, 0, 0, 1).into());
     let work = async move {
         for _ in 0..TIMES {
             if jumps {
@@ -112,7 +110,7 @@ async fn node_task(world: World, jumps: bool) {
             }
         }
     };
-    world.boot(node).spawn("work", Box::pin(work)).await;
+    sim.boot(node).spawn("work", Box::pin(work)).await;
 }
 
 /// Is ready again at once, by the engine's own queue (Tokio's `yield_now` goes through its own).
@@ -128,11 +126,11 @@ async fn wake_and_yield() {
     .await;
 }
 
-fn engine(clock: Clock, part: &'static str, main: impl AsyncFnOnce(World)) -> Cost {
+fn engine(clock: Clock, part: &'static str, main: impl AsyncFnOnce(EngineHandle)) -> Cost {
     let mut config = EngineConfig::default();
     config.limits.polls_per_instant = u64::MAX;
     let start = clock();
-    let run = EventEngine::run(&config, Arc::new(Silent), main);
+    let run = Engine::with_config(config).run_with(main);
     let polls = run.map_or(0, |report| report.stats.polls);
     let rate = Rate {
         count: TIMES,

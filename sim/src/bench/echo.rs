@@ -3,12 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use rmq_remoting::host::{Connection, SharedHost, Task};
-use rmq_remoting::observe::Silent;
+use dst_engine::{Engine, EngineHandle, RunEnd};
+use rmq_host::{Connection, SharedHost, Task};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{BenchError, Clock, Rate};
-use crate::engine::{EngineConfig, EventEngine, RunEnd, World};
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 9000);
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -36,10 +35,10 @@ pub fn echo_on_many(clock: Clock, connections: u64, pairs: u64) -> Result<Rate, 
 
 fn echo(clock: Clock, connections: u64, pairs: u64) -> Result<Rate, BenchError> {
     let start = clock();
-    let report = EventEngine::run(&EngineConfig::default(), Arc::new(Silent), async |world| {
-        let _server = serve(world);
-        let client = world.node("client", CLIENT);
-        let host = world.boot(client);
+    let report = Engine::new(0).run_with(async |sim| {
+        let _server = serve(sim);
+        let client = sim.node("client", CLIENT);
+        let host = sim.boot(client);
         let clients: Vec<Task> = (0..connections)
             .map(|_| client_task(&host, pairs))
             .collect();
@@ -60,9 +59,9 @@ fn echo(clock: Clock, connections: u64, pairs: u64) -> Result<Rate, BenchError> 
     })
 }
 
-fn serve(world: World) -> Task {
-    let node = world.node("server", SERVER.ip());
-    let host = world.boot(node);
+fn serve(sim: EngineHandle) -> Task {
+    let node = sim.node("server", SERVER.ip());
+    let host = sim.boot(node);
     let own = Arc::clone(&host);
     let accept = async move {
         let Ok(mut listener) = own.listen(SERVER).await else {

@@ -1,6 +1,6 @@
 //! Draws by name: each knob reads its own number, so that a new one moves no other.
 
-use crate::chance::{Chance, below, happens};
+use dst_engine::chance::{Chance, below, happens};
 
 /// A field of numbers below which knobs have names.
 #[derive(Debug, Clone)]

@@ -128,7 +128,7 @@ mod tests {
         });
         scene.trace.records.push(Record {
             ms: 0,
-            node: NodeId::LAB,
+            node: NodeId::OUTSIDE,
             what,
         });
         scene

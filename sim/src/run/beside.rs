@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dst_engine::Change;
+use rmq_host::Task;
 use rmq_producer::{Message, Producer};
-use rmq_remoting::host::Task;
 use rmq_remoting::observe::Name;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -51,7 +52,9 @@ impl Stage {
             for node in nodes.iter().copied() {
                 let director = Arc::clone(director);
                 let jump = move || {
-                    let jumped = director.fabric.jump_wall_clock(node, jump);
+                    let jumped = director
+                        .fabric
+                        .apply(Change::JumpWallClock { node, ms: jump });
                     director.modelled(jumped);
                 };
                 self.director.fabric.at(part * nth, Box::new(jump));

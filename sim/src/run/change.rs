@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use dst_engine::{Change, Direction};
 use rmq_mock_broker::Disk;
 
 use super::director::{Director, Phase, State, number};
+use crate::backend::Modelled;
 use crate::fault::{Fault, FaultKind, Place, Rule, RuleAction};
-use crate::host::{Modelled, Way};
 use crate::trace::{NodeId, NodeKind};
 
 impl Director {
@@ -15,12 +16,12 @@ impl Director {
         let modelled = match &fault.place {
             Place::Node(name) => self.change_node(self.node(name), index, &fault.kind, on),
             Place::Link { from, to } => {
-                let way = Way::One(self.node(from), self.node(to));
-                self.change_way(way, &fault.kind, on)
+                let link = Direction::One(self.node(from), self.node(to));
+                self.change_link(link, &fault.kind, on)
             }
             Place::Pair { a, b } => {
-                let way = Way::Both(self.node(a), self.node(b));
-                self.change_way(way, &fault.kind, on)
+                let link = Direction::Both(self.node(a), self.node(b));
+                self.change_link(link, &fault.kind, on)
             }
         };
         self.modelled(modelled);
@@ -78,11 +79,8 @@ impl Director {
     ) -> Modelled {
         let fabric = &self.fabric;
         match (kind, on) {
-            (FaultKind::Crash(_), true) => {
-                fabric.crash(node);
-                Ok(())
-            }
-            (FaultKind::PowerLoss(_), true) => fabric.power_off(node),
+            (FaultKind::Crash(_), true) => fabric.apply(Change::Crash(node)),
+            (FaultKind::PowerLoss(_), true) => fabric.apply(Change::PowerOff(node)),
             (FaultKind::Stop(_), true) => {
                 if self.ask_to_stop(node) {
                     self.has_struck(index);
@@ -98,20 +96,27 @@ impl Director {
                 self.restart(node, *restart);
                 Ok(())
             }
-            (FaultKind::Freeze, true) => fabric.freeze(node),
-            (FaultKind::Freeze, false) => fabric.thaw(node),
-            (FaultKind::Slow { ms_per_step }, true) => fabric.slow(node, *ms_per_step),
-            (FaultKind::Slow { .. }, false) => fabric.slow(node, 0),
-            (FaultKind::Refuse, on) => fabric.refuse(node, on),
-            (FaultKind::SwallowDials, on) => fabric.swallow_dials(node, on),
-            (FaultKind::StopReading, on) => fabric.stop_reading(node, on),
+            (FaultKind::Freeze, true) => fabric.apply(Change::Freeze(node)),
+            (FaultKind::Freeze, false) => fabric.apply(Change::Thaw(node)),
+            (FaultKind::Slow { ms_per_step }, true) => fabric.apply(Change::Slow {
+                node,
+                ms_per_poll: *ms_per_step,
+            }),
+            (FaultKind::Slow { .. }, false) => fabric.apply(Change::Slow {
+                node,
+                ms_per_poll: 0,
+            }),
+            (FaultKind::Refuse, on) => fabric.apply(Change::Refuse(node, on)),
+            (FaultKind::SwallowDials, on) => fabric.apply(Change::SwallowDials(node, on)),
+            (FaultKind::StopReading, on) => fabric.apply(Change::StopReading(node, on)),
             (FaultKind::ClockJump { ms }, true) => {
                 self.has_struck(index);
-                fabric.jump_wall_clock(node, *ms)
+                fabric.apply(Change::JumpWallClock { node, ms: *ms })
             }
-            (FaultKind::ClockJump { ms }, false) => {
-                fabric.jump_wall_clock(node, ms.saturating_neg())
-            }
+            (FaultKind::ClockJump { ms }, false) => fabric.apply(Change::JumpWallClock {
+                node,
+                ms: ms.saturating_neg(),
+            }),
             (FaultKind::NameServerList { .. }, on) => {
                 if self.change_name_servers(node) && on {
                     self.has_struck(index);
@@ -187,34 +192,61 @@ impl Director {
         true
     }
 
-    fn change_way(&self, way: Way, kind: &FaultKind, on: bool) -> Modelled {
+    fn change_link(&self, link: Direction, kind: &FaultKind, on: bool) -> Modelled {
         let fabric = &self.fabric;
         match (kind, on) {
-            (FaultKind::Partition, true) => fabric.cut(way),
-            (FaultKind::Partition, false) => fabric.heal(way),
-            (FaultKind::Hold, on) => fabric.hold(way, on),
-            (FaultKind::Bandwidth { bytes_per_ms }, true) => fabric.bandwidth(way, *bytes_per_ms),
-            (FaultKind::Bandwidth { .. }, false) => fabric.bandwidth(way, 0),
-            (FaultKind::Slice { bytes }, true) => fabric.slice(way, *bytes),
-            (FaultKind::Slice { .. }, false) => fabric.slice(way, 0),
-            (FaultKind::Reset { byte }, true) => match way {
-                Way::One(from, to) => fabric.reset_after(from, to, *byte),
-                Way::Both(a, b) => fabric.reset(a, b),
+            (FaultKind::Partition, true) => fabric.apply(Change::Cut(link)),
+            (FaultKind::Partition, false) => fabric.apply(Change::Heal(link)),
+            (FaultKind::Hold, on) => fabric.apply(Change::Hold(link, on)),
+            (FaultKind::Bandwidth { bytes_per_ms }, true) => fabric.apply(Change::Bandwidth {
+                on: link,
+                bytes_per_ms: *bytes_per_ms,
+            }),
+            (FaultKind::Bandwidth { .. }, false) => fabric.apply(Change::Bandwidth {
+                on: link,
+                bytes_per_ms: 0,
+            }),
+            (FaultKind::Slice { bytes }, true) => fabric.apply(Change::Slice {
+                on: link,
+                bytes: *bytes,
+            }),
+            (FaultKind::Slice { .. }, false) => fabric.apply(Change::Slice { on: link, bytes: 0 }),
+            (FaultKind::Reset { byte }, true) => match link {
+                Direction::One(from, to) => fabric.apply(Change::ResetAfter {
+                    from,
+                    to,
+                    after: *byte,
+                }),
+                Direction::Both(a, b) => fabric.apply(Change::Reset(a, b)),
             },
-            (FaultKind::HalfOpen, true) => way
-                .directions()
-                .try_for_each(|(from, to)| fabric.half_open(from, to)),
-            (FaultKind::Loss { per_mille }, true) => fabric.loss(way, *per_mille),
-            (FaultKind::Loss { .. }, false) => fabric.loss(way, 0),
-            (FaultKind::Latency { ms, jitter_ms }, true) => fabric.latency(way, *ms, *jitter_ms),
-            (FaultKind::Latency { .. }, false) => fabric.default_latency(way),
-            (FaultKind::Corrupt { byte }, true) => way
-                .directions()
-                .try_for_each(|(from, to)| fabric.corrupt(from, to, *byte)),
-            (FaultKind::BlackHole, true) => way
-                .directions()
+            (FaultKind::HalfOpen, true) => link
+                .each()
+                .try_for_each(|(from, to)| fabric.apply(Change::HalfOpen { from, to })),
+            (FaultKind::Loss { per_mille }, true) => fabric.apply(Change::Loss {
+                on: link,
+                per_mille: *per_mille,
+            }),
+            (FaultKind::Loss { .. }, false) => fabric.apply(Change::Loss {
+                on: link,
+                per_mille: 0,
+            }),
+            (FaultKind::Latency { ms, jitter_ms }, true) => fabric.apply(Change::Latency {
+                on: link,
+                ms: *ms,
+                jitter_ms: *jitter_ms,
+            }),
+            (FaultKind::Latency { .. }, false) => fabric.apply(Change::DefaultLatency(link)),
+            (FaultKind::Corrupt { byte }, true) => link.each().try_for_each(|(from, to)| {
+                fabric.apply(Change::Corrupt {
+                    from,
+                    to,
+                    after: *byte,
+                })
+            }),
+            (FaultKind::BlackHole, true) => link
+                .each()
                 .take(1)
-                .try_for_each(|(a, b)| fabric.black_hole(a, b)),
+                .try_for_each(|(a, b)| fabric.apply(Change::BlackHole(a, b))),
             // What strikes once has no end; the rest is about nodes.
             _ => Ok(()),
         }

@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
+use dst_engine::chance::{below, happens};
 use rmq_mock_broker::control as broker;
 use rmq_mock_namesrv::control as name_server;
 use rmq_remoting::observe::Name;
 
 use super::director::{Director, Phase, Progress, number};
-use crate::chance::{below, happens};
 use crate::fault::{FaultKind, Place, Position, Rule, RuleAction};
 
 /// The script of one server.

@@ -7,19 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use dst_engine::NotModelled;
+use dst_engine::chance::Chance;
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task};
 use rmq_mock_broker::{Disk, Registration};
 use rmq_mock_namesrv::Memory;
 use rmq_producer::event::SendNumber;
 use rmq_producer::{Client, Policy};
-use rmq_remoting::host::{SharedHost, Task};
 use rmq_remoting::observe::Name;
 use tokio::sync::{Notify, oneshot};
 
 use super::layout::Layout;
-use crate::chance::Chance;
+use crate::backend::{Modelled, SharedBackend};
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
-use crate::host::{Modelled, NotModelled, SharedFabric};
 use crate::scenario::Scenario;
 use crate::trace::{NodeId, Recorder, What, WorkEvent};
 
@@ -110,7 +111,7 @@ pub(super) struct State {
 pub(crate) struct Director {
     pub(super) scenario: Arc<Scenario>,
     pub(super) layout: Layout,
-    pub(super) fabric: SharedFabric,
+    pub(super) fabric: SharedBackend,
     pub(super) recorder: Recorder,
     pub(super) chance: Chance,
     pub(super) state: Mutex<State>,
@@ -125,7 +126,7 @@ impl Director {
     pub(super) fn new(
         scenario: Arc<Scenario>,
         layout: Layout,
-        fabric: SharedFabric,
+        fabric: SharedBackend,
         recorder: Recorder,
         seed: u64,
     ) -> Arc<Self> {
@@ -243,7 +244,7 @@ impl Director {
             }
         }
         self.recorder
-            .push(NodeId::LAB, What::Work(WorkEvent::Healed));
+            .push(NodeId::OUTSIDE, What::Work(WorkEvent::Healed));
     }
 
     /// Moves a fault on, if it is where it should be.
@@ -261,7 +262,7 @@ impl Director {
     fn node_of(&self, fault: &Fault) -> NodeId {
         match &fault.place {
             Place::Node(name) => self.node(name),
-            Place::Link { .. } | Place::Pair { .. } => NodeId::LAB,
+            Place::Link { .. } | Place::Pair { .. } => NodeId::OUTSIDE,
         }
     }
 

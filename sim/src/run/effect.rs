@@ -6,12 +6,11 @@
 
 use std::fmt;
 
+use dst_engine::{Direction, Strike};
 use serde::Serialize;
 
 use super::director::{Director, Progress};
-use crate::engine::Strike;
 use crate::fault::{Fault, FaultKind, FaultNumber, Place};
-use crate::host::Way;
 
 /// What became of one fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,15 +87,15 @@ impl Director {
     /// What the engine has counted so far that a fault may have done. `None`: it does not count.
     pub(super) fn measured(&self, fault: &Fault) -> Option<u64> {
         let what = strike(&fault.kind)?;
-        let way = match &fault.place {
+        let link = match &fault.place {
             Place::Node(name) => {
                 let node = self.node(name);
                 return self.fabric.strikes(what, node, node);
             }
-            Place::Link { from, to } => Way::One(self.node(from), self.node(to)),
-            Place::Pair { a, b } => Way::Both(self.node(a), self.node(b)),
+            Place::Link { from, to } => Direction::One(self.node(from), self.node(to)),
+            Place::Pair { a, b } => Direction::Both(self.node(a), self.node(b)),
         };
-        way.directions()
+        link.each()
             .map(|(from, to)| self.fabric.strikes(what, from, to))
             .sum()
     }

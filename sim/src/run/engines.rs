@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use dst_engine::{
+    EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, Waiting as EngineWaiting,
+};
 use parking_lot::Mutex;
 use rmq_remoting::observe::Name;
 
 use super::play::{Slot, Stage};
 use super::seal::Left;
 use super::{Knobs, Played, RunError, policy_of};
-use crate::engine::{
-    EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, Waiting as EngineWaiting,
-};
+use crate::backend::{self, SharedBackend};
 use crate::fault::FaultKind;
-use crate::host::{self, SharedFabric};
 use crate::scenario::{Order, Scenario};
 use crate::trace::{End, NodeId, Trace, Waiting};
 
@@ -49,7 +49,7 @@ pub(crate) fn carry_out<T>(
     let left = Arc::new(Mutex::new(None));
     let slot = Slot::default();
     let kernel = Arc::clone(&slot.kernel);
-    let main = async |fabric: SharedFabric| {
+    let main = async |fabric: SharedBackend| {
         let _sealer = Sealer {
             slot: slot.clone(),
             knobs,
@@ -64,7 +64,7 @@ pub(crate) fn carry_out<T>(
             () = trouble => None,
         }
     };
-    let report = host::run(knobs.engine, &config, kernel, main);
+    let report = backend::run(knobs.engine, &config, kernel, main);
     let report = report.map_err(|error| {
         RunError::Broken(format!("the engine {} cannot start: {error}", knobs.engine))
     })?;
@@ -157,7 +157,7 @@ fn longest(scenario: &Scenario, timeout: u64) -> u64 {
 
 fn end(end: RunEnd) -> End {
     let waits = |one: EngineWaiting| Waiting {
-        node: one.node.unwrap_or(NodeId::LAB),
+        node: one.node.unwrap_or(NodeId::OUTSIDE),
         task: Name::from(one.task),
     };
     let all = |list: Vec<EngineWaiting>| list.into_iter().map(waits).collect();

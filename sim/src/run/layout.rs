@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use rmq_remoting::observe::Name;
 
-use crate::host::Fabric;
+use crate::backend::Backend;
 use crate::scenario::Scenario;
 use crate::trace::{NodeId, NodeInfo, NodeKind};
 
@@ -20,7 +20,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Adds every node of a scenario to an engine, each on a machine of its own.
-    pub(super) fn build(scenario: &Scenario, fabric: &dyn Fabric) -> Self {
+    pub(super) fn build(scenario: &Scenario, fabric: &dyn Backend) -> Self {
         let producers = scenario.producers.iter();
         let producers = producers.map(|one| (Name::clone(&one.name), NodeKind::Producer));
         let name_servers = scenario.cluster.name_server_names().into_iter();
@@ -56,7 +56,7 @@ impl Layout {
     pub(super) fn node(&self, name: &str) -> NodeId {
         self.all()
             .find(|(_, info)| &*info.name == name)
-            .map_or(NodeId::LAB, |(node, _)| node)
+            .map_or(NodeId::OUTSIDE, |(node, _)| node)
     }
 
     /// What the node is; the laboratory itself listens nowhere, as a producer.
@@ -65,13 +65,13 @@ impl Layout {
     }
 
     /// The machine address of a node after so many moves.
-    pub(super) fn ip_of(&self, fabric: &dyn Fabric, node: NodeId, moves: u16) -> IpAddr {
+    pub(super) fn ip_of(&self, fabric: &dyn Backend, node: NodeId, moves: u16) -> IpAddr {
         let machines = u16::try_from(self.nodes.len()).unwrap_or(u16::MAX);
         fabric.address_for(node.0.saturating_add(machines.saturating_mul(moves)))
     }
 
     /// Where a server listens after so many moves.
-    pub(super) fn listen_of(&self, fabric: &dyn Fabric, node: NodeId, moves: u16) -> SocketAddr {
+    pub(super) fn listen_of(&self, fabric: &dyn Backend, node: NodeId, moves: u16) -> SocketAddr {
         let port = self.info(node).and_then(|info| port(info.kind));
         SocketAddr::new(self.ip_of(fabric, node, moves), port.unwrap_or(0))
     }

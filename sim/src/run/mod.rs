@@ -13,11 +13,11 @@
 
 use std::sync::Arc;
 
+use dst_engine::chance::Chance;
 use rmq_mock_broker::ledger::Entry;
 use rmq_remoting::observe::Name;
 use serde::Serialize;
 
-use crate::chance::Chance;
 use crate::fault::Engine;
 use crate::invariant;
 use crate::scenario::{Order, Scenario};

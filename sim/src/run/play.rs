@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dst_engine::{EngineEvent, EventSink};
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, Task, TaskEnd};
 use rmq_mock_broker::ledger::Entry;
 use rmq_producer::event::Event as ProducerEvent;
 use rmq_producer::{Client, Policy, Producer};
-use rmq_remoting::host::{SharedHost, Task, TaskEnd};
 use rmq_remoting::observe::{Name, Observer};
 
 use super::Knobs;
@@ -17,9 +18,8 @@ use super::facts::policy_of;
 use super::layout::Layout;
 use super::progress;
 use super::workload::Caller;
-use crate::engine::EngineEvent;
+use crate::backend::SharedBackend;
 use crate::fault::{Fault, FaultKind, Place};
-use crate::host::SharedFabric;
 use crate::scenario::{ProducerPlan, Scenario};
 use crate::trace::{NodeId, Recorder, What, WorkEvent};
 use crate::verdict::Finding;
@@ -47,7 +47,7 @@ impl Kernel {
     }
 }
 
-impl Observer<EngineEvent> for Kernel {
+impl EventSink for Kernel {
     fn on(&self, event: EngineEvent) {
         if let Some(recorder) = &*self.0.lock() {
             recorder.on(event);
@@ -73,7 +73,7 @@ impl Stage {
     pub(crate) fn set(
         scenario: &Arc<Scenario>,
         knobs: Knobs,
-        fabric: SharedFabric,
+        fabric: SharedBackend,
         slot: &Slot,
     ) -> Self {
         let layout = Layout::build(scenario, &*fabric);

@@ -1,5 +1,6 @@
 //! What is taken out of a run when it is over, before anything is torn down.
 
+use dst_engine::NotModelled;
 use rmq_mock_broker::ledger::Entry;
 use rmq_remoting::observe::Name;
 
@@ -8,7 +9,6 @@ use super::director::Director;
 use super::effect::Effect;
 use super::facts::{facts_of, policy_of};
 use super::play::Slot;
-use crate::host::NotModelled;
 use crate::trace::{Header, NodeId, NodeInfo, NodeKind, PolicyFacts, Record};
 
 /// The slack of every bound, in milliseconds: scheduling and a few round trips.

@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
+use rmq_host::{BoxFuture, SharedHost};
 use rmq_mock_broker::{Broker, Config as BrokerConfig, Disk};
 use rmq_mock_namesrv::{Config as NameServerConfig, NameServer};
-use rmq_remoting::host::{BoxFuture, SharedHost};
 use tokio::sync::oneshot;
 
 use super::control::Script;

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use dst_engine::now_here;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
-
-use crate::engine::now_here;
 
 /// Writes the virtual time of the run that goes on on this thread, as seconds since its start:
 /// `12.345s`. Outside of a run of the event engine it writes `-`.

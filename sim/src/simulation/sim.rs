@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmq_host::SharedHost;
 use rmq_mock_broker::ledger::Entry;
 use rmq_producer::{Policy, Producer, ProducerBuilder, StartError};
-use rmq_remoting::host::SharedHost;
 use rmq_remoting::observe::Name;
 
 use crate::run::Stage;

@@ -4,6 +4,7 @@
 //! everything a judge needs: the topology and the policy stand in the header, faults and the
 //! workload write records as the components do.
 
+use dst_engine::EngineEvent;
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::SendError;
@@ -13,23 +14,9 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 use serde::Serialize;
 
-use crate::engine::{self, EngineEvent, RunEnd};
 use crate::fault::FaultEvent;
-
 /// A node of the run: an index into [`Header::nodes`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct NodeId(pub u16);
-
-impl NodeId {
-    /// The laboratory itself: faults without a place of their own, and phases of the run.
-    pub const LAB: NodeId = NodeId(u16::MAX);
-
-    /// The index into a table with one entry per node.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
+pub use dst_engine::NodeId;
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -411,39 +398,4 @@ pub struct Trace {
     pub end: End,
     /// When it ended, in virtual milliseconds.
     pub end_ms: u64,
-}
-
-impl From<RunEnd> for End {
-    fn from(end: RunEnd) -> Self {
-        let task = |waiting: engine::Waiting| Waiting {
-            node: waiting.node.unwrap_or(NodeId::LAB),
-            task: waiting.task.into(),
-        };
-        let all = |waiting: Vec<engine::Waiting>| waiting.into_iter().map(task).collect();
-        match end {
-            RunEnd::Finished => End::Finished,
-            RunEnd::Horizon { waiting } => End::Horizon {
-                waiting: all(waiting),
-            },
-            RunEnd::Deadlock { waiting, .. } => End::Deadlock {
-                waiting: all(waiting),
-            },
-            RunEnd::Livelock { last, .. } => {
-                let Waiting { node, task } = task(last);
-                End::Livelock { node, task }
-            }
-            RunEnd::EventLimit { .. } => End::EventLimit,
-            RunEnd::Panicked {
-                task: panicked,
-                message,
-            } => {
-                let Waiting { node, task } = task(panicked);
-                End::Panicked {
-                    node,
-                    task,
-                    message,
-                }
-            }
-        }
-    }
 }

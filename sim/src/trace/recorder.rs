@@ -7,14 +7,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use dst_engine::{EngineEvent, EventSink};
 use parking_lot::Mutex;
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::Event as ProducerEvent;
 use rmq_remoting::observe::Observer;
 use tokio::time::Instant;
-
-use crate::engine::EngineEvent;
 
 use super::record::{NodeId, Record, What};
 
@@ -128,7 +127,7 @@ impl fmt::Debug for Recorder {
 }
 
 /// The engine names the node in each event.
-impl Observer<EngineEvent> for Recorder {
+impl EventSink for Recorder {
     fn on(&self, event: EngineEvent) {
         self.push(event.node(), What::Engine(event));
     }

@@ -5,11 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmq_remoting::host::{Connection, SharedHost, Task};
-use rmq_remoting::observe::Silent;
-use rmq_sim::engine::{EngineConfig, Limits, RunEnd, RunReport};
+use dst_engine::{EngineConfig, Ignore, Limits, RunEnd, RunReport};
+use rmq_host::{Connection, SharedHost, Task};
+use rmq_sim::backend::{SharedBackend, run};
 use rmq_sim::fault::Engine;
-use rmq_sim::host::{SharedFabric, run};
 use rmq_sim::trace::record::NodeId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -20,7 +19,10 @@ pub(crate) const PORT: u16 = 9876;
 pub(crate) const SOON: Duration = Duration::from_millis(50);
 
 /// A run on one engine that must not last longer than 20 s of its own time.
-pub(crate) fn run_on<T>(engine: Engine, main: impl AsyncFnOnce(SharedFabric) -> T) -> RunReport<T> {
+pub(crate) fn run_on<T>(
+    engine: Engine,
+    main: impl AsyncFnOnce(SharedBackend) -> T,
+) -> RunReport<T> {
     let config = EngineConfig {
         seed: 7,
         limits: Limits {
@@ -29,7 +31,7 @@ pub(crate) fn run_on<T>(engine: Engine, main: impl AsyncFnOnce(SharedFabric) -> 
         },
         ..EngineConfig::default()
     };
-    run(engine, &config, Arc::new(Silent), main).expect("a runtime")
+    run(engine, &config, Arc::new(Ignore), main).expect("a runtime")
 }
 
 /// A run that completes on each engine.
@@ -44,14 +46,14 @@ pub(crate) fn on_each<T>(main: impl AsyncFn(Lab) -> T) -> Vec<(Engine, T)> {
 
 /// A server node and a client node.
 pub(crate) struct Lab {
-    pub(crate) fabric: SharedFabric,
+    pub(crate) fabric: SharedBackend,
     pub(crate) server: NodeId,
     pub(crate) client: NodeId,
     pub(crate) at: SocketAddr,
 }
 
 impl Lab {
-    pub(crate) fn new(fabric: SharedFabric) -> Self {
+    pub(crate) fn new(fabric: SharedBackend) -> Self {
         let ip = fabric.address_for(0);
         let server = fabric.node("server", ip);
         let client = fabric.node("client", fabric.address_for(1));

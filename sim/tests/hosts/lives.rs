@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmq_remoting::host::{SharedHost, TaskEnd};
-use rmq_sim::engine::RunEnd;
+use dst_engine::{Change, RunEnd};
+use rmq_host::{SharedHost, TaskEnd};
 use rmq_sim::fault::Engine;
 use rmq_sim::trace::record::NodeId;
 use tokio::io::AsyncReadExt;
@@ -97,7 +97,9 @@ fn a_crash_of_the_server_breaks_the_connection_and_a_reboot_accepts_again() {
         });
         let crash = async {
             connected.await.expect("a connected client");
-            lab.fabric.crash(lab.server);
+            lab.fabric
+                .apply(Change::Crash(lab.server))
+                .expect("every engine crashes");
             drop(server);
             told.send(()).expect("the client waits");
             sleep(Duration::from_millis(100)).await;
@@ -170,7 +172,9 @@ fn a_crash_cancels_the_tasks_of_its_node_and_of_no_other() {
         let wait = |host: &SharedHost| host.spawn("sleeper", Box::pin(sleep(SOON)));
         let (dies, lives) = (wait(&server), wait(&client));
         sleep(Duration::from_millis(5)).await;
-        lab.fabric.crash(lab.server);
+        lab.fabric
+            .apply(Change::Crash(lab.server))
+            .expect("every engine crashes");
         let late = server.spawn("late", Box::pin(sleep(SOON)));
         (dies.await, lives.await, late.await)
     });
@@ -222,9 +226,13 @@ fn a_frozen_server_answers_at_the_thaw() {
         });
         let freeze = async {
             connected.await.expect("a connected client");
-            lab.fabric.freeze(lab.server).expect("every engine freezes");
+            lab.fabric
+                .apply(Change::Freeze(lab.server))
+                .expect("every engine freezes");
             sleep(Duration::from_millis(300)).await;
-            lab.fabric.thaw(lab.server).expect("every engine thaws");
+            lab.fabric
+                .apply(Change::Thaw(lab.server))
+                .expect("every engine thaws");
         };
         let (waited, ()) = tokio::join!(client, freeze);
         drop(server);

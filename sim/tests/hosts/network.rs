@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmq_remoting::host::SharedHost;
-use rmq_sim::engine::RunEnd;
+use dst_engine::{Change, Direction, RunEnd};
+use rmq_host::SharedHost;
 use rmq_sim::fault::Engine;
-use rmq_sim::host::Way;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -21,12 +20,12 @@ fn a_partition_holds_bytes_and_they_arrive_after_it() {
         let server = lab.serve();
         let (ready, connected) = oneshot::channel();
         let client = lab.client(|host, at| ask_twice(host, at, ready));
-        let way = Way::Both(lab.client, lab.server);
+        let link = Direction::Both(lab.client, lab.server);
         let cut = async {
             connected.await.expect("a connected client");
-            lab.fabric.cut(way).expect("modelled");
+            lab.fabric.apply(Change::Cut(link)).expect("modelled");
             sleep(Duration::from_secs(2)).await;
-            lab.fabric.heal(way).expect("modelled");
+            lab.fabric.apply(Change::Heal(link)).expect("modelled");
         };
         let (waited, ()) = tokio::join!(client, cut);
         drop(server);
@@ -46,12 +45,20 @@ fn latency_is_exact_and_can_be_changed_on_one_pair() {
         let usual = lab
             .client(|host, at| ask_twice(host, at, oneshot::channel().0))
             .await;
-        let way = Way::Both(lab.client, lab.server);
-        lab.fabric.latency(way, 30, 0).expect("modelled");
+        let link = Direction::Both(lab.client, lab.server);
+        lab.fabric
+            .apply(Change::Latency {
+                on: link,
+                ms: 30,
+                jitter_ms: 0,
+            })
+            .expect("modelled");
         let slow = lab
             .client(|host, at| ask_twice(host, at, oneshot::channel().0))
             .await;
-        lab.fabric.default_latency(way).expect("modelled");
+        lab.fabric
+            .apply(Change::DefaultLatency(link))
+            .expect("modelled");
         let usual_again = lab
             .client(|host, at| ask_twice(host, at, oneshot::channel().0))
             .await;
@@ -67,7 +74,9 @@ fn a_dial_takes_a_round_trip_and_hangs_while_the_machine_is_gone() {
         let server = lab.serve();
         lab.fabric.boot(lab.client);
         sleep(SOON).await;
-        lab.fabric.power_off(lab.server).expect("modelled");
+        lab.fabric
+            .apply(Change::PowerOff(lab.server))
+            .expect("modelled");
         drop(server);
         let client = lab.client(async |host: SharedHost, at: SocketAddr| {
             let asked = Instant::now();
@@ -134,19 +143,40 @@ fn what_an_engine_cannot_do_is_refused_with_its_reason() {
                 client,
                 ..
             } = Lab::new(fabric);
-            let (one, both) = (Way::One(client, server), Way::Both(client, server));
+            let (one, both) = (
+                Direction::One(client, server),
+                Direction::Both(client, server),
+            );
             [
-                fabric.freeze(server),
-                fabric.power_off(server),
-                fabric.cut(both),
-                fabric.cut(one),
-                fabric.latency(both, 5, 0),
-                fabric.latency(one, 5, 0),
-                fabric.loss(both, 10),
-                fabric.slow(server, 5),
-                fabric.refuse(server, true),
-                fabric.black_hole(client, server),
-                fabric.corrupt(client, server, 0),
+                fabric.apply(Change::Freeze(server)),
+                fabric.apply(Change::PowerOff(server)),
+                fabric.apply(Change::Cut(both)),
+                fabric.apply(Change::Cut(one)),
+                fabric.apply(Change::Latency {
+                    on: both,
+                    ms: 5,
+                    jitter_ms: 0,
+                }),
+                fabric.apply(Change::Latency {
+                    on: one,
+                    ms: 5,
+                    jitter_ms: 0,
+                }),
+                fabric.apply(Change::Loss {
+                    on: both,
+                    per_mille: 10,
+                }),
+                fabric.apply(Change::Slow {
+                    node: server,
+                    ms_per_poll: 5,
+                }),
+                fabric.apply(Change::Refuse(server, true)),
+                fabric.apply(Change::BlackHole(client, server)),
+                fabric.apply(Change::Corrupt {
+                    from: client,
+                    to: server,
+                    after: 0,
+                }),
             ]
         });
         report.value.expect("a finished run")

@@ -4,10 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use rmq_remoting::host::{BoxFuture, Listener, SharedHost, Task};
-use rmq_remoting::observe::Silent;
-use rmq_sim::engine::{EngineConfig, EventEngine, NetworkConfig, RunEnd, World};
-use rmq_sim::trace::record::NodeId;
+use dst_engine::{Direction, Engine, EngineConfig, EngineHandle, NetworkConfig, NodeId, RunEnd};
+use rmq_host::{BoxFuture, Listener, SharedHost, Task};
 
 use crate::rows::Row;
 use crate::script;
@@ -29,30 +27,29 @@ pub(crate) fn run(row: &Row) -> Notes {
         network,
         ..EngineConfig::default()
     };
-    let report = EventEngine::run(&config, Arc::new(Silent), async |world| {
-        (row.play)(&Simulated::new(world)).await
-    });
+    let report =
+        Engine::with_config(config).run_with(async |sim| (row.play)(&Simulated::new(sim)).await);
     let report = report.unwrap();
     assert_eq!(report.end, RunEnd::Finished, "{}", row.name);
     report.value.unwrap()
 }
 
 struct Simulated {
-    world: World,
+    sim: EngineHandle,
     near: (NodeId, SharedHost),
     far: (NodeId, SharedHost),
     peer: NodeId,
 }
 
 impl Simulated {
-    fn new(world: World) -> Self {
-        let near = world.node("near", NEAR);
-        let far = world.node("far", FAR);
-        let peer = world.node("peer", FAR);
+    fn new(sim: EngineHandle) -> Self {
+        let near = sim.node("near", NEAR);
+        let far = sim.node("far", FAR);
+        let peer = sim.node("peer", FAR);
         Self {
-            world,
-            near: (near, world.boot(near)),
-            far: (far, world.boot(far)),
+            sim,
+            near: (near, sim.boot(near)),
+            far: (far, sim.boot(far)),
             peer,
         }
     }
@@ -77,15 +74,15 @@ impl Stage for Simulated {
     }
 
     fn start<'a>(&'a self, script: &'static str, port: u16) -> BoxFuture<'a, Box<dyn Peer>> {
-        let (world, node) = (self.world, self.peer);
+        let (sim, node) = (self.sim, self.peer);
         Box::pin(async move {
-            let host = world.boot(node);
+            let host = sim.boot(node);
             let listener = host.listen(SocketAddr::new(FAR, port)).await.unwrap();
             let at = listener.local_addr();
             let play = script::play(Arc::clone(&host), listener, script.to_owned());
             let task = host.spawn("script", Box::pin(play));
             Box::new(Process {
-                world,
+                sim,
                 node,
                 at,
                 _task: task,
@@ -94,37 +91,49 @@ impl Stage for Simulated {
     }
 
     fn change(&self, change: Change) {
-        let (world, near) = (self.world, self.near.0);
+        let (sim, near) = (self.sim, self.near.0);
         for far in [self.far.0, self.peer] {
             match change {
-                Change::CutThere => world.cut(near, far),
-                Change::CutBack => world.cut(far, near),
+                Change::CutThere => sim.apply(dst_engine::Change::Cut(Direction::One(near, far))),
+                Change::CutBack => sim.apply(dst_engine::Change::Cut(Direction::One(far, near))),
                 Change::Heal => {
                     for (from, to) in [(near, far), (far, near)] {
-                        world.heal(from, to);
-                        world.loss(from, to, 0);
+                        sim.apply(dst_engine::Change::Heal(Direction::One(from, to)));
+                        sim.apply(dst_engine::Change::Loss {
+                            on: Direction::One(from, to),
+                            per_mille: 0,
+                        });
                     }
                 }
                 Change::LossPercent(percent) => {
-                    world.loss(near, far, percent * 10);
-                    world.loss(far, near, percent * 10);
+                    sim.apply(dst_engine::Change::Loss {
+                        on: Direction::One(near, far),
+                        per_mille: percent * 10,
+                    });
+                    sim.apply(dst_engine::Change::Loss {
+                        on: Direction::One(far, near),
+                        per_mille: percent * 10,
+                    });
                 }
-                Change::Bandwidth(bytes_per_ms) => world.bandwidth(near, far, bytes_per_ms),
+                Change::Bandwidth(bytes_per_ms) => sim.apply(dst_engine::Change::Bandwidth {
+                    on: Direction::One(near, far),
+                    bytes_per_ms,
+                }),
             }
         }
     }
 
     fn power_off(&self, _peer: Box<dyn Peer>) {
-        self.world.power_off(self.peer);
+        self.sim.apply(dst_engine::Change::PowerOff(self.peer));
     }
 
     fn power_on(&self) {
-        let _ = self.world.boot(self.peer);
+        let _ = self.sim.boot(self.peer);
     }
 }
 
 struct Process {
-    world: World,
+    sim: EngineHandle,
     node: NodeId,
     at: SocketAddr,
     _task: Task,
@@ -136,14 +145,14 @@ impl Peer for Process {
     }
 
     fn kill(&mut self) {
-        self.world.crash(self.node);
+        self.sim.apply(dst_engine::Change::Crash(self.node));
     }
 
     fn stop(&self) {
-        self.world.freeze(self.node);
+        self.sim.apply(dst_engine::Change::Freeze(self.node));
     }
 
     fn resume(&self) {
-        self.world.thaw(self.node);
+        self.sim.apply(dst_engine::Change::Thaw(self.node));
     }
 }

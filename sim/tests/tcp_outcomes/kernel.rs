@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use rmq_remoting::host::tokio::TokioHost;
-use rmq_remoting::host::{BoxFuture, Connection, Identity, Listener, SharedHost};
+use rmq_host::TokioHost;
+use rmq_host::{BoxFuture, Connection, Identity, Listener, SharedHost};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::namespace;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rmq_remoting::host::tokio::TokioHost;
-use rmq_remoting::host::{Connection, Listener, SharedHost, Task};
+use rmq_host::TokioHost;
+use rmq_host::{Connection, Listener, SharedHost, Task};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Accepts for ever and treats each connection as the script's name says.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use rmq_remoting::host::{BoxFuture, Connection, Listener, SharedHost};
+use rmq_host::{BoxFuture, Connection, Listener, SharedHost};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dst_engine::EngineEvent;
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_broker::ledger::Entry;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
@@ -19,7 +20,6 @@ use rmq_remoting::frame::Speaker;
 use rmq_remoting::header::Request;
 use rmq_remoting::observe::{Name, Silent};
 use rmq_remoting::service::Unsupported;
-use rmq_sim::engine::EngineEvent;
 use rmq_sim::fault::{Fault, FaultKind, Place, Position, Rule, RuleAction};
 use rmq_sim::run::Run;
 use rmq_sim::simulation::{Cluster, Sim, Simulation};

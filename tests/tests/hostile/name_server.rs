@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use rmq_host::{BoxFuture, Connection};
 use rmq_remoting::code::request;
 use rmq_remoting::command::FLAG_RESPONSE;
 use rmq_remoting::header::NoFields;
-use rmq_remoting::host::{BoxFuture, Connection};
 
 use crate::peers::{self, answering, frame};
 use crate::stage::{Role, beside};

@@ -1,11 +1,11 @@
 //! What hostile servers do with a connection.
 
 use bytes::BytesMut;
+use rmq_host::{BoxFuture, Connection};
 use rmq_remoting::code::request;
 use rmq_remoting::command::{Command, FLAG_RESPONSE, HeaderForm, Language};
 use rmq_remoting::frame::{FrameDecoder, Outgoing, Speaker, encode};
 use rmq_remoting::header::{EncodeHeader, NoFields};
-use rmq_remoting::host::{BoxFuture, Connection};
 use rmq_remoting::request::{SendMessage, SendMessageResponse, SendMessageV2};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Duration, sleep};

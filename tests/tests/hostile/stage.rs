@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
+use rmq_host::{Listener, SharedHost, Task};
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_producer::{Message, Producer, SendError, Sent};
 use rmq_remoting::client::{ClientSettings, RemotingClient};
@@ -13,7 +14,6 @@ use rmq_remoting::code::request;
 use rmq_remoting::command::{HeaderForm, Language};
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::header::WithBody;
-use rmq_remoting::host::{Listener, SharedHost, Task};
 use rmq_remoting::observe::{Name, Silent};
 use rmq_remoting::request::{RegisterBroker, RegisterBrokerBody};
 use rmq_remoting::service::Unsupported;

@@ -11,13 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use rmq_host::{BoxFuture, Connection, Host, Identity, Listener, SharedHost, Task, TokioHost};
 use rmq_remoting::client::{ClientSettings, RemotingClient};
 use rmq_remoting::command::{FLAG_RESPONSE, HeaderForm, Language};
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::header::NoFields;
-use rmq_remoting::host::{
-    BoxFuture, Connection, Host, Identity, Listener, SharedHost, Task, TokioHost,
-};
 use rmq_remoting::observe::{Name, Silent};
 use rmq_remoting::request::GetRouteInfoByTopic;
 use rmq_remoting::service::Unsupported;

@@ -1,5 +1,6 @@
 //! The pass that joins a trace: the servers' side, and the link from a request to its attempt.
 
+use dst_engine::EngineEvent;
 use rmq_mock_broker::event::{Event as BrokerEvent, SendSeen};
 use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::Mode;
@@ -7,7 +8,6 @@ use rmq_remoting::code::request;
 
 use super::build::Builder;
 use super::{Asked, Moment, RequestStory, StoredStory, TaskStory, Width, WidthSource, Wire};
-use crate::engine::EngineEvent;
 use crate::trace::NodeId;
 
 impl<'t> Builder<'t> {

@@ -6,7 +6,7 @@ mod dialling;
 mod network;
 mod processes;
 
-use rmq_remoting::host::BoxFuture;
+use rmq_host::BoxFuture;
 
 use crate::stage::{Notes, Stage};
 

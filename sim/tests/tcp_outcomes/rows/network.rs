@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rmq_remoting::host::Connection;
+use rmq_host::Connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 

@@ -1,0 +1,33 @@
+//! The modules of a crate form layers: nobody imports whoever imports them.
+
+use rmq_tests::circles::{Imports, circles, describe, imports};
+use rmq_tests::sources;
+
+/// The imports of a crate and its circles, which are printed.
+fn of(folder: &str) -> (Imports, Vec<Vec<String>>) {
+    let imports = imports(&sources(), folder);
+    let circles = circles(&imports);
+    for circle in &circles {
+        println!("{folder}: {}", describe(&imports, circle));
+    }
+    (imports, circles)
+}
+
+#[test]
+fn host_and_engine_have_no_import_circle() {
+    for folder in ["host/src", "sim/engine/src"] {
+        let (imports, circles) = of(folder);
+        assert!(!imports.is_empty(), "{folder}: nothing was read");
+        assert!(circles.is_empty(), "{folder}: {circles:?}");
+    }
+}
+
+#[test]
+fn the_producers_circles_do_not_grow() {
+    let (_, circles) = of("producer/src");
+    let within: usize = circles.iter().map(Vec::len).sum();
+    assert!(
+        within <= 18,
+        "{within} modules import each other: {circles:?}"
+    );
+}
