@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_host::{SharedHost, TokioHost};
 use rmq_mock_broker::control::NoControl;
 use rmq_mock_broker::{Broker, Config, Disk};
 use rmq_mock_namesrv::NameServer;
 use rmq_producer::event::{Event, Failure};
 use rmq_producer::{Message, Producer};
-use rmq_host::{SharedHost, TokioHost};
 use rmq_remoting::observe::{Name, Observer, Silent};
 use tokio::runtime::{Builder, Runtime};
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64};
 
 use parking_lot::Mutex;
+use rmq_host::SharedHost;
+use rmq_host::TokioHost;
 use rmq_remoting::client::{ClientSettings, RemotingClient, RpcHook};
 use rmq_remoting::command::{HeaderForm, Language};
 use rmq_remoting::frame::Speaker;
-use rmq_host::SharedHost;
-use rmq_host::TokioHost;
 use rmq_remoting::observe::Observer;
 use rmq_remoting::service::Unsupported;
 use rmq_remoting::unique_id::UniqueIds;

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
-use rmq_remoting::event::CloseCause;
 use rmq_host::{BoxFuture, Task, TaskEnd};
+use rmq_remoting::event::CloseCause;
 use rmq_remoting::observe::Name;
 use tokio::time::Duration;
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use rmq_host::SharedHost;
 use rmq_remoting::client::{CallError, CallStage, Over, RemotingClient};
 use rmq_remoting::command::Command;
 use rmq_remoting::event::{ConnectionNumber, Event as TransportEvent};
 use rmq_remoting::header::Request;
-use rmq_host::SharedHost;
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::unique_id::UniqueIds;
 use tokio::time::{Duration, Instant, sleep_until};
