@@ -7,7 +7,8 @@
 
 use std::fmt;
 
-use crate::fault::{Engine, FaultKind, OddRoute, Restart, Rule, RuleAction};
+use crate::fault::{Engine, FaultKind, OddRoute, Place, Restart, Rule, RuleAction};
+use crate::trace::NodeKind;
 
 /// One kind of fault.
 #[derive(Debug, Clone)]
@@ -43,6 +44,49 @@ pub enum Site {
     LinkOrPair,
 }
 
+impl Site {
+    /// Whether a kind of fault that can be here can be at `place`, given what each node is. `Err`:
+    /// what to write instead.
+    pub fn allows(
+        self,
+        place: &Place,
+        kind: impl Fn(&str) -> Option<NodeKind>,
+    ) -> Result<(), &'static str> {
+        if let Place::Link { from: a, to: b } | Place::Pair { a, b } = place
+            && a == b
+        {
+            return Err("name two different nodes");
+        }
+        let on_node = |fits: &dyn Fn(Option<NodeKind>) -> bool| match place {
+            Place::Node(node) => fits(kind(node)),
+            Place::Link { .. } | Place::Pair { .. } => false,
+        };
+        let link = matches!(place, Place::Link { .. });
+        let pair = matches!(place, Place::Pair { .. });
+        let is = |wanted: NodeKind| on_node(&move |kind| kind == Some(wanted));
+        let (fits, remedy) = match self {
+            Self::Node => (on_node(&|_| true), "name a node, like \"broker-a\""),
+            Self::Producer => (is(NodeKind::Producer), "name a producer, like \"p1\""),
+            Self::Server => (
+                is(NodeKind::Broker) || is(NodeKind::NameServer),
+                "name a broker or a name server, like \"broker-a\"",
+            ),
+            Self::Broker => (is(NodeKind::Broker), "name a broker, like \"broker-a\""),
+            Self::NameServer => (
+                is(NodeKind::NameServer),
+                "name a name server, like \"ns-1\"",
+            ),
+            Self::Link => (link, "name one direction, like \"p1 -> broker-a\""),
+            Self::Pair => (pair, "name both ends, like \"p1 <-> broker-a\""),
+            Self::LinkOrPair => (
+                link || pair,
+                "name two nodes, like \"p1 -> broker-a\" or \"p1 <-> broker-a\"",
+            ),
+        };
+        if fits { Ok(()) } else { Err(remedy) }
+    }
+}
+
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -69,6 +113,18 @@ impl Row {
     /// Whether it is a rule of a server.
     pub fn is_rule(&self) -> bool {
         matches!(self.example, FaultKind::Rule(_))
+    }
+}
+
+impl FaultKind {
+    /// Where a fault of this kind can be.
+    #[expect(
+        clippy::expect_used,
+        reason = "the catalogue has every kind: a test compares them"
+    )]
+    pub fn site(&self) -> Site {
+        let row = row(self.name()).expect("a kind of fault is in the catalogue");
+        row.site
     }
 }
 

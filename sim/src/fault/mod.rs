@@ -358,6 +358,17 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// The nodes it names: one, or two.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        let (first, second) = match self {
+            Self::Node(node) => (node, None),
+            Self::Link { from: a, to: b } | Self::Pair { a, b } => (a, Some(b)),
+        };
+        std::iter::once(first).chain(second)
+    }
+}
+
 /// When a fault starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,24 +4,17 @@ use std::sync::Arc;
 
 use rmq_mock_broker::Disk;
 
-use super::director::{Director, Phase, State, number};
-use crate::fault::{Fault, FaultKind, Place, Rule, RuleAction};
+use super::director::{Director, Phase, State, Struck, number};
+use crate::fault::{FaultKind, Place, Rule, RuleAction};
 use crate::host::{Modelled, Way};
 use crate::trace::{NodeId, NodeKind};
 
 impl Director {
     /// Makes a fault felt, or its end.
-    pub(super) fn change(self: &Arc<Self>, index: usize, fault: &Fault, on: bool) {
-        let modelled = match &fault.place {
-            Place::Node(name) => self.change_node(self.node(name), index, &fault.kind, on),
-            Place::Link { from, to } => {
-                let way = Way::One(self.node(from), self.node(to));
-                self.change_way(way, &fault.kind, on)
-            }
-            Place::Pair { a, b } => {
-                let way = Way::Both(self.node(a), self.node(b));
-                self.change_way(way, &fault.kind, on)
-            }
+    pub(super) fn change(self: &Arc<Self>, index: usize, kind: &FaultKind, at: Struck, on: bool) {
+        let modelled = match at {
+            Struck::Node(node) => self.change_node(node, index, kind, on),
+            Struck::Link(way) => self.change_way(way, kind, on),
         };
         self.modelled(modelled);
     }
@@ -135,8 +128,21 @@ impl Director {
                 self.remember(node, number(index), rule);
                 Ok(())
             }
-            // A rule ends in the server's control; what is left is about links.
-            _ => Ok(()),
+            // Its end is that the server's control does not apply it any more.
+            (FaultKind::Rule(_), false) => Ok(()),
+            (
+                FaultKind::Partition
+                | FaultKind::Hold
+                | FaultKind::BlackHole
+                | FaultKind::Reset { .. }
+                | FaultKind::HalfOpen
+                | FaultKind::Loss { .. }
+                | FaultKind::Latency { .. }
+                | FaultKind::Bandwidth { .. }
+                | FaultKind::Slice { .. }
+                | FaultKind::Corrupt { .. },
+                _,
+            ) => unreachable!("places are checked before a run: {kind:?} on a node"),
         }
     }
 
@@ -215,8 +221,30 @@ impl Director {
                 .directions()
                 .take(1)
                 .try_for_each(|(a, b)| fabric.black_hole(a, b)),
-            // What strikes once has no end; the rest is about nodes.
-            _ => Ok(()),
+            // What strikes once has no end.
+            (
+                FaultKind::Reset { .. }
+                | FaultKind::HalfOpen
+                | FaultKind::Corrupt { .. }
+                | FaultKind::BlackHole,
+                false,
+            ) => Ok(()),
+            (
+                FaultKind::Crash(_)
+                | FaultKind::Stop(_)
+                | FaultKind::PowerLoss(_)
+                | FaultKind::Freeze
+                | FaultKind::Slow { .. }
+                | FaultKind::Refuse
+                | FaultKind::SwallowDials
+                | FaultKind::StopReading
+                | FaultKind::ClockJump { .. }
+                | FaultKind::NameServerList { .. }
+                | FaultKind::ReadOnly
+                | FaultKind::Resize { .. }
+                | FaultKind::Rule(_),
+                _,
+            ) => unreachable!("places are checked before a run: {kind:?} on a link"),
         }
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, oneshot};
 use super::layout::Layout;
 use crate::chance::Chance;
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
-use crate::host::{Modelled, NotModelled, SharedFabric};
+use crate::host::{Modelled, NotModelled, SharedFabric, Way};
 use crate::scenario::Scenario;
 use crate::trace::{NodeId, Recorder, What, WorkEvent};
 
@@ -34,6 +34,15 @@ pub(super) enum Phase {
     Over,
 }
 
+/// What a fault strikes, once its nodes are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Struck {
+    /// A node.
+    Node(NodeId),
+    /// One direction between two nodes, or both.
+    Link(Way),
+}
+
 /// What is known of a fault while the run goes on.
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
@@ -45,6 +54,8 @@ pub(super) struct Progress {
     pub(super) applied: u32,
     /// Whether it ever began.
     pub(super) started: bool,
+    /// It is on and names a node that is not there yet: it strikes as soon as the node is.
+    pub(super) waits_for_node: bool,
     /// What the engine had counted of its kind and place when it began.
     pub(super) measured_at_start: Option<u64>,
     /// The same when it was over; none of one that goes on.
@@ -135,6 +146,7 @@ impl Director {
             counted: 0,
             applied: 0,
             started: false,
+            waits_for_node: false,
             measured_at_start: None,
             measured_at_end: None,
         });
@@ -182,12 +194,16 @@ impl Director {
         let Some(data) = self.enter(index, Phase::Waiting, Phase::On) else {
             return;
         };
-        let measured = self.measured(&data);
-        if let Some(fault) = self.state.lock().faults.get_mut(index) {
+        let struck = self.find(&data.place);
+        self.progress(index, |fault| {
             fault.started = true;
-            fault.measured_at_start = measured;
-        }
-        let node = self.node_of(&data);
+            fault.waits_for_node = struck.is_none();
+        });
+        let node = match struck {
+            Some(Struck::Node(node)) => node,
+            // A link has no node of its own, and one that is not there yet has no number.
+            Some(Struck::Link(_)) | None => NodeId::LAB,
+        };
         self.recorder.push(
             node,
             What::Fault(FaultEvent::On {
@@ -195,7 +211,9 @@ impl Director {
                 data: Arc::clone(&data),
             }),
         );
-        self.change(index, &data, true);
+        if let Some(struck) = struck {
+            self.strike(index, &data, struck);
+        }
         if matches!(
             (&data.kind, &data.place),
             (FaultKind::Reset { .. }, Place::Pair { .. })
@@ -210,26 +228,59 @@ impl Director {
         }
     }
 
+    /// Makes a fault felt whose nodes are there.
+    fn strike(self: &Arc<Self>, index: usize, data: &Fault, struck: Struck) {
+        let measured = self.measured(&data.kind, struck);
+        self.progress(index, |fault| fault.measured_at_start = measured);
+        self.change(index, &data.kind, struck, true);
+    }
+
+    /// A node has been added: the faults that have waited for it strike.
+    pub(super) fn node_added(self: &Arc<Self>) {
+        let faults = self.state.lock().faults.clone();
+        for (index, fault) in faults.into_iter().enumerate() {
+            if fault.phase == Phase::On
+                && fault.waits_for_node
+                && let Some(struck) = self.find(&fault.data.place)
+            {
+                self.progress(index, |fault| fault.waits_for_node = false);
+                self.strike(index, &fault.data, struck);
+            }
+        }
+    }
+
+    /// Changes what is known of a fault.
+    fn progress(&self, index: usize, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.state.lock().faults[index]);
+    }
+
     /// Ends a fault, once.
     pub(super) fn end(self: &Arc<Self>, index: usize) {
         let Some(data) = self.enter(index, Phase::On, Phase::Over) else {
             return;
         };
+        let waits = self.state.lock().faults[index].waits_for_node;
+        let struck = self.find(&data.place).filter(|_| !waits);
         // What strikes connections for good goes on.
-        if !data.kind.is_at_once() {
-            let measured = self.measured(&data);
-            if let Some(fault) = self.state.lock().faults.get_mut(index) {
-                fault.measured_at_end = measured;
-            }
+        if !data.kind.is_at_once()
+            && let Some(struck) = struck
+        {
+            let measured = self.measured(&data.kind, struck);
+            self.progress(index, |fault| fault.measured_at_end = measured);
         }
-        let node = self.node_of(&data);
+        let node = match struck {
+            Some(Struck::Node(node)) => node,
+            Some(Struck::Link(_)) | None => NodeId::LAB,
+        };
         self.recorder.push(
             node,
             What::Fault(FaultEvent::Off {
                 fault: number(index),
             }),
         );
-        self.change(index, &data, false);
+        if let Some(struck) = struck {
+            self.change(index, &data.kind, struck, false);
+        }
     }
 
     /// Ends every fault, and none starts any more: the cluster is healed. What struck connections
@@ -249,7 +300,7 @@ impl Director {
     /// Moves a fault on, if it is where it should be.
     fn enter(&self, index: usize, from: Phase, to: Phase) -> Option<Arc<Fault>> {
         let mut state = self.state.lock();
-        let fault = state.faults.get_mut(index)?;
+        let fault = &mut state.faults[index];
         if fault.phase != from {
             return None;
         }
@@ -257,19 +308,18 @@ impl Director {
         Some(Arc::clone(&fault.data))
     }
 
-    /// The node a fault's record belongs to: its own, or the laboratory for a link.
-    fn node_of(&self, fault: &Fault) -> NodeId {
-        match &fault.place {
-            Place::Node(name) => self.node(name),
-            Place::Link { .. } | Place::Pair { .. } => NodeId::LAB,
-        }
-    }
-
-    /// The node called `name`, a guest's included.
-    pub(super) fn node(&self, name: &str) -> NodeId {
+    /// What a fault at `place` strikes; none while a node of it is not there.
+    pub(super) fn find(&self, place: &Place) -> Option<Struck> {
         let guests = self.guests.lock();
-        let guest = guests.iter().find(|guest| &*guest.name == name);
-        guest.map_or_else(|| self.layout.node(name), |guest| guest.node)
+        let node = |name: &Name| {
+            let guest = guests.iter().find(|guest| guest.name == *name);
+            guest.map(|guest| guest.node).or(self.layout.find(name))
+        };
+        Some(match place {
+            Place::Node(name) => Struck::Node(node(name)?),
+            Place::Link { from, to } => Struck::Link(Way::One(node(from)?, node(to)?)),
+            Place::Pair { a, b } => Struck::Link(Way::Both(node(a)?, node(b)?)),
+        })
     }
 
     /// Ends the run if the engine cannot do what it was asked for.
@@ -282,6 +332,10 @@ impl Director {
 }
 
 /// A fault's number, from 1, of its index.
+#[expect(
+    clippy::expect_used,
+    reason = "a plan of four thousand million faults fits in no memory"
+)]
 pub(super) fn number(index: usize) -> u32 {
-    u32::try_from(index + 1).unwrap_or(u32::MAX)
+    u32::try_from(index + 1).expect("the faults of a plan can be numbered")
 }

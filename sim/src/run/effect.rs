@@ -8,10 +8,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::director::{Director, Progress};
+use super::director::{Director, Progress, Struck};
 use crate::engine::Strike;
-use crate::fault::{Fault, FaultKind, FaultNumber, Place};
-use crate::host::Way;
+use crate::fault::{FaultKind, FaultNumber};
 
 /// What became of one fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +23,8 @@ pub struct Effect {
     /// connections cut, dials refused, tasks ended or kept from running. `None`: the engine does not
     /// count such effects.
     pub struck: Option<u64>,
+    /// Whether it was on to the end and named a node that was never there.
+    pub no_such_node: bool,
 }
 
 /// A fault that changed nothing.
@@ -34,6 +35,8 @@ pub enum Missed {
     NeverStarted,
     /// It was on and met nothing.
     NeverStruck,
+    /// It was on, and a node that it names was never there.
+    NoSuchNode,
 }
 
 impl fmt::Display for Missed {
@@ -41,6 +44,7 @@ impl fmt::Display for Missed {
         f.write_str(match self {
             Self::NeverStarted => "never started",
             Self::NeverStruck => "never struck",
+            Self::NoSuchNode => "names a node that was never there",
         })
     }
 }
@@ -50,6 +54,7 @@ impl Effect {
     pub fn missed(&self) -> Option<Missed> {
         match (self.started, self.struck) {
             (false, _) => Some(Missed::NeverStarted),
+            (true, _) if self.no_such_node => Some(Missed::NoSuchNode),
             (true, Some(0)) => Some(Missed::NeverStruck),
             (true, _) => None,
         }
@@ -86,26 +91,21 @@ fn strike(kind: &FaultKind) -> Option<Strike> {
 
 impl Director {
     /// What the engine has counted so far that a fault may have done. `None`: it does not count.
-    pub(super) fn measured(&self, fault: &Fault) -> Option<u64> {
-        let what = strike(&fault.kind)?;
-        let way = match &fault.place {
-            Place::Node(name) => {
-                let node = self.node(name);
-                return self.fabric.strikes(what, node, node);
-            }
-            Place::Link { from, to } => Way::One(self.node(from), self.node(to)),
-            Place::Pair { a, b } => Way::Both(self.node(a), self.node(b)),
-        };
-        way.directions()
-            .map(|(from, to)| self.fabric.strikes(what, from, to))
-            .sum()
+    pub(super) fn measured(&self, kind: &FaultKind, at: Struck) -> Option<u64> {
+        let what = strike(kind)?;
+        match at {
+            Struck::Node(node) => self.fabric.strikes(what, node, node),
+            Struck::Link(way) => way
+                .directions()
+                .map(|(from, to)| self.fabric.strikes(what, from, to))
+                .sum(),
+        }
     }
 
     /// The director itself, or a server, has done what the fault is about.
     pub(super) fn has_struck(&self, index: usize) {
-        if let Some(fault) = self.state.lock().faults.get_mut(index) {
-            fault.applied = fault.applied.saturating_add(1);
-        }
+        let fault = &mut self.state.lock().faults[index];
+        fault.applied = fault.applied.saturating_add(1);
     }
 
     /// What became of every fault, when the run is over.
@@ -117,6 +117,7 @@ impl Director {
                 fault,
                 started: progress.started,
                 struck: self.struck(progress),
+                no_such_node: progress.waits_for_node && self.find(&progress.data.place).is_none(),
             })
             .collect()
     }
@@ -126,9 +127,13 @@ impl Director {
         if strike(&fault.kind).is_none() {
             return Some(progress.applied.into());
         }
+        let Some(struck) = self.find(&fault.place).filter(|_| !progress.waits_for_node) else {
+            // It waited for its node to its own end.
+            return Some(0);
+        };
         let end = match progress.measured_at_end {
             Some(end) => end,
-            None => self.measured(fault)?,
+            None => self.measured(&fault.kind, struck)?,
         };
         Some(end.saturating_sub(progress.measured_at_start?))
     }

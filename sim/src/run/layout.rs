@@ -21,17 +21,11 @@ pub(super) struct Layout {
 impl Layout {
     /// Adds every node of a scenario to an engine, each on a machine of its own.
     pub(super) fn build(scenario: &Scenario, fabric: &dyn Fabric) -> Self {
-        let producers = scenario.producers.iter();
-        let producers = producers.map(|one| (Name::clone(&one.name), NodeKind::Producer));
-        let name_servers = scenario.cluster.name_server_names().into_iter();
-        let name_servers = name_servers.map(|name| (name, NodeKind::NameServer));
-        let brokers = scenario.cluster.brokers.iter().map(Name::clone);
-        let brokers = brokers.map(|name| (name, NodeKind::Broker));
         let mut layout = Self {
             nodes: Vec::new(),
             name_servers: Vec::new(),
         };
-        for (machine, (name, kind)) in (0..).zip(producers.chain(name_servers).chain(brokers)) {
+        for (machine, (name, kind)) in (0..).zip(scenario.nodes()) {
             let ip = fabric.address_for(machine);
             fabric.node(&name, ip);
             let address = port(kind).map(|port| Name::from(SocketAddr::new(ip, port).to_string()));
@@ -52,11 +46,18 @@ impl Layout {
         (0_u16..).map(NodeId).zip(&self.nodes)
     }
 
-    /// The node called `name`; names were checked when the scenario was read.
+    /// The node called `name`, if the scenario has it.
+    pub(super) fn find(&self, name: &str) -> Option<NodeId> {
+        let mut all = self.all();
+        let found = all.find(|(_, info)| &*info.name == name);
+        found.map(|(node, _)| node)
+    }
+
+    /// The node of the scenario called `name`, which was checked before the run.
     pub(super) fn node(&self, name: &str) -> NodeId {
-        self.all()
-            .find(|(_, info)| &*info.name == name)
-            .map_or(NodeId::LAB, |(node, _)| node)
+        let found = self.find(name);
+        assert!(found.is_some(), "the scenario has no node \"{name}\"");
+        found.unwrap_or(NodeId::LAB)
     }
 
     /// What the node is; the laboratory itself listens nowhere, as a producer.

@@ -18,7 +18,7 @@ use rmq_remoting::observe::Name;
 use serde::Serialize;
 
 use crate::chance::Chance;
-use crate::fault::Engine;
+use crate::fault::{Engine, Fault};
 use crate::invariant;
 use crate::scenario::{Order, Scenario};
 use crate::trace::{Digest, End, NodeId, Trace};
@@ -90,10 +90,10 @@ pub enum RunError {
     Fault {
         /// The fault.
         fault: String,
-        /// What is wrong with it.
-        reason: &'static str,
+        /// What is wrong with it, to be read after the fault.
+        reason: String,
         /// What to do about it.
-        remedy: &'static str,
+        remedy: String,
     },
     /// The policy of a producer makes no sense.
     #[error("producer {producer}: {cause}\n  remedy: mend the policy file")]
@@ -155,7 +155,7 @@ pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Result<Run, R
 /// # Errors
 /// As [`run`].
 pub fn run_with(scenario: &Arc<Scenario>, knobs: Knobs) -> Result<Run, RunError> {
-    check(scenario, knobs.engine)?;
+    check(scenario, knobs.engine, Nodes::OfScenario)?;
     let act = async |stage| play::workloads(stage, Beside::Nothing).await;
     let played = carry_out(scenario, knobs, act)?;
     let mut run = judged(scenario, knobs, played.played);
@@ -168,14 +168,24 @@ pub fn run_with(scenario: &Arc<Scenario>, knobs: Knobs) -> Result<Run, RunError>
     Ok(run)
 }
 
+/// Where the nodes of a run come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nodes {
+    /// All of them are the scenario's.
+    OfScenario,
+    /// The code of a check adds processes of its own while the run goes on.
+    MoreWillCome,
+}
+
 /// Refuses what makes no sense or what the engine cannot do, before anything runs.
-pub(crate) fn check(scenario: &Scenario, engine: Engine) -> Result<(), RunError> {
+pub(crate) fn check(scenario: &Scenario, engine: Engine, nodes: Nodes) -> Result<(), RunError> {
     for fault in &scenario.faults {
+        check_place(scenario, fault, nodes)?;
         if let Some(lie) = fault.kind.lie() {
             return Err(RunError::Fault {
                 fault: fault.to_string(),
-                reason: lie.what,
-                remedy: lie.remedy,
+                reason: lie.what.to_owned(),
+                remedy: lie.remedy.to_owned(),
             });
         }
         if let Some(reason) = fault.kind.impossible_on(engine) {
@@ -194,6 +204,38 @@ pub(crate) fn check(scenario: &Scenario, engine: Engine) -> Result<(), RunError>
         })?;
     }
     Ok(())
+}
+
+/// Refuses a fault that would be lost because nothing it could strike is ever there.
+fn check_place(scenario: &Scenario, fault: &Fault, nodes: Nodes) -> Result<(), RunError> {
+    let refused = |reason: String, remedy: String| RunError::Fault {
+        fault: fault.to_string(),
+        reason,
+        remedy,
+    };
+    if nodes == Nodes::OfScenario
+        && let Some(unknown) = fault
+            .place
+            .names()
+            .find(|it| scenario.kind_of(it).is_none())
+    {
+        let known = scenario.node_names().join(", ");
+        return Err(refused(
+            format!("names \"{unknown}\", and there is no such node"),
+            format!("use one of: {known}"),
+        ));
+    }
+    let allowed = fault
+        .kind
+        .site()
+        .allows(&fault.place, |name| scenario.kind_of(name));
+    allowed.map_err(|remedy| {
+        let names = scenario.node_names().join(", ");
+        refused(
+            format!("cannot be on \"{}\"", fault.place),
+            format!("{remedy}; the nodes are: {names}"),
+        )
+    })
 }
 
 /// What a run left, before anybody judges it.

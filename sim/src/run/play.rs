@@ -111,6 +111,8 @@ impl Stage {
             host: Arc::clone(&host),
             policy: None,
         });
+        drop(guests);
+        self.director.node_added();
         (node, host)
     }
 

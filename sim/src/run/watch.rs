@@ -7,8 +7,8 @@ use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::Event as ProducerEvent;
 use rmq_remoting::observe::Observer;
 
-use super::director::{Director, Phase};
-use crate::fault::{FaultKind, Position};
+use super::director::{Director, Phase, Struck};
+use crate::fault::{Fault, FaultKind, Position};
 use crate::trace::{NodeId, What};
 
 /// Observes one node.
@@ -71,10 +71,10 @@ impl Observer<ProducerEvent> for Watch {
 impl Director {
     /// A broker stored a message: starts the faults that wait for it.
     fn stored(self: &Arc<Self>, node: NodeId) {
-        self.start_where(|director, fault_node, at, counted| match at {
-            Position::Stored { n } if director.layout.node(fault_node) == node => {
+        self.start_where(|director, fault, counted| match fault.at {
+            Position::Stored { n } if director.find(&fault.place) == Some(Struck::Node(node)) => {
                 *counted += 1;
-                *counted == *n
+                *counted == n
             }
             _ => false,
         });
@@ -82,25 +82,17 @@ impl Director {
 
     /// A producer starts an attempt: starts the faults that wait for it. Rules wait for its arrival.
     fn attempted(self: &Arc<Self>, workload: u32, send: u64, attempt: u32) {
-        self.start_where(|_, _, at, _| {
-            *at == Position::Send {
-                workload,
-                send,
-                attempt: Some(attempt),
-            } || (attempt == 1
-                && *at
-                    == Position::Send {
-                        workload,
-                        send,
-                        attempt: None,
-                    })
+        let at = |attempt| Position::Send {
+            workload,
+            send,
+            attempt,
+        };
+        self.start_where(|_, fault, _| {
+            fault.at == at(Some(attempt)) || (attempt == 1 && fault.at == at(None))
         });
     }
 
-    fn start_where(
-        self: &Arc<Self>,
-        mut due: impl FnMut(&Self, &str, &Position, &mut u64) -> bool,
-    ) {
+    fn start_where(self: &Arc<Self>, mut due: impl FnMut(&Self, &Fault, &mut u64) -> bool) {
         let mut starts = Vec::new();
         {
             let mut state = self.state.lock();
@@ -108,8 +100,7 @@ impl Director {
                 let data = Arc::clone(&fault.data);
                 let waits =
                     fault.phase == Phase::Waiting && !matches!(data.kind, FaultKind::Rule(_));
-                let place = data.place.to_string();
-                if waits && due(self, &place, &data.at, &mut fault.counted) {
+                if waits && due(self, &data, &mut fault.counted) {
                     starts.push(index);
                 }
             }

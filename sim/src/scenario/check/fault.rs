@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::position::Frame;
 use super::{Nodes, duration, latency_range, rule, within};
-use crate::catalogue::{self, Site};
+use crate::catalogue;
 use crate::fault::{Fault, FaultKind, Place, Restart};
 use crate::scenario::error::{ScenarioError, Source};
 use crate::scenario::value::{Jump, Ms};
@@ -311,46 +311,16 @@ fn check_place(
         Place::Node(node) => vec![node],
         Place::Link { from: a, to: b } | Place::Pair { a, b } => vec![a, b],
     };
-    for name in &names {
+    for name in names {
         nodes.known(name, at.clone())?;
     }
-    let wrong = |remedy: &str| {
-        Err(nodes.source.error(
+    let site = catalogue::row(kind.name()).map(|row| row.site);
+    let allowed = site.map_or(Ok(()), |site| site.allows(place, |node| nodes.kind(node)));
+    allowed.map_err(|remedy| {
+        nodes.source.error(
             at.clone(),
             format!("the fault \"{}\" cannot be on \"{place}\"", kind.name()),
             remedy.to_owned(),
-        ))
-    };
-    if names.len() == 2 && names[0] == names[1] {
-        return wrong("name two different nodes");
-    }
-    let site = catalogue::row(kind.name()).map(|row| row.site);
-    let on_node = |fits: &dyn Fn(&str) -> bool| matches!(place, Place::Node(node) if fits(node));
-    let link = matches!(place, Place::Link { .. });
-    let pair = matches!(place, Place::Pair { .. });
-    match site {
-        None => Ok(()),
-        Some(Site::Node) if on_node(&|_| true) => Ok(()),
-        Some(Site::Node) => wrong("name a node, like \"broker-a\""),
-        Some(Site::Producer) if on_node(&|node| !nodes.is_server(node)) => Ok(()),
-        Some(Site::Producer) => wrong("name a producer, like \"p1\""),
-        Some(Site::Server) if on_node(&|node| nodes.is_server(node)) => Ok(()),
-        Some(Site::Server) => wrong("name a broker or a name server, like \"broker-a\""),
-        Some(Site::Broker) if on_node(&|node| nodes.is_broker(node)) => Ok(()),
-        Some(Site::Broker) => wrong("name a broker, like \"broker-a\""),
-        Some(Site::NameServer)
-            if on_node(&|node| nodes.is_server(node) && !nodes.is_broker(node)) =>
-        {
-            Ok(())
-        }
-        Some(Site::NameServer) => wrong("name a name server, like \"ns-1\""),
-        Some(Site::Link) if link => Ok(()),
-        Some(Site::Link) => wrong("name one direction, like \"p1 -> broker-a\""),
-        Some(Site::Pair) if pair => Ok(()),
-        Some(Site::Pair) => wrong("name both ends, like \"p1 <-> broker-a\""),
-        Some(Site::LinkOrPair) if link || pair => Ok(()),
-        Some(Site::LinkOrPair) => {
-            wrong("name two nodes, like \"p1 -> broker-a\" or \"p1 <-> broker-a\"")
-        }
-    }
+        )
+    })
 }

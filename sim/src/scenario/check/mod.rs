@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::error::{ScenarioError, Source};
 use super::value::Ms;
 use super::{ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, file};
+use crate::trace::NodeKind;
 
 mod fault;
 mod position;
@@ -43,6 +44,17 @@ impl Nodes<'_> {
 
     pub(super) fn is_broker(&self, name: &str) -> bool {
         has(&self.brokers, name)
+    }
+
+    /// What the node is; none for a name that no node has.
+    pub(super) fn kind(&self, name: &str) -> Option<NodeKind> {
+        let all = [
+            (&self.producers, NodeKind::Producer),
+            (&self.name_servers, NodeKind::NameServer),
+            (&self.brokers, NodeKind::Broker),
+        ];
+        let mut all = all.into_iter();
+        all.find_map(|(names, kind)| has(names, name).then_some(kind))
     }
 
     /// Refuses a name that no node has.
