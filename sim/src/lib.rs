@@ -1,7 +1,6 @@
 //! The laboratory.
 
 pub mod bench;
-pub mod catalogue;
 pub mod chance;
 pub mod cli;
 pub mod digests;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::{CliError, print};
-use crate::catalogue;
+use crate::fault::catalogue;
 use crate::invariant::{self, Source};
 use crate::sweep::Sweep;
 use crate::sweep::file;

@@ -338,7 +338,7 @@ impl<'t> Case<'t> {
         send: &SendStory<'_>,
         broker: NodeId,
         (from_ms, to_ms): (u64, u64),
-    ) -> truth::State {
+    ) -> truth::Condition {
         let own = self.truth.worst(send.node, broker, from_ms, to_ms);
         let mut created = self.story.index.created(broker).iter();
         let creates = created.any(|(at, topic)| {

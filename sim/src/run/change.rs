@@ -1,35 +1,28 @@
-//! What a fault changes in the world: at a node, by its operator, on a link.
+//! What faults ask of the run: its engine, its servers, the disks under them, and its clients.
 
 use std::sync::Arc;
 
 use rmq_mock_broker::Disk;
+use rmq_remoting::observe::Name;
 
-use super::director::{Director, Phase, State, Struck, number};
-use crate::fault::{FaultKind, Place, Rule, RuleAction};
-use crate::host::{Modelled, Way};
+use super::director::{Director, State, number};
+use crate::fault::{FaultKind, FaultNumber, Restart, Running, Strike, Struck};
+use crate::host::Fabric;
 use crate::trace::{NodeId, NodeKind};
 
 impl Director {
     /// Makes a fault felt, or its end.
     pub(super) fn change(self: &Arc<Self>, index: usize, kind: &FaultKind, at: Struck, on: bool) {
-        let modelled = match at {
-            Struck::Node(node) => self.change_node(node, index, kind, on),
-            Struck::Link(way) => self.change_way(way, kind, on),
+        let strike = Strike {
+            fault: number(index),
+            at,
+            run: self,
         };
-        self.modelled(modelled);
-    }
-
-    /// A name server that will answer as of now must know what it knows now.
-    fn remember(&self, node: NodeId, number: u32, rule: &Rule) {
-        if rule.then != RuleAction::StaleRoute {
-            return;
-        }
-        let state = self.state.lock();
-        let memory = state.processes.get(&node).map(|it| it.memory.clone());
-        drop(state);
-        if let Some(memory) = memory.flatten() {
-            memory.keep(number);
-        }
+        let behaviour = kind.behaviour();
+        self.modelled(match on {
+            true => behaviour.start(&strike),
+            false => behaviour.end(&strike),
+        });
     }
 
     /// An operator changes something at a broker, and the broker, if it is up, makes it known.
@@ -41,129 +34,21 @@ impl Director {
             let process = state.processes.get(&node);
             process.and_then(|process| process.registration.clone())
         };
+        // A broker that is down makes it known when it starts.
         if let Some(registration) = registration {
             registration.renew();
         }
     }
 
-    /// The topic has so many queues at the broker from now on, or as many as before the fault.
-    /// Whether the broker has it.
-    fn resize(&self, node: NodeId, fault: u32, topic: &str, queues: Option<i32>) -> bool {
-        let mut has = false;
-        self.operate(node, |disk, state| {
-            let before = state.resized.remove(&fault);
-            let resized = queues.or(before);
-            let before = resized.and_then(|queues| disk.resize(topic, queues));
-            has = before.is_some();
-            if let (Some(_), Some(before)) = (queues, before) {
-                state.resized.insert(fault, before);
-            }
-        });
-        has
-    }
-
-    fn change_node(
-        self: &Arc<Self>,
-        node: NodeId,
-        index: usize,
-        kind: &FaultKind,
-        on: bool,
-    ) -> Modelled {
-        let fabric = &self.fabric;
-        match (kind, on) {
-            (FaultKind::Crash(_), true) => {
-                fabric.crash(node);
-                Ok(())
-            }
-            (FaultKind::PowerLoss(_), true) => fabric.power_off(node),
-            (FaultKind::Stop(_), true) => {
-                if self.ask_to_stop(node) {
-                    self.has_struck(index);
-                }
-                Ok(())
-            }
-            (
-                FaultKind::Crash(restart)
-                | FaultKind::PowerLoss(restart)
-                | FaultKind::Stop(restart),
-                false,
-            ) => {
-                self.restart(node, *restart);
-                Ok(())
-            }
-            (FaultKind::Freeze, true) => fabric.freeze(node),
-            (FaultKind::Freeze, false) => fabric.thaw(node),
-            (FaultKind::Slow { ms_per_step }, true) => fabric.slow(node, *ms_per_step),
-            (FaultKind::Slow { .. }, false) => fabric.slow(node, 0),
-            (FaultKind::Refuse, on) => fabric.refuse(node, on),
-            (FaultKind::SwallowDials, on) => fabric.swallow_dials(node, on),
-            (FaultKind::StopReading, on) => fabric.stop_reading(node, on),
-            (FaultKind::ClockJump { ms }, true) => {
-                self.has_struck(index);
-                fabric.jump_wall_clock(node, *ms)
-            }
-            (FaultKind::ClockJump { ms }, false) => {
-                fabric.jump_wall_clock(node, ms.saturating_neg())
-            }
-            (FaultKind::NameServerList { .. }, on) => {
-                if self.change_name_servers(node) && on {
-                    self.has_struck(index);
-                }
-                Ok(())
-            }
-            (FaultKind::ReadOnly, on) => {
-                self.operate(node, |disk, _| disk.set_read_only(on));
-                if on {
-                    self.has_struck(index);
-                }
-                Ok(())
-            }
-            (FaultKind::Resize { topic, queues }, on) => {
-                if self.resize(node, number(index), topic, on.then_some(*queues)) && on {
-                    self.has_struck(index);
-                }
-                Ok(())
-            }
-            (FaultKind::Rule(rule), true) => {
-                self.remember(node, number(index), rule);
-                Ok(())
-            }
-            // Its end is that the server's control does not apply it any more.
-            (FaultKind::Rule(_), false) => Ok(()),
-            (
-                FaultKind::Partition
-                | FaultKind::Hold
-                | FaultKind::BlackHole
-                | FaultKind::Reset { .. }
-                | FaultKind::HalfOpen
-                | FaultKind::Loss { .. }
-                | FaultKind::Latency { .. }
-                | FaultKind::Bandwidth { .. }
-                | FaultKind::Slice { .. }
-                | FaultKind::Corrupt { .. },
-                _,
-            ) => unreachable!("places are checked before a run: {kind:?} on a node"),
-        }
-    }
-
     /// The list of name servers that a producer should have now; all if every one is taken out.
-    pub(super) fn name_servers_of(&self, producer: &str) -> String {
+    pub(super) fn name_servers_of(&self, producer: NodeId) -> String {
         let state = self.state.lock();
-        let on = state.faults.iter().filter(|it| it.phase == Phase::On);
-        let gone: Vec<NodeId> = on
-            .filter_map(|fault| match (&fault.data.kind, &fault.data.place) {
-                (FaultKind::NameServerList { without }, Place::Node(node))
-                    if **node == *producer =>
-                {
-                    Some(self.layout.node(without))
-                }
-                _ => None,
-            })
-            .collect();
-        let listed = |gone: &[NodeId]| {
+        let of_producer = state.taken_out.values().filter(|(of, _)| *of == producer);
+        let gone: Vec<&Name> = of_producer.map(|(_, name)| name).collect();
+        let listed = |gone: &[&Name]| {
             let all = self.layout.all();
-            let kept = all
-                .filter(|(node, info)| info.kind == NodeKind::NameServer && !gone.contains(node));
+            let servers = all.filter(|(_, info)| info.kind == NodeKind::NameServer);
+            let kept = servers.filter(|(_, info)| !gone.contains(&&info.name));
             let kept = kept.filter_map(|(_, info)| info.address.as_deref());
             kept.collect::<Vec<_>>().join(";")
         };
@@ -172,13 +57,11 @@ impl Director {
     }
 
     /// Tells a producer's client its list of name servers, from its own machine. Whether it has one.
-    fn change_name_servers(&self, node: NodeId) -> bool {
-        let Some(info) = self.layout.info(node) else {
-            return false;
-        };
-        let servers = self.name_servers_of(&info.name);
+    fn tell_name_servers(&self, producer: NodeId) -> bool {
+        let servers = self.name_servers_of(producer);
         let mut state = self.state.lock();
-        let Some((client, host)) = state.clients.get(&node).cloned() else {
+        let Some((client, host)) = state.clients.get(&producer).cloned() else {
+            // It has not started, or has no client of the scenario: it gets the list at its start.
             return false;
         };
         let change = host.spawn(
@@ -192,59 +75,66 @@ impl Director {
         state.changes.push(change);
         true
     }
+}
 
-    fn change_way(&self, way: Way, kind: &FaultKind, on: bool) -> Modelled {
-        let fabric = &self.fabric;
-        match (kind, on) {
-            (FaultKind::Partition, true) => fabric.cut(way),
-            (FaultKind::Partition, false) => fabric.heal(way),
-            (FaultKind::Hold, on) => fabric.hold(way, on),
-            (FaultKind::Bandwidth { bytes_per_ms }, true) => fabric.bandwidth(way, *bytes_per_ms),
-            (FaultKind::Bandwidth { .. }, false) => fabric.bandwidth(way, 0),
-            (FaultKind::Slice { bytes }, true) => fabric.slice(way, *bytes),
-            (FaultKind::Slice { .. }, false) => fabric.slice(way, 0),
-            (FaultKind::Reset { byte }, true) => match way {
-                Way::One(from, to) => fabric.reset_after(from, to, *byte),
-                Way::Both(a, b) => fabric.reset(a, b),
-            },
-            (FaultKind::HalfOpen, true) => way
-                .directions()
-                .try_for_each(|(from, to)| fabric.half_open(from, to)),
-            (FaultKind::Loss { per_mille }, true) => fabric.loss(way, *per_mille),
-            (FaultKind::Loss { .. }, false) => fabric.loss(way, 0),
-            (FaultKind::Latency { ms, jitter_ms }, true) => fabric.latency(way, *ms, *jitter_ms),
-            (FaultKind::Latency { .. }, false) => fabric.default_latency(way),
-            (FaultKind::Corrupt { byte }, true) => way
-                .directions()
-                .try_for_each(|(from, to)| fabric.corrupt(from, to, *byte)),
-            (FaultKind::BlackHole, true) => way
-                .directions()
-                .take(1)
-                .try_for_each(|(a, b)| fabric.black_hole(a, b)),
-            // What strikes once has no end.
-            (
-                FaultKind::Reset { .. }
-                | FaultKind::HalfOpen
-                | FaultKind::Corrupt { .. }
-                | FaultKind::BlackHole,
-                false,
-            ) => Ok(()),
-            (
-                FaultKind::Crash(_)
-                | FaultKind::Stop(_)
-                | FaultKind::PowerLoss(_)
-                | FaultKind::Freeze
-                | FaultKind::Slow { .. }
-                | FaultKind::Refuse
-                | FaultKind::SwallowDials
-                | FaultKind::StopReading
-                | FaultKind::ClockJump { .. }
-                | FaultKind::NameServerList { .. }
-                | FaultKind::ReadOnly
-                | FaultKind::Resize { .. }
-                | FaultKind::Rule(_),
-                _,
-            ) => unreachable!("places are checked before a run: {kind:?} on a link"),
+impl Running for Arc<Director> {
+    fn engine(&self) -> &dyn Fabric {
+        &*self.fabric
+    }
+
+    fn has_struck(&self, fault: FaultNumber) {
+        self.struck_once_more(fault);
+    }
+
+    fn restart(&self, server: NodeId, how: Restart) {
+        self.boot_again(server, how);
+    }
+
+    fn ask_to_stop(&self, server: NodeId) -> bool {
+        self.ask_server_to_stop(server)
+    }
+
+    fn keep_routes(&self, name_server: NodeId, fault: FaultNumber) {
+        let state = self.state.lock();
+        let process = state.processes.get(&name_server);
+        let memory = process.and_then(|process| process.memory.clone());
+        drop(state);
+        // One that is down remembers nothing, and knows nothing old when it is back.
+        if let Some(memory) = memory {
+            memory.keep(fault);
         }
+    }
+
+    fn set_read_only(&self, broker: NodeId, on: bool) {
+        self.operate(broker, |disk, _| disk.set_read_only(on));
+    }
+
+    fn resize(&self, broker: NodeId, fault: FaultNumber, topic: &str, queues: Option<i32>) -> bool {
+        let mut has = false;
+        self.operate(broker, |disk, state| {
+            let before = state.resized.remove(&fault);
+            let resized = queues.or(before);
+            let before = resized.and_then(|queues| disk.resize(topic, queues));
+            has = before.is_some();
+            if let (Some(_), Some(before)) = (queues, before) {
+                state.resized.insert(fault, before);
+            }
+        });
+        has
+    }
+
+    fn without_name_server(
+        &self,
+        producer: NodeId,
+        fault: FaultNumber,
+        without: Option<&Name>,
+    ) -> bool {
+        let mut state = self.state.lock();
+        match without {
+            Some(name) => state.taken_out.insert(fault, (producer, Name::clone(name))),
+            None => state.taken_out.remove(&fault),
+        };
+        drop(state);
+        self.tell_name_servers(producer)
     }
 }

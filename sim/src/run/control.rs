@@ -12,7 +12,7 @@ use rmq_mock_namesrv::control as name_server;
 use rmq_remoting::observe::Name;
 
 use super::director::{Director, Phase, Progress, number};
-use crate::chance::{below, happens};
+use crate::chance::happens;
 use crate::fault::{FaultKind, Place, Position, Rule, RuleAction};
 
 /// The script of one server.
@@ -79,8 +79,8 @@ impl Script {
                             continue;
                         }
                         starts.push(index);
-                        let gone = matches!(kind, FaultKind::Crash(_) | FaultKind::PowerLoss(_));
-                        decision.get_or_insert(if gone {
+                        let lost = kind.behaviour().loses_the_request();
+                        decision.get_or_insert(if lost {
                             Decision::Lost(number(index))
                         } else {
                             Decision::Later(number(index))
@@ -189,7 +189,7 @@ impl broker::Control for Script {
             attempt_anywhere: self.count_anywhere(seen.keys),
         };
         let (number, action) = match Script::decide(self, &request)? {
-            Decision::Rule(number, action, drawn) => (number, broker_action(action, drawn)),
+            Decision::Rule(number, action, drawn) => (number, action.action().at_broker(drawn)),
             Decision::Lost(number) => (number, broker::Action::DropRequest),
             Decision::Later(number) => (number, broker::Action::delay(1)),
         };
@@ -197,38 +197,6 @@ impl broker::Control for Script {
             rule: rule_name(number),
             action,
         })
-    }
-}
-
-fn broker_action(action: RuleAction, drawn: u64) -> broker::Action {
-    match action {
-        RuleAction::Answer { code, remark } => broker::Action::Answer {
-            code,
-            remark: remark.map(Name::from),
-        },
-        RuleAction::StoreThenAnswer { code } => {
-            broker::Action::StoreThenAnswer { code, remark: None }
-        }
-        RuleAction::Delay { ms, jitter_ms } => broker::Action::DelayReply {
-            ms: ms + below(drawn, jitter_ms.saturating_add(1)),
-        },
-        RuleAction::DelayRequest { ms } => broker::Action::delay(ms),
-        RuleAction::DropRequest => broker::Action::DropRequest,
-        RuleAction::DropReply => broker::Action::DropReply,
-        RuleAction::CloseBefore => broker::Action::CloseBefore,
-        RuleAction::CloseAfter => broker::Action::CloseAfter,
-        RuleAction::ResetBefore => broker::Action::ResetBefore,
-        RuleAction::ResetAfter => broker::Action::ResetAfter,
-        RuleAction::ReplyTwice => broker::Action::ReplyTwice,
-        RuleAction::UnknownOpaque => broker::Action::UnknownOpaque,
-        RuleAction::HalfFrame => broker::Action::HalfFrame,
-        RuleAction::HalfFrameClose => broker::Action::HalfFrameClose,
-        RuleAction::Garbage => broker::Action::Garbage,
-        // A broker has no routes; a scenario that asks for it is refused when it is read.
-        RuleAction::StaleRoute
-        | RuleAction::PartialRoute { .. }
-        | RuleAction::PermutedRoute
-        | RuleAction::OddRoute(_) => broker::Action::Normal,
     }
 }
 
@@ -244,7 +212,7 @@ impl name_server::Control for Script {
         };
         let (number, action) = match Script::decide(self, &request)? {
             Decision::Rule(number, action, drawn) => {
-                (number, name_server_action(number, action, drawn))
+                (number, action.action().at_name_server(number, drawn))
             }
             Decision::Lost(number) => (number, name_server::Action::Silence),
             Decision::Later(number) => (number, name_server::Action::Delay { ms: 1 }),
@@ -253,33 +221,5 @@ impl name_server::Control for Script {
             rule: rule_name(number),
             action,
         })
-    }
-}
-
-/// A name server's answer is all of its work that a client sees, so "before" and "after" are one.
-fn name_server_action(number: u32, action: RuleAction, drawn: u64) -> name_server::Action {
-    match action {
-        RuleAction::Answer { code, remark } => name_server::Action::Answer {
-            code,
-            remark: remark.map(Name::from),
-        },
-        // What only a broker does is refused when the scenario is read.
-        RuleAction::StoreThenAnswer { code } => name_server::Action::Answer { code, remark: None },
-        RuleAction::Delay { ms, jitter_ms } => name_server::Action::Delay {
-            ms: ms + below(drawn, jitter_ms.saturating_add(1)),
-        },
-        RuleAction::DelayRequest { ms } => name_server::Action::Delay { ms },
-        RuleAction::DropRequest | RuleAction::DropReply => name_server::Action::Silence,
-        RuleAction::CloseBefore | RuleAction::CloseAfter => name_server::Action::Close,
-        RuleAction::ResetBefore | RuleAction::ResetAfter => name_server::Action::Reset,
-        RuleAction::ReplyTwice => name_server::Action::ReplyTwice,
-        RuleAction::UnknownOpaque => name_server::Action::UnknownOpaque,
-        RuleAction::HalfFrame => name_server::Action::HalfFrame,
-        RuleAction::HalfFrameClose => name_server::Action::HalfFrameClose,
-        RuleAction::Garbage => name_server::Action::Garbage,
-        RuleAction::StaleRoute => name_server::Action::StaleRoute { kept: number },
-        RuleAction::PartialRoute { broker } => name_server::Action::PartialRoute { broker },
-        RuleAction::PermutedRoute => name_server::Action::PermutedRoute { order: drawn },
-        RuleAction::OddRoute(form) => name_server::Action::OddRoute { form },
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::layout::Layout;
 use crate::chance::Chance;
-use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
+use crate::fault::{Fault, FaultEvent, Place, Position, Struck};
 use crate::host::{Modelled, NotModelled, SharedFabric, Way};
 use crate::scenario::Scenario;
 use crate::trace::{NodeId, Recorder, What, WorkEvent};
@@ -32,15 +32,6 @@ pub(super) enum Phase {
     On,
     /// It is over.
     Over,
-}
-
-/// What a fault strikes, once its nodes are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Struck {
-    /// A node.
-    Node(NodeId),
-    /// One direction between two nodes, or both.
-    Link(Way),
 }
 
 /// What is known of a fault while the run goes on.
@@ -98,6 +89,8 @@ pub(super) struct State {
     pub(super) clients: BTreeMap<NodeId, (Client, SharedHost)>,
     /// The tasks that change a list.
     pub(super) changes: Vec<Task>,
+    /// The name servers that faults, by their numbers, have taken out of a producer's list.
+    pub(super) taken_out: BTreeMap<u32, (NodeId, Name)>,
     /// How many queues a topic had before a fault, by the fault's number, changed that.
     pub(super) resized: BTreeMap<u32, i32>,
     /// How often a node has moved to a new address.
@@ -214,11 +207,7 @@ impl Director {
         if let Some(struck) = struck {
             self.strike(index, &data, struck);
         }
-        if matches!(
-            (&data.kind, &data.place),
-            (FaultKind::Reset { .. }, Place::Pair { .. })
-        ) {
-            // It has struck.
+        if data.kind.behaviour().is_over_at_once(&data.place) {
             self.end(index);
         }
         if let Some(for_ms) = data.for_ms {

@@ -8,9 +8,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::director::{Director, Progress, Struck};
-use crate::engine::Strike;
-use crate::fault::{FaultKind, FaultNumber};
+use super::director::{Director, Progress};
+use crate::fault::{FaultKind, FaultNumber, Struck};
 
 /// What became of one fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,38 +60,10 @@ impl Effect {
     }
 }
 
-/// How the engine counts a fault of this kind; none of what a server or the director does.
-fn strike(kind: &FaultKind) -> Option<Strike> {
-    Some(match kind {
-        FaultKind::Crash(_) | FaultKind::PowerLoss(_) => Strike::Killed,
-        FaultKind::Freeze => Strike::Freeze,
-        FaultKind::Slow { .. } => Strike::Slow,
-        FaultKind::Refuse => Strike::Refuse,
-        FaultKind::SwallowDials => Strike::Swallow,
-        FaultKind::StopReading => Strike::Deaf,
-        FaultKind::Partition => Strike::Cut,
-        FaultKind::Hold => Strike::Hold,
-        FaultKind::BlackHole => Strike::BlackHole,
-        FaultKind::Reset { .. } => Strike::Reset,
-        FaultKind::HalfOpen => Strike::HalfOpen,
-        FaultKind::Loss { .. } => Strike::Loss,
-        FaultKind::Latency { .. } => Strike::Latency,
-        FaultKind::Bandwidth { .. } => Strike::Bandwidth,
-        FaultKind::Slice { .. } => Strike::Slice,
-        FaultKind::Corrupt { .. } => Strike::Corrupt,
-        FaultKind::Stop(_)
-        | FaultKind::ClockJump { .. }
-        | FaultKind::NameServerList { .. }
-        | FaultKind::ReadOnly
-        | FaultKind::Resize { .. }
-        | FaultKind::Rule(_) => return None,
-    })
-}
-
 impl Director {
     /// What the engine has counted so far that a fault may have done. `None`: it does not count.
     pub(super) fn measured(&self, kind: &FaultKind, at: Struck) -> Option<u64> {
-        let what = strike(kind)?;
+        let what = kind.behaviour().counted()?;
         match at {
             Struck::Node(node) => self.fabric.strikes(what, node, node),
             Struck::Link(way) => way
@@ -103,8 +74,8 @@ impl Director {
     }
 
     /// The director itself, or a server, has done what the fault is about.
-    pub(super) fn has_struck(&self, index: usize) {
-        let fault = &mut self.state.lock().faults[index];
+    pub(super) fn struck_once_more(&self, fault: FaultNumber) {
+        let fault = &mut self.state.lock().faults[fault as usize - 1];
         fault.applied = fault.applied.saturating_add(1);
     }
 
@@ -124,7 +95,7 @@ impl Director {
 
     fn struck(&self, progress: &Progress) -> Option<u64> {
         let fault = &*progress.data;
-        if strike(&fault.kind).is_none() {
+        if fault.kind.behaviour().counted().is_none() {
             return Some(progress.applied.into());
         }
         let Some(struck) = self.find(&fault.place).filter(|_| !progress.waits_for_node) else {

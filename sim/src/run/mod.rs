@@ -188,7 +188,7 @@ pub(crate) fn check(scenario: &Scenario, engine: Engine, nodes: Nodes) -> Result
                 remedy: lie.remedy.to_owned(),
             });
         }
-        if let Some(reason) = fault.kind.impossible_on(engine) {
+        if let Some(reason) = fault.kind.kind().engines.impossible_on(engine) {
             return Err(RunError::Impossible {
                 engine,
                 fault: fault.to_string(),
@@ -227,7 +227,8 @@ fn check_place(scenario: &Scenario, fault: &Fault, nodes: Nodes) -> Result<(), R
     }
     let allowed = fault
         .kind
-        .site()
+        .kind()
+        .site
         .allows(&fault.place, |name| scenario.kind_of(name));
     allowed.map_err(|remedy| {
         let names = scenario.node_names().join(", ");

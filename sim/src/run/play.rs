@@ -18,7 +18,7 @@ use super::layout::Layout;
 use super::progress;
 use super::workload::Caller;
 use crate::engine::EngineEvent;
-use crate::fault::{Fault, FaultKind, Place};
+use crate::fault::{Fault, Place};
 use crate::host::SharedFabric;
 use crate::scenario::{ProducerPlan, Scenario};
 use crate::trace::{NodeId, Recorder, What, WorkEvent};
@@ -167,7 +167,7 @@ impl Stage {
         let policy = policy_of(plan).map_err(|error| error.to_string())?;
         let mut builder = Producer::builder(plan.group.as_str())
             .host(Arc::clone(&station.host))
-            .name_servers(self.director.name_servers_of(&plan.name))
+            .name_servers(self.director.name_servers_of(station.node))
             .observer(self.observer(station.node))
             .policy(policy);
         if let Some(queue) = plan.first_queue {
@@ -190,7 +190,7 @@ impl Stage {
     /// Lets faults change the list of name servers of a client.
     fn has_client(&self, plan: &ProducerPlan, station: &Station, client: &Client) {
         let changes = |fault: &Fault| {
-            matches!(fault.kind, FaultKind::NameServerList { .. })
+            fault.kind.behaviour().needs_the_client()
                 && matches!(&fault.place, Place::Node(node) if *node == plan.name)
         };
         if self.director.scenario.faults.iter().any(changes) {

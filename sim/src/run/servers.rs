@@ -25,7 +25,7 @@ impl Director {
     }
 
     /// Starts a server again, on the same or on an empty disk, at the same or at a new address.
-    pub(super) fn restart(self: &Arc<Self>, node: NodeId, how: Restart) {
+    pub(super) fn boot_again(self: &Arc<Self>, node: NodeId, how: Restart) {
         let mut state = self.state.lock();
         if !how.keep_data {
             state.disks.remove(&node);
@@ -40,7 +40,7 @@ impl Director {
     }
 
     /// Asks a server to shut down in order.
-    pub(super) fn ask_to_stop(&self, node: NodeId) -> bool {
+    pub(super) fn ask_server_to_stop(&self, node: NodeId) -> bool {
         let mut state = self.state.lock();
         let stop = state
             .processes

@@ -7,8 +7,8 @@ use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::Event as ProducerEvent;
 use rmq_remoting::observe::Observer;
 
-use super::director::{Director, Phase, Struck};
-use crate::fault::{Fault, FaultKind, Position};
+use super::director::{Director, Phase};
+use crate::fault::{Fault, FaultKind, Position, Struck};
 use crate::trace::{NodeId, What};
 
 /// Observes one node.

@@ -20,7 +20,9 @@ mod file;
 mod value;
 mod write;
 
+pub(crate) use check::FaultKeys;
 pub use error::ScenarioError;
+pub(crate) use write::Table;
 
 impl Scenario {
     /// Reads a scenario file. A policy it names is looked for beside it.

@@ -14,10 +14,12 @@ use super::{ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan,
 use crate::trace::NodeKind;
 
 mod fault;
+mod keys;
 mod position;
 mod rule;
 mod workload;
 
+pub(crate) use keys::FaultKeys;
 pub(super) use rule::{LAST_CODE, default_codes};
 
 /// The only version of the format there is.
@@ -30,7 +32,8 @@ const MAX_BROKERS: usize = 100;
 pub(super) type Load<'a> = &'a dyn Fn(&str) -> std::io::Result<String>;
 
 /// The nodes of a scenario, for looking up names.
-pub(super) struct Nodes<'a> {
+#[derive(Debug)]
+pub(crate) struct Nodes<'a> {
     pub(super) source: Source<'a>,
     pub(super) name_servers: Vec<Name>,
     pub(super) brokers: Vec<Name>,

@@ -1,0 +1,42 @@
+//! `freeze`: a long garbage collection or SIGSTOP: the kernel lives, the process does nothing.
+
+use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
+use super::FaultKind;
+use crate::engine;
+use crate::host::Modelled;
+use crate::truth::{Condition, Meaning, Process};
+
+/// The process stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freeze;
+
+pub(super) const KIND: Kind = Kind {
+    name: "freeze",
+    site: Site::Node,
+    keys: &[],
+    sample: "",
+    situation: "a long garbage collection or SIGSTOP: the kernel lives, the process does nothing",
+    engines: Engines::SIMULATED,
+    is_at_once: false,
+    changes: Changes::Life,
+    read: Read::Fault(|_| Ok(FaultKind::Freeze)),
+    draw: Drawn::Fault(|_, _, _| FaultKind::Freeze),
+};
+
+impl Behaviour for Freeze {
+    fn start(&self, strike: &Strike<'_>) -> Modelled {
+        strike.engine().freeze(strike.node())
+    }
+
+    fn end(&self, strike: &Strike<'_>) -> Modelled {
+        strike.engine().thaw(strike.node())
+    }
+
+    fn counted(&self) -> Option<engine::Strike> {
+        Some(engine::Strike::Freeze)
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::of(Condition::Silent).of_process(Process::Frozen)
+    }
+}

@@ -1,0 +1,42 @@
+//! `partition`: a switch drops packets, one way or both; they are sent again when it heals.
+
+use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
+use super::FaultKind;
+use crate::engine;
+use crate::host::Modelled;
+use crate::truth::{Condition, Meaning};
+
+/// Bytes do not get through until it ends, and are sent again by the kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partition;
+
+pub(super) const KIND: Kind = Kind {
+    name: "partition",
+    site: Site::LinkOrPair,
+    keys: &[],
+    sample: "",
+    situation: "a switch drops packets, one way or both; they are sent again when it heals",
+    engines: Engines::SIMULATED,
+    is_at_once: false,
+    changes: Changes::ItsOwn,
+    read: Read::Fault(|_| Ok(FaultKind::Partition)),
+    draw: Drawn::Fault(|_, _, _| FaultKind::Partition),
+};
+
+impl Behaviour for Partition {
+    fn start(&self, strike: &Strike<'_>) -> Modelled {
+        strike.engine().cut(strike.way())
+    }
+
+    fn end(&self, strike: &Strike<'_>) -> Modelled {
+        strike.engine().heal(strike.way())
+    }
+
+    fn counted(&self) -> Option<engine::Strike> {
+        Some(engine::Strike::Cut)
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::of(Condition::Silent)
+    }
+}
