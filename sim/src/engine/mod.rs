@@ -80,6 +80,21 @@ impl EventEngine {
         observer: Arc<dyn Observer<EngineEvent>>,
         main: impl AsyncFnOnce(World) -> T,
     ) -> std::io::Result<RunReport<T>> {
+        Self::run_until(config, observer, main, || {})
+    }
+
+    /// As [`run`](Self::run), and calls `at_end` when the run is over, however it ended, before
+    /// anything of it is torn down: what teardown does is no part of a run.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_until<T>(
+        config: &EngineConfig,
+        observer: Arc<dyn Observer<EngineEvent>>,
+        main: impl AsyncFnOnce(World) -> T,
+        at_end: impl FnOnce(),
+    ) -> std::io::Result<RunReport<T>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -95,6 +110,7 @@ impl EventEngine {
             let end = (&mut root).await;
             let (polls, jumps) = root.cost();
             let stats = enter(run, |core| core.take_stats(polls, jumps)).unwrap_or_default();
+            at_end();
             root.teardown();
             RunReport {
                 value: root.value.take(),

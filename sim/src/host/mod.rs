@@ -39,16 +39,37 @@ pub fn run<T>(
     observer: Arc<dyn Observer<EngineEvent>>,
     main: impl AsyncFnOnce(SharedFabric) -> T,
 ) -> io::Result<RunReport<T>> {
+    run_until(engine, config, observer, main, || {})
+}
+
+/// As [`run`], and calls `at_end` when the run is over, however it ended, before anything of it is
+/// torn down: what teardown does is no part of a run.
+pub fn run_until<T>(
+    engine: Engine,
+    config: &EngineConfig,
+    observer: Arc<dyn Observer<EngineEvent>>,
+    main: impl AsyncFnOnce(SharedFabric) -> T,
+    at_end: impl FnOnce(),
+) -> io::Result<RunReport<T>> {
     match engine {
-        Engine::Event => EventEngine::run(config, observer, async move |world| {
-            main(Arc::new(world)).await
-        }),
-        Engine::Turmoil => turmoil::TurmoilWorld::run(config, observer, async move |world| {
-            main(Arc::new(world)).await
-        }),
-        Engine::Tcp => tcp::TcpWorld::run(config, observer, async move |world| {
-            main(Arc::new(world)).await
-        }),
+        Engine::Event => EventEngine::run_until(
+            config,
+            observer,
+            async move |world| main(Arc::new(world)).await,
+            at_end,
+        ),
+        Engine::Turmoil => turmoil::TurmoilWorld::run(
+            config,
+            observer,
+            async move |world| main(Arc::new(world)).await,
+            at_end,
+        ),
+        Engine::Tcp => tcp::TcpWorld::run(
+            config,
+            observer,
+            async move |world| main(Arc::new(world)).await,
+            at_end,
+        ),
     }
 }
 

@@ -62,6 +62,7 @@ impl TcpWorld {
         config: &EngineConfig,
         observer: Arc<dyn Observer<EngineEvent>>,
         main: impl AsyncFnOnce(Self) -> T,
+        at_end: impl FnOnce(),
     ) -> io::Result<RunReport<T>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let report = runtime.block_on(async {
@@ -70,6 +71,7 @@ impl TcpWorld {
             let (value, end) = {
                 let main = pin!(main(world.clone()));
                 let ended = world.drive(config.limits.horizon_ms, main).await;
+                at_end();
                 // What is dropped from here on is no part of the run.
                 world.0.roster.witness.close();
                 ended

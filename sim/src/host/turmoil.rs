@@ -83,6 +83,7 @@ impl TurmoilWorld {
         config: &EngineConfig,
         observer: Arc<dyn Observer<EngineEvent>>,
         main: impl AsyncFnOnce(Self) -> T,
+        at_end: impl FnOnce(),
     ) -> io::Result<RunReport<T>> {
         let clock = Clock::new()?;
         let world = Self::new(config, observer);
@@ -90,6 +91,7 @@ impl TurmoilWorld {
         let (value, end) = {
             let main = pin!(main(world.clone()));
             let ended = world.drive(&mut sim, &clock, config.limits.horizon_ms, main);
+            at_end();
             // What is dropped from here on is no part of the run.
             world.0.roster.witness.close();
             ended

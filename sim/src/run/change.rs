@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rmq_mock_broker::Disk;
 use rmq_remoting::observe::Name;
 
-use super::director::{Director, State, number};
+use super::controller::{RunController, Servers, number};
 use crate::fault::{FaultKind, FaultNumber, Restart, Running, Strike, Struck};
 use crate::host::Fabric;
 use crate::trace::{NodeId, NodeKind};
 
-impl Director {
+impl RunController {
     /// Makes a fault felt, or its end.
     pub(super) fn change(self: &Arc<Self>, index: usize, kind: &FaultKind, at: Struck, on: bool) {
         let strike = Strike {
@@ -26,12 +26,12 @@ impl Director {
     }
 
     /// An operator changes something at a broker, and the broker, if it is up, makes it known.
-    fn operate(&self, node: NodeId, change: impl FnOnce(&Disk, &mut State)) {
+    fn operate(&self, node: NodeId, change: impl FnOnce(&Disk, &mut Servers)) {
         let disk = self.disk(node);
         let registration = {
-            let mut state = self.state.lock();
-            change(&disk, &mut state);
-            let process = state.processes.get(&node);
+            let mut servers = self.servers.lock();
+            change(&disk, &mut servers);
+            let process = servers.processes.get(&node);
             process.and_then(|process| process.registration.clone())
         };
         // A broker that is down makes it known when it starts.
@@ -42,13 +42,13 @@ impl Director {
 
     /// The list of name servers that a producer should have now; all if every one is taken out.
     pub(super) fn name_servers_of(&self, producer: NodeId) -> String {
-        let state = self.state.lock();
-        let of_producer = state.taken_out.values().filter(|(of, _)| *of == producer);
+        let servers = self.servers.lock();
+        let of_producer = servers.taken_out.values().filter(|(of, _)| *of == producer);
         let gone: Vec<&Name> = of_producer.map(|(_, name)| name).collect();
         let listed = |gone: &[&Name]| {
             let all = self.layout.all();
-            let servers = all.filter(|(_, info)| info.kind == NodeKind::NameServer);
-            let kept = servers.filter(|(_, info)| !gone.contains(&&info.name));
+            let listed = all.filter(|(_, info)| info.kind == NodeKind::NameServer);
+            let kept = listed.filter(|(_, info)| !gone.contains(&&info.name));
             let kept = kept.filter_map(|(_, info)| info.address.as_deref());
             kept.collect::<Vec<_>>().join(";")
         };
@@ -58,26 +58,26 @@ impl Director {
 
     /// Tells a producer's client its list of name servers, from its own machine. Whether it has one.
     fn tell_name_servers(&self, producer: NodeId) -> bool {
-        let servers = self.name_servers_of(producer);
-        let mut state = self.state.lock();
-        let Some((client, host)) = state.clients.get(&producer).cloned() else {
+        let list = self.name_servers_of(producer);
+        let mut servers = self.servers.lock();
+        let Some((client, host)) = servers.clients.get(&producer).cloned() else {
             // It has not started, or has no client of the scenario: it gets the list at its start.
             return false;
         };
         let change = host.spawn(
             "name-server-list",
             Box::pin(async move {
-                if let Err(refused) = client.update_name_servers(&servers) {
+                if let Err(refused) = client.update_name_servers(&list) {
                     tracing::debug!(%refused, "the list of name servers stays");
                 }
             }),
         );
-        state.changes.push(change);
+        servers.changes.push(change);
         true
     }
 }
 
-impl Running for Arc<Director> {
+impl Running for Arc<RunController> {
     fn engine(&self) -> &dyn Fabric {
         &*self.fabric
     }
@@ -95,10 +95,10 @@ impl Running for Arc<Director> {
     }
 
     fn keep_routes(&self, name_server: NodeId, fault: FaultNumber) {
-        let state = self.state.lock();
-        let process = state.processes.get(&name_server);
+        let servers = self.servers.lock();
+        let process = servers.processes.get(&name_server);
         let memory = process.and_then(|process| process.memory.clone());
-        drop(state);
+        drop(servers);
         // One that is down remembers nothing, and knows nothing old when it is back.
         if let Some(memory) = memory {
             memory.keep(fault);
@@ -111,13 +111,13 @@ impl Running for Arc<Director> {
 
     fn resize(&self, broker: NodeId, fault: FaultNumber, topic: &str, queues: Option<i32>) -> bool {
         let mut has = false;
-        self.operate(broker, |disk, state| {
-            let before = state.resized.remove(&fault);
+        self.operate(broker, |disk, servers| {
+            let before = servers.resized.remove(&fault);
             let resized = queues.or(before);
             let before = resized.and_then(|queues| disk.resize(topic, queues));
             has = before.is_some();
             if let (Some(_), Some(before)) = (queues, before) {
-                state.resized.insert(fault, before);
+                servers.resized.insert(fault, before);
             }
         });
         has
@@ -129,12 +129,14 @@ impl Running for Arc<Director> {
         fault: FaultNumber,
         without: Option<&Name>,
     ) -> bool {
-        let mut state = self.state.lock();
+        let mut servers = self.servers.lock();
         match without {
-            Some(name) => state.taken_out.insert(fault, (producer, Name::clone(name))),
-            None => state.taken_out.remove(&fault),
+            Some(name) => servers
+                .taken_out
+                .insert(fault, (producer, Name::clone(name))),
+            None => servers.taken_out.remove(&fault),
         };
-        drop(state);
+        drop(servers);
         self.tell_name_servers(producer)
     }
 }

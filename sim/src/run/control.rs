@@ -11,14 +11,14 @@ use rmq_mock_broker::control as broker;
 use rmq_mock_namesrv::control as name_server;
 use rmq_remoting::observe::Name;
 
-use super::director::{Director, Phase, Progress, number};
+use super::controller::{Phase, Progress, RunController, number};
 use crate::chance::happens;
 use crate::fault::{FaultKind, Place, Position, Rule, RuleAction};
 
 /// The script of one server.
 #[derive(Debug)]
 pub(super) struct Script {
-    pub(super) director: Arc<Director>,
+    pub(super) controller: Arc<RunController>,
     /// The server's name.
     pub(super) server: Name,
 }
@@ -52,8 +52,8 @@ impl Script {
         let mut starts = Vec::new();
         let mut ends = Vec::new();
         {
-            let mut state = self.director.state.lock();
-            for (index, fault) in state.faults.iter_mut().enumerate() {
+            let mut faults = self.controller.faults.lock();
+            for (index, fault) in faults.iter_mut().enumerate() {
                 if !matches!(&fault.data.place, Place::Node(node) if *node == self.server) {
                     continue;
                 }
@@ -92,8 +92,9 @@ impl Script {
         // Outside the lock: starting a fault writes a record and asks the engine.
         starts
             .into_iter()
-            .for_each(|index| self.director.start(index));
-        ends.into_iter().for_each(|index| self.director.end(index));
+            .for_each(|index| self.controller.start(index));
+        ends.into_iter()
+            .for_each(|index| self.controller.end(index));
         decision
     }
 
@@ -107,23 +108,8 @@ impl Script {
     /// A number that belongs to (rule, message, attempt).
     fn draw(&self, index: usize, what: &str, request: &Request<'_>) -> u64 {
         let site = request.message.or(request.topic).map_or("", |name| name);
-        let field = self.director.chance.part(what, index as u64);
+        let field = self.controller.chance.part(what, index as u64);
         field.draw(site, u64::from(request.attempt))
-    }
-
-    /// Counts a request of a send that some fault waits for; over all servers.
-    fn count_anywhere(&self, keys: Option<&Name>) -> u32 {
-        let Some(keys) = keys else {
-            return 0;
-        };
-        let mut state = self.director.state.lock();
-        match state.read.get_mut(keys) {
-            Some(count) => {
-                *count += 1;
-                *count
-            }
-            None => 0,
-        }
     }
 }
 
@@ -152,7 +138,7 @@ fn due(fault: &mut Progress, at: &Position, request: &Request<'_>, script: &Scri
             send,
             attempt,
         } => {
-            let keys = script.director.scenario.keys_of(*workload, *send);
+            let keys = script.controller.scenario.keys_of(*workload, *send);
             fault.phase != Phase::Over
                 && request.message == Some(&keys)
                 && attempt.is_none_or(|attempt| attempt == request.attempt_anywhere)
@@ -179,14 +165,14 @@ fn rule_name(number: u32) -> Name {
 
 impl broker::Control for Script {
     fn decide(&self, seen: &broker::Seen<'_>) -> Option<broker::Ruled> {
-        let by_workload = !self.director.scenario.workloads.is_empty();
+        let by_workload = !self.controller.scenario.workloads.is_empty();
         let request = Request {
             code: seen.code,
             topic: seen.topic,
             queue: seen.queue,
             message: if by_workload { seen.keys } else { seen.key },
             attempt: seen.nth_of_key,
-            attempt_anywhere: self.count_anywhere(seen.keys),
+            attempt_anywhere: self.controller.sends.read(seen.keys),
         };
         let (number, action) = match Script::decide(self, &request)? {
             Decision::Rule(number, action, drawn) => (number, action.action().at_broker(drawn)),

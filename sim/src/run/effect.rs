@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::director::{Director, Progress};
+use super::controller::{Progress, RunController};
 use crate::fault::{FaultKind, FaultNumber, Struck};
 
 /// What became of one fault.
@@ -60,7 +60,7 @@ impl Effect {
     }
 }
 
-impl Director {
+impl RunController {
     /// What the engine has counted so far that a fault may have done. `None`: it does not count.
     pub(super) fn measured(&self, kind: &FaultKind, at: Struck) -> Option<u64> {
         let what = kind.behaviour().counted()?;
@@ -73,15 +73,15 @@ impl Director {
         }
     }
 
-    /// The director itself, or a server, has done what the fault is about.
+    /// The controller itself, or a server, has done what the fault is about.
     pub(super) fn struck_once_more(&self, fault: FaultNumber) {
-        let fault = &mut self.state.lock().faults[fault as usize - 1];
+        let fault = &mut self.faults.lock()[fault as usize - 1];
         fault.applied = fault.applied.saturating_add(1);
     }
 
     /// What became of every fault, when the run is over.
     pub(super) fn effects(&self) -> Vec<Effect> {
-        let faults = self.state.lock().faults.clone();
+        let faults = self.faults.lock().clone();
         (1..)
             .zip(&faults)
             .map(|(fault, progress)| Effect {

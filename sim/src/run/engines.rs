@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rmq_remoting::observe::Name;
 
-use super::play::{Slot, Stage};
+use super::play::{RunHandle, RunningCluster};
 use super::seal::Left;
 use super::{Knobs, Played, RunError, policy_of};
 use crate::engine::{
@@ -26,49 +25,35 @@ pub(crate) struct Outcome<T> {
     pub(crate) value: Option<T>,
 }
 
-/// Seals the trace when the main future is done or dropped, which is before any teardown.
-struct Sealer {
-    slot: Slot,
-    knobs: Knobs,
-    left: Arc<Mutex<Option<Left>>>,
-}
-
-impl Drop for Sealer {
-    fn drop(&mut self) {
-        *self.left.lock() = self.slot.seal(self.knobs);
-    }
-}
-
 /// Plays a scenario; `act` is what the callers do, and the run ends when it returns.
 pub(crate) fn carry_out<T>(
     scenario: &Arc<Scenario>,
     knobs: Knobs,
-    act: impl AsyncFnOnce(Stage) -> T,
+    act: impl AsyncFnOnce(RunningCluster) -> T,
 ) -> Result<Outcome<T>, RunError> {
     let config = config(scenario, knobs);
-    let left = Arc::new(Mutex::new(None));
-    let slot = Slot::default();
-    let kernel = Arc::clone(&slot.kernel);
+    let run = RunHandle::default();
     let main = async |fabric: SharedFabric| {
-        let _sealer = Sealer {
-            slot: slot.clone(),
-            knobs,
-            left: Arc::clone(&left),
+        let value = {
+            let cluster = RunningCluster::set(scenario, knobs, fabric, &run);
+            let trouble = cluster.controller.trouble();
+            let act = std::pin::pin!(act(cluster));
+            tokio::select! {
+                biased;
+                value = act => Some(value),
+                () = trouble => None,
+            }
         };
-        let stage = Stage::set(scenario, knobs, fabric, &slot);
-        let trouble = stage.director.trouble();
-        let act = std::pin::pin!(act(stage));
-        tokio::select! {
-            biased;
-            value = act => Some(value),
-            () = trouble => None,
-        }
+        run.seal(knobs);
+        value
     };
-    let report = host::run(knobs.engine, &config, kernel, main);
+    let events = Arc::clone(&run.engine_events);
+    // A run that main did not end is sealed where it stands.
+    let report = host::run_until(knobs.engine, &config, events, main, || run.seal(knobs));
     let report = report.map_err(|error| {
         RunError::Broken(format!("the engine {} cannot start: {error}", knobs.engine))
     })?;
-    let left = left.lock().take();
+    let left = run.take();
     let left = left.ok_or_else(|| RunError::Broken("the run left no trace".to_owned()))?;
     finish(left, report, knobs)
 }

@@ -5,7 +5,7 @@
 //! when the last send has its outcome and the scenario's time is up, the producers are stopped, the
 //! trace is sealed, and only then is everything torn down.
 //!
-//! - `director`: carries out the plan; `servers`, `workload`, `producers`: the nodes.
+//! - `controller`: carries out the plan; `servers`, `workload`, `producers`: the nodes.
 //! - `effect`: whether faults started, and what they did.
 //! - `control`, `watch`: how faults reach servers, and what may start a fault.
 //! - [`twin`]: two runs that differ in one thing; `beside`: what that is.
@@ -27,7 +27,7 @@ use crate::verdict::{Class, Finding, Verdict};
 mod beside;
 mod change;
 mod control;
-mod director;
+mod controller;
 mod effect;
 mod engines;
 mod facts;
@@ -35,6 +35,7 @@ mod layout;
 mod play;
 mod progress;
 mod seal;
+mod sends;
 mod servers;
 pub mod summary;
 pub mod twin;
@@ -46,7 +47,7 @@ pub use effect::{Effect, Missed};
 pub(crate) use engines::carry_out;
 pub use facts::facts_of;
 use facts::policy_of;
-pub(crate) use play::Stage;
+pub(crate) use play::RunningCluster;
 pub use summary::Summary;
 
 /// A finished run.
@@ -156,7 +157,7 @@ pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Result<Run, R
 /// As [`run`].
 pub fn run_with(scenario: &Arc<Scenario>, knobs: Knobs) -> Result<Run, RunError> {
     check(scenario, knobs.engine, Nodes::OfScenario)?;
-    let act = async |stage| play::workloads(stage, Beside::Nothing).await;
+    let act = async |cluster| play::workloads(cluster, Beside::Nothing).await;
     let played = carry_out(scenario, knobs, act)?;
     let mut run = judged(scenario, knobs, played.played);
     let stuck = played.value.unwrap_or_default();

@@ -137,7 +137,7 @@ pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunErr
 }
 
 fn trace(scenario: &Arc<Scenario>, knobs: Knobs, beside: Beside) -> Result<Trace, RunError> {
-    let act = async |stage| play::workloads(stage, beside).await;
+    let act = async |cluster| play::workloads(cluster, beside).await;
     Ok(engines::carry_out(scenario, knobs, act)?.played.trace)
 }
 

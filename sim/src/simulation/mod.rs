@@ -33,7 +33,7 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 
 use crate::fault::{Engine, Fault};
-use crate::run::{self, Knobs, Missed, Nodes, Run, Stage};
+use crate::run::{self, Knobs, Missed, Nodes, Run, RunningCluster};
 use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
 use crate::trace::short;
 use crate::verdict::{Class, Finding};
@@ -242,9 +242,9 @@ fn run_one(
 ) -> Result<Run, run::RunError> {
     run::check(scenario, Engine::Event, Nodes::MoreWillCome)?;
     let knobs = Knobs::draw(scenario, seed, Engine::Event);
-    let outcome = run::carry_out(scenario, knobs, async |stage: Stage| {
-        stage.until_up().await;
-        check(Sim { stage }).await
+    let outcome = run::carry_out(scenario, knobs, async |cluster: RunningCluster| {
+        cluster.until_up().await;
+        check(Sim { cluster }).await
     })?;
     let mut run = run::judged(scenario, knobs, outcome.played);
     if let Some(Err(error)) = outcome.value {
