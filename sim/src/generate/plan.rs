@@ -17,6 +17,7 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
     for number in 0..count {
         let draw = draw.part("fault", number);
         let Some(kind) = kinds::choose(&draw, &knobs.kinds) else {
+            // No kind of fault exists in this run.
             continue;
         };
         for fault in of_kind(&draw, knobs, kind) {

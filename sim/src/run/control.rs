@@ -154,7 +154,11 @@ fn counts(fault: &mut Progress, at: &Position, request: &Request<'_>) -> bool {
             fault.counted += 1;
             fault.counted == *n
         }
-        _ => false,
+        // Other positions are no request's to reach.
+        Position::Received { .. }
+        | Position::Time { .. }
+        | Position::Stored { .. }
+        | Position::Send { .. } => false,
     }
 }
 
@@ -193,6 +197,7 @@ impl name_server::Control for Script {
             topic: seen.topic,
             queue: None,
             message: None,
+            // A number to draw by: it need not go on after four thousand million requests.
             attempt: u32::try_from(seen.nth).unwrap_or(u32::MAX),
             attempt_anywhere: 0,
         };

@@ -93,14 +93,9 @@ fn finish<T>(
 }
 
 fn config(scenario: &Scenario, knobs: Knobs) -> EngineConfig {
-    let timeouts = scenario
-        .producers
-        .iter()
-        .filter_map(|plan| policy_of(plan).ok());
-    let timeout = timeouts
-        .map(|policy| policy.send_timeout)
-        .max()
-        .unwrap_or(0);
+    // A policy that makes no sense was refused before; a check's own producers are not known yet.
+    let policies = scenario.producers.iter().flat_map(policy_of);
+    let timeout = policies.fold(0, |most, policy| most.max(policy.send_timeout));
     EngineConfig {
         seed: knobs.seed,
         ready_order: match knobs.ready_order {
@@ -135,13 +130,14 @@ fn longest(scenario: &Scenario, timeout: u64) -> u64 {
         .sum();
     let liveness = scenario.liveness_ms.map_or(0, |bound| bound + 2 * timeout);
     match scenario.liveness_ms {
-        Some(_) => work.max().unwrap_or(0).max(planned) + frozen + timeout + liveness + GRACE_MS,
+        Some(_) => work.fold(planned, u64::max) + frozen + timeout + liveness + GRACE_MS,
         None => planned + timeout + GRACE_MS,
     }
 }
 
 fn end(end: RunEnd) -> End {
     let waits = |one: EngineWaiting| Waiting {
+        // What runs on no node is the laboratory's own.
         node: one.node.unwrap_or(NodeId::LAB),
         task: Name::from(one.task),
     };

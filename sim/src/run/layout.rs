@@ -67,13 +67,16 @@ impl Layout {
 
     /// The machine address of a node after so many moves.
     pub(super) fn ip_of(&self, fabric: &dyn Fabric, node: NodeId, moves: u16) -> IpAddr {
-        let machines = u16::try_from(self.nodes.len()).unwrap_or(u16::MAX);
-        fabric.address_for(node.0.saturating_add(machines.saturating_mul(moves)))
+        let machine = usize::from(node.0) + self.nodes.len() * usize::from(moves);
+        let number = u16::try_from(machine).unwrap_or(u16::MAX);
+        assert!(number < u16::MAX, "there is no machine number {machine}");
+        fabric.address_for(number)
     }
 
     /// Where a server listens after so many moves.
     pub(super) fn listen_of(&self, fabric: &dyn Fabric, node: NodeId, moves: u16) -> SocketAddr {
         let port = self.info(node).and_then(|info| port(info.kind));
+        assert!(port.is_some(), "{node:?} is no server: it listens nowhere");
         SocketAddr::new(self.ip_of(fabric, node, moves), port.unwrap_or(0))
     }
 }

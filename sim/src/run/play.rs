@@ -107,8 +107,10 @@ impl RunningCluster {
             return (added.node, Arc::clone(&added.host));
         }
         let fabric = &self.controller.fabric;
-        let index = u16::try_from(added_nodes.len()).unwrap_or(u16::MAX);
-        let node = fabric.node(name, fabric.address_for(ADDED_NODES + index));
+        let number = usize::from(ADDED_NODES) + added_nodes.len();
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
+        assert!(number < u16::MAX, "a check cannot add so many nodes");
+        let node = fabric.node(name, fabric.address_for(number));
         let host = fabric.boot(node);
         added_nodes.push(AddedNode {
             name: Name::from(name),
@@ -310,7 +312,7 @@ fn start_work(
             .iter()
             .find(|(name, ..)| *name == workload.producer);
         let Some((_, machine, producer)) = owner else {
-            continue;
+            unreachable!("names are checked before a run: {}", workload.producer);
         };
         let caller = Caller {
             controller: Arc::clone(&cluster.controller),

@@ -52,9 +52,7 @@ impl RunController {
     }
 
     fn boot_server(self: &Arc<Self>, node: NodeId, moved: Option<u16>) {
-        let Some(kind) = self.layout.info(node).map(|info| info.kind) else {
-            return;
-        };
+        let kind = self.layout.info(node).map(|info| info.kind);
         let fabric = &*self.fabric;
         let host = match moved {
             Some(moves) => fabric.boot_at(node, self.layout.ip_of(fabric, node, moves)),
@@ -62,8 +60,13 @@ impl RunController {
         };
         let (stop, asked) = oneshot::channel();
         let life: BoxFuture<'static, io::Result<()>> = match kind {
-            NodeKind::NameServer => Box::pin(self.name_server(node, Arc::clone(&host), asked)),
-            _ => Box::pin(self.broker(node, Arc::clone(&host), asked)),
+            Some(NodeKind::NameServer) => {
+                Box::pin(self.name_server(node, Arc::clone(&host), asked))
+            }
+            Some(NodeKind::Broker) => Box::pin(self.broker(node, Arc::clone(&host), asked)),
+            Some(NodeKind::Producer) | None => {
+                unreachable!("places are checked before a run: {node:?} is no server")
+            }
         };
         let controller = Arc::clone(self);
         let main = host.spawn(
@@ -147,6 +150,7 @@ impl RunController {
     }
 
     fn listens(&self, node: NodeId) -> std::net::SocketAddr {
+        // One that is not there has never moved.
         let moves = self.servers.lock().moves.get(&node).copied().unwrap_or(0);
         self.layout.listen_of(&*self.fabric, node, moves)
     }

@@ -73,7 +73,11 @@ impl RunController {
                 *counted += 1;
                 *counted == n
             }
-            _ => false,
+            // Other positions are reached by something else than a message stored here.
+            Position::Stored { .. }
+            | Position::Time { .. }
+            | Position::Received { .. }
+            | Position::Send { .. } => false,
         });
     }
 

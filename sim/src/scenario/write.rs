@@ -70,7 +70,7 @@ impl Scenario {
             1 => format!("1 {what}"),
             _ => format!("{count} {what}s"),
         };
-        let of = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        let of = |length: usize| length as u64;
         let parts = [
             many(u64::from(self.cluster.name_servers), "name server"),
             many(of(self.cluster.brokers.len()), "broker"),
@@ -156,7 +156,7 @@ impl Table {
             text.push_str(title);
             text.push('\n');
         }
-        let width = self.0.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+        let width = self.0.iter().map(|(key, _)| key.len()).fold(0, usize::max);
         for (key, value) in self.0 {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{key:width$} = {value}");

@@ -23,9 +23,14 @@ mod odd_route;
 
 /// Makes the enum of what rules do, and asks the file of each.
 macro_rules! actions {
-    ($($(#[$doc:meta])* $Name:ident $(($Data:ty))? = $module:ident,)*) => {
+    (
+        $($(#[$doc:meta])* $Name:ident $(($Data:ty))? = $module:ident,)*
+        ; $($(#[$new_doc:meta])* $New:ident $(($NewData:ty))? = $new_module:ident,)*
+    ) => {
         $(mod $module;)*
         $(pub use $module::$Name;)*
+        $(mod $new_module;)*
+        $(pub use $new_module::$New;)*
 
         /// What a rule makes a server do.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,7 @@ macro_rules! actions {
             $($(#[$doc])* $Name $(($Data))?,)*
             /// A name server writes a route in an odd form.
             OddRoute(OddRoute),
+            $($(#[$new_doc])* $New $(($NewData))?,)*
         }
 
         impl RuleAction {
@@ -42,6 +48,7 @@ macro_rules! actions {
                 match self {
                     $(Self::$Name { .. } => &$module::KIND,)*
                     Self::OddRoute(form) => odd_route::kind_of(*form),
+                    $(Self::$New { .. } => &$new_module::KIND,)*
                 }
             }
 
@@ -50,6 +57,7 @@ macro_rules! actions {
                 match self {
                     $(Self::$Name $((payload!($Data, it)))? => subject!($Name, it $(, $Data)?),)*
                     Self::OddRoute(form) => form,
+                    $(Self::$New $((payload!($NewData, it)))? => subject!($New, it $(, $NewData)?),)*
                 }
             }
 
@@ -57,6 +65,7 @@ macro_rules! actions {
                 match self {
                     $(Self::$Name $((payload!($Data, it)))? => subject_mut!(it $(, $Data)?),)*
                     Self::OddRoute(_) => None,
+                    $(Self::$New $((payload!($NewData, it)))? => subject_mut!(it $(, $NewData)?),)*
                 }
             }
         }
@@ -68,6 +77,7 @@ macro_rules! actions {
             &odd_route::TEXT_NUMBERS,
             &odd_route::NULLS,
             &odd_route::EMPTY,
+            $(&$new_module::KIND,)*
         ];
     };
 }
@@ -110,6 +120,7 @@ actions! {
     PartialRoute(PartialRoute) = partial_route,
     /// A name server lists the brokers of the route in another order, drawn for each answer.
     PermutedRoute = permuted_route,
+    ;
 }
 
 /// What a rule makes a server do to a request.
