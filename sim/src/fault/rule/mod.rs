@@ -121,6 +121,8 @@ actions! {
     /// A name server lists the brokers of the route in another order, drawn for each answer.
     PermutedRoute = permuted_route,
     ;
+    /// A broker does the work, answers, and closes the connection behind the answer.
+    AnswerThenClose = answer_then_close,
 }
 
 /// What a rule makes a server do to a request.
