@@ -6,7 +6,7 @@ use rmq_remoting::observe::Name;
 
 use super::play::{RunHandle, RunningCluster};
 use super::seal::Left;
-use super::{Knobs, Played, RunError, policy_of};
+use super::{Played, RunConfig, RunError, policy_of};
 use crate::engine::{
     EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, Waiting as EngineWaiting,
 };
@@ -28,7 +28,7 @@ pub(crate) struct Outcome<T> {
 /// Plays a scenario; `act` is what the callers do, and the run ends when it returns.
 pub(crate) fn carry_out<T>(
     scenario: &Arc<Scenario>,
-    knobs: Knobs,
+    knobs: RunConfig,
     act: impl AsyncFnOnce(RunningCluster) -> T,
 ) -> Result<Outcome<T>, RunError> {
     let config = config(scenario, knobs);
@@ -61,7 +61,7 @@ pub(crate) fn carry_out<T>(
 fn finish<T>(
     left: Left,
     report: RunReport<Option<T>>,
-    knobs: Knobs,
+    knobs: RunConfig,
 ) -> Result<Outcome<T>, RunError> {
     if let Some(broken) = left.broken {
         return Err(RunError::Broken(broken));
@@ -92,7 +92,7 @@ fn finish<T>(
     })
 }
 
-fn config(scenario: &Scenario, knobs: Knobs) -> EngineConfig {
+fn config(scenario: &Scenario, knobs: RunConfig) -> EngineConfig {
     // A policy that makes no sense was refused before; a check's own producers are not known yet.
     let policies = scenario.producers.iter().flat_map(policy_of);
     let timeout = policies.fold(0, |most, policy| most.max(policy.send_timeout));

@@ -54,7 +54,7 @@ pub use summary::Summary;
 #[derive(Debug)]
 pub struct Run {
     /// What was drawn for this seed.
-    pub knobs: Knobs,
+    pub knobs: RunConfig,
     /// Everything that happened.
     pub trace: Trace,
     /// Its figures.
@@ -111,7 +111,7 @@ pub enum RunError {
 
 /// What a seed decides of a scenario before anything runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Knobs {
+pub struct RunConfig {
     /// The seed.
     pub seed: u64,
     /// The engine.
@@ -123,7 +123,7 @@ pub struct Knobs {
     pub most_events: Option<u64>,
 }
 
-impl Knobs {
+impl RunConfig {
     /// Draws every knob; each by its name, so that a new one moves no other.
     pub fn draw(scenario: &Scenario, seed: u64, engine: Engine) -> Self {
         let field = Chance::new(seed).part("knob", 0);
@@ -148,14 +148,14 @@ impl Knobs {
 ///
 /// The engine cannot do it, or a node could not even start.
 pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Result<Run, RunError> {
-    run_with(scenario, Knobs::draw(scenario, seed, engine))
+    run_with(scenario, RunConfig::draw(scenario, seed, engine))
 }
 
 /// Runs a scenario with these knobs.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_with(scenario: &Arc<Scenario>, knobs: Knobs) -> Result<Run, RunError> {
+pub fn run_with(scenario: &Arc<Scenario>, knobs: RunConfig) -> Result<Run, RunError> {
     check(scenario, knobs.engine, Nodes::OfScenario)?;
     let act = async |cluster| play::workloads(cluster, Beside::Nothing).await;
     let played = carry_out(scenario, knobs, act)?;
@@ -249,7 +249,7 @@ pub(crate) struct Played {
     pub(crate) effects: Vec<Effect>,
 }
 
-pub(crate) fn judged(scenario: &Scenario, knobs: Knobs, played: Played) -> Run {
+pub(crate) fn judged(scenario: &Scenario, knobs: RunConfig, played: Played) -> Run {
     let trace = played.trace;
     let mut summary = Summary::of(&trace);
     let name = |node| Name::from(trace.header.name(node));

@@ -10,7 +10,7 @@ use rmq_producer::{Client, Policy, Producer};
 use rmq_remoting::host::{SharedHost, Task, TaskEnd};
 use rmq_remoting::observe::{Name, Observer};
 
-use super::Knobs;
+use super::RunConfig;
 use super::beside::Beside;
 use super::controller::{AddedNode, RunController};
 use super::facts::policy_of;
@@ -76,7 +76,7 @@ impl RunningCluster {
     /// Builds the nodes of a scenario on an engine, boots the servers and plans the faults.
     pub(super) fn set(
         scenario: &Arc<Scenario>,
-        knobs: Knobs,
+        knobs: RunConfig,
         fabric: SharedFabric,
         run: &RunHandle,
     ) -> Self {

@@ -3,7 +3,7 @@
 use rmq_mock_broker::ledger::Entry;
 use rmq_remoting::observe::Name;
 
-use super::Knobs;
+use super::RunConfig;
 use super::controller::RunController;
 use super::effect::Effect;
 use super::facts::{facts_of, policy_of};
@@ -28,7 +28,7 @@ pub(crate) struct Left {
 
 impl RunHandle {
     /// Seals the trace, once: what happens from now on is in no trace.
-    pub(super) fn seal(&self, knobs: Knobs) {
+    pub(super) fn seal(&self, knobs: RunConfig) {
         if let Some(controller) = self.controller.lock().take() {
             *self.left.lock() = Some(controller.seal(knobs));
         }
@@ -41,7 +41,7 @@ impl RunHandle {
 }
 
 impl RunController {
-    fn seal(&self, knobs: Knobs) -> Left {
+    fn seal(&self, knobs: RunConfig) -> Left {
         let records = self.recorder.seal();
         let links = self.fabric.link_bytes();
         let links = links.iter().map(|link| (link.from, link.to, link.bytes));
@@ -77,7 +77,7 @@ impl RunController {
     }
 
     /// The facts of the run that its trace begins with.
-    fn header(&self, knobs: Knobs) -> Header {
+    fn header(&self, knobs: RunConfig) -> Header {
         let scenario = &self.scenario;
         let mut nodes = self.layout.nodes.clone();
         let mut policies: Vec<PolicyFacts> = Vec::new();

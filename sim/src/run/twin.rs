@@ -24,7 +24,7 @@ use rmq_remoting::code::request;
 use rmq_remoting::observe::Name;
 
 use super::beside::{Beside, SiblingDoes};
-use super::{Knobs, Run, RunError, engines, play};
+use super::{Run, RunConfig, RunError, engines, play};
 use crate::fault::{Engine, Fault, FaultKind, Place, Position, Rule, RuleAction};
 use crate::invariant;
 use crate::scenario::{Order, Scenario, SendMode};
@@ -86,7 +86,7 @@ pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunErr
         return Ok(());
     };
     let calm = || Arc::new(without_faults(scenario));
-    let fifo = Knobs {
+    let fifo = RunConfig {
         ready_order: Order::Fifo,
         ..knobs
     };
@@ -136,7 +136,7 @@ pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunErr
     Ok(())
 }
 
-fn trace(scenario: &Arc<Scenario>, knobs: Knobs, beside: Beside) -> Result<Trace, RunError> {
+fn trace(scenario: &Arc<Scenario>, knobs: RunConfig, beside: Beside) -> Result<Trace, RunError> {
     let act = async |cluster| play::workloads(cluster, beside).await;
     Ok(engines::carry_out(scenario, knobs, act)?.played.trace)
 }

@@ -33,7 +33,7 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 
 use crate::fault::{Engine, Fault};
-use crate::run::{self, Knobs, Missed, Nodes, Run, RunningCluster};
+use crate::run::{self, Missed, Nodes, Run, RunConfig, RunningCluster};
 use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
 use crate::trace::short;
 use crate::verdict::{Class, Finding};
@@ -241,7 +241,7 @@ fn run_one(
     check: &impl AsyncFn(Sim) -> Result<(), CheckError>,
 ) -> Result<Run, run::RunError> {
     run::check(scenario, Engine::Event, Nodes::MoreWillCome)?;
-    let knobs = Knobs::draw(scenario, seed, Engine::Event);
+    let knobs = RunConfig::draw(scenario, seed, Engine::Event);
     let outcome = run::carry_out(scenario, knobs, async |cluster: RunningCluster| {
         cluster.until_up().await;
         check(Sim { cluster }).await
