@@ -397,7 +397,7 @@ fn outcomes(trace: &Trace) -> (Vec<(Name, Spot)>, usize, usize) {
 fn timeless(judgement: &Judgement) -> (Vec<String>, Vec<(&'static str, u64)>) {
     let found = judgement.findings.iter();
     let found = found.filter(|finding| TIMELESS.contains(&finding.by));
-    let judged = judgement.antecedents.iter().copied();
+    let judged = judgement.preconditions.iter().copied();
     (
         found.map(ToString::to_string).collect(),
         judged.filter(|(id, _)| TIMELESS.contains(id)).collect(),

@@ -13,7 +13,7 @@ use crate::verdict::Class;
 /// What `invariants` is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct InvariantArgs {
-    /// The file of a sweep: adds the share of its runs in which each antecedent was true.
+    /// The file of a sweep: adds the share of its runs in which each precondition was true.
     #[arg(long, value_name = "FILE")]
     sweep: Option<PathBuf>,
 }

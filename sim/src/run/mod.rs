@@ -62,7 +62,7 @@ pub struct Run {
     /// Whether everything holds.
     pub verdict: Verdict,
     /// How often each invariant had something to say.
-    pub antecedents: Vec<(&'static str, u64)>,
+    pub preconditions: Vec<(&'static str, u64)>,
     /// One number for the whole trace.
     pub digest: Digest,
     /// What the brokers have stored in the end, with the broker's name.
@@ -285,7 +285,7 @@ pub(crate) fn judged(scenario: &Scenario, knobs: RunConfig, played: Played) -> R
         digest: Digest::of(&trace),
         summary,
         verdict,
-        antecedents: judgement.antecedents,
+        preconditions: judgement.preconditions,
         ledger: played.ledger,
         effects: played.effects,
         trace,

@@ -124,14 +124,14 @@ pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunErr
         // Its records are those of another run than the one that is shown.
         judged.findings.iter_mut().for_each(|found| found.at = None);
     }
-    run.antecedents.push((judged.by, judged.antecedent));
+    run.preconditions.push((judged.by, judged.precondition));
     if !judged.findings.is_empty() && run.verdict.class == Class::Pass {
         run.verdict.class = match pair {
             Pair::Replay => Class::Nondeterminism,
             _ => Class::Violation,
         };
     }
-    run.verdict.exercised += usize::from(judged.antecedent > 0);
+    run.verdict.exercised += usize::from(judged.precondition > 0);
     run.verdict.findings.append(&mut judged.findings);
     Ok(())
 }
@@ -208,8 +208,8 @@ mod tests {
             (60, "INV-46"),
         ] {
             let run = run::run(&Arc::new(generate(seed)), seed, Engine::Event).unwrap();
-            let antecedent = run.antecedents.iter().find(|(judge, _)| *judge == id);
-            assert!(antecedent.is_some_and(|(_, count)| *count > 0), "{seed}");
+            let precondition = run.preconditions.iter().find(|(judge, _)| *judge == id);
+            assert!(precondition.is_some_and(|(_, count)| *count > 0), "{seed}");
         }
     }
 }
