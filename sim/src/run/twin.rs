@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_the_sweep_has_the_antecedent_of_its_pair() {
+    fn a_run_of_the_sweep_has_the_precondition_of_its_pair() {
         for (seed, id) in [
             (0, "INV-55"),
             (20, "INV-56"),
