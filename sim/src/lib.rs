@@ -2,7 +2,6 @@
 
 pub mod backend;
 pub mod bench;
-pub mod catalogue;
 pub mod cli;
 pub mod digests;
 pub mod fault;

@@ -6,12 +6,12 @@
 
 use rmq_remoting::observe::Name;
 
-use crate::fault::{Fault, FaultEvent, FaultKind, OddRoute, Place, RuleAction};
+use crate::fault::{Fault, FaultEvent, Place};
 use crate::trace::{Header, NodeId, Trace, What, work};
 
 /// What one node is for another, at some time. Ordered from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum Condition {
     /// It answers as it should.
     Healthy,
     /// It answers, late.
@@ -24,6 +24,51 @@ pub enum State {
     Gone,
 }
 
+/// What a fault means for whoever deals with the nodes it is on. Each kind of fault says it of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Meaning {
+    /// What it makes of the nodes.
+    pub(crate) condition: Condition,
+    /// What it does to the process of its node.
+    pub(crate) process: Option<Process>,
+    /// So many milliseconds after its end it is still felt.
+    pub(crate) after_ms: u64,
+    /// While it is on, a name server may answer as of its start.
+    pub(crate) stale_routes: bool,
+    /// The topic whose number of queues it changes.
+    pub(crate) resized: Option<Name>,
+}
+
+/// What a fault does to the process of its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Process {
+    /// It runs late or not at all, and cannot be blamed for what it misses meanwhile.
+    Frozen,
+    /// It is not there.
+    Gone,
+}
+
+impl Meaning {
+    /// It makes this of the nodes, as long as it is on, and changes nothing else.
+    pub(crate) fn of(condition: Condition) -> Self {
+        Self {
+            condition,
+            process: None,
+            after_ms: 0,
+            stale_routes: false,
+            resized: None,
+        }
+    }
+
+    /// And does this to the process.
+    pub(crate) fn of_process(self, process: Process) -> Self {
+        Self {
+            process: Some(process),
+            ..self
+        }
+    }
+}
+
 /// One fault while it was on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interval {
@@ -34,7 +79,7 @@ pub struct Interval {
     /// Up to this millisecond, which is included: an event of the last one may be either way.
     pub to_ms: u64,
     /// What it makes of the nodes concerned.
-    pub state: State,
+    pub state: Condition,
     /// The nodes concerned.
     pub scope: Scope,
 }
@@ -66,9 +111,6 @@ pub struct Truth {
     resized: Vec<Name>,
 }
 
-/// So many bytes, at most, are on a line that is too thin for them: a receiver's window.
-const ON_THE_LINE: u64 = 128 * 1024;
-
 impl Truth {
     /// Folds the faults of a trace.
     pub fn of(trace: &Trace) -> Self {
@@ -85,6 +127,7 @@ impl Truth {
                         truth.add(&trace.header, number, data, (from_ms, record.ms));
                     }
                 }
+                // Nothing else tells of a fault's start or end.
                 _ => {}
             }
         }
@@ -96,32 +139,24 @@ impl Truth {
 
     fn add(&mut self, header: &Header, fault: u32, data: &Fault, (from_ms, to_ms): (u64, u64)) {
         let Some(scope) = scope(header, &data.place) else {
+            // It has waited to the end for a node that never came, and so concerns nobody.
             return;
         };
-        let state = state(&data.kind);
-        let mut to_ms = to_ms;
-        match &data.kind {
-            FaultKind::Resize { topic, .. } => self.resized.push(Name::clone(topic)),
-            FaultKind::Rule(rule) if rule.then == RuleAction::StaleRoute => {
-                self.stale.push((from_ms, to_ms));
-            }
-            // What was put on the line leaves it at the rate of the line.
-            FaultKind::Bandwidth { bytes_per_ms } => {
-                to_ms = to_ms.saturating_add(ON_THE_LINE / (*bytes_per_ms).max(1));
-            }
-            _ => {}
+        let meaning = data.kind.behaviour().meaning();
+        let lasted = (from_ms, to_ms);
+        if meaning.stale_routes {
+            self.stale.push(lasted);
         }
+        self.resized.extend(meaning.resized);
+        let to_ms = to_ms.saturating_add(meaning.after_ms);
         if let Scope::Node(node) = scope {
-            match &data.kind {
-                FaultKind::Freeze | FaultKind::Slow { .. } => {
-                    self.frozen.push((node, from_ms, to_ms));
-                }
-                FaultKind::Crash(_) | FaultKind::Stop(_) | FaultKind::PowerLoss(_) => {
-                    self.gone.push((node, from_ms, to_ms));
-                }
-                _ => {}
+            match meaning.process {
+                Some(Process::Frozen) => self.frozen.push((node, from_ms, to_ms)),
+                Some(Process::Gone) => self.gone.push((node, from_ms, to_ms)),
+                None => {}
             }
         }
+        let state = meaning.condition;
         self.intervals.push(Interval {
             fault,
             from_ms,
@@ -132,7 +167,7 @@ impl Truth {
     }
 
     /// The worst that `server` was for `client` at any time from `from_ms` to `to_ms`.
-    pub fn worst(&self, client: NodeId, server: NodeId, from_ms: u64, to_ms: u64) -> State {
+    pub fn worst(&self, client: NodeId, server: NodeId, from_ms: u64, to_ms: u64) -> Condition {
         let concerns = |scope: Scope| match scope {
             Scope::Node(node) => node == client || node == server,
             Scope::Pair(a, b) => (a, b) == (client, server) || (b, a) == (client, server),
@@ -142,12 +177,11 @@ impl Truth {
             .iter()
             .filter(|interval| interval.overlaps(from_ms, to_ms) && concerns(interval.scope))
             .map(|interval| interval.state)
-            .max()
-            .unwrap_or(State::Healthy)
+            .fold(Condition::Healthy, Condition::max)
     }
 
     /// What `server` was for `client` in one millisecond.
-    pub fn state(&self, client: NodeId, server: NodeId, ms: u64) -> State {
+    pub fn state(&self, client: NodeId, server: NodeId, ms: u64) -> Condition {
         self.worst(client, server, ms, ms)
     }
 
@@ -222,63 +256,10 @@ fn scope(header: &Header, place: &Place) -> Option<Scope> {
     })
 }
 
-fn state(kind: &FaultKind) -> State {
-    match kind {
-        FaultKind::Crash(_) | FaultKind::Stop(_) | FaultKind::PowerLoss(_) => State::Gone,
-        FaultKind::Freeze
-        | FaultKind::SwallowDials
-        | FaultKind::StopReading
-        | FaultKind::Partition
-        | FaultKind::Hold
-        | FaultKind::BlackHole => State::Silent,
-        FaultKind::Slow { .. }
-        | FaultKind::Loss { .. }
-        | FaultKind::Latency { .. }
-        | FaultKind::Bandwidth { .. } => State::Slow,
-        // A queue that is there no more is refused; a read-only broker stores what it is sent.
-        FaultKind::Resize { .. }
-        | FaultKind::Refuse
-        | FaultKind::Corrupt { .. }
-        | FaultKind::Reset { .. }
-        | FaultKind::HalfOpen => State::Refusing,
-        // What a program does with its bytes and what it calls the time is up to it.
-        FaultKind::Slice { .. }
-        | FaultKind::ClockJump { .. }
-        | FaultKind::NameServerList { .. }
-        | FaultKind::ReadOnly => State::Healthy,
-        FaultKind::Rule(rule) => rule_state(&rule.then),
-    }
-}
-
-fn rule_state(then: &RuleAction) -> State {
-    match then {
-        // Any order is as good, and the first of two answers counts.
-        RuleAction::PermutedRoute | RuleAction::ReplyTwice => State::Healthy,
-        // It can be read; one with nothing in it is no route.
-        RuleAction::OddRoute(form) if *form != OddRoute::Empty => State::Healthy,
-        RuleAction::Delay { .. } | RuleAction::DelayRequest { .. } => State::Slow,
-        RuleAction::Answer { .. }
-        | RuleAction::StoreThenAnswer { .. }
-        | RuleAction::CloseBefore
-        | RuleAction::CloseAfter
-        | RuleAction::ResetBefore
-        | RuleAction::ResetAfter
-        | RuleAction::HalfFrameClose
-        | RuleAction::Garbage
-        | RuleAction::StaleRoute
-        | RuleAction::PartialRoute { .. }
-        | RuleAction::OddRoute(_) => State::Refusing,
-        RuleAction::DropRequest
-        | RuleAction::DropReply
-        | RuleAction::UnknownOpaque
-        | RuleAction::HalfFrame => State::Silent,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{Position, Restart};
+    use crate::fault::{Crash, FaultKind, Position, Slow};
     use crate::invariant::scene::Scene;
 
     fn nodes(scene: &Scene) -> (NodeId, NodeId, NodeId) {
@@ -291,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_crashed_broker_is_gone_from_the_crash_to_its_return() {
-        let crash = FaultKind::Crash(Restart::default());
+        let crash = FaultKind::Crash(Crash::default());
         let scene = Scene::new().at(100).fault(1, crash, "broker-a");
         let scene = scene.at(200).fault_ends(1, "broker-a");
         let (p1, a, b) = nodes(&scene);
@@ -299,10 +280,15 @@ mod tests {
         let states = [99, 100, 200, 201].map(|ms| truth.state(p1, a, ms));
         assert_eq!(
             states,
-            [State::Healthy, State::Gone, State::Gone, State::Healthy]
+            [
+                Condition::Healthy,
+                Condition::Gone,
+                Condition::Gone,
+                Condition::Healthy
+            ]
         );
-        assert_eq!(truth.worst(p1, b, 0, 1000), State::Healthy);
-        assert_eq!(truth.worst(p1, a, 0, 1000), State::Gone);
+        assert_eq!(truth.worst(p1, b, 0, 1000), Condition::Healthy);
+        assert_eq!(truth.worst(p1, a, 0, 1000), Condition::Gone);
         assert!(truth.was_gone(a, 0, 100) && !truth.was_gone(a, 0, 99));
         assert!(truth.calm(0, 99) && !truth.calm(0, 100));
         assert!(truth.calm_at(b, 0, 1000) && !truth.calm_at(a, 0, 1000));
@@ -310,9 +296,10 @@ mod tests {
 
     #[test]
     fn a_fault_that_never_ends_lasts_and_the_worst_of_two_counts() {
-        let scene = Scene::new()
-            .at(100)
-            .fault(1, FaultKind::Slow { ms_per_step: 5 }, "broker-a");
+        let scene =
+            Scene::new()
+                .at(100)
+                .fault(1, FaultKind::Slow(Slow { ms_per_step: 5 }), "broker-a");
         let scene = scene.at(300).fault(2, FaultKind::Freeze, "broker-a");
         let scene = scene.at(400).fault_ends(2, "broker-a");
         let (p1, a, _) = nodes(&scene);
@@ -320,7 +307,12 @@ mod tests {
         let states = [200, 350, 500, 9_000_000].map(|ms| truth.state(p1, a, ms));
         assert_eq!(
             states,
-            [State::Slow, State::Silent, State::Slow, State::Slow]
+            [
+                Condition::Slow,
+                Condition::Silent,
+                Condition::Slow,
+                Condition::Slow
+            ]
         );
     }
 
@@ -350,9 +342,9 @@ mod tests {
         scene.trace.records.push(record);
         let (p1, a, b) = nodes(&scene);
         let truth = Truth::of(&scene.trace);
-        assert_eq!(truth.state(p1, b, 60), State::Silent);
-        assert_eq!(truth.state(p1, a, 60), State::Healthy);
-        assert_eq!(truth.state(a, b, 60), State::Healthy);
+        assert_eq!(truth.state(p1, b, 60), Condition::Silent);
+        assert_eq!(truth.state(p1, a, 60), Condition::Healthy);
+        assert_eq!(truth.state(a, b, 60), Condition::Healthy);
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub struct Verdict {
     pub class: Class,
     /// The reasons, the first one first; empty for a pass.
     pub findings: Vec<Finding>,
-    /// Invariants whose antecedent was true at least once.
+    /// Invariants whose precondition was true at least once.
     pub exercised: usize,
 }
 

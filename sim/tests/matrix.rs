@@ -10,12 +10,10 @@
     reason = "a test fails by panicking"
 )]
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use dst_engine::{EndCause, EngineEvent};
-use rmq_sim::catalogue::{self, Row, Site};
-use rmq_sim::fault::{Engine, FaultEvent, FaultKind};
+use rmq_sim::fault::{Engine, FaultEvent, FaultKind, Kind, Site, catalogue};
 use rmq_sim::run::{Run, run};
 use rmq_sim::scenario::Scenario;
 use rmq_sim::trace::What;
@@ -60,41 +58,17 @@ at = "5s"
 for = "1s"
 "#;
 
-/// The values that the keys of a kind need.
-fn values(row: &Row) -> String {
-    let mut text = String::new();
-    for key in row.parameters {
-        let value = match (*key, row.example.name()) {
-            ("step", _) => "\"5ms\"",
-            ("by", "clock-jump") => "\"-90s\"",
-            ("by", _) => "\"300ms\"",
-            ("per-mille", "loss") => "300",
-            ("latency", _) => "{ ms = 100 }",
-            ("bytes-per-ms" | "bytes", _) => "3",
-            ("code", "answer") => "\"SYSTEM_BUSY\"",
-            ("code", _) => "\"FLUSH_DISK_TIMEOUT\"",
-            ("broker", _) => "\"broker-a\"",
-            ("without", _) => "\"ns-1\"",
-            _ => continue,
-        };
-        let _ = writeln!(text, "{key} = {value}");
-    }
-    text
-}
-
 /// The scenario with one fault more, of this kind.
-fn with(row: &Row, on: &str, rest: &str) -> Run {
-    let kind = row.example.name();
-    let text = format!(
-        "{CLUSTER}[[fault]]\ndo = \"{kind}\"\non = \"{on}\"\n{}{rest}",
-        values(row)
-    );
+fn with(kind: &Kind, on: &str, rest: &str) -> Run {
+    let Kind { name, sample, .. } = kind;
+    let text = format!("{CLUSTER}[[fault]]\ndo = \"{name}\"\non = \"{on}\"\n{sample}{rest}");
     let parsed = Scenario::parse("matrix.toml", &text, &|_| Ok(String::new()));
     let scenario = parsed.unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let fault = scenario.faults[1].kind.clone();
     let run = run(&Arc::new(scenario), 1, Engine::Event).expect("a run");
     let findings: Vec<&str> = run.verdict.findings.iter().map(|it| &*it.text).collect();
     assert_eq!(run.verdict.class, Class::Pass, "{findings:?}\n{text}");
-    assert!(fired(&run, &row.example), "it never happened\n{text}");
+    assert!(fired(&run, &fault), "it never happened\n{text}");
     run
 }
 
@@ -136,17 +110,14 @@ fn servers(site: Site) -> Vec<(&'static str, [&'static str; 3])> {
 #[test]
 fn every_request_meets_every_rule() {
     let mut runs = 0;
-    for row in catalogue::all().iter().filter(|row| row.is_rule()) {
-        let FaultKind::Rule(rule) = &row.example else {
-            continue;
-        };
-        for (server, codes) in servers(row.site) {
+    for kind in catalogue::all().filter(|kind| kind.is_rule()) {
+        for (server, codes) in servers(kind.site) {
             for code in codes {
                 let is_route = code == "GET_ROUTEINFO_BY_TOPIC";
-                if rule.then.is_about_routes() && !is_route {
+                if kind.site == Site::NameServer && !is_route {
                     continue;
                 }
-                with(row, server, &format!("request = \"{code}\"\ntimes = 2\n"));
+                with(kind, server, &format!("request = \"{code}\"\ntimes = 2\n"));
                 runs += 1;
             }
         }
@@ -156,14 +127,14 @@ fn every_request_meets_every_rule() {
 
 #[test]
 fn every_request_meets_every_fault_of_its_server() {
-    for row in catalogue::all() {
-        if row.is_rule() || !matches!(row.site, Site::Node | Site::Server) {
+    for kind in catalogue::all() {
+        if kind.is_rule() || !matches!(kind.site, Site::Node | Site::Server) {
             continue;
         }
-        for (server, codes) in servers(row.site) {
+        for (server, codes) in servers(kind.site) {
             for code in codes {
                 let at = format!("at = {{ received = \"{code}\", n = 1 }}\nfor = \"900ms\"\n");
-                with(&row, server, &at);
+                with(kind, server, &at);
             }
         }
     }
@@ -171,20 +142,19 @@ fn every_request_meets_every_fault_of_its_server() {
 
 #[test]
 fn every_fault_of_a_producer_strikes_in_time_and_at_a_send() {
-    let rows = catalogue::all().into_iter();
-    for row in rows.filter(|row| row.site == Site::Producer) {
+    for kind in catalogue::all().filter(|kind| kind.site == Site::Producer) {
         for at in ["\"1800ms\"", "{ send = 2 }", "{ send = 1, workload = 2 }"] {
-            with(&row, "p1", &format!("at = {at}\nfor = \"900ms\"\n"));
+            with(kind, "p1", &format!("at = {at}\nfor = \"900ms\"\n"));
         }
     }
 }
 
 #[test]
 fn every_fault_of_a_link_strikes_both_kinds_of_server_and_both_directions() {
-    for row in catalogue::all() {
-        let link = matches!(row.site, Site::Link | Site::LinkOrPair);
-        let pair = matches!(row.site, Site::Pair | Site::LinkOrPair);
-        let lasts = if row.example.is_at_once() {
+    for kind in catalogue::all() {
+        let link = matches!(kind.site, Site::Link | Site::LinkOrPair);
+        let pair = matches!(kind.site, Site::Pair | Site::LinkOrPair);
+        let lasts = if kind.is_at_once {
             ""
         } else {
             "for = \"900ms\"\n"
@@ -200,7 +170,7 @@ fn every_fault_of_a_link_strikes_both_kinds_of_server_and_both_directions() {
             for place in places {
                 // A flipped byte of a message makes evidence and testimony disagree; one of the
                 // frame's length does not.
-                with(&row, &place, &format!("at = \"1800ms\"\n{lasts}"));
+                with(kind, &place, &format!("at = \"1800ms\"\n{lasts}"));
             }
         }
     }

@@ -22,7 +22,7 @@ use rmq_producer::event::{Event, Mode};
 use rmq_producer::{Message, Policy, Producer, SendError, Sent};
 use rmq_remoting::event::Event as Transport;
 use rmq_remoting::observe::Name;
-use rmq_sim::fault::{Fault, FaultEvent, FaultKind, Place, Position, Restart};
+use rmq_sim::fault::{Crash, Fault, FaultEvent, FaultKind, Place, Position};
 use rmq_sim::invariant::{self, Judgement};
 use rmq_sim::run::facts_of;
 use rmq_sim::trace::record::{ErrorSaid, NodeInfo, Record};
@@ -194,7 +194,7 @@ async fn torment(host: &SharedHost, recorder: &Recorder, machine: &mut Machine) 
     for fault in 1..=KILLS {
         sleep(Duration::from_millis(300)).await;
         let data = Arc::new(Fault {
-            kind: FaultKind::Crash(Restart::default()),
+            kind: FaultKind::Crash(Crash::default()),
             place: Place::Node(Name::clone(&machine.config.name)),
             at: Position::Time {
                 ms: recorder.now_ms(),
@@ -397,7 +397,7 @@ fn outcomes(trace: &Trace) -> (Vec<(Name, Spot)>, usize, usize) {
 fn timeless(judgement: &Judgement) -> (Vec<String>, Vec<(&'static str, u64)>) {
     let found = judgement.findings.iter();
     let found = found.filter(|finding| TIMELESS.contains(&finding.by));
-    let judged = judgement.antecedents.iter().copied();
+    let judged = judgement.preconditions.iter().copied();
     (
         found.map(ToString::to_string).collect(),
         judged.filter(|(id, _)| TIMELESS.contains(id)).collect(),

@@ -146,6 +146,20 @@ impl Engine {
         self,
         main: impl AsyncFnOnce(EngineHandle) -> T,
     ) -> io::Result<RunReport<T>> {
+        self.run_then(main, || {})
+    }
+
+    /// As [`run_with`](Self::run_with), and calls `at_end` when the run is over, however it ended,
+    /// before anything of it is torn down: what teardown does is no part of a run.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_with`](Self::run_with).
+    pub fn run_then<T>(
+        self,
+        main: impl AsyncFnOnce(EngineHandle) -> T,
+        at_end: impl FnOnce(),
+    ) -> io::Result<RunReport<T>> {
         let runtime = Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -163,6 +177,7 @@ impl Engine {
             let end = (&mut root).await;
             let (polls, jumps) = root.cost();
             let stats = enter(run, |core| core.take_stats(polls, jumps)).unwrap_or_default();
+            at_end();
             root.teardown();
             RunReport {
                 value: root.value.take(),

@@ -176,6 +176,9 @@ impl Backend for EngineHandle {
 /// A node's code must run in its node's tasks ([`Host::spawn`](rmq_host::Host::spawn)): on `turmoil`
 /// each machine has a clock and a network context of its own. `main` directs and waits.
 ///
+/// `at_end` is called when the run is over, however it ended, before anything of it is torn down: what
+/// teardown does is no part of a run.
+///
 /// # Errors
 ///
 /// The operating system gave no runtime.
@@ -184,17 +187,24 @@ pub fn run<T>(
     config: &EngineConfig,
     sink: Arc<dyn EventSink>,
     main: impl AsyncFnOnce(SharedBackend) -> T,
+    at_end: impl FnOnce(),
 ) -> io::Result<RunReport<T>> {
     match engine {
         Engine::Event => {
             let engine = dst_engine::Engine::with_config(config.clone()).events_to(sink);
-            engine.run_with(async move |handle| main(Arc::new(handle)).await)
+            engine.run_then(async move |handle| main(Arc::new(handle)).await, at_end)
         }
-        Engine::Turmoil => turmoil::TurmoilBackend::run(config, sink, async move |backend| {
-            main(Arc::new(backend)).await
-        }),
-        Engine::Tcp => tcp::TcpBackend::run(config, sink, async move |backend| {
-            main(Arc::new(backend)).await
-        }),
+        Engine::Turmoil => turmoil::TurmoilBackend::run(
+            config,
+            sink,
+            async move |backend| main(Arc::new(backend)).await,
+            at_end,
+        ),
+        Engine::Tcp => tcp::TcpBackend::run(
+            config,
+            sink,
+            async move |backend| main(Arc::new(backend)).await,
+            at_end,
+        ),
     }
 }

@@ -58,6 +58,7 @@ impl TcpBackend {
         config: &EngineConfig,
         events: Arc<dyn EventSink>,
         main: impl AsyncFnOnce(Self) -> T,
+        at_end: impl FnOnce(),
     ) -> io::Result<RunReport<T>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let report = runtime.block_on(async {
@@ -66,6 +67,7 @@ impl TcpBackend {
             let (value, end) = {
                 let main = pin!(main(backend.clone()));
                 let ended = backend.drive(config.limits.horizon_ms, main).await;
+                at_end();
                 // What is dropped from here on is no part of the run.
                 backend.0.table.sink.close();
                 ended

@@ -82,6 +82,7 @@ impl TurmoilBackend {
         config: &EngineConfig,
         events: Arc<dyn EventSink>,
         main: impl AsyncFnOnce(Self) -> T,
+        at_end: impl FnOnce(),
     ) -> io::Result<RunReport<T>> {
         let clock = Clock::new()?;
         let backend = Self::new(config, events);
@@ -89,6 +90,7 @@ impl TurmoilBackend {
         let (value, end) = {
             let main = pin!(main(backend.clone()));
             let ended = backend.drive(&mut sim, &clock, config.limits.horizon_ms, main);
+            at_end();
             // What is dropped from here on is no part of the run.
             backend.0.table.sink.close();
             ended

@@ -103,17 +103,18 @@ fn play(
     let ok = Arc::new(Mutex::new(0_u64));
     let counted = Arc::clone(&ok);
     let start = clock();
-    let report = backend::run(engine, &config, Arc::new(Ignore), async move |fabric| {
-        let servers = cluster(&fabric);
+    let main = async move |backend| {
+        let servers = cluster(&backend);
         // Brokers listen, register, and are known to both name servers.
         sleep(Duration::from_secs(1)).await;
-        let node = fabric.node("p1", fabric.address_for(NAME_SERVERS + BROKERS));
-        let own = fabric.boot(node);
+        let node = backend.node("p1", backend.address_for(NAME_SERVERS + BROKERS));
+        let own = backend.boot(node);
         let names = servers.name_servers.join(";");
         let producer = produce(Arc::clone(&own), names, count, every, Arc::clone(&counted));
         own.spawn("producer", Box::pin(producer)).await;
         *counted.lock()
-    });
+    };
+    let report = backend::run(engine, &config, Arc::new(Ignore), main, || {});
     let spent = clock() - start;
     let report = report.map_err(|error| BenchError::new("cluster", error))?;
     if report.end != RunEnd::Finished || *ok.lock() != count {
@@ -154,13 +155,13 @@ struct Servers {
     _tasks: Vec<Task>,
 }
 
-fn cluster(fabric: &SharedBackend) -> Servers {
-    let at = |machine, port| SocketAddr::new(fabric.address_for(machine), port);
+fn cluster(backend: &SharedBackend) -> Servers {
+    let at = |machine, port| SocketAddr::new(backend.address_for(machine), port);
     let mut tasks = Vec::new();
     let mut name_servers = Vec::new();
     for n in 0..NAME_SERVERS {
-        let node = fabric.node(&format!("ns-{n}"), fabric.address_for(n));
-        let (host, listen) = (fabric.boot(node), at(n, 9876));
+        let node = backend.node(&format!("ns-{n}"), backend.address_for(n));
+        let (host, listen) = (backend.boot(node), at(n, 9876));
         name_servers.push(listen.to_string());
         let own = Arc::clone(&host);
         let serve = async move {
@@ -173,8 +174,8 @@ fn cluster(fabric: &SharedBackend) -> Servers {
     }
     for n in 0..BROKERS {
         let machine = NAME_SERVERS + n;
-        let node = fabric.node(&format!("broker-{n}"), fabric.address_for(machine));
-        let host = fabric.boot(node);
+        let node = backend.node(&format!("broker-{n}"), backend.address_for(machine));
+        let host = backend.boot(node);
         let mut config = BrokerConfig::new(format!("broker-{n}"), at(machine, 10_911));
         config.name_servers = name_servers
             .iter()

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::{CliError, print};
-use crate::catalogue;
+use crate::fault::catalogue;
 use crate::invariant::{self, Source};
 use crate::sweep::Sweep;
 use crate::sweep::file;
@@ -13,7 +13,7 @@ use crate::verdict::Class;
 /// What `invariants` is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct InvariantArgs {
-    /// The file of a sweep: adds the share of its runs in which each antecedent was true.
+    /// The file of a sweep: adds the share of its runs in which each precondition was true.
     #[arg(long, value_name = "FILE")]
     sweep: Option<PathBuf>,
 }

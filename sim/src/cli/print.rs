@@ -7,7 +7,7 @@ use std::time::Duration;
 use rmq_remoting::observe::Name;
 
 use crate::fault::{Engine, Fault};
-use crate::run::{Knobs, Run};
+use crate::run::{Run, RunConfig};
 use crate::scenario::{Order, Scenario};
 use crate::verdict::Class;
 
@@ -22,7 +22,7 @@ pub(super) fn to_stderr(text: &str) {
 }
 
 /// What was drawn for this seed, and what is fixed.
-pub(super) fn knobs(scenario: &Scenario, knobs: Knobs) -> String {
+pub(super) fn knobs(scenario: &Scenario, knobs: RunConfig) -> String {
     let network = &scenario.network;
     let order = match (network.ready_order, knobs.ready_order) {
         (Order::Drawn, Order::Fifo) => "fifo (drawn)",

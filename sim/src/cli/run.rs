@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<Class, CliError> {
     let engine = args.engine.into();
     print::to_stdout(&print::knobs(
         &scenario,
-        run::Knobs::draw(&scenario, args.seed, engine),
+        run::RunConfig::draw(&scenario, args.seed, engine),
     ));
     let start = stopwatch();
     let run = run::run(&scenario, args.seed, engine).map_err(|cause| CliError::Run {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::sweep::processors;
 use super::{CliError, print, stopwatch};
 use crate::verdict::Class;
-use crate::zoo::specimen::{self, REPEATS};
+use crate::zoo::reproducer::{self, REPEATS};
 use crate::zoo::{
-    Bug, Kill, Quarry, Specimen, Spoiled, Workshop, ZooError, catalogue, choose, control, hunt,
+    Bug, BuildFolder, FailsAnyway, Kill, Mutant, Reproducer, ZooError, catalogue, choose, control,
+    search,
 };
 
 /// What `zoo` is given.
@@ -44,35 +45,35 @@ pub(super) fn zoo(args: &Args) -> Result<Class, CliError> {
         file: PathBuf::from("."),
         cause,
     })?;
-    let workshop = Workshop::new(&here, args.folder.as_deref())?;
-    let bugs = choose(catalogue(workshop.root())?, &args.only)?;
+    let build_folder = BuildFolder::new(&here, args.folder.as_deref())?;
+    let bugs = choose(catalogue(build_folder.root())?, &args.only)?;
     if args.list {
         print::to_stdout(&bugs.iter().map(listed).collect::<String>());
         return Ok(Class::Pass);
     }
     // A patch that does not apply is told before anything is built.
-    workshop.restore()?;
+    build_folder.restore()?;
     for bug in &bugs {
-        workshop.plant(bug, true)?;
+        build_folder.plant(bug, true)?;
     }
     print::to_stderr(&format!(
         "planting in {}; the first build takes some minutes\n",
-        workshop.sources().display()
+        build_folder.sources().display()
     ));
     print::to_stdout("bug   result    by           seeds   build   sweep  name\n");
     let start = stopwatch();
-    let quarry = quarry(args, &workshop, None)?;
+    let mutant = mutant(args, &build_folder, None)?;
     let built = start.elapsed();
-    let spoiled = control(&quarry)?;
+    let fails_anyway = control(&mutant)?;
     let swept = start.elapsed() - built;
     let mut found = Vec::new();
     for bug in &bugs {
-        found.push(one(args, &workshop, bug, &spoiled)?);
+        found.push(one(args, &build_folder, bug, &fails_anyway)?);
     }
-    let first = spoiled.values().next();
+    let first = fails_anyway.values().next();
     print::to_stdout(&row(args, None, first, built, swept));
-    print::to_stdout(&summary(args, &bugs, &found, &spoiled));
-    Ok(class(&bugs, &found, &spoiled))
+    print::to_stdout(&summary(args, &bugs, &found, &fails_anyway));
+    Ok(class(&bugs, &found, &fails_anyway))
 }
 
 fn listed(bug: &Bug) -> String {
@@ -95,39 +96,44 @@ fn listed(bug: &Bug) -> String {
 /// What came of one bug.
 struct Found {
     kill: Option<Kill>,
-    shrunk: Option<(Specimen, Duration)>,
+    shrunk: Option<(Reproducer, Duration)>,
 }
 
 /// Builds the copy as it is, with a bug or without.
-fn quarry<'a>(
+fn mutant<'a>(
     args: &'a Args,
-    workshop: &Workshop,
+    build_folder: &BuildFolder,
     bug: Option<&'a Bug>,
-) -> Result<Quarry<'a>, ZooError> {
+) -> Result<Mutant<'a>, ZooError> {
     let what = bug.map_or("none", |bug| &*bug.id);
-    Ok(Quarry {
+    Ok(Mutant {
         what,
-        program: workshop.build(what)?,
-        sources: workshop.sources(),
-        folder: workshop.results()?,
+        program: build_folder.build(what)?,
+        sources: build_folder.sources(),
+        folder: build_folder.results()?,
         seeds: args.seeds,
         jobs: args.jobs.unwrap_or_else(processors),
         scenario: args.scenario.as_deref(),
     })
 }
 
-/// Hunts one bug and prints what comes of it.
-fn one(args: &Args, workshop: &Workshop, bug: &Bug, spoiled: &Spoiled) -> Result<Found, ZooError> {
-    workshop.restore()?;
-    workshop.plant(bug, false)?;
+/// Searches for one bug and prints what comes of it.
+fn one(
+    args: &Args,
+    build_folder: &BuildFolder,
+    bug: &Bug,
+    fails_anyway: &FailsAnyway,
+) -> Result<Found, ZooError> {
+    build_folder.restore()?;
+    build_folder.plant(bug, false)?;
     let start = stopwatch();
-    let quarry = quarry(args, workshop, Some(bug))?;
+    let mutant = mutant(args, build_folder, Some(bug))?;
     let built = start.elapsed();
-    let kill = hunt(&quarry, spoiled)?;
+    let kill = search(&mutant, fails_anyway)?;
     let swept = start.elapsed() - built;
     print::to_stdout(&row(args, Some(bug), kill.as_ref(), built, swept));
     let shrunk = match &kill {
-        Some(kill) if args.shrink => smallest(&quarry, kill)?,
+        Some(kill) if args.shrink => smallest(&mutant, kill)?,
         _ => None,
     };
     Ok(Found { kill, shrunk })
@@ -135,9 +141,9 @@ fn one(args: &Args, workshop: &Workshop, bug: &Bug, spoiled: &Spoiled) -> Result
 
 /// Shrinks a bug's first failing seed. One that passes when it is run again does not shrink: that bug
 /// made the run a matter of chance, and the others go on.
-fn smallest(quarry: &Quarry<'_>, kill: &Kill) -> Result<Option<(Specimen, Duration)>, ZooError> {
+fn smallest(mutant: &Mutant<'_>, kill: &Kill) -> Result<Option<(Reproducer, Duration)>, ZooError> {
     let start = stopwatch();
-    let file = match specimen::shrink(quarry, kill) {
+    let file = match reproducer::shrink(mutant, kill) {
         Ok(file) => file,
         Err(error @ ZooError::Shrink { .. }) => {
             let words = error.to_string().replace('\n', " ");
@@ -147,15 +153,15 @@ fn smallest(quarry: &Quarry<'_>, kill: &Kill) -> Result<Option<(Specimen, Durati
         Err(error) => return Err(error),
     };
     let took = start.elapsed();
-    let specimen = specimen::examine(quarry, kill, file)?;
+    let reproducer = reproducer::examine(mutant, kill, file)?;
     print::to_stdout(&format!(
         "      shrunk in {} to {}; fails {} of {REPEATS}: {}\n",
         print::seconds(took),
-        specimen.scenario.in_words(),
-        specimen.fails,
-        specimen.file.display(),
+        reproducer.scenario.in_words(),
+        reproducer.fails,
+        reproducer.file.display(),
     ));
-    Ok(Some((specimen, took)))
+    Ok(Some((reproducer, took)))
 }
 
 fn row(
@@ -185,7 +191,7 @@ fn row(
     text
 }
 
-fn summary(args: &Args, bugs: &[Bug], found: &[Found], spoiled: &Spoiled) -> String {
+fn summary(args: &Args, bugs: &[Bug], found: &[Found], fails_anyway: &FailsAnyway) -> String {
     let kills: Vec<&Kill> = found.iter().filter_map(|it| it.kill.as_ref()).collect();
     let as_named = bugs
         .iter()
@@ -199,7 +205,7 @@ fn summary(args: &Args, bugs: &[Bug], found: &[Found], spoiled: &Spoiled) -> Str
         median(kills.iter().map(|kill| kill.seed + 1)).0,
         as_named.count(),
     );
-    let seeds: Vec<String> = spoiled.keys().map(u64::to_string).collect();
+    let seeds: Vec<String> = fails_anyway.keys().map(u64::to_string).collect();
     let _ = match seeds.is_empty() {
         true => writeln!(
             text,
@@ -212,7 +218,7 @@ fn summary(args: &Args, bugs: &[Bug], found: &[Found], spoiled: &Spoiled) -> Str
             seeds.join(", ")
         ),
     };
-    let shrunk: Vec<&(Specimen, Duration)> =
+    let shrunk: Vec<&(Reproducer, Duration)> =
         found.iter().filter_map(|it| it.shrunk.as_ref()).collect();
     if !shrunk.is_empty() {
         text.push_str(&distribution(&shrunk));
@@ -221,9 +227,9 @@ fn summary(args: &Args, bugs: &[Bug], found: &[Found], spoiled: &Spoiled) -> Str
 }
 
 /// What is left of the killed bugs' first failing seeds, in figures.
-fn distribution(shrunk: &[&(Specimen, Duration)]) -> String {
-    let figure = |what: &str, of: &dyn Fn(&Specimen) -> u64| {
-        let (median, most) = median(shrunk.iter().map(|(specimen, _)| of(specimen)));
+fn distribution(shrunk: &[&(Reproducer, Duration)]) -> String {
+    let figure = |what: &str, of: &dyn Fn(&Reproducer) -> u64| {
+        let (median, most) = median(shrunk.iter().map(|(reproducer, _)| of(reproducer)));
         format!("         {what:<8} median {median}, at most {most}\n")
     };
     let length = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
@@ -269,7 +275,7 @@ fn median<T: Ord + Copy + Default>(figures: impl Iterator<Item = T>) -> (T, T) {
 }
 
 /// A search that misses a bug without a reason is red, as is one that cries wolf.
-fn class(bugs: &[Bug], found: &[Found], spoiled: &Spoiled) -> Class {
+fn class(bugs: &[Bug], found: &[Found], fails_anyway: &FailsAnyway) -> Class {
     let missed = |(bug, found): (&Bug, &Found)| {
         found.kill.is_none() && bug.about.explained.is_none()
             || found
@@ -277,7 +283,7 @@ fn class(bugs: &[Bug], found: &[Found], spoiled: &Spoiled) -> Class {
                 .as_ref()
                 .is_some_and(|(it, _)| it.fails != REPEATS)
     };
-    match !spoiled.is_empty() || bugs.iter().zip(found).any(missed) {
+    match !fails_anyway.is_empty() || bugs.iter().zip(found).any(missed) {
         true => Class::Violation,
         false => Class::Pass,
     }

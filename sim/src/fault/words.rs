@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Engine, Fault, FaultKind, OddRoute, Place, Position, RuleAction};
+use super::{Engine, Fault, Place, Position};
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -11,67 +11,6 @@ impl fmt::Display for Engine {
             Self::Turmoil => "turmoil",
             Self::Tcp => "tcp",
         })
-    }
-}
-
-impl FaultKind {
-    /// What the scenario file calls it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Crash(_) => "crash",
-            Self::Stop(_) => "stop",
-            Self::PowerLoss(_) => "power-loss",
-            Self::Freeze => "freeze",
-            Self::Slow { .. } => "slow",
-            Self::Refuse => "refuse",
-            Self::SwallowDials => "swallow-dials",
-            Self::StopReading => "stop-reading",
-            Self::ClockJump { .. } => "clock-jump",
-            Self::NameServerList { .. } => "name-server-list",
-            Self::ReadOnly => "read-only",
-            Self::Resize { .. } => "resize",
-            Self::Partition => "partition",
-            Self::Hold => "hold",
-            Self::BlackHole => "black-hole",
-            Self::Reset { .. } => "reset",
-            Self::HalfOpen => "half-open",
-            Self::Loss { .. } => "loss",
-            Self::Latency { .. } => "latency",
-            Self::Bandwidth { .. } => "bandwidth",
-            Self::Slice { .. } => "slice",
-            Self::Corrupt { .. } => "corrupt",
-            Self::Rule(rule) => rule.then.name(),
-        }
-    }
-}
-
-impl RuleAction {
-    /// What the scenario file calls it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Answer { .. } => "answer",
-            Self::StoreThenAnswer { .. } => "store-then-answer",
-            Self::Delay { .. } => "delay",
-            Self::DelayRequest { .. } => "delay-request",
-            Self::DropRequest => "drop-request",
-            Self::DropReply => "drop-reply",
-            Self::CloseBefore => "close-before",
-            Self::CloseAfter => "close-after",
-            Self::ResetBefore => "reset-before",
-            Self::ResetAfter => "reset-after",
-            Self::ReplyTwice => "reply-twice",
-            Self::UnknownOpaque => "unknown-opaque",
-            Self::HalfFrame => "half-frame",
-            Self::HalfFrameClose => "half-frame-close",
-            Self::Garbage => "garbage",
-            Self::StaleRoute => "stale-route",
-            Self::PartialRoute { .. } => "partial-route",
-            Self::PermutedRoute => "permuted-route",
-            Self::OddRoute(OddRoute::BareIds) => "bare-id-route",
-            Self::OddRoute(OddRoute::TextNumbers) => "text-number-route",
-            Self::OddRoute(OddRoute::Nulls) => "null-route",
-            Self::OddRoute(OddRoute::Empty) => "empty-route",
-        }
     }
 }
 
@@ -89,24 +28,7 @@ impl fmt::Display for Fault {
     /// As a line of the trace: `crash broker-a for 20 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind.name(), self.place)?;
-        match &self.kind {
-            FaultKind::Rule(rule) => write!(f, "{}", rule.then)?,
-            FaultKind::Loss { per_mille } => write!(f, " {per_mille} of 1000")?,
-            FaultKind::Latency { ms, jitter_ms } => write!(f, " {}", Range(*ms, *jitter_ms))?,
-            FaultKind::Slow { ms_per_step } => write!(f, " {} a step", Millis(*ms_per_step))?,
-            FaultKind::ClockJump { ms } => {
-                let sign = if *ms < 0 { "-" } else { "" };
-                write!(f, " by {sign}{}", Millis(ms.unsigned_abs()))?;
-            }
-            FaultKind::NameServerList { without } => write!(f, " without {without}")?,
-            FaultKind::Bandwidth { bytes_per_ms } => write!(f, " {bytes_per_ms} bytes a ms")?,
-            FaultKind::Resize { topic, queues } => write!(f, " {topic} to {queues} queues")?,
-            FaultKind::Slice { bytes } => write!(f, " {bytes} bytes a time")?,
-            FaultKind::Reset { byte } if matches!(self.place, Place::Link { .. }) => {
-                write!(f, " at byte {byte}")?;
-            }
-            _ => {}
-        }
+        self.kind.behaviour().words(&self.place, f)?;
         match self.for_ms {
             Some(ms) => write!(f, " for {}", Millis(ms)),
             None => Ok(()),
@@ -114,21 +36,8 @@ impl fmt::Display for Fault {
     }
 }
 
-impl fmt::Display for RuleAction {
-    /// Its parameters, each behind a blank; its name is the fault's.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Answer { code, .. } | Self::StoreThenAnswer { code } => write!(f, " code {code}"),
-            Self::Delay { ms, jitter_ms } => write!(f, " by {}", Range(*ms, *jitter_ms)),
-            Self::DelayRequest { ms } => write!(f, " by {}", Millis(*ms)),
-            Self::PartialRoute { broker } => write!(f, " without {broker}"),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// A figure and how much more it may be: `20 ms`, `20-30 ms`.
-struct Range(u64, u64);
+pub(super) struct Range(pub(super) u64, pub(super) u64);
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

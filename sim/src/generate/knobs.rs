@@ -7,7 +7,7 @@ use rmq_remoting::profile::Profile::{V4_9_7, V5_2_0, V5_3_3};
 use serde::Serialize;
 
 use super::draw::Draw;
-use super::kinds::{self, KINDS};
+use super::kinds;
 use super::{plan, work};
 use crate::fault::{Fault, Millis};
 use crate::scenario::{
@@ -67,7 +67,7 @@ impl Knobs {
     }
 
     /// Whether every producer behaves by the default policy.
-    pub(super) fn is_strict(&self) -> bool {
+    pub(crate) fn is_strict(&self) -> bool {
         let strict = PolicySource::Preset("strict");
         self.producers.iter().all(|plan| plan.policy == strict)
     }
@@ -93,7 +93,7 @@ impl fmt::Display for Knobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds = match self.kinds.len() {
             0 => "none".to_owned(),
-            all if all == KINDS.len() => "all".to_owned(),
+            all if all == kinds::all().count() => "all".to_owned(),
             _ => self.kinds.join(", "),
         };
         writeln!(f, "kinds    {kinds}")?;

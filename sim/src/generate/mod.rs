@@ -22,7 +22,8 @@ mod knobs;
 mod plan;
 mod work;
 
-pub use kinds::NOT_DRAWN;
+pub(crate) use draw::Draw;
+pub(crate) use kinds::Target;
 pub use knobs::Knobs;
 
 use crate::scenario::Scenario;
@@ -60,7 +61,7 @@ mod tests {
                 *runs.entry(kind).or_default() += 1;
             }
         }
-        for kind in kinds::KINDS {
+        for kind in kinds::all() {
             let of = runs.get(kind.name).copied().unwrap_or(0);
             assert!((20..500).contains(&of), "{}: {of} of 1000", kind.name);
         }

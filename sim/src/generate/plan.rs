@@ -3,9 +3,9 @@
 use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
-use super::kinds::{self, Kind, Site, Target};
+use super::kinds::{self, Target};
 use super::knobs::Knobs;
-use crate::fault::{Fault, FaultKind, Place, Position};
+use crate::fault::{Changes, Fault, FaultKind, Kind, Place, Position, Site};
 
 /// The last millisecond in which a fault that is anchored to a time starts.
 const LAST_MS: u64 = 50_000;
@@ -17,6 +17,7 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
     for number in 0..count {
         let draw = draw.part("fault", number);
         let Some(kind) = kinds::choose(&draw, &knobs.kinds) else {
+            // No kind of fault exists in this run.
             continue;
         };
         for fault in of_kind(&draw, knobs, kind) {
@@ -33,7 +34,7 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
 /// One fault; where a rule waits for a send, one for each broker the send may come to.
 fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
     let (place, target) = place(draw, knobs, kind.site);
-    let what = (kind.make)(draw, knobs, target);
+    let what = kinds::make(kind, draw, knobs, target);
     let is_rule = matches!(what, FaultKind::Rule(_));
     // What no message is part of cannot wait for one.
     let by_send = match &what {
@@ -81,7 +82,7 @@ pub(super) fn forgotten(draw: &Draw, knobs: &mut Knobs) {
         .iter()
         .map(|it| Name::clone(&it.name))
         .collect();
-    let a = pick(draw, "forgotten-producer", &producers);
+    let a = draw.pick("forgotten-producer", &producers);
     let mut servers = knobs.cluster.brokers.clone();
     if draw.coin("forgets-name-servers", 500) {
         servers.extend(knobs.cluster.name_server_names());
@@ -177,7 +178,7 @@ fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
             "server",
             [Target::Broker, Target::Broker, Target::NameServer],
         ),
-        Site::Process => draw.one_of(
+        Site::Node => draw.one_of(
             "process",
             [
                 Target::Broker,
@@ -191,9 +192,9 @@ fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
         Site::NameServer => Target::NameServer,
         Site::Link | Site::Pair | Site::LinkOrPair => Target::Network,
     };
-    let broker = pick(draw, "broker", &knobs.cluster.brokers);
-    let name_server = pick(draw, "name-server", &name_servers);
-    let producer = pick(draw, "producer", &producers);
+    let broker = draw.pick("broker", &knobs.cluster.brokers);
+    let name_server = draw.pick("name-server", &name_servers);
+    let producer = draw.pick("producer", &producers);
     let place = match target {
         Target::Broker => Place::Node(broker),
         Target::NameServer => Place::Node(name_server),
@@ -219,11 +220,6 @@ fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
     (place, target)
 }
 
-fn pick(draw: &Draw, knob: &str, names: &[Name]) -> Name {
-    let name = names.get(draw.index(knob, names.len()));
-    name.map_or_else(|| Name::from(""), Name::clone)
-}
-
 /// Whether two faults would undo each other: the end of one heals what the other one still breaks.
 fn clash(one: &Fault, other: &Fault) -> bool {
     shares_state(&one.kind, &other.kind)
@@ -234,16 +230,10 @@ fn clash(one: &Fault, other: &Fault) -> bool {
 
 /// Whether both kinds set the same thing of a node or a link.
 fn shares_state(one: &FaultKind, other: &FaultKind) -> bool {
-    let life = |kind: &FaultKind| {
-        matches!(
-            kind,
-            FaultKind::Crash(_) | FaultKind::Stop(_) | FaultKind::PowerLoss(_) | FaultKind::Freeze
-        )
-    };
-    match (one, other) {
-        (FaultKind::Rule(_), _) | (_, FaultKind::Rule(_)) => false,
-        _ if life(one) && life(other) => true,
-        _ => std::mem::discriminant(one) == std::mem::discriminant(other),
+    match (one.kind().changes, other.kind().changes) {
+        (Changes::Requests, _) | (_, Changes::Requests) => false,
+        (Changes::Life, Changes::Life) => true,
+        (Changes::Life | Changes::ItsOwn, _) => one.name() == other.name(),
     }
 }
 

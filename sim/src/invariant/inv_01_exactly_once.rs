@@ -126,7 +126,7 @@ fn returns(case: &Case<'_>, work: &WorkStory<'_>, judged: &mut Judged) {
 mod tests {
     use rmq_producer::event::{Event, Failure, Mode};
 
-    use crate::fault::{FaultKind, Restart};
+    use crate::fault::{Crash, FaultKind};
     use crate::invariant::scene::{Example, Scene, TOPIC, accepts, rejects};
     use crate::trace::{End, ErrorSaid, WorkEvent, WorkResult};
 
@@ -171,7 +171,7 @@ mod tests {
             async_send().say(Event::Callback { send: 1 })
         }),
         accepts("a killed producer's send never ends", || {
-            let crash = FaultKind::Crash(Restart::default());
+            let crash = FaultKind::Crash(Crash::default());
             Scene::new().at(100).call(1).at(200).fault(1, crash, "p1")
         }),
         rejects("a send ends twice", || {

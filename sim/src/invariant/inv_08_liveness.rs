@@ -14,7 +14,7 @@ use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::record::Form;
 use crate::trace::story::{AttemptStory, Moment, SendStory};
 use crate::trace::{NodeId, PolicyFacts};
-use crate::truth::State;
+use crate::truth::Condition;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-08",
@@ -234,7 +234,7 @@ fn reaches_the_healthy(
         let node = case.header().node(broker);
         node.is_some_and(|node| {
             let worst = case.worst_for(send, node, (since, send.deadline_ms()));
-            worst == State::Healthy && !outlived_its_peer(case, send, (route, broker), node)
+            worst == Condition::Healthy && !outlived_its_peer(case, send, (route, broker), node)
         })
     };
     let all = brokers.len();

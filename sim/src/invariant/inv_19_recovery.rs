@@ -12,7 +12,7 @@ use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::NodeId;
 use crate::trace::record::Form;
 use crate::trace::story::{AttemptStory, Moment};
-use crate::truth::{Scope, State};
+use crate::truth::{Condition, Scope};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-19",
@@ -138,7 +138,7 @@ fn recovered(case: &Case<'_>, node: NodeId, broker: &Name, (from, to): (Moment, 
     };
     let intervals = case.truth.intervals().iter();
     let mut ill = intervals.filter(|it| concerns(it.scope) && it.to_ms < from.ms);
-    ill.next().is_some() && case.truth.worst(node, broker, from.ms, to.ms) == State::Healthy
+    ill.next().is_some() && case.truth.worst(node, broker, from.ms, to.ms) == Condition::Healthy
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use rmq_remoting::observe::Name;
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::story::{AttemptStory, Life, Moment, SnapshotStory, WidthSource};
 use crate::trace::{NodeId, NodeKind, PolicyFacts};
-use crate::truth::State;
+use crate::truth::Condition;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-23",
@@ -120,7 +120,7 @@ fn in_force(
     let well = |server: &NodeId| {
         let dialled = case.dialled(producer, *server, case.after(due));
         let since = dialled.map_or(since, |dialled| dialled.ms.min(since));
-        case.truth.worst(producer, *server, since, due) == State::Healthy
+        case.truth.worst(producer, *server, since, due) == Condition::Healthy
     };
     if due >= agreed.until.ms || due >= ends(case, producer) || !servers.iter().all(well) {
         return;

@@ -10,7 +10,7 @@ use super::inv_08_liveness::outlived_its_peer;
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::NodeKind;
 use crate::trace::story::SendStory;
-use crate::truth::{Scope, State};
+use crate::truth::{Condition, Scope};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-26",
@@ -75,7 +75,7 @@ fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
         let node = case.header().node(name);
         node.is_some_and(|node| {
             let worst = case.worst_for(send, node, (since, done.ms));
-            worst == State::Healthy && !outlived_its_peer(case, send, (route, name), node)
+            worst == Condition::Healthy && !outlived_its_peer(case, send, (route, name), node)
         })
     };
     let healthy = match send.pinned {
@@ -113,7 +113,7 @@ mod tests {
     use rmq_remoting::profile::Profile;
 
     use super::*;
-    use crate::fault::{FaultKind, Restart};
+    use crate::fault::{Crash, FaultKind};
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn down() -> Scene {
-        let crash = || FaultKind::Crash(Restart::default());
+        let crash = || FaultKind::Crash(Crash::default());
         Scene::new()
             .at(10_000)
             .fault(1, crash(), "ns-1")

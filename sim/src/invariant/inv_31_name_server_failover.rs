@@ -17,7 +17,7 @@ use super::inv_32_name_server_list::in_force;
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::story::{Life, LookupStory, Moment, WidthSource};
 use crate::trace::{NodeId, NodeKind, PolicyFacts};
-use crate::truth::State;
+use crate::truth::Condition;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-31",
@@ -123,7 +123,7 @@ fn knows(case: &Case<'_>, lookup: &LookupStory<'_>, server: NodeId, until: u64) 
     let dialled = case.dialled(lookup.node, server, end);
     let since = dialled.map_or(recovered, |dialled| dialled.ms.min(recovered));
     is_listed(case, lookup, server, end)
-        && case.truth.worst(lookup.node, server, since, until) == State::Healthy
+        && case.truth.worst(lookup.node, server, since, until) == Condition::Healthy
         && has_route(lookup.started)
         && has_route(end)
         && steady()

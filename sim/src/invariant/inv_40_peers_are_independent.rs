@@ -9,7 +9,7 @@
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::story::{AttemptStory, SendStory};
 use crate::trace::{NodeId, NodeKind};
-use crate::truth::State;
+use crate::truth::Condition;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-40",
@@ -39,7 +39,7 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let bound = 2 * case.header().round_trip_ms;
         let due = case.due(send.node, attempt.started.ms, bound);
         let well = |node: NodeId, since: u64| {
-            case.truth.worst(send.node, node, since, due) == State::Healthy
+            case.truth.worst(send.node, node, since, due) == Condition::Healthy
         };
         let others = brokers.iter().filter(|node| **node != broker);
         let ill = others
@@ -115,7 +115,7 @@ mod tests {
     use rmq_producer::event::LookupReason;
     use rmq_remoting::code::request;
 
-    use crate::fault::{FaultKind, Restart, Rule, RuleAction};
+    use crate::fault::{FaultKind, PowerLoss, Restart, Rule, RuleAction};
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -161,10 +161,10 @@ mod tests {
             times: None,
             then,
         };
-        let moves = FaultKind::PowerLoss(Restart {
+        let moves = FaultKind::PowerLoss(PowerLoss(Restart {
             keep_data: true,
             new_address: true,
-        });
+        }));
         let scene = Scene::new()
             .at(5_000)
             .fault(1, FaultKind::Rule(rule), "ns-1");

@@ -7,7 +7,7 @@
 use super::{Case, Invariant, Judge, Judged, Source};
 use crate::trace::story::{ConnectionStory, Life, Moment};
 use crate::trace::{NodeId, NodeKind};
-use crate::truth::State;
+use crate::truth::Condition;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-44",
@@ -59,7 +59,7 @@ fn beats(case: &Case<'_>, connection: &ConnectionStory<'_>, broker: NodeId, judg
         .filter(|(at, peer, moment)| *at == broker && *peer == local && *moment > opened);
     for moment in beats.map(|(.., moment)| *moment).chain([end]) {
         let due = case.due(connection.node, last.ms, period);
-        let healthy = case.truth.worst(connection.node, broker, last.ms, due) == State::Healthy;
+        let healthy = case.truth.worst(connection.node, broker, last.ms, due) == Condition::Healthy;
         // A broker that left the routes is not the producer's any more.
         let needed = |until| {
             let story = &case.story;

@@ -101,7 +101,7 @@ fn in_order(
 mod tests {
     use rmq_producer::event::Mode;
 
-    use crate::fault::{FaultKind, Restart};
+    use crate::fault::{Crash, FaultKind, Restart};
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
     use crate::trace::{WorkEvent, WorkResult};
 
@@ -114,10 +114,10 @@ mod tests {
             returned(returned(scene, 1, 8), 2, 7)
         }),
         accepts("the broker lost its data", || {
-            let crash = FaultKind::Crash(Restart {
+            let crash = FaultKind::Crash(Crash(Restart {
                 keep_data: false,
                 new_address: false,
-            });
+            }));
             let scene = acknowledged(Scene::new(), 1, 7).fault(1, crash, "broker-a");
             acknowledged(scene.at(1_100).fault_ends(1, "broker-a"), 2, 0)
         }),

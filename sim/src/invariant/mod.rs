@@ -8,7 +8,7 @@
 //! faults ([`Truth`]). What servers saw (evidence) is preferred to what the producer says of
 //! itself (testimony); where both exist they must agree.
 //!
-//! Each judge counts how often its *antecedent* was true: an invariant about retries says nothing
+//! Each judge counts how often its *precondition* was true: an invariant about retries says nothing
 //! about a run without one, and a sweep in which that count stays low has not tested it.
 
 use rmq_producer::event::{LookupReason, Mode};
@@ -147,7 +147,7 @@ pub struct Invariant {
     pub title: &'static str,
     /// What it is judged from.
     pub source: Source,
-    /// In how many of a thousand seeds of a sweep its antecedent must be true at least once.
+    /// In how many of a thousand seeds of a sweep its precondition must be true at least once.
     pub rate_per_mille: u32,
     /// How it is judged.
     pub judge: Judge,
@@ -187,7 +187,7 @@ pub struct Judged {
     /// Whose findings these are.
     pub by: &'static str,
     /// How often there was something to judge.
-    pub antecedent: u64,
+    pub precondition: u64,
     /// What is wrong, in the order it was noticed.
     pub findings: Vec<Finding>,
 }
@@ -196,14 +196,14 @@ impl Judged {
     fn new(by: &'static str) -> Self {
         Judged {
             by,
-            antecedent: 0,
+            precondition: 0,
             findings: Vec::new(),
         }
     }
 
     /// Counts one case in which the invariant has something to say.
     fn case(&mut self) {
-        self.antecedent += 1;
+        self.precondition += 1;
     }
 
     /// Notes what is wrong at a record.
@@ -354,7 +354,7 @@ impl<'t> Case<'t> {
         send: &SendStory<'_>,
         broker: NodeId,
         (from_ms, to_ms): (u64, u64),
-    ) -> truth::State {
+    ) -> truth::Condition {
         let own = self.truth.worst(send.node, broker, from_ms, to_ms);
         let mut created = self.story.index.created(broker).iter();
         let creates = created.any(|(at, topic)| {
@@ -397,7 +397,7 @@ impl<'t> Case<'t> {
 #[derive(Debug)]
 pub struct Judgement {
     /// How often each invariant had something to say, in the order of [`all`].
-    pub antecedents: Vec<(&'static str, u64)>,
+    pub preconditions: Vec<(&'static str, u64)>,
     /// Everything found, the earliest record first.
     pub findings: Vec<Finding>,
 }
@@ -406,7 +406,7 @@ pub struct Judgement {
 pub fn judge(trace: &Trace) -> Judgement {
     let case = Case::of(trace);
     let mut judgement = Judgement {
-        antecedents: Vec::with_capacity(all().len()),
+        preconditions: Vec::with_capacity(all().len()),
         findings: vec![],
     };
     for invariant in all() {
@@ -414,8 +414,8 @@ pub fn judge(trace: &Trace) -> Judgement {
             let mut judged = Judged::new(invariant.id);
             judge(&case, &mut judged);
             judgement
-                .antecedents
-                .push((invariant.id, judged.antecedent));
+                .preconditions
+                .push((invariant.id, judged.precondition));
             judgement.findings.append(&mut judged.findings);
         }
     }
@@ -455,7 +455,7 @@ impl Judgement {
 
     /// How many invariants had something to say.
     pub fn exercised(&self) -> usize {
-        self.antecedents
+        self.preconditions
             .iter()
             .filter(|(_, count)| *count > 0)
             .count()
@@ -482,15 +482,15 @@ mod tests {
     fn every_invariant_accepts_what_it_must_and_has_something_to_say_about_it() {
         for invariant in all() {
             let accepted = invariant.examples.iter().filter(|example| example.accepted);
-            let mut antecedent = 0;
+            let mut precondition = 0;
             for example in accepted {
                 let (judged, _) = findings(invariant, example);
                 let says = (invariant.id, example.says);
                 assert_eq!(judged.findings, [], "{says:?}");
-                antecedent += judged.antecedent;
+                precondition += judged.precondition;
             }
             assert!(
-                antecedent > 0,
+                precondition > 0,
                 "{}: no accepted trace exercises it",
                 invariant.id
             );

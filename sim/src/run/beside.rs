@@ -10,7 +10,7 @@ use rmq_producer::{Message, Producer};
 use rmq_remoting::observe::Name;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::play::{Stage, Station};
+use super::play::{ProducerNode, RunningCluster};
 use crate::trace::NodeId;
 
 /// What happens beside the scenario.
@@ -43,21 +43,20 @@ const FIRST: Duration = Duration::from_secs(2);
 /// From one message of the sibling to the next.
 const PAUSE: Duration = Duration::from_millis(400);
 
-impl Stage {
+impl RunningCluster {
     /// Lets the producers' clocks jump: each jump at an equal part of the run.
     pub(super) fn jump_clocks(&self, nodes: &[NodeId]) {
-        let director = &self.director;
-        let part = director.scenario.seconds * 1_000 / (JUMPS.len() as u64 + 1);
+        let controller = &self.controller;
+        let part = controller.scenario.seconds * 1_000 / (JUMPS.len() as u64 + 1);
         for (jump, nth) in JUMPS.into_iter().zip(1..) {
             for node in nodes.iter().copied() {
-                let director = Arc::clone(director);
+                let controller = Arc::clone(controller);
                 let jump = move || {
-                    let jumped = director
-                        .fabric
-                        .apply(Change::JumpWallClock { node, ms: jump });
-                    director.modelled(jumped);
+                    let change = Change::JumpWallClock { node, ms: jump };
+                    let jumped = controller.backend.apply(change);
+                    controller.modelled(jumped);
                 };
-                self.director.fabric.at(part * nth, Box::new(jump));
+                self.controller.backend.at(part * nth, Box::new(jump));
             }
         }
     }
@@ -66,12 +65,12 @@ impl Stage {
     pub(super) async fn sibling(
         &self,
         of: &Producer,
-        station: &Station,
+        machine: &ProducerNode,
         does: SiblingDoes,
     ) -> Result<Task, String> {
         let builder = Producer::builder("sibling").client(of.client().clone());
         let sibling = builder.start().await.map_err(|error| error.to_string())?;
-        let scenario = &self.director.scenario;
+        let scenario = &self.controller.scenario;
         let topics = scenario.cluster.topics.iter();
         let topics: Vec<Name> = topics.map(|(topic, _)| Name::clone(topic)).collect();
         let end = Instant::now() + Duration::from_secs(scenario.seconds);
@@ -89,7 +88,7 @@ impl Stage {
             std::future::pending::<()>().await;
             drop(sibling);
         };
-        Ok(station.host.spawn("sibling", Box::pin(life)))
+        Ok(machine.host.spawn("sibling", Box::pin(life)))
     }
 }
 

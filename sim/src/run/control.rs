@@ -7,18 +7,18 @@
 
 use std::sync::Arc;
 
-use dst_engine::chance::{below, happens};
+use dst_engine::chance::happens;
 use rmq_mock_broker::control as broker;
 use rmq_mock_namesrv::control as name_server;
 use rmq_remoting::observe::Name;
 
-use super::director::{Director, Phase, Progress, number};
+use super::controller::{Phase, Progress, RunController, number};
 use crate::fault::{FaultKind, Place, Position, Rule, RuleAction};
 
 /// The script of one server.
 #[derive(Debug)]
 pub(super) struct Script {
-    pub(super) director: Arc<Director>,
+    pub(super) controller: Arc<RunController>,
     /// The server's name.
     pub(super) server: Name,
 }
@@ -52,8 +52,8 @@ impl Script {
         let mut starts = Vec::new();
         let mut ends = Vec::new();
         {
-            let mut state = self.director.state.lock();
-            for (index, fault) in state.faults.iter_mut().enumerate() {
+            let mut faults = self.controller.faults.lock();
+            for (index, fault) in faults.iter_mut().enumerate() {
                 if !matches!(&fault.data.place, Place::Node(node) if *node == self.server) {
                     continue;
                 }
@@ -79,8 +79,8 @@ impl Script {
                             continue;
                         }
                         starts.push(index);
-                        let gone = matches!(kind, FaultKind::Crash(_) | FaultKind::PowerLoss(_));
-                        decision.get_or_insert(if gone {
+                        let lost = kind.behaviour().loses_the_request();
+                        decision.get_or_insert(if lost {
                             Decision::Lost(number(index))
                         } else {
                             Decision::Later(number(index))
@@ -92,8 +92,9 @@ impl Script {
         // Outside the lock: starting a fault writes a record and asks the engine.
         starts
             .into_iter()
-            .for_each(|index| self.director.start(index));
-        ends.into_iter().for_each(|index| self.director.end(index));
+            .for_each(|index| self.controller.start(index));
+        ends.into_iter()
+            .for_each(|index| self.controller.end(index));
         decision
     }
 
@@ -107,23 +108,8 @@ impl Script {
     /// A number that belongs to (rule, message, attempt).
     fn draw(&self, index: usize, what: &str, request: &Request<'_>) -> u64 {
         let site = request.message.or(request.topic).map_or("", |name| name);
-        let field = self.director.chance.part(what, index as u64);
+        let field = self.controller.chance.part(what, index as u64);
         field.draw(site, u64::from(request.attempt))
-    }
-
-    /// Counts a request of a send that some fault waits for; over all servers.
-    fn count_anywhere(&self, keys: Option<&Name>) -> u32 {
-        let Some(keys) = keys else {
-            return 0;
-        };
-        let mut state = self.director.state.lock();
-        match state.read.get_mut(keys) {
-            Some(count) => {
-                *count += 1;
-                *count
-            }
-            None => 0,
-        }
     }
 }
 
@@ -152,7 +138,7 @@ fn due(fault: &mut Progress, at: &Position, request: &Request<'_>, script: &Scri
             send,
             attempt,
         } => {
-            let keys = script.director.scenario.keys_of(*workload, *send);
+            let keys = script.controller.scenario.keys_of(*workload, *send);
             fault.phase != Phase::Over
                 && request.message == Some(&keys)
                 && attempt.is_none_or(|attempt| attempt == request.attempt_anywhere)
@@ -168,7 +154,11 @@ fn counts(fault: &mut Progress, at: &Position, request: &Request<'_>) -> bool {
             fault.counted += 1;
             fault.counted == *n
         }
-        _ => false,
+        // Other positions are no request's to reach.
+        Position::Received { .. }
+        | Position::Time { .. }
+        | Position::Stored { .. }
+        | Position::Send { .. } => false,
     }
 }
 
@@ -179,17 +169,17 @@ fn rule_name(number: u32) -> Name {
 
 impl broker::Control for Script {
     fn decide(&self, seen: &broker::Seen<'_>) -> Option<broker::Ruled> {
-        let by_workload = !self.director.scenario.workloads.is_empty();
+        let by_workload = !self.controller.scenario.workloads.is_empty();
         let request = Request {
             code: seen.code,
             topic: seen.topic,
             queue: seen.queue,
             message: if by_workload { seen.keys } else { seen.key },
             attempt: seen.nth_of_key,
-            attempt_anywhere: self.count_anywhere(seen.keys),
+            attempt_anywhere: self.controller.sends.read(seen.keys),
         };
         let (number, action) = match Script::decide(self, &request)? {
-            Decision::Rule(number, action, drawn) => (number, broker_action(action, drawn)),
+            Decision::Rule(number, action, drawn) => (number, action.action().at_broker(drawn)),
             Decision::Lost(number) => (number, broker::Action::DropRequest),
             Decision::Later(number) => (number, broker::Action::delay(1)),
         };
@@ -200,38 +190,6 @@ impl broker::Control for Script {
     }
 }
 
-fn broker_action(action: RuleAction, drawn: u64) -> broker::Action {
-    match action {
-        RuleAction::Answer { code, remark } => broker::Action::Answer {
-            code,
-            remark: remark.map(Name::from),
-        },
-        RuleAction::StoreThenAnswer { code } => {
-            broker::Action::StoreThenAnswer { code, remark: None }
-        }
-        RuleAction::Delay { ms, jitter_ms } => broker::Action::DelayReply {
-            ms: ms + below(drawn, jitter_ms.saturating_add(1)),
-        },
-        RuleAction::DelayRequest { ms } => broker::Action::delay(ms),
-        RuleAction::DropRequest => broker::Action::DropRequest,
-        RuleAction::DropReply => broker::Action::DropReply,
-        RuleAction::CloseBefore => broker::Action::CloseBefore,
-        RuleAction::CloseAfter => broker::Action::CloseAfter,
-        RuleAction::ResetBefore => broker::Action::ResetBefore,
-        RuleAction::ResetAfter => broker::Action::ResetAfter,
-        RuleAction::ReplyTwice => broker::Action::ReplyTwice,
-        RuleAction::UnknownOpaque => broker::Action::UnknownOpaque,
-        RuleAction::HalfFrame => broker::Action::HalfFrame,
-        RuleAction::HalfFrameClose => broker::Action::HalfFrameClose,
-        RuleAction::Garbage => broker::Action::Garbage,
-        // A broker has no routes; a scenario that asks for it is refused when it is read.
-        RuleAction::StaleRoute
-        | RuleAction::PartialRoute { .. }
-        | RuleAction::PermutedRoute
-        | RuleAction::OddRoute(_) => broker::Action::Normal,
-    }
-}
-
 impl name_server::Control for Script {
     fn decide(&self, seen: &name_server::Seen<'_>) -> Option<name_server::Ruled> {
         let request = Request {
@@ -239,12 +197,13 @@ impl name_server::Control for Script {
             topic: seen.topic,
             queue: None,
             message: None,
+            // A number to draw by: it need not go on after four thousand million requests.
             attempt: u32::try_from(seen.nth).unwrap_or(u32::MAX),
             attempt_anywhere: 0,
         };
         let (number, action) = match Script::decide(self, &request)? {
             Decision::Rule(number, action, drawn) => {
-                (number, name_server_action(number, action, drawn))
+                (number, action.action().at_name_server(number, drawn))
             }
             Decision::Lost(number) => (number, name_server::Action::Silence),
             Decision::Later(number) => (number, name_server::Action::Delay { ms: 1 }),
@@ -253,33 +212,5 @@ impl name_server::Control for Script {
             rule: rule_name(number),
             action,
         })
-    }
-}
-
-/// A name server's answer is all of its work that a client sees, so "before" and "after" are one.
-fn name_server_action(number: u32, action: RuleAction, drawn: u64) -> name_server::Action {
-    match action {
-        RuleAction::Answer { code, remark } => name_server::Action::Answer {
-            code,
-            remark: remark.map(Name::from),
-        },
-        // What only a broker does is refused when the scenario is read.
-        RuleAction::StoreThenAnswer { code } => name_server::Action::Answer { code, remark: None },
-        RuleAction::Delay { ms, jitter_ms } => name_server::Action::Delay {
-            ms: ms + below(drawn, jitter_ms.saturating_add(1)),
-        },
-        RuleAction::DelayRequest { ms } => name_server::Action::Delay { ms },
-        RuleAction::DropRequest | RuleAction::DropReply => name_server::Action::Silence,
-        RuleAction::CloseBefore | RuleAction::CloseAfter => name_server::Action::Close,
-        RuleAction::ResetBefore | RuleAction::ResetAfter => name_server::Action::Reset,
-        RuleAction::ReplyTwice => name_server::Action::ReplyTwice,
-        RuleAction::UnknownOpaque => name_server::Action::UnknownOpaque,
-        RuleAction::HalfFrame => name_server::Action::HalfFrame,
-        RuleAction::HalfFrameClose => name_server::Action::HalfFrameClose,
-        RuleAction::Garbage => name_server::Action::Garbage,
-        RuleAction::StaleRoute => name_server::Action::StaleRoute { kept: number },
-        RuleAction::PartialRoute { broker } => name_server::Action::PartialRoute { broker },
-        RuleAction::PermutedRoute => name_server::Action::PermutedRoute { order: drawn },
-        RuleAction::OddRoute(form) => name_server::Action::OddRoute { form },
     }
 }

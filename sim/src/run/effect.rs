@@ -6,11 +6,10 @@
 
 use std::fmt;
 
-use dst_engine::{Direction, Strike};
 use serde::Serialize;
 
-use super::director::{Director, Progress};
-use crate::fault::{Fault, FaultKind, FaultNumber, Place};
+use super::controller::{Progress, RunController};
+use crate::fault::{FaultKind, FaultNumber, Struck};
 
 /// What became of one fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,6 +22,8 @@ pub struct Effect {
     /// connections cut, dials refused, tasks ended or kept from running. `None`: the engine does not
     /// count such effects.
     pub struck: Option<u64>,
+    /// Whether it was on to the end and named a node that was never there.
+    pub no_such_node: bool,
 }
 
 /// A fault that changed nothing.
@@ -33,6 +34,8 @@ pub enum Missed {
     NeverStarted,
     /// It was on and met nothing.
     NeverStruck,
+    /// It was on, and a node that it names was never there.
+    NoSuchNode,
 }
 
 impl fmt::Display for Missed {
@@ -40,6 +43,7 @@ impl fmt::Display for Missed {
         f.write_str(match self {
             Self::NeverStarted => "never started",
             Self::NeverStruck => "never struck",
+            Self::NoSuchNode => "names a node that was never there",
         })
     }
 }
@@ -49,85 +53,58 @@ impl Effect {
     pub fn missed(&self) -> Option<Missed> {
         match (self.started, self.struck) {
             (false, _) => Some(Missed::NeverStarted),
+            (true, _) if self.no_such_node => Some(Missed::NoSuchNode),
             (true, Some(0)) => Some(Missed::NeverStruck),
             (true, _) => None,
         }
     }
 }
 
-/// How the engine counts a fault of this kind; none of what a server or the director does.
-fn strike(kind: &FaultKind) -> Option<Strike> {
-    Some(match kind {
-        FaultKind::Crash(_) | FaultKind::PowerLoss(_) => Strike::Killed,
-        FaultKind::Freeze => Strike::Freeze,
-        FaultKind::Slow { .. } => Strike::Slow,
-        FaultKind::Refuse => Strike::Refuse,
-        FaultKind::SwallowDials => Strike::Swallow,
-        FaultKind::StopReading => Strike::Deaf,
-        FaultKind::Partition => Strike::Cut,
-        FaultKind::Hold => Strike::Hold,
-        FaultKind::BlackHole => Strike::BlackHole,
-        FaultKind::Reset { .. } => Strike::Reset,
-        FaultKind::HalfOpen => Strike::HalfOpen,
-        FaultKind::Loss { .. } => Strike::Loss,
-        FaultKind::Latency { .. } => Strike::Latency,
-        FaultKind::Bandwidth { .. } => Strike::Bandwidth,
-        FaultKind::Slice { .. } => Strike::Slice,
-        FaultKind::Corrupt { .. } => Strike::Corrupt,
-        FaultKind::Stop(_)
-        | FaultKind::ClockJump { .. }
-        | FaultKind::NameServerList { .. }
-        | FaultKind::ReadOnly
-        | FaultKind::Resize { .. }
-        | FaultKind::Rule(_) => return None,
-    })
-}
-
-impl Director {
+impl RunController {
     /// What the engine has counted so far that a fault may have done. `None`: it does not count.
-    pub(super) fn measured(&self, fault: &Fault) -> Option<u64> {
-        let what = strike(&fault.kind)?;
-        let link = match &fault.place {
-            Place::Node(name) => {
-                let node = self.node(name);
-                return self.fabric.strikes(what, node, node);
-            }
-            Place::Link { from, to } => Direction::One(self.node(from), self.node(to)),
-            Place::Pair { a, b } => Direction::Both(self.node(a), self.node(b)),
-        };
-        link.each()
-            .map(|(from, to)| self.fabric.strikes(what, from, to))
-            .sum()
+    pub(super) fn measured(&self, kind: &FaultKind, at: Struck) -> Option<u64> {
+        let what = kind.behaviour().counted()?;
+        match at {
+            Struck::Node(node) => self.backend.strikes(what, node, node),
+            Struck::Link(direction) => direction
+                .each()
+                .map(|(from, to)| self.backend.strikes(what, from, to))
+                .sum(),
+        }
     }
 
-    /// The director itself, or a server, has done what the fault is about.
-    pub(super) fn has_struck(&self, index: usize) {
-        if let Some(fault) = self.state.lock().faults.get_mut(index) {
-            fault.applied = fault.applied.saturating_add(1);
-        }
+    /// The controller itself, or a server, has done what the fault is about.
+    pub(super) fn struck_once_more(&self, fault: FaultNumber) {
+        let fault = &mut self.faults.lock()[fault as usize - 1];
+        fault.applied = fault.applied.saturating_add(1);
     }
 
     /// What became of every fault, when the run is over.
     pub(super) fn effects(&self) -> Vec<Effect> {
-        let faults = self.state.lock().faults.clone();
+        let faults = self.faults.lock().clone();
         (1..)
             .zip(&faults)
             .map(|(fault, progress)| Effect {
                 fault,
                 started: progress.started,
                 struck: self.struck(progress),
+                no_such_node: progress.waits_for_node && self.find(&progress.data.place).is_none(),
             })
             .collect()
     }
 
     fn struck(&self, progress: &Progress) -> Option<u64> {
         let fault = &*progress.data;
-        if strike(&fault.kind).is_none() {
+        if fault.kind.behaviour().counted().is_none() {
             return Some(progress.applied.into());
         }
+        let Some(struck) = self.find(&fault.place).filter(|_| !progress.waits_for_node) else {
+            // It waited for its node to its own end.
+            return Some(0);
+        };
         let end = match progress.measured_at_end {
             Some(end) => end,
-            None => self.measured(fault)?,
+            None => self.measured(&fault.kind, struck)?,
         };
         Some(end.saturating_sub(progress.measured_at_start?))
     }

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use dst_engine::{
-    EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, Waiting as EngineWaiting,
-};
-use parking_lot::Mutex;
 use rmq_remoting::observe::Name;
 
-use super::play::{Slot, Stage};
+use super::play::{RunHandle, RunningCluster};
 use super::seal::Left;
-use super::{Knobs, Played, RunError, policy_of};
+use super::{Played, RunConfig, RunError, policy_of};
 use crate::backend::{self, SharedBackend};
 use crate::fault::FaultKind;
 use crate::scenario::{Order, Scenario};
 use crate::trace::{End, NodeId, Trace, Waiting};
+use dst_engine::{
+    EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, Waiting as EngineWaiting,
+};
 
 /// How long after a scenario's end its open sends may still take, beside their timeout.
 const GRACE_MS: u64 = 30_000;
@@ -26,49 +25,35 @@ pub(crate) struct Outcome<T> {
     pub(crate) value: Option<T>,
 }
 
-/// Seals the trace when the main future is done or dropped, which is before any teardown.
-struct Sealer {
-    slot: Slot,
-    knobs: Knobs,
-    left: Arc<Mutex<Option<Left>>>,
-}
-
-impl Drop for Sealer {
-    fn drop(&mut self) {
-        *self.left.lock() = self.slot.seal(self.knobs);
-    }
-}
-
 /// Plays a scenario; `act` is what the callers do, and the run ends when it returns.
 pub(crate) fn carry_out<T>(
     scenario: &Arc<Scenario>,
-    knobs: Knobs,
-    act: impl AsyncFnOnce(Stage) -> T,
+    knobs: RunConfig,
+    act: impl AsyncFnOnce(RunningCluster) -> T,
 ) -> Result<Outcome<T>, RunError> {
     let config = config(scenario, knobs);
-    let left = Arc::new(Mutex::new(None));
-    let slot = Slot::default();
-    let kernel = Arc::clone(&slot.kernel);
-    let main = async |fabric: SharedBackend| {
-        let _sealer = Sealer {
-            slot: slot.clone(),
-            knobs,
-            left: Arc::clone(&left),
+    let run = RunHandle::default();
+    let main = async |backend: SharedBackend| {
+        let value = {
+            let cluster = RunningCluster::set(scenario, knobs, backend, &run);
+            let trouble = cluster.controller.trouble();
+            let act = std::pin::pin!(act(cluster));
+            tokio::select! {
+                biased;
+                value = act => Some(value),
+                () = trouble => None,
+            }
         };
-        let stage = Stage::set(scenario, knobs, fabric, &slot);
-        let trouble = stage.director.trouble();
-        let act = std::pin::pin!(act(stage));
-        tokio::select! {
-            biased;
-            value = act => Some(value),
-            () = trouble => None,
-        }
+        run.seal(knobs);
+        value
     };
-    let report = backend::run(knobs.engine, &config, kernel, main);
+    let events = Arc::clone(&run.engine_events);
+    // A run that main did not end is sealed where it stands.
+    let report = backend::run(knobs.engine, &config, events, main, || run.seal(knobs));
     let report = report.map_err(|error| {
         RunError::Broken(format!("the engine {} cannot start: {error}", knobs.engine))
     })?;
-    let left = left.lock().take();
+    let left = run.take();
     let left = left.ok_or_else(|| RunError::Broken("the run left no trace".to_owned()))?;
     finish(left, report, knobs)
 }
@@ -76,7 +61,7 @@ pub(crate) fn carry_out<T>(
 fn finish<T>(
     left: Left,
     report: RunReport<Option<T>>,
-    knobs: Knobs,
+    knobs: RunConfig,
 ) -> Result<Outcome<T>, RunError> {
     if let Some(broken) = left.broken {
         return Err(RunError::Broken(broken));
@@ -107,15 +92,10 @@ fn finish<T>(
     })
 }
 
-fn config(scenario: &Scenario, knobs: Knobs) -> EngineConfig {
-    let timeouts = scenario
-        .producers
-        .iter()
-        .filter_map(|plan| policy_of(plan).ok());
-    let timeout = timeouts
-        .map(|policy| policy.send_timeout)
-        .max()
-        .unwrap_or(0);
+fn config(scenario: &Scenario, knobs: RunConfig) -> EngineConfig {
+    // A policy that makes no sense was refused before; a check's own producers are not known yet.
+    let policies = scenario.producers.iter().flat_map(policy_of);
+    let timeout = policies.fold(0, |most, policy| most.max(policy.send_timeout));
     EngineConfig {
         seed: knobs.seed,
         ready_order: match knobs.ready_order {
@@ -150,13 +130,14 @@ fn longest(scenario: &Scenario, timeout: u64) -> u64 {
         .sum();
     let liveness = scenario.liveness_ms.map_or(0, |bound| bound + 2 * timeout);
     match scenario.liveness_ms {
-        Some(_) => work.max().unwrap_or(0).max(planned) + frozen + timeout + liveness + GRACE_MS,
+        Some(_) => work.fold(planned, u64::max) + frozen + timeout + liveness + GRACE_MS,
         None => planned + timeout + GRACE_MS,
     }
 }
 
 fn end(end: RunEnd) -> End {
     let waits = |one: EngineWaiting| Waiting {
+        // What runs on no node is the laboratory's own.
         node: one.node.unwrap_or(NodeId::OUTSIDE),
         task: Name::from(one.task),
     };

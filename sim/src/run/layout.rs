@@ -20,20 +20,14 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Adds every node of a scenario to an engine, each on a machine of its own.
-    pub(super) fn build(scenario: &Scenario, fabric: &dyn Backend) -> Self {
-        let producers = scenario.producers.iter();
-        let producers = producers.map(|one| (Name::clone(&one.name), NodeKind::Producer));
-        let name_servers = scenario.cluster.name_server_names().into_iter();
-        let name_servers = name_servers.map(|name| (name, NodeKind::NameServer));
-        let brokers = scenario.cluster.brokers.iter().map(Name::clone);
-        let brokers = brokers.map(|name| (name, NodeKind::Broker));
+    pub(super) fn build(scenario: &Scenario, backend: &dyn Backend) -> Self {
         let mut layout = Self {
             nodes: Vec::new(),
             name_servers: Vec::new(),
         };
-        for (machine, (name, kind)) in (0..).zip(producers.chain(name_servers).chain(brokers)) {
-            let ip = fabric.address_for(machine);
-            fabric.node(&name, ip);
+        for (machine, (name, kind)) in (0..).zip(scenario.nodes()) {
+            let ip = backend.address_for(machine);
+            backend.node(&name, ip);
             let address = port(kind).map(|port| Name::from(SocketAddr::new(ip, port).to_string()));
             if kind == NodeKind::NameServer {
                 layout.name_servers.extend(address.clone());
@@ -52,11 +46,18 @@ impl Layout {
         (0_u16..).map(NodeId).zip(&self.nodes)
     }
 
-    /// The node called `name`; names were checked when the scenario was read.
+    /// The node called `name`, if the scenario has it.
+    pub(super) fn find(&self, name: &str) -> Option<NodeId> {
+        let mut all = self.all();
+        let found = all.find(|(_, info)| &*info.name == name);
+        found.map(|(node, _)| node)
+    }
+
+    /// The node of the scenario called `name`, which was checked before the run.
     pub(super) fn node(&self, name: &str) -> NodeId {
-        self.all()
-            .find(|(_, info)| &*info.name == name)
-            .map_or(NodeId::OUTSIDE, |(node, _)| node)
+        let found = self.find(name);
+        assert!(found.is_some(), "the scenario has no node \"{name}\"");
+        found.unwrap_or(NodeId::OUTSIDE)
     }
 
     /// What the node is; the laboratory itself listens nowhere, as a producer.
@@ -65,15 +66,18 @@ impl Layout {
     }
 
     /// The machine address of a node after so many moves.
-    pub(super) fn ip_of(&self, fabric: &dyn Backend, node: NodeId, moves: u16) -> IpAddr {
-        let machines = u16::try_from(self.nodes.len()).unwrap_or(u16::MAX);
-        fabric.address_for(node.0.saturating_add(machines.saturating_mul(moves)))
+    pub(super) fn ip_of(&self, backend: &dyn Backend, node: NodeId, moves: u16) -> IpAddr {
+        let machine = usize::from(node.0) + self.nodes.len() * usize::from(moves);
+        let number = u16::try_from(machine).unwrap_or(u16::MAX);
+        assert!(number < u16::MAX, "there is no machine number {machine}");
+        backend.address_for(number)
     }
 
     /// Where a server listens after so many moves.
-    pub(super) fn listen_of(&self, fabric: &dyn Backend, node: NodeId, moves: u16) -> SocketAddr {
+    pub(super) fn listen_of(&self, backend: &dyn Backend, node: NodeId, moves: u16) -> SocketAddr {
         let port = self.info(node).and_then(|info| port(info.kind));
-        SocketAddr::new(self.ip_of(fabric, node, moves), port.unwrap_or(0))
+        assert!(port.is_some(), "{node:?} is no server: it listens nowhere");
+        SocketAddr::new(self.ip_of(backend, node, moves), port.unwrap_or(0))
     }
 }
 

@@ -5,7 +5,7 @@
 //! when the last send has its outcome and the scenario's time is up, the producers are stopped, the
 //! trace is sealed, and only then is everything torn down.
 //!
-//! - `director`: carries out the plan; `servers`, `workload`, `producers`: the nodes.
+//! - `controller`: carries out the plan; `servers`, `workload`, `producers`: the nodes.
 //! - `effect`: whether faults started, and what they did.
 //! - `control`, `watch`: how faults reach servers, and what may start a fault.
 //! - [`twin`]: two runs that differ in one thing; `beside`: what that is.
@@ -18,7 +18,7 @@ use rmq_mock_broker::ledger::Entry;
 use rmq_remoting::observe::Name;
 use serde::Serialize;
 
-use crate::fault::Engine;
+use crate::fault::{Engine, Fault};
 use crate::invariant;
 use crate::scenario::{Order, Scenario};
 use crate::trace::{Digest, End, NodeId, Trace};
@@ -27,7 +27,7 @@ use crate::verdict::{Class, Finding, Verdict};
 mod beside;
 mod change;
 mod control;
-mod director;
+mod controller;
 mod effect;
 mod engines;
 mod facts;
@@ -35,6 +35,7 @@ mod layout;
 mod play;
 mod progress;
 mod seal;
+mod sends;
 mod servers;
 pub mod summary;
 pub mod twin;
@@ -46,14 +47,14 @@ pub use effect::{Effect, Missed};
 pub(crate) use engines::carry_out;
 pub use facts::facts_of;
 use facts::policy_of;
-pub(crate) use play::Stage;
+pub(crate) use play::RunningCluster;
 pub use summary::Summary;
 
 /// A finished run.
 #[derive(Debug)]
 pub struct Run {
     /// What was drawn for this seed.
-    pub knobs: Knobs,
+    pub knobs: RunConfig,
     /// Everything that happened.
     pub trace: Trace,
     /// Its figures.
@@ -61,7 +62,7 @@ pub struct Run {
     /// Whether everything holds.
     pub verdict: Verdict,
     /// How often each invariant had something to say.
-    pub antecedents: Vec<(&'static str, u64)>,
+    pub preconditions: Vec<(&'static str, u64)>,
     /// One number for the whole trace.
     pub digest: Digest,
     /// What the brokers have stored in the end, with the broker's name.
@@ -90,10 +91,10 @@ pub enum RunError {
     Fault {
         /// The fault.
         fault: String,
-        /// What is wrong with it.
-        reason: &'static str,
+        /// What is wrong with it, to be read after the fault.
+        reason: String,
         /// What to do about it.
-        remedy: &'static str,
+        remedy: String,
     },
     /// The policy of a producer makes no sense.
     #[error("producer {producer}: {cause}\n  remedy: mend the policy file")]
@@ -110,7 +111,7 @@ pub enum RunError {
 
 /// What a seed decides of a scenario before anything runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Knobs {
+pub struct RunConfig {
     /// The seed.
     pub seed: u64,
     /// The engine.
@@ -122,7 +123,7 @@ pub struct Knobs {
     pub most_events: Option<u64>,
 }
 
-impl Knobs {
+impl RunConfig {
     /// Draws every knob; each by its name, so that a new one moves no other.
     pub fn draw(scenario: &Scenario, seed: u64, engine: Engine) -> Self {
         let field = Chance::new(seed).part("knob", 0);
@@ -147,16 +148,16 @@ impl Knobs {
 ///
 /// The engine cannot do it, or a node could not even start.
 pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Result<Run, RunError> {
-    run_with(scenario, Knobs::draw(scenario, seed, engine))
+    run_with(scenario, RunConfig::draw(scenario, seed, engine))
 }
 
 /// Runs a scenario with these knobs.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_with(scenario: &Arc<Scenario>, knobs: Knobs) -> Result<Run, RunError> {
-    check(scenario, knobs.engine)?;
-    let act = async |stage| play::workloads(stage, Beside::Nothing).await;
+pub fn run_with(scenario: &Arc<Scenario>, knobs: RunConfig) -> Result<Run, RunError> {
+    check(scenario, knobs.engine, Nodes::OfScenario)?;
+    let act = async |cluster| play::workloads(cluster, Beside::Nothing).await;
     let played = carry_out(scenario, knobs, act)?;
     let mut run = judged(scenario, knobs, played.played);
     let stuck = played.value.unwrap_or_default();
@@ -168,17 +169,27 @@ pub fn run_with(scenario: &Arc<Scenario>, knobs: Knobs) -> Result<Run, RunError>
     Ok(run)
 }
 
+/// Where the nodes of a run come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nodes {
+    /// All of them are the scenario's.
+    OfScenario,
+    /// The code of a check adds processes of its own while the run goes on.
+    MoreWillCome,
+}
+
 /// Refuses what makes no sense or what the engine cannot do, before anything runs.
-pub(crate) fn check(scenario: &Scenario, engine: Engine) -> Result<(), RunError> {
+pub(crate) fn check(scenario: &Scenario, engine: Engine, nodes: Nodes) -> Result<(), RunError> {
     for fault in &scenario.faults {
+        check_place(scenario, fault, nodes)?;
         if let Some(lie) = fault.kind.lie() {
             return Err(RunError::Fault {
                 fault: fault.to_string(),
-                reason: lie.what,
-                remedy: lie.remedy,
+                reason: lie.what.to_owned(),
+                remedy: lie.remedy.to_owned(),
             });
         }
-        if let Some(reason) = fault.kind.impossible_on(engine) {
+        if let Some(reason) = fault.kind.kind().engines.impossible_on(engine) {
             return Err(RunError::Impossible {
                 engine,
                 fault: fault.to_string(),
@@ -196,6 +207,39 @@ pub(crate) fn check(scenario: &Scenario, engine: Engine) -> Result<(), RunError>
     Ok(())
 }
 
+/// Refuses a fault that would be lost because nothing it could strike is ever there.
+fn check_place(scenario: &Scenario, fault: &Fault, nodes: Nodes) -> Result<(), RunError> {
+    let refused = |reason: String, remedy: String| RunError::Fault {
+        fault: fault.to_string(),
+        reason,
+        remedy,
+    };
+    if nodes == Nodes::OfScenario
+        && let Some(unknown) = fault
+            .place
+            .names()
+            .find(|it| scenario.kind_of(it).is_none())
+    {
+        let known = scenario.node_names().join(", ");
+        return Err(refused(
+            format!("names \"{unknown}\", and there is no such node"),
+            format!("use one of: {known}"),
+        ));
+    }
+    let allowed = fault
+        .kind
+        .kind()
+        .site
+        .allows(&fault.place, |name| scenario.kind_of(name));
+    allowed.map_err(|remedy| {
+        let names = scenario.node_names().join(", ");
+        refused(
+            format!("cannot be on \"{}\"", fault.place),
+            format!("{remedy}; the nodes are: {names}"),
+        )
+    })
+}
+
 /// What a run left, before anybody judges it.
 #[derive(Debug)]
 pub(crate) struct Played {
@@ -205,7 +249,7 @@ pub(crate) struct Played {
     pub(crate) effects: Vec<Effect>,
 }
 
-pub(crate) fn judged(scenario: &Scenario, knobs: Knobs, played: Played) -> Run {
+pub(crate) fn judged(scenario: &Scenario, knobs: RunConfig, played: Played) -> Run {
     let trace = played.trace;
     let mut summary = Summary::of(&trace);
     let name = |node| Name::from(trace.header.name(node));
@@ -241,7 +285,7 @@ pub(crate) fn judged(scenario: &Scenario, knobs: Knobs, played: Played) -> Run {
         digest: Digest::of(&trace),
         summary,
         verdict,
-        antecedents: judgement.antecedents,
+        preconditions: judgement.preconditions,
         ledger: played.ledger,
         effects: played.effects,
         trace,

@@ -15,8 +15,8 @@ use rmq_producer::{Message, Producer};
 use rmq_remoting::observe::Name;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::director::Director;
-use super::play::Station;
+use super::controller::RunController;
+use super::play::ProducerNode;
 use crate::trace::{NodeId, What, WorkEvent, WorkResult};
 use crate::verdict::Finding;
 
@@ -27,18 +27,18 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Heals the cluster and demands progress of every producer; what makes none.
 pub(super) async fn demand<'a>(
-    director: &Arc<Director>,
-    producers: impl Iterator<Item = (&'a Name, &'a Station, &'a Producer)>,
+    controller: &Arc<RunController>,
+    producers: impl Iterator<Item = (&'a Name, &'a ProducerNode, &'a Producer)>,
     bound_ms: u64,
 ) -> Vec<Finding> {
-    director.heal();
+    controller.heal();
     let findings: Arc<Mutex<Vec<Finding>>> = Arc::default();
     let mut running = Vec::new();
-    for (name, station, producer) in producers {
-        for topic in topics_of(director, name) {
+    for (name, machine, producer) in producers {
+        for topic in topics_of(controller, name) {
             let probe = Probe {
-                director: Arc::clone(director),
-                node: station.node,
+                controller: Arc::clone(controller),
+                node: machine.node,
                 name: Name::clone(name),
                 producer: producer.clone(),
                 topic,
@@ -50,7 +50,7 @@ pub(super) async fn demand<'a>(
                     findings.lock().push(stuck);
                 }
             };
-            running.push(station.host.spawn("probe", Box::pin(work)));
+            running.push(machine.host.spawn("probe", Box::pin(work)));
         }
     }
     for task in running {
@@ -61,15 +61,15 @@ pub(super) async fn demand<'a>(
     std::mem::take(&mut *findings)
 }
 
-fn topics_of(director: &Director, producer: &Name) -> BTreeSet<Name> {
-    let workloads = director.scenario.workloads.iter();
+fn topics_of(controller: &RunController, producer: &Name) -> BTreeSet<Name> {
+    let workloads = controller.scenario.workloads.iter();
     let own = workloads.filter(|one| one.producer == *producer);
     own.map(|one| Name::clone(&one.topic)).collect()
 }
 
 /// The probe sends of one producer to one topic.
 struct Probe {
-    director: Arc<Director>,
+    controller: Arc<RunController>,
     node: NodeId,
     name: Name,
     producer: Producer,
@@ -139,7 +139,7 @@ impl Probe {
     }
 
     fn record(&self, event: WorkEvent) {
-        self.director.recorder.push(self.node, What::Work(event));
+        self.controller.recorder.push(self.node, What::Work(event));
     }
 
     fn stuck(&self, good: u32, last: &str, open: Option<u32>) -> Finding {

@@ -4,11 +4,11 @@ use dst_engine::NotModelled;
 use rmq_mock_broker::ledger::Entry;
 use rmq_remoting::observe::Name;
 
-use super::Knobs;
-use super::director::Director;
+use super::RunConfig;
+use super::controller::RunController;
 use super::effect::Effect;
 use super::facts::{facts_of, policy_of};
-use super::play::Slot;
+use super::play::RunHandle;
 use crate::trace::{Header, NodeId, NodeInfo, NodeKind, PolicyFacts, Record};
 
 /// The slack of every bound, in milliseconds: scheduling and a few round trips.
@@ -26,45 +26,48 @@ pub(crate) struct Left {
     pub(crate) not_modelled: Option<NotModelled>,
 }
 
-impl Slot {
-    /// Seals the trace. What happens from now on is in no trace.
-    pub(super) fn seal(&self, knobs: Knobs) -> Option<Left> {
-        let director = self.director.lock().take()?;
-        let records = director.recorder.seal();
-        let links = director.fabric.link_bytes();
-        let ledger = director.stored_entries();
-        let header = director.header(knobs);
-        let effects = director.effects();
-        let mut state = director.state.lock();
-        let left = Left {
-            header,
-            records,
-            ledger,
-            links: links
-                .iter()
-                .map(|link| (link.from, link.to, link.bytes))
-                .collect(),
-            effects,
-            broken: state.broken.take(),
-            not_modelled: state.not_modelled.take(),
-        };
-        // Outside the lock: dropping a handle asks the engine to cancel its task.
-        let processes = std::mem::take(&mut state.processes);
-        drop(state);
-        drop(processes);
-        director.guests.lock().clear();
-        Some(left)
+impl RunHandle {
+    /// Seals the trace, once: what happens from now on is in no trace.
+    pub(super) fn seal(&self, knobs: RunConfig) {
+        if let Some(controller) = self.controller.lock().take() {
+            *self.left.lock() = Some(controller.seal(knobs));
+        }
+    }
+
+    /// What the run left when it was sealed; none if its cluster was never set up.
+    pub(super) fn take(&self) -> Option<Left> {
+        self.left.lock().take()
     }
 }
 
-impl Director {
+impl RunController {
+    fn seal(&self, knobs: RunConfig) -> Left {
+        let records = self.recorder.seal();
+        let links = self.backend.link_bytes();
+        let links = links.iter().map(|link| (link.from, link.to, link.bytes));
+        let left = Left {
+            header: self.header(knobs),
+            records,
+            ledger: self.stored_entries(),
+            links: links.collect(),
+            effects: self.effects(),
+            broken: self.trouble.broken.lock().take(),
+            not_modelled: self.trouble.not_modelled.lock().take(),
+        };
+        // Outside the lock: dropping a handle asks the engine to cancel its task.
+        let processes = std::mem::take(&mut self.servers.lock().processes);
+        drop(processes);
+        self.added_nodes.lock().clear();
+        left
+    }
+
     /// What the brokers' present disks hold, broker by broker.
     pub(super) fn stored_entries(&self) -> Vec<(Name, Entry)> {
-        let state = self.state.lock();
+        let servers = self.servers.lock();
         let mut entries = Vec::new();
         for (node, info) in self.layout.all() {
             if info.kind == NodeKind::Broker
-                && let Some(disk) = state.disks.get(&node)
+                && let Some(disk) = servers.disks.get(&node)
             {
                 let stored = disk.ledger().into_iter();
                 entries.extend(stored.map(|entry| (Name::clone(&info.name), entry)));
@@ -74,7 +77,7 @@ impl Director {
     }
 
     /// The facts of the run that its trace begins with.
-    fn header(&self, knobs: Knobs) -> Header {
+    fn header(&self, knobs: RunConfig) -> Header {
         let scenario = &self.scenario;
         let mut nodes = self.layout.nodes.clone();
         let mut policies: Vec<PolicyFacts> = Vec::new();
@@ -86,18 +89,23 @@ impl Director {
             }
         };
         for plan in &scenario.producers {
-            if let Ok(policy) = policy_of(plan) {
+            let policy = policy_of(plan);
+            assert!(
+                policy.is_ok(),
+                "policies are checked before a run: {policy:?}"
+            );
+            if let Ok(policy) = policy {
                 add(self.layout.node(&plan.name), policy);
             }
         }
-        for guest in self.guests.lock().iter_mut() {
+        for added in self.added_nodes.lock().iter_mut() {
             nodes.push(NodeInfo {
-                name: Name::clone(&guest.name),
+                name: Name::clone(&added.name),
                 kind: NodeKind::Producer,
                 address: None,
             });
-            if let Some(policy) = guest.policy.take() {
-                add(guest.node, policy);
+            if let Some(policy) = added.policy.take() {
+                add(added.node, policy);
             }
         }
         let one_way = scenario.network.latency_ms + scenario.network.jitter_ms;

@@ -9,12 +9,12 @@ use rmq_mock_namesrv::{Config as NameServerConfig, NameServer};
 use tokio::sync::oneshot;
 
 use super::control::Script;
-use super::director::{Director, Process};
+use super::controller::{Process, RunController};
 use super::watch::Watch;
 use crate::fault::Restart;
 use crate::trace::{NodeId, NodeKind};
 
-impl Director {
+impl RunController {
     /// Starts every server for the first time.
     pub(super) fn boot_servers(self: &Arc<Self>) {
         for (node, info) in self.layout.all() {
@@ -25,52 +25,55 @@ impl Director {
     }
 
     /// Starts a server again, on the same or on an empty disk, at the same or at a new address.
-    pub(super) fn restart(self: &Arc<Self>, node: NodeId, how: Restart) {
-        let mut state = self.state.lock();
+    pub(super) fn boot_again(self: &Arc<Self>, node: NodeId, how: Restart) {
+        let mut servers = self.servers.lock();
         if !how.keep_data {
-            state.disks.remove(&node);
+            servers.disks.remove(&node);
         }
         let moved = how.new_address.then(|| {
-            let moves = state.moves.entry(node).or_default();
+            let moves = servers.moves.entry(node).or_default();
             *moves += 1;
             *moves
         });
-        drop(state);
+        drop(servers);
         self.boot_server(node, moved);
     }
 
     /// Asks a server to shut down in order.
-    pub(super) fn ask_to_stop(&self, node: NodeId) -> bool {
-        let mut state = self.state.lock();
-        let stop = state
+    pub(super) fn ask_server_to_stop(&self, node: NodeId) -> bool {
+        let mut servers = self.servers.lock();
+        let stop = servers
             .processes
             .get_mut(&node)
             .and_then(|process| process.stop.take());
-        drop(state);
+        drop(servers);
         // A process that has ended already needs no asking.
         stop.is_some_and(|stop| stop.send(()).is_ok())
     }
 
     fn boot_server(self: &Arc<Self>, node: NodeId, moved: Option<u16>) {
-        let Some(kind) = self.layout.info(node).map(|info| info.kind) else {
-            return;
-        };
-        let fabric = &*self.fabric;
+        let kind = self.layout.info(node).map(|info| info.kind);
+        let backend = &*self.backend;
         let host = match moved {
-            Some(moves) => fabric.boot_at(node, self.layout.ip_of(fabric, node, moves)),
-            None => fabric.boot(node),
+            Some(moves) => backend.boot_at(node, self.layout.ip_of(backend, node, moves)),
+            None => backend.boot(node),
         };
         let (stop, asked) = oneshot::channel();
         let life: BoxFuture<'static, io::Result<()>> = match kind {
-            NodeKind::NameServer => Box::pin(self.name_server(node, Arc::clone(&host), asked)),
-            _ => Box::pin(self.broker(node, Arc::clone(&host), asked)),
+            Some(NodeKind::NameServer) => {
+                Box::pin(self.name_server(node, Arc::clone(&host), asked))
+            }
+            Some(NodeKind::Broker) => Box::pin(self.broker(node, Arc::clone(&host), asked)),
+            Some(NodeKind::Producer) | None => {
+                unreachable!("places are checked before a run: {node:?} is no server")
+            }
         };
-        let director = Arc::clone(self);
+        let controller = Arc::clone(self);
         let main = host.spawn(
             "main",
             Box::pin(async move {
                 if let Err(error) = life.await {
-                    director.broke(node, &error);
+                    controller.broke(node, &error);
                 }
             }),
         );
@@ -80,7 +83,7 @@ impl Director {
             memory: None,
             registration: None,
         };
-        let before = self.state.lock().processes.insert(node, process);
+        let before = self.servers.lock().processes.insert(node, process);
         // Outside the lock: dropping a handle asks the engine to cancel its task.
         drop(before);
     }
@@ -95,10 +98,10 @@ impl Director {
             NameServerConfig::new(self.listens(node)).profile(self.scenario.cluster.profile);
         let control = Arc::new(self.script(node));
         let observer = Arc::new(self.watch(node));
-        let director = Arc::clone(self);
+        let controller = Arc::clone(self);
         async move {
             let server = NameServer::start(host, config, control, observer).await?;
-            if let Some(process) = director.state.lock().processes.get_mut(&node) {
+            if let Some(process) = controller.servers.lock().processes.get_mut(&node) {
                 process.memory = Some(server.memory());
             }
             // The sender lives as long as the run; when it is gone, so is this task.
@@ -121,15 +124,15 @@ impl Director {
         config.topics.clone_from(&self.scenario.cluster.topics);
         config.profile = self.scenario.cluster.profile;
         let disk = self.disk(node);
-        let director = Arc::clone(self);
+        let controller = Arc::clone(self);
         async move {
             let broker = Broker::start(host, config, disk, control, observer).await?;
-            if let Some(process) = director.state.lock().processes.get_mut(&node) {
+            if let Some(process) = controller.servers.lock().processes.get_mut(&node) {
                 process.registration = Some(broker.registration());
             }
             let up = async {
                 broker.registered().await;
-                director.is_up(node);
+                controller.is_up(node);
                 std::future::pending::<()>().await;
             };
             tokio::select! {
@@ -143,32 +146,33 @@ impl Director {
     }
 
     pub(super) fn disk(&self, node: NodeId) -> Arc<Disk> {
-        Arc::clone(self.state.lock().disks.entry(node).or_default())
+        Arc::clone(self.servers.lock().disks.entry(node).or_default())
     }
 
     fn listens(&self, node: NodeId) -> std::net::SocketAddr {
-        let moves = self.state.lock().moves.get(&node).copied().unwrap_or(0);
-        self.layout.listen_of(&*self.fabric, node, moves)
+        // One that is not there has never moved.
+        let moves = self.servers.lock().moves.get(&node).copied().unwrap_or(0);
+        self.layout.listen_of(&*self.backend, node, moves)
     }
 
     fn script(self: &Arc<Self>, node: NodeId) -> Script {
         let info = self.layout.info(node);
         Script {
-            director: Arc::clone(self),
+            controller: Arc::clone(self),
             server: info.map_or_else(|| "".into(), |info| Arc::clone(&info.name)),
         }
     }
 
     pub(super) fn watch(self: &Arc<Self>, node: NodeId) -> Watch {
         Watch {
-            director: Arc::clone(self),
+            controller: Arc::clone(self),
             node,
         }
     }
 
     /// Notes that a broker has registered with every name server, or found that it cannot.
     fn is_up(&self, node: NodeId) {
-        self.state.lock().up.insert(node);
+        self.servers.lock().up.insert(node);
         self.came_up.notify_waiters();
     }
 
@@ -181,7 +185,7 @@ impl Director {
             .count();
         loop {
             let changed = self.came_up.notified();
-            if self.state.lock().up.len() >= brokers {
+            if self.servers.lock().up.len() >= brokers {
                 return;
             }
             changed.await;
@@ -198,7 +202,7 @@ impl Director {
             _ => "see that this machine has the address",
         };
         let text = format!("{name} cannot listen at {at}: {error}\n  remedy: {remedy}");
-        self.state.lock().broken.get_or_insert(text);
-        self.trouble.notify_one();
+        self.trouble.broken.lock().get_or_insert(text);
+        self.trouble.came.notify_one();
     }
 }

@@ -62,6 +62,7 @@ impl Summary {
                     called.insert(keys, record.ms);
                 }
                 What::Work(WorkEvent::Returned { keys, result }) => {
+                    // A trace written by hand may begin after the call.
                     let since = called.get(&**keys).copied().unwrap_or(record.ms);
                     summary.max_send_ms = summary.max_send_ms.max(record.ms - since);
                     match result {
@@ -81,10 +82,11 @@ impl Summary {
                 What::Broker(BrokerEvent::Stored { key, .. }) => {
                     *stored.entry(key).or_default() += 1;
                 }
+                // Nothing else is counted.
                 _ => {}
             }
         }
-        summary.max_attempts = attempts.values().copied().max().unwrap_or(0);
+        summary.max_attempts = attempts.values().copied().fold(0, u64::max);
         summary.stored = stored.len() as u64;
         summary.copies = stored.values().map(|copies| copies - 1).sum();
         summary.share = share.into_iter().collect();

@@ -24,7 +24,7 @@ use rmq_remoting::code::request;
 use rmq_remoting::observe::Name;
 
 use super::beside::{Beside, SiblingDoes};
-use super::{Knobs, Run, RunError, engines, play};
+use super::{Run, RunConfig, RunError, engines, play};
 use crate::fault::{Engine, Fault, FaultKind, Place, Position, Rule, RuleAction};
 use crate::invariant;
 use crate::scenario::{Order, Scenario, SendMode};
@@ -86,7 +86,7 @@ pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunErr
         return Ok(());
     };
     let calm = || Arc::new(without_faults(scenario));
-    let fifo = Knobs {
+    let fifo = RunConfig {
         ready_order: Order::Fifo,
         ..knobs
     };
@@ -124,20 +124,20 @@ pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunErr
         // Its records are those of another run than the one that is shown.
         judged.findings.iter_mut().for_each(|found| found.at = None);
     }
-    run.antecedents.push((judged.by, judged.antecedent));
+    run.preconditions.push((judged.by, judged.precondition));
     if !judged.findings.is_empty() && run.verdict.class == Class::Pass {
         run.verdict.class = match pair {
             Pair::Replay => Class::Nondeterminism,
             _ => Class::Violation,
         };
     }
-    run.verdict.exercised += usize::from(judged.antecedent > 0);
+    run.verdict.exercised += usize::from(judged.precondition > 0);
     run.verdict.findings.append(&mut judged.findings);
     Ok(())
 }
 
-fn trace(scenario: &Arc<Scenario>, knobs: Knobs, beside: Beside) -> Result<Trace, RunError> {
-    let act = async |stage| play::workloads(stage, beside).await;
+fn trace(scenario: &Arc<Scenario>, knobs: RunConfig, beside: Beside) -> Result<Trace, RunError> {
+    let act = async |cluster| play::workloads(cluster, beside).await;
     Ok(engines::carry_out(scenario, knobs, act)?.played.trace)
 }
 
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_the_sweep_has_the_antecedent_of_its_pair() {
+    fn a_run_of_the_sweep_has_the_precondition_of_its_pair() {
         for (seed, id) in [
             (0, "INV-55"),
             (20, "INV-56"),
@@ -208,8 +208,8 @@ mod tests {
             (60, "INV-46"),
         ] {
             let run = run::run(&Arc::new(generate(seed)), seed, Engine::Event).unwrap();
-            let antecedent = run.antecedents.iter().find(|(judge, _)| *judge == id);
-            assert!(antecedent.is_some_and(|(_, count)| *count > 0), "{seed}");
+            let precondition = run.preconditions.iter().find(|(judge, _)| *judge == id);
+            assert!(precondition.is_some_and(|(_, count)| *count > 0), "{seed}");
         }
     }
 }

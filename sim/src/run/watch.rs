@@ -7,30 +7,32 @@ use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::Event as ProducerEvent;
 use rmq_remoting::observe::Observer;
 
-use super::director::{Director, Phase};
-use crate::fault::{FaultKind, Position};
+use super::controller::{Phase, RunController};
+use crate::fault::{Fault, FaultKind, Position, Struck};
 use crate::trace::{NodeId, What};
 
 /// Observes one node.
 #[derive(Debug)]
 pub(super) struct Watch {
-    pub(super) director: Arc<Director>,
+    pub(super) controller: Arc<RunController>,
     pub(super) node: NodeId,
 }
 
 impl Observer<BrokerEvent> for Watch {
     fn on(&self, event: BrokerEvent) {
         let stored = matches!(event, BrokerEvent::Stored { .. });
-        self.director.recorder.push(self.node, What::Broker(event));
+        self.controller
+            .recorder
+            .push(self.node, What::Broker(event));
         if stored {
-            self.director.stored(self.node);
+            self.controller.stored(self.node);
         }
     }
 }
 
 impl Observer<NameServerEvent> for Watch {
     fn on(&self, event: NameServerEvent) {
-        self.director
+        self.controller
             .recorder
             .push(self.node, What::NameServer(event));
     }
@@ -44,72 +46,62 @@ impl Observer<ProducerEvent> for Watch {
         };
         match &event {
             ProducerEvent::Call { send, .. } => {
-                let mut state = self.director.state.lock();
-                if let Some(called) = state.calling.take() {
-                    state.sends.insert((self.node, *send), called);
-                }
+                self.controller.sends.called(self.node, *send);
             }
             ProducerEvent::Built { key, .. } => {
-                self.director.state.lock().built.push(Arc::clone(key));
+                self.controller.sends.was_built(key);
             }
             _ => {}
         }
-        self.director
+        self.controller
             .recorder
             .push(self.node, What::Producer(event));
         if let Some((send, attempt)) = attempt {
-            let state = self.director.state.lock();
-            let called = state.sends.get(&(self.node, send)).copied();
-            drop(state);
-            if let Some((workload, send)) = called {
-                self.director.attempted(workload, send, attempt);
+            // Sends that are no workload's are waited for by no fault.
+            if let Some((workload, send)) = self.controller.sends.of(self.node, send) {
+                self.controller.attempted(workload, send, attempt);
             }
         }
     }
 }
 
-impl Director {
+impl RunController {
     /// A broker stored a message: starts the faults that wait for it.
     fn stored(self: &Arc<Self>, node: NodeId) {
-        self.start_where(|director, fault_node, at, counted| match at {
-            Position::Stored { n } if director.layout.node(fault_node) == node => {
+        self.start_where(|controller, fault, counted| match fault.at {
+            Position::Stored { n } if controller.find(&fault.place) == Some(Struck::Node(node)) => {
                 *counted += 1;
-                *counted == *n
+                *counted == n
             }
-            _ => false,
+            // Other positions are reached by something else than a message stored here.
+            Position::Stored { .. }
+            | Position::Time { .. }
+            | Position::Received { .. }
+            | Position::Send { .. } => false,
         });
     }
 
     /// A producer starts an attempt: starts the faults that wait for it. Rules wait for its arrival.
     fn attempted(self: &Arc<Self>, workload: u32, send: u64, attempt: u32) {
-        self.start_where(|_, _, at, _| {
-            *at == Position::Send {
-                workload,
-                send,
-                attempt: Some(attempt),
-            } || (attempt == 1
-                && *at
-                    == Position::Send {
-                        workload,
-                        send,
-                        attempt: None,
-                    })
+        let at = |attempt| Position::Send {
+            workload,
+            send,
+            attempt,
+        };
+        self.start_where(|_, fault, _| {
+            fault.at == at(Some(attempt)) || (attempt == 1 && fault.at == at(None))
         });
     }
 
-    fn start_where(
-        self: &Arc<Self>,
-        mut due: impl FnMut(&Self, &str, &Position, &mut u64) -> bool,
-    ) {
+    fn start_where(self: &Arc<Self>, mut due: impl FnMut(&Self, &Fault, &mut u64) -> bool) {
         let mut starts = Vec::new();
         {
-            let mut state = self.state.lock();
-            for (index, fault) in state.faults.iter_mut().enumerate() {
+            let mut faults = self.faults.lock();
+            for (index, fault) in faults.iter_mut().enumerate() {
                 let data = Arc::clone(&fault.data);
                 let waits =
                     fault.phase == Phase::Waiting && !matches!(data.kind, FaultKind::Rule(_));
-                let place = data.place.to_string();
-                if waits && due(self, &place, &data.at, &mut fault.counted) {
+                if waits && due(self, &data, &mut fault.counted) {
                     starts.push(index);
                 }
             }

@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
-use super::director::Director;
+use super::controller::RunController;
 use crate::scenario::{Callback, SendMode, Target, Workload, key_of};
 use crate::trace::{NodeId, What, WorkEvent, WorkResult};
 
 /// One workload of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
-    pub(super) director: Arc<Director>,
+    pub(super) controller: Arc<RunController>,
     pub(super) producer: Producer,
     pub(super) node: NodeId,
     /// Its number, from 1.
@@ -51,7 +51,7 @@ impl Caller {
     pub(super) async fn work(self, workload: Workload, one: u64) {
         let outstanding = Arc::new(Outstanding::default());
         // The start of the run on this machine's own clock.
-        let start = Instant::now() - Duration::from_millis(self.director.fabric.now_ms());
+        let start = Instant::now() - Duration::from_millis(self.controller.backend.now_ms());
         let mut send = one;
         while send <= workload.sends {
             let due = workload.start_ms + (send - 1) * workload.every_ms;
@@ -118,7 +118,7 @@ impl Caller {
     }
 
     fn keys(&self, send: u64) -> Name {
-        self.director.scenario.keys_of(self.number, send)
+        self.controller.scenario.keys_of(self.number, send)
     }
 
     /// A send to where the workload wants it, in whatever mode.
@@ -215,7 +215,7 @@ impl Caller {
     }
 
     fn record(&self, event: WorkEvent) {
-        self.director.recorder.push(self.node, What::Work(event));
+        self.controller.recorder.push(self.node, What::Work(event));
     }
 
     /// Polls a call so that its `Call` event, made in the first poll, gets the workload's name.
@@ -236,11 +236,11 @@ impl Caller {
     }
 
     fn names(&self, send: u64) {
-        self.director.state.lock().calling = Some((self.number, send));
+        self.controller.sends.calls((self.number, send));
     }
 
     fn named(&self) {
-        self.director.state.lock().calling = None;
+        self.controller.sends.has_called();
     }
 }
 

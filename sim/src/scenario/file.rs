@@ -50,10 +50,10 @@ pub(super) struct Network {
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Latency {
-    pub(super) ms: u64,
+pub(crate) struct Latency {
+    pub(crate) ms: u64,
     #[serde(default)]
-    pub(super) jitter: u64,
+    pub(crate) jitter: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,37 +98,37 @@ pub(super) struct Pinned {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     #[serde(rename = "do")]
-    pub(super) kind: Spanned<String>,
-    pub(super) on: Spanned<Places>,
-    pub(super) at: Option<Spanned<At>>,
+    pub(crate) kind: Spanned<String>,
+    pub(crate) on: Spanned<Places>,
+    pub(crate) at: Option<Spanned<At>>,
     #[serde(rename = "for")]
-    pub(super) lasts: Option<Spanned<Ms>>,
+    pub(crate) lasts: Option<Spanned<Ms>>,
     // Processes.
-    pub(super) data: Option<Spanned<String>>,
-    pub(super) address: Option<Spanned<String>>,
-    pub(super) step: Option<Spanned<Ms>>,
-    pub(super) without: Option<Spanned<String>>,
-    pub(super) queues: Option<Spanned<i32>>,
+    pub(crate) data: Option<Spanned<String>>,
+    pub(crate) address: Option<Spanned<String>>,
+    pub(crate) step: Option<Spanned<Ms>>,
+    pub(crate) without: Option<Spanned<String>>,
+    pub(crate) queues: Option<Spanned<i32>>,
     // Links.
-    pub(super) latency: Option<Spanned<Latency>>,
-    pub(super) bytes_per_ms: Option<Spanned<u64>>,
-    pub(super) bytes: Option<Spanned<u64>>,
-    pub(super) byte: Option<Spanned<u64>>,
+    pub(crate) latency: Option<Spanned<Latency>>,
+    pub(crate) bytes_per_ms: Option<Spanned<u64>>,
+    pub(crate) bytes: Option<Spanned<u64>>,
+    pub(crate) byte: Option<Spanned<u64>>,
     /// Of a link's loss, or the chance of a rule.
-    pub(super) per_mille: Option<Spanned<u32>>,
+    pub(crate) per_mille: Option<Spanned<u32>>,
     // Rules.
-    pub(super) request: Option<Spanned<Codes>>,
-    pub(super) topic: Option<Spanned<String>>,
-    pub(super) queue: Option<Spanned<i32>>,
-    pub(super) times: Option<Spanned<Times>>,
-    pub(super) code: Option<Spanned<Code>>,
-    pub(super) remark: Option<Spanned<String>>,
+    pub(crate) request: Option<Spanned<Codes>>,
+    pub(crate) topic: Option<Spanned<String>>,
+    pub(crate) queue: Option<Spanned<i32>>,
+    pub(crate) times: Option<Spanned<Times>>,
+    pub(crate) code: Option<Spanned<Code>>,
+    pub(crate) remark: Option<Spanned<String>>,
     /// Of a delay, or the jump of a clock.
-    pub(super) by: Option<Spanned<Jump>>,
-    pub(super) jitter: Option<Spanned<Ms>>,
-    pub(super) broker: Option<Spanned<String>>,
+    pub(crate) by: Option<Spanned<Jump>>,
+    pub(crate) jitter: Option<Spanned<Ms>>,
+    pub(crate) broker: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

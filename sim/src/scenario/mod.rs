@@ -12,6 +12,7 @@ use rmq_remoting::profile::Profile;
 use serde::Serialize;
 
 use crate::fault::Fault;
+use crate::trace::NodeKind;
 
 mod check;
 mod error;
@@ -19,7 +20,9 @@ mod file;
 mod value;
 mod write;
 
+pub(crate) use check::FaultKeys;
 pub use error::ScenarioError;
+pub(crate) use write::Table;
 
 impl Scenario {
     /// Reads a scenario file. A policy it names is looked for beside it.
@@ -54,6 +57,30 @@ impl Scenario {
         } else {
             Name::from(format!("s{send}"))
         }
+    }
+}
+
+impl Scenario {
+    /// Every node with what it is: producers, name servers, brokers.
+    pub fn nodes(&self) -> impl Iterator<Item = (Name, NodeKind)> {
+        let producers = self.producers.iter().map(|plan| Name::clone(&plan.name));
+        let name_servers = self.cluster.name_server_names().into_iter();
+        let brokers = self.cluster.brokers.iter().map(Name::clone);
+        let producers = producers.map(|name| (name, NodeKind::Producer));
+        let name_servers = name_servers.map(|name| (name, NodeKind::NameServer));
+        let brokers = brokers.map(|name| (name, NodeKind::Broker));
+        producers.chain(name_servers).chain(brokers)
+    }
+
+    /// What the node called `name` is; none if there is no such node.
+    pub fn kind_of(&self, name: &str) -> Option<NodeKind> {
+        let mut nodes = self.nodes();
+        nodes.find_map(|(node, kind)| (*node == *name).then_some(kind))
+    }
+
+    /// The names of all nodes.
+    pub fn node_names(&self) -> Vec<Name> {
+        self.nodes().map(|(name, _)| name).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::fault::Place;
 
 /// A duration, written `"3s"`, `"200ms"` or `"2m"`; in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ms(pub(super) u64);
+pub(crate) struct Ms(pub(super) u64);
 
 impl Ms {
     /// Reads the text form.
@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for Ms {
 
 /// A span of time that may go back, written `"90s"` or `"-90s"`; in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Jump(pub(super) i64);
+pub(crate) struct Jump(pub(crate) i64);
 
 impl<'de> Deserialize<'de> for Jump {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -111,7 +111,7 @@ pub(super) fn parse_place(text: &str) -> Result<Place, String> {
 
 /// One place or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Places(pub(super) Vec<Place>);
+pub(crate) struct Places(pub(super) Vec<Place>);
 
 impl<'de> Deserialize<'de> for Places {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for Places {
 
 /// When a fault starts, as written: a time, or a logical position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum At {
+pub(crate) enum At {
     Time(Ms),
     Logical(Logical),
 }
@@ -147,7 +147,7 @@ pub(super) enum At {
 /// `{ received = "SEND_MESSAGE_V2", n = 5 }`, `{ stored = 20 }` or `{ send = 21, attempt = 1 }`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Logical {
+pub(crate) struct Logical {
     pub(super) received: Option<Code>,
     pub(super) n: Option<u64>,
     pub(super) stored: Option<u64>,
@@ -179,7 +179,7 @@ impl<'de> Deserialize<'de> for At {
 
 /// A request or response code: its number or its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Code {
+pub(crate) enum Code {
     Number(i32),
     Named(String),
 }
@@ -207,7 +207,7 @@ impl<'de> Deserialize<'de> for Code {
 
 /// One request code or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Codes(pub(super) Vec<Code>);
+pub(crate) struct Codes(pub(super) Vec<Code>);
 
 impl<'de> Deserialize<'de> for Codes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -238,7 +238,7 @@ impl<'de> Deserialize<'de> for Codes {
 
 /// How often a rule applies at most: a number, or `"any"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Times {
+pub(crate) enum Times {
     Any,
     Most(u32),
 }

@@ -70,7 +70,7 @@ impl Scenario {
             1 => format!("1 {what}"),
             _ => format!("{count} {what}s"),
         };
-        let of = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        let of = |length: usize| length as u64;
         let parts = [
             many(u64::from(self.cluster.name_servers), "name server"),
             many(of(self.cluster.brokers.len()), "broker"),
@@ -104,7 +104,7 @@ fn push_comment(text: &mut String, line: &str) {
 
 /// The keys of one table, written with their equals signs in one column.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Table(Vec<(&'static str, String)>);
+pub(crate) struct Table(Vec<(&'static str, String)>);
 
 impl Table {
     /// Adds a key with its value as TOML has it.
@@ -112,12 +112,35 @@ impl Table {
         clippy::needless_pass_by_value,
         reason = "the values are made in the call"
     )]
-    fn push(&mut self, key: &'static str, value: impl ToString) {
+    pub(crate) fn push(&mut self, key: &'static str, value: impl ToString) {
         self.0.push((key, value.to_string()));
     }
 
-    fn quoted(&mut self, key: &'static str, value: &str) {
+    /// Adds a key with a string.
+    pub(crate) fn quoted(&mut self, key: &'static str, value: &str) {
         self.push(key, quote(value));
+    }
+
+    /// Adds a key with a duration: `"3s"`, `"250ms"`.
+    pub(crate) fn duration(&mut self, key: &'static str, ms: u64) {
+        self.push(key, duration(ms));
+    }
+
+    /// Adds a key with a duration that may be negative.
+    pub(crate) fn jump(&mut self, key: &'static str, ms: i64) {
+        let sign = if ms < 0 { "-" } else { "" };
+        let size = duration(ms.unsigned_abs());
+        self.push(key, size.replacen('"', &format!("\"{sign}"), 1));
+    }
+
+    /// Adds a key with a latency and its jitter.
+    pub(crate) fn latency(&mut self, key: &'static str, ms: u64, jitter: u64) {
+        self.push(key, latency(ms, jitter));
+    }
+
+    /// Adds a key with the name of a response code, or its number if it has none.
+    pub(crate) fn response_code(&mut self, key: &'static str, code: i32) {
+        self.push(key, fault::named(code, rmq_remoting::code::response_name));
     }
 
     fn maybe(&mut self, key: &'static str, value: Option<impl ToString>) {
@@ -133,7 +156,7 @@ impl Table {
             text.push_str(title);
             text.push('\n');
         }
-        let width = self.0.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+        let width = self.0.iter().map(|(key, _)| key.len()).fold(0, usize::max);
         for (key, value) in self.0 {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{key:width$} = {value}");

@@ -3,8 +3,7 @@
 use rmq_remoting::observe::Name;
 
 use super::Shrinker;
-use crate::catalogue::{self, Site};
-use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
+use crate::fault::{Fault, FaultKind, Figure, Place, Position, Restart, Rule, Site};
 use crate::scenario::Scenario;
 
 /// Takes faults away: in halves, in quarters, and so on to single ones.
@@ -50,14 +49,11 @@ fn at(index: usize, change: impl Fn(&mut Fault)) -> impl Fn(&mut Scenario) {
 
 /// Whether a fault of the kind can be on one direction only.
 fn can_be_one_way(fault: &Fault) -> bool {
-    catalogue::row(fault.kind.name()).is_some_and(|row| row.site == Site::LinkOrPair)
+    fault.kind.kind().site == Site::LinkOrPair
 }
 
 fn restart(fault: &mut Fault) -> Option<&mut Restart> {
-    match &mut fault.kind {
-        FaultKind::Crash(back) | FaultKind::Stop(back) | FaultKind::PowerLoss(back) => Some(back),
-        _ => None,
-    }
+    fault.kind.restart_mut()
 }
 
 fn rule(fault: &mut Fault) -> Option<&mut Rule> {
@@ -100,10 +96,8 @@ fn plainer(shrinker: &mut Shrinker<'_>, index: usize) {
             }
         }),
         ("no remark", |fault| {
-            if let Some(RuleAction::Answer { remark, .. }) = rule(fault).map(|rule| &mut rule.then)
-            {
-                *remark = None;
-            }
+            let rule = rule(fault).into_iter();
+            rule.for_each(|rule| rule.then.make_plainer());
         }),
         ("any topic", |fault| {
             rule(fault).into_iter().for_each(|rule| rule.topic = None);
@@ -157,92 +151,22 @@ fn shorter(shrinker: &mut Shrinker<'_>, index: usize) {
     shrinker.lower(&name("tenths of a second"), 1, tenths, set(100));
 }
 
-/// One figure of a fault, if its kind has it.
-type FigureOf = fn(&mut Fault) -> Option<Figure<'_>>;
-
 /// The figures of its kind.
 fn milder(shrinker: &mut Shrinker<'_>, index: usize) {
-    let figures: [(&str, u64, FigureOf); 9] = [
-        ("ms a step", 1, |fault| match &mut fault.kind {
-            FaultKind::Slow { ms_per_step } => Some(Figure::Long(ms_per_step)),
-            _ => None,
-        }),
-        ("per mille", 1, |fault| match &mut fault.kind {
-            FaultKind::Loss { per_mille } => Some(Figure::Short(per_mille)),
-            _ => None,
-        }),
-        ("jitter", 0, |fault| match &mut fault.kind {
-            FaultKind::Latency { jitter_ms, .. } => Some(Figure::Long(jitter_ms)),
-            _ => None,
-        }),
-        ("latency", 1, |fault| match &mut fault.kind {
-            FaultKind::Latency { ms, .. } => Some(Figure::Long(ms)),
-            _ => None,
-        }),
-        ("delay", 1, |fault| {
-            match rule(fault).map(|rule| &mut rule.then) {
-                Some(RuleAction::Delay { ms, .. } | RuleAction::DelayRequest { ms }) => {
-                    Some(Figure::Long(ms))
-                }
-                _ => None,
-            }
-        }),
-        ("jitter of a delay", 0, |fault| {
-            match rule(fault).map(|rule| &mut rule.then) {
-                Some(RuleAction::Delay { jitter_ms, .. }) => Some(Figure::Long(jitter_ms)),
-                _ => None,
-            }
-        }),
-        ("clock forward", 1, |fault| match &mut fault.kind {
-            FaultKind::ClockJump { ms } if *ms > 0 => Some(Figure::Forward(ms)),
-            _ => None,
-        }),
-        ("clock back", 1, |fault| match &mut fault.kind {
-            FaultKind::ClockJump { ms } if *ms < 0 => Some(Figure::Back(ms)),
-            _ => None,
-        }),
-        ("byte", 0, |fault| match &mut fault.kind {
-            FaultKind::Corrupt { byte } | FaultKind::Reset { byte } => Some(Figure::Long(byte)),
-            _ => None,
-        }),
-    ];
-    for (what, least, figure) in figures {
+    let mut fault = shrinker.best.faults[index].clone();
+    let figures = fault.kind.figures();
+    let figures: Vec<_> = figures.iter().map(|it| (it.what, it.least)).collect();
+    for (nth, (what, least)) in figures.into_iter().enumerate() {
         let get = |scenario: &Scenario| {
             let mut fault = scenario.faults.get(index)?.clone();
-            figure(&mut fault).map(|it| it.get())
+            let figures = fault.kind.figures();
+            figures.get(nth).map(Figure::get)
         };
         let set = |scenario: &mut Scenario, to: u64| {
-            let figure = scenario.faults.get_mut(index).and_then(figure);
-            figure.into_iter().for_each(|it| it.set(to));
+            let figure = scenario.faults[index].kind.figures().into_iter().nth(nth);
+            figure.into_iter().for_each(|it| it.lower(to));
         };
         shrinker.lower(&format!("fault {}: {what}", index + 1), least, get, set);
-    }
-}
-
-/// A figure of a fault.
-enum Figure<'f> {
-    Short(&'f mut u32),
-    Long(&'f mut u64),
-    Forward(&'f mut i64),
-    Back(&'f mut i64),
-}
-
-impl Figure<'_> {
-    fn get(&self) -> u64 {
-        match self {
-            Figure::Short(figure) => u64::from(**figure),
-            Figure::Long(figure) => **figure,
-            Figure::Forward(figure) | Figure::Back(figure) => figure.unsigned_abs(),
-        }
-    }
-
-    fn set(self, to: u64) {
-        match self {
-            Figure::Short(figure) => *figure = u32::try_from(to).unwrap_or(u32::MAX),
-            Figure::Long(figure) => *figure = to,
-            Figure::Forward(figure) => *figure = i64::try_from(to).unwrap_or(i64::MAX),
-            Figure::Back(figure) => *figure = i64::try_from(to).map_or(i64::MIN, |to| -to),
-        }
     }
 }
 

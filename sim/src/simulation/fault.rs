@@ -5,7 +5,11 @@ use std::ops::Range;
 use rmq_remoting::code::request;
 use rmq_remoting::observe::Name;
 
-use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
+use crate::fault::rule::{Answer, Delay};
+use crate::fault::{
+    Crash, Fault, FaultKind, Latency, Loss, Place, Position, PowerLoss, Restart, Rule, RuleAction,
+    Stop,
+};
 
 /// A fault that is being described. Without a start it is there from the beginning, without an end
 /// it stays.
@@ -17,17 +21,17 @@ pub struct FaultBuilder {
 
 /// The process of a server is killed.
 pub fn crash(server: &str) -> FaultBuilder {
-    at(server, FaultKind::Crash(Restart::default()))
+    at(server, FaultKind::Crash(Crash::default()))
 }
 
 /// A server shuts down in order.
 pub fn stop(server: &str) -> FaultBuilder {
-    at(server, FaultKind::Stop(Restart::default()))
+    at(server, FaultKind::Stop(Stop::default()))
 }
 
 /// The machine of a server loses its power.
 pub fn power_loss(server: &str) -> FaultBuilder {
-    at(server, FaultKind::PowerLoss(Restart::default()))
+    at(server, FaultKind::PowerLoss(PowerLoss::default()))
 }
 
 /// The process of a node stands still.
@@ -57,22 +61,22 @@ pub fn black_hole(a: &str, b: &str) -> FaultBuilder {
 
 /// So many of a thousand segments are lost from one node to another, and sent again later.
 pub fn loss(from: &str, to: &str, per_mille: u32) -> FaultBuilder {
-    along(from, to, FaultKind::Loss { per_mille })
+    along(from, to, FaultKind::Loss(Loss { per_mille }))
 }
 
 /// Another latency from one node to another: so many milliseconds, and up to `jitter_ms` more.
 pub fn latency(from: &str, to: &str, ms: u64, jitter_ms: u64) -> FaultBuilder {
-    along(from, to, FaultKind::Latency { ms, jitter_ms })
+    along(from, to, FaultKind::Latency(Latency { ms, jitter_ms }))
 }
 
 /// A broker answers sends with a response code and does not store them.
 pub fn answer(broker: &str, code: i32) -> FaultBuilder {
-    rule(broker, RuleAction::Answer { code, remark: None })
+    rule(broker, RuleAction::Answer(Answer { code, remark: None }))
 }
 
 /// A broker stores messages at once and answers so many milliseconds later.
 pub fn delay_replies(broker: &str, ms: u64) -> FaultBuilder {
-    rule(broker, RuleAction::Delay { ms, jitter_ms: 0 })
+    rule(broker, RuleAction::Delay(Delay { ms, jitter_ms: 0 }))
 }
 
 /// A broker loses sends that it has read, before storing them.
@@ -211,12 +215,7 @@ impl FaultBuilder {
     }
 
     fn restart(&mut self) -> Option<&mut Restart> {
-        match &mut self.fault.kind {
-            FaultKind::Crash(restart)
-            | FaultKind::Stop(restart)
-            | FaultKind::PowerLoss(restart) => Some(restart),
-            _ => None,
-        }
+        self.fault.kind.restart_mut()
     }
 }
 

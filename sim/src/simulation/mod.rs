@@ -32,8 +32,8 @@ use std::sync::Arc;
 use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 
-use crate::fault::{Engine, Fault, Place};
-use crate::run::{self, Knobs, Missed, Run, Stage};
+use crate::fault::{Engine, Fault};
+use crate::run::{self, Missed, Nodes, Run, RunConfig, RunningCluster};
 use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
 use crate::trace::short;
 use crate::verdict::{Class, Finding};
@@ -194,9 +194,6 @@ impl Simulation {
             .and_then(|seed| seed.parse().ok());
         let seeds = only.map_or(self.seeds.clone(), |seed| seed..seed + 1);
         let scenario = Arc::new(self.scenario);
-        if let Some(unknown) = unknown_place(&scenario) {
-            panic!("{unknown}");
-        }
         let mut effects = Effects::default();
         for seed in seeds {
             let run = match run_one(&scenario, seed, &check) {
@@ -243,11 +240,11 @@ fn run_one(
     seed: u64,
     check: &impl AsyncFn(Sim) -> Result<(), CheckError>,
 ) -> Result<Run, run::RunError> {
-    run::check(scenario, Engine::Event)?;
-    let knobs = Knobs::draw(scenario, seed, Engine::Event);
-    let outcome = run::carry_out(scenario, knobs, async |stage: Stage| {
-        stage.until_up().await;
-        check(Sim { stage }).await
+    run::check(scenario, Engine::Event, Nodes::MoreWillCome)?;
+    let knobs = RunConfig::draw(scenario, seed, Engine::Event);
+    let outcome = run::carry_out(scenario, knobs, async |cluster: RunningCluster| {
+        cluster.until_up().await;
+        check(Sim { cluster }).await
     })?;
     let mut run = run::judged(scenario, knobs, outcome.played);
     if let Some(Err(error)) = outcome.value {
@@ -264,48 +261,35 @@ fn run_one(
     Ok(run)
 }
 
-/// A fault on a node that the cluster does not have. Producers are there when they are started, so
-/// only a fault of a server can be checked before.
-fn unknown_place(scenario: &Scenario) -> Option<String> {
-    let servers = scenario.cluster.name_server_names().into_iter();
-    let servers: Vec<Name> = servers.chain(scenario.cluster.brokers.clone()).collect();
-    scenario.faults.iter().find_map(|fault| match &fault.place {
-        Place::Node(name) if !servers.contains(name) => Some(format!(
-            "the fault \"{fault}\" is on a node that is no server of this cluster\n  \
-             remedy: use one of: {}",
-            servers.join(", ")
-        )),
-        _ => None,
-    })
-}
-
 /// What the faults of a check did in all of its seeds.
 #[derive(Debug, Default)]
 struct Effects {
     seeds: u64,
-    /// For each fault: the seeds in which it started, and in which it struck.
-    counts: Vec<(u64, u64)>,
+    /// For each fault: the seeds in which it started, in which it struck, and in which a node of it
+    /// was never there.
+    counts: Vec<(u64, u64, u64)>,
 }
 
 impl Effects {
     fn add(&mut self, run: &Run) {
         self.seeds += 1;
-        self.counts.resize(run.effects.len(), (0, 0));
+        self.counts.resize(run.effects.len(), (0, 0, 0));
         for (count, effect) in self.counts.iter_mut().zip(&run.effects) {
             count.0 += u64::from(effect.started);
             count.1 += u64::from(effect.missed().is_none());
+            count.2 += u64::from(effect.no_such_node);
         }
     }
 
     /// A line for each fault that struck in no seed; nothing if all struck.
     fn missed(&self, scenario: &Scenario) -> Option<String> {
         let faults = scenario.faults.iter().zip(&self.counts);
-        let missed = faults.filter(|(_, (_, struck))| self.seeds > 0 && *struck == 0);
-        let lines = missed.map(|(fault, (started, _))| {
-            let how = if *started == 0 {
-                Missed::NeverStarted
-            } else {
-                Missed::NeverStruck
+        let missed = faults.filter(|(_, (_, struck, _))| self.seeds > 0 && *struck == 0);
+        let lines = missed.map(|(fault, (started, _, no_such_node))| {
+            let how = match (started, no_such_node) {
+                (0, _) => Missed::NeverStarted,
+                (_, 0) => Missed::NeverStruck,
+                (..) => Missed::NoSuchNode,
             };
             let seeds = self.seeds;
             format!(

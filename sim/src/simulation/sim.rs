@@ -10,13 +10,13 @@ use rmq_mock_broker::ledger::Entry;
 use rmq_producer::{Policy, Producer, ProducerBuilder, StartError};
 use rmq_remoting::observe::Name;
 
-use crate::run::Stage;
+use crate::run::RunningCluster;
 use crate::trace::NodeId;
 
 /// The simulated cluster that a check runs in.
 #[derive(Debug, Clone)]
 pub struct Sim {
-    pub(super) stage: Stage,
+    pub(super) cluster: RunningCluster,
 }
 
 impl Sim {
@@ -24,7 +24,7 @@ impl Sim {
     /// production: `sim.producer("orders-app").start().await?`.
     pub fn producer(&self, name: &str) -> SimProducer {
         SimProducer {
-            stage: self.stage.clone(),
+            cluster: self.cluster.clone(),
             name: Name::from(name),
             policy: Policy::strict(),
             retries: None,
@@ -35,23 +35,23 @@ impl Sim {
     /// The machine called `name`, for the parts of a program that open connections or start tasks.
     /// A producer and its program share one if they use one name.
     pub fn host(&self, name: &str) -> SharedHost {
-        self.stage.machine(name).1
+        self.cluster.machine(name).1
     }
 
     /// The name servers' addresses, as a producer's `name_servers` takes them.
     pub fn name_servers(&self) -> String {
-        self.stage.name_servers()
+        self.cluster.name_servers()
     }
 
     /// The virtual time since the start of the run, in whole milliseconds. It is the time that the
     /// trace shows; [`VirtualTime`](super::VirtualTime) writes it into the lines of `tracing`.
     pub fn now(&self) -> Duration {
-        Duration::from_millis(self.stage.now_ms())
+        Duration::from_millis(self.cluster.now_ms())
     }
 
     /// Waits until so many virtual seconds after the start of the run.
     pub async fn until_secs(&self, seconds: u64) {
-        self.stage.until(seconds * 1_000).await;
+        self.cluster.until(seconds * 1_000).await;
     }
 
     /// Waits; the same as [`tokio::time::sleep`], which works too.
@@ -62,8 +62,8 @@ impl Sim {
     /// What the brokers have stored by now.
     pub fn ledger(&self) -> Ledger {
         Ledger {
-            entries: self.stage.stored(),
-            built: self.stage.built(),
+            entries: self.cluster.stored(),
+            built: self.cluster.built(),
         }
     }
 }
@@ -74,7 +74,7 @@ type Configure = Box<dyn FnOnce(ProducerBuilder) -> ProducerBuilder + Send>;
 /// A producer that is being described.
 #[must_use = "a producer does nothing before it is started"]
 pub struct SimProducer {
-    stage: Stage,
+    cluster: RunningCluster,
     name: Name,
     policy: Policy,
     retries: Option<u32>,
@@ -138,11 +138,11 @@ impl SimProducer {
         if let Some(retries) = self.retries {
             self.policy = self.policy.with_retries(retries);
         }
-        let (node, host) = self.stage.machine(&self.name);
-        self.stage.has_policy(node, &self.policy);
+        let (node, host) = self.cluster.machine(&self.name);
+        self.cluster.has_policy(node, &self.policy);
         let builder = Producer::builder(Name::clone(&self.name))
             .host(host)
-            .name_servers(self.stage.name_servers())
+            .name_servers(self.cluster.name_servers())
             .observer(self.observer(node))
             .policy(self.policy);
         let builder = match self.configure {
@@ -156,7 +156,7 @@ impl SimProducer {
         &self,
         node: NodeId,
     ) -> Arc<dyn rmq_remoting::observe::Observer<rmq_producer::event::Event>> {
-        self.stage.observer(node)
+        self.cluster.observer(node)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::verdict::Class;
 
 /// Failing seeds that a sweep remembers with their reason, beside the first one of every invariant.
 const REMEMBERED: usize = 5;
-/// A sweep of fewer runs says nothing about how often an antecedent is true.
+/// A sweep of fewer runs says nothing about how often a precondition is true.
 pub const RATED_RUNS: u64 = 1_000;
 
 /// What a sweep found.
@@ -88,7 +88,7 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn of(run: &Run) -> Self {
-        let exercised = run.antecedents.iter().filter(|(_, count)| *count > 0);
+        let exercised = run.preconditions.iter().filter(|(_, count)| *count > 0);
         let class = run.verdict.class;
         let first = run.verdict.findings.first();
         let missed = |how| {
@@ -147,12 +147,12 @@ impl Portion {
     }
 }
 
-/// An invariant whose antecedent was true too rarely.
+/// An invariant whose precondition was true too rarely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rare {
     /// Which.
     pub id: &'static str,
-    /// In so many runs its antecedent was true.
+    /// In so many runs its precondition was true.
     pub runs: u64,
     /// So many of a thousand are demanded.
     pub rate_per_mille: u32,
@@ -196,7 +196,7 @@ impl Sweep {
         }
     }
 
-    /// The invariants that this sweep has not tested: their antecedent was true in fewer runs than
+    /// The invariants that this sweep has not tested: their precondition was true in fewer runs than
     /// they state. A small sweep says nothing about that.
     pub fn rare(&self) -> Vec<Rare> {
         if self.runs < RATED_RUNS {

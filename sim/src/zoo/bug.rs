@@ -1,4 +1,4 @@
-//! What there is to hunt: the folders of `zoo/`.
+//! What there is to search: the folders of `zoo/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

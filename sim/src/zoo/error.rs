@@ -1,4 +1,4 @@
-//! Why a bug could not be hunted.
+//! Why a bug could not be searched for.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::scenario::ScenarioError;
 
-/// Why a bug could not be hunted.
+/// Why a bug could not be searched for.
 #[derive(Debug, Error)]
 pub enum ZooError {
     /// There is no folder of bugs here.
@@ -85,7 +85,7 @@ pub enum ZooError {
     },
     /// The minimal scenario is none.
     #[error("the minimal scenario cannot be read: {0}")]
-    Specimen(ScenarioError),
+    Reproducer(ScenarioError),
 }
 
 /// The last lines of a program's output.

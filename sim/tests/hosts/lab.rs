@@ -37,7 +37,7 @@ pub(crate) fn run_on<T>(
 /// A run that completes on each engine.
 pub(crate) fn on_each<T>(main: impl AsyncFn(Lab) -> T) -> Vec<(Engine, T)> {
     let run_one = |engine| {
-        let report = run_on(engine, async |fabric| main(Lab::new(fabric)).await);
+        let report = run_on(engine, async |backend| main(Lab::new(backend)).await);
         assert_eq!(report.end, RunEnd::Finished, "{engine}");
         (engine, report.value.expect("the value of a finished run"))
     };
@@ -46,20 +46,20 @@ pub(crate) fn on_each<T>(main: impl AsyncFn(Lab) -> T) -> Vec<(Engine, T)> {
 
 /// A server node and a client node.
 pub(crate) struct Lab {
-    pub(crate) fabric: SharedBackend,
+    pub(crate) backend: SharedBackend,
     pub(crate) server: NodeId,
     pub(crate) client: NodeId,
     pub(crate) at: SocketAddr,
 }
 
 impl Lab {
-    pub(crate) fn new(fabric: SharedBackend) -> Self {
-        let ip = fabric.address_for(0);
-        let server = fabric.node("server", ip);
-        let client = fabric.node("client", fabric.address_for(1));
+    pub(crate) fn new(backend: SharedBackend) -> Self {
+        let ip = backend.address_for(0);
+        let server = backend.node("server", ip);
+        let client = backend.node("client", backend.address_for(1));
         let at = SocketAddr::new(ip, PORT);
         Self {
-            fabric,
+            backend,
             server,
             client,
             at,
@@ -67,14 +67,14 @@ impl Lab {
     }
 
     pub(crate) fn serve(&self) -> Task {
-        let host = self.fabric.boot(self.server);
+        let host = self.backend.boot(self.server);
         let at = self.at;
         spawn_value(&host, "server", |host| echo_server(host, at)).0
     }
 
     /// What a second listener at the server's address gets, in the same process.
     pub(crate) async fn second_listener(&self) -> io::Error {
-        let host = self.fabric.boot(self.server);
+        let host = self.backend.boot(self.server);
         let at = self.at;
         let (task, outcome) = spawn_value(&host, "two listeners", async move |host: SharedHost| {
             let first = host.listen(at).await;
@@ -89,7 +89,7 @@ impl Lab {
 
     /// Runs a client's code on the client's node.
     pub(crate) async fn client<T: Send + 'static>(&self, code: impl AsyncFnOnceSend<T>) -> T {
-        let host = self.fabric.boot(self.client);
+        let host = self.backend.boot(self.client);
         let (task, value) = spawn_value(&host, "client", |host| code.call(host, self.at));
         let value = value.await;
         drop(task);
@@ -164,7 +164,7 @@ pub(crate) async fn dial(host: &SharedHost, at: SocketAddr) -> io::Result<Connec
 pub(crate) fn on_simulated<T>(main: impl AsyncFn(Lab) -> T) -> Vec<(Engine, T)> {
     let mut all = Vec::new();
     for engine in [Engine::Event, Engine::Turmoil] {
-        let report = run_on(engine, async |fabric| main(Lab::new(fabric)).await);
+        let report = run_on(engine, async |backend| main(Lab::new(backend)).await);
         assert_eq!(report.end, RunEnd::Finished, "{engine}");
         all.push((engine, report.value.expect("the value of a finished run")));
     }

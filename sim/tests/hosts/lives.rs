@@ -28,7 +28,7 @@ fn an_echo_comes_back_between_the_addresses_of_both_nodes() {
             })
             .await;
         drop(server);
-        (ends, lab.at, lab.fabric.link_bytes())
+        (ends, lab.at, lab.backend.link_bytes())
     });
     for (engine, ((local, peer, own), at, bytes)) in all {
         assert_eq!(peer, at, "{engine}");
@@ -44,7 +44,7 @@ fn an_echo_comes_back_between_the_addresses_of_both_nodes() {
 #[test]
 fn a_dial_is_refused_where_a_machine_lives_and_nobody_listens() {
     let all = on_each(async |lab| {
-        let server = lab.fabric.boot(lab.server);
+        let server = lab.backend.boot(lab.server);
         let refused = lab
             .client(async |host: SharedHost, at: SocketAddr| {
                 host.connect(&at.to_string()).await.map(drop)
@@ -97,13 +97,13 @@ fn a_crash_of_the_server_breaks_the_connection_and_a_reboot_accepts_again() {
         });
         let crash = async {
             connected.await.expect("a connected client");
-            lab.fabric
+            lab.backend
                 .apply(Change::Crash(lab.server))
                 .expect("every engine crashes");
             drop(server);
             told.send(()).expect("the client waits");
             sleep(Duration::from_millis(100)).await;
-            assert!(!lab.fabric.is_running(lab.server));
+            assert!(!lab.backend.is_running(lab.server));
             Some(lab.serve())
         };
         let (seen, server) = tokio::join!(client, crash);
@@ -118,9 +118,9 @@ fn a_crash_of_the_server_breaks_the_connection_and_a_reboot_accepts_again() {
 #[test]
 fn a_panic_in_a_task_ends_the_run_and_names_node_and_task() {
     for engine in ENGINES {
-        let report = run_on(engine, async |fabric| {
-            let lab = Lab::new(fabric);
-            let host = lab.fabric.boot(lab.server);
+        let report = run_on(engine, async |backend| {
+            let lab = Lab::new(backend);
+            let host = lab.backend.boot(lab.server);
             let task = host.spawn("careless", Box::pin(async { panic!("out of coffee") }));
             let end = task.await;
             sleep(Duration::from_secs(5)).await;
@@ -142,7 +142,7 @@ fn a_panic_in_a_task_ends_the_run_and_names_node_and_task() {
 #[test]
 fn dropping_a_task_cancels_it_and_drops_what_it_holds() {
     let all = on_each(async |lab| {
-        let host = lab.fabric.boot(lab.server);
+        let host = lab.backend.boot(lab.server);
         let (held, released) = oneshot::channel::<()>();
         let (ran, running) = oneshot::channel();
         let task = host.spawn(
@@ -154,12 +154,12 @@ fn dropping_a_task_cancels_it_and_drops_what_it_holds() {
             }),
         );
         running.await.expect("the task runs");
-        let before = lab.fabric.gauges(lab.server).tasks;
+        let before = lab.backend.gauges(lab.server).tasks;
         drop(task);
         (
             before,
             released.await.is_err(),
-            lab.fabric.gauges(lab.server).tasks,
+            lab.backend.gauges(lab.server).tasks,
         )
     });
     assert!(all.iter().all(|(_, seen)| *seen == (1, true, 0)), "{all:?}");
@@ -168,11 +168,11 @@ fn dropping_a_task_cancels_it_and_drops_what_it_holds() {
 #[test]
 fn a_crash_cancels_the_tasks_of_its_node_and_of_no_other() {
     let all = on_each(async |lab| {
-        let (server, client) = (lab.fabric.boot(lab.server), lab.fabric.boot(lab.client));
+        let (server, client) = (lab.backend.boot(lab.server), lab.backend.boot(lab.client));
         let wait = |host: &SharedHost| host.spawn("sleeper", Box::pin(sleep(SOON)));
         let (dies, lives) = (wait(&server), wait(&client));
         sleep(Duration::from_millis(5)).await;
-        lab.fabric
+        lab.backend
             .apply(Change::Crash(lab.server))
             .expect("every engine crashes");
         let late = server.spawn("late", Box::pin(sleep(SOON)));
@@ -185,7 +185,7 @@ fn a_crash_cancels_the_tasks_of_its_node_and_of_no_other() {
 #[test]
 fn draws_and_identities_are_equal_on_every_engine_and_differ_between_incarnations() {
     let all = on_each(async |lab| {
-        let first = lab.fabric.boot(lab.server);
+        let first = lab.backend.boot(lab.server);
         let facts = |host: &SharedHost| {
             (
                 host.draw("queue", 3),
@@ -194,8 +194,8 @@ fn draws_and_identities_are_equal_on_every_engine_and_differ_between_incarnation
             )
         };
         let before = (facts(&first), first.identity().process);
-        let second = lab.fabric.boot(lab.server);
-        let other = lab.fabric.boot(lab.client);
+        let second = lab.backend.boot(lab.server);
+        let other = lab.backend.boot(lab.client);
         sleep(Duration::from_millis(5)).await;
         [
             before,
@@ -226,11 +226,11 @@ fn a_frozen_server_answers_at_the_thaw() {
         });
         let freeze = async {
             connected.await.expect("a connected client");
-            lab.fabric
+            lab.backend
                 .apply(Change::Freeze(lab.server))
                 .expect("every engine freezes");
             sleep(Duration::from_millis(300)).await;
-            lab.fabric
+            lab.backend
                 .apply(Change::Thaw(lab.server))
                 .expect("every engine thaws");
         };
@@ -249,9 +249,9 @@ fn planned_actions_run_at_their_time_in_the_order_of_the_plan() {
     let all = on_each(async |lab| {
         let seen = Arc::new(parking_lot::Mutex::new(Vec::new()));
         for (name, ms) in [("late", 80), ("first", 40), ("second", 40)] {
-            let (seen, fabric) = (Arc::clone(&seen), Arc::clone(&lab.fabric));
-            let action = move || seen.lock().push((name, fabric.now_ms() / 40));
-            lab.fabric.at(ms, Box::new(action));
+            let (seen, backend) = (Arc::clone(&seen), Arc::clone(&lab.backend));
+            let action = move || seen.lock().push((name, backend.now_ms() / 40));
+            lab.backend.at(ms, Box::new(action));
         }
         sleep(Duration::from_millis(100)).await;
         seen.lock().clone()

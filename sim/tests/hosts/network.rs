@@ -23,9 +23,9 @@ fn a_partition_holds_bytes_and_they_arrive_after_it() {
         let link = Direction::Both(lab.client, lab.server);
         let cut = async {
             connected.await.expect("a connected client");
-            lab.fabric.apply(Change::Cut(link)).expect("modelled");
+            lab.backend.apply(Change::Cut(link)).expect("modelled");
             sleep(Duration::from_secs(2)).await;
-            lab.fabric.apply(Change::Heal(link)).expect("modelled");
+            lab.backend.apply(Change::Heal(link)).expect("modelled");
         };
         let (waited, ()) = tokio::join!(client, cut);
         drop(server);
@@ -46,7 +46,7 @@ fn latency_is_exact_and_can_be_changed_on_one_pair() {
             .client(|host, at| ask_twice(host, at, oneshot::channel().0))
             .await;
         let link = Direction::Both(lab.client, lab.server);
-        lab.fabric
+        lab.backend
             .apply(Change::Latency {
                 on: link,
                 ms: 30,
@@ -56,7 +56,7 @@ fn latency_is_exact_and_can_be_changed_on_one_pair() {
         let slow = lab
             .client(|host, at| ask_twice(host, at, oneshot::channel().0))
             .await;
-        lab.fabric
+        lab.backend
             .apply(Change::DefaultLatency(link))
             .expect("modelled");
         let usual_again = lab
@@ -72,9 +72,9 @@ fn latency_is_exact_and_can_be_changed_on_one_pair() {
 fn a_dial_takes_a_round_trip_and_hangs_while_the_machine_is_gone() {
     let all = on_simulated(async |lab| {
         let server = lab.serve();
-        lab.fabric.boot(lab.client);
+        lab.backend.boot(lab.client);
         sleep(SOON).await;
-        lab.fabric
+        lab.backend
             .apply(Change::PowerOff(lab.server))
             .expect("modelled");
         drop(server);
@@ -111,8 +111,8 @@ fn a_node_that_moved_answers_at_its_new_address_only() {
         let server = lab.serve();
         sleep(SOON).await;
         drop(server);
-        let new = SocketAddr::new(lab.fabric.address_for(9), PORT);
-        let host = lab.fabric.boot_at(lab.server, new.ip());
+        let new = SocketAddr::new(lab.backend.address_for(9), PORT);
+        let host = lab.backend.boot_at(lab.server, new.ip());
         let (moved, _) = spawn_value(&host, "server", |host| echo_server(host, new));
         let seen = lab
             .client(async move |host: SharedHost, old: SocketAddr| {
@@ -136,43 +136,43 @@ fn a_node_that_moved_answers_at_its_new_address_only() {
 #[test]
 fn what_an_engine_cannot_do_is_refused_with_its_reason() {
     let refusals = |engine| {
-        let report = run_on(engine, async |fabric| {
+        let report = run_on(engine, async |backend| {
             let Lab {
-                fabric,
+                backend,
                 server,
                 client,
                 ..
-            } = Lab::new(fabric);
+            } = Lab::new(backend);
             let (one, both) = (
                 Direction::One(client, server),
                 Direction::Both(client, server),
             );
             [
-                fabric.apply(Change::Freeze(server)),
-                fabric.apply(Change::PowerOff(server)),
-                fabric.apply(Change::Cut(both)),
-                fabric.apply(Change::Cut(one)),
-                fabric.apply(Change::Latency {
+                backend.apply(Change::Freeze(server)),
+                backend.apply(Change::PowerOff(server)),
+                backend.apply(Change::Cut(both)),
+                backend.apply(Change::Cut(one)),
+                backend.apply(Change::Latency {
                     on: both,
                     ms: 5,
                     jitter_ms: 0,
                 }),
-                fabric.apply(Change::Latency {
+                backend.apply(Change::Latency {
                     on: one,
                     ms: 5,
                     jitter_ms: 0,
                 }),
-                fabric.apply(Change::Loss {
+                backend.apply(Change::Loss {
                     on: both,
                     per_mille: 10,
                 }),
-                fabric.apply(Change::Slow {
+                backend.apply(Change::Slow {
                     node: server,
                     ms_per_poll: 5,
                 }),
-                fabric.apply(Change::Refuse(server, true)),
-                fabric.apply(Change::BlackHole(client, server)),
-                fabric.apply(Change::Corrupt {
+                backend.apply(Change::Refuse(server, true)),
+                backend.apply(Change::BlackHole(client, server)),
+                backend.apply(Change::Corrupt {
                     from: client,
                     to: server,
                     after: 0,
@@ -200,20 +200,20 @@ fn what_an_engine_cannot_do_is_refused_with_its_reason() {
 #[test]
 fn on_turmoil_a_run_is_repeatable_and_its_clock_is_the_nodes() {
     let run_once = || {
-        let report = run_on(Engine::Turmoil, async |fabric| {
-            let lab = Lab::new(fabric);
+        let report = run_on(Engine::Turmoil, async |backend| {
+            let lab = Lab::new(backend);
             let server = lab.serve();
-            let fabric = Arc::clone(&lab.fabric);
+            let backend = Arc::clone(&lab.backend);
             let seen = lab
                 .client(async move |host: SharedHost, at: SocketAddr| {
-                    let start = (Instant::now(), fabric.now_ms());
+                    let start = (Instant::now(), backend.now_ms());
                     let mut connection = dial(&host, at).await.expect("a connection");
                     let mut seen = Vec::new();
                     for _ in 0..20 {
                         ask(&mut connection, b"hello").await.expect("an answer");
                         sleep(Duration::from_millis(7)).await;
                         let timers = u64::try_from(start.0.elapsed().as_millis());
-                        seen.push((timers, fabric.now_ms() - start.1));
+                        seen.push((timers, backend.now_ms() - start.1));
                     }
                     assert!(
                         seen.iter().all(|(timers, clock)| *timers == Ok(*clock)),
@@ -233,8 +233,8 @@ fn on_turmoil_a_run_is_repeatable_and_its_clock_is_the_nodes() {
 #[test]
 fn the_horizon_names_the_tasks_that_wait() {
     for engine in [Engine::Event, Engine::Turmoil] {
-        let report = run_on(engine, async |fabric| {
-            let lab = Lab::new(fabric);
+        let report = run_on(engine, async |backend| {
+            let lab = Lab::new(backend);
             let server = lab.serve();
             sleep(Duration::from_secs(60)).await;
             drop(server);

@@ -5,6 +5,7 @@ use rmq_producer::policy::CompressionKind;
 use rmq_producer::{Message, MessageQueue, Policy, SendStatus};
 use rmq_remoting::observe::Name;
 use rmq_sim::fault::RuleAction;
+use rmq_sim::fault::rule::{Answer, StoreThenAnswer};
 
 use crate::support::{
     answer, brokers, late, message, play, play_warm, send_sync, sends, strict_and_java,
@@ -58,7 +59,7 @@ fn a_message_that_is_stored_but_not_safe_is_a_result_after_one_request() {
             (11, SendStatus::SlaveNotAvailable),
             (12, SendStatus::FlushSlaveTimeout),
         ] {
-            let then = RuleAction::StoreThenAnswer { code };
+            let then = RuleAction::StoreThenAnswer(StoreThenAnswer { code });
             let story = brokers(2).fault(late(sends("broker-a", then)));
             let ((outcome, _), seen) = play_warm(story, &policy, async |_, producer| {
                 send_sync(producer, message()).await
@@ -74,10 +75,10 @@ fn a_message_that_is_stored_but_not_safe_is_a_result_after_one_request() {
 fn a_refusal_tells_code_remark_and_address() {
     for mut policy in strict_and_java() {
         policy.attempts.sync = 1;
-        let busy = RuleAction::Answer {
+        let busy = RuleAction::Answer(Answer {
             code: 2,
             remark: Some("busy".to_owned()),
-        };
+        });
         let ((outcome, _), _) = play(
             brokers(1).fault(sends("broker-a", busy)),
             &policy,

@@ -5,6 +5,7 @@ use rmq_producer::event::Failure;
 use rmq_producer::{Message, Policy};
 use rmq_remoting::code::request;
 use rmq_sim::fault::RuleAction;
+use rmq_sim::fault::rule::PartialRoute;
 use rmq_sim::simulation::refuse;
 use rmq_sim::trace::What;
 
@@ -15,9 +16,9 @@ use crate::support::{
 #[test]
 fn a_broker_that_left_every_route_gets_no_heartbeat_and_loses_its_connection() {
     for policy in strict_and_java() {
-        let without_b = RuleAction::PartialRoute {
+        let without_b = RuleAction::PartialRoute(PartialRoute {
             broker: "broker-b".into(),
-        };
+        });
         let code = request::GET_ROUTEINFO_BY_TOPIC;
         let story = brokers(2).fault(late(requests("ns-1", code, without_b)));
         let ((), seen) = play_warm(story, &policy, async |sim, _| {

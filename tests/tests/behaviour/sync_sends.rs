@@ -5,6 +5,7 @@ use rmq_producer::policy::{AttemptTimeout, NotSafe};
 use rmq_producer::{Policy, SendStatus};
 use rmq_remoting::code::request;
 use rmq_sim::fault::RuleAction;
+use rmq_sim::fault::rule::StoreThenAnswer;
 use rmq_sim::simulation::refuse;
 
 use crate::support::{
@@ -128,7 +129,7 @@ fn a_copy_that_is_not_flushed_is_returned_after_better_ones_failed() {
             .fault(first_sends(
                 "broker-a",
                 1,
-                RuleAction::StoreThenAnswer { code: 10 },
+                RuleAction::StoreThenAnswer(StoreThenAnswer { code: 10 }),
             ))
             .fault(sends("broker-a", answer(2)))
             .fault(refuse("broker-b"))
@@ -158,7 +159,10 @@ fn a_copy_without_a_replica_is_returned_when_the_next_broker_finds_the_message_i
     for mut policy in strict_and_java() {
         policy.not_safe = NotSafe::RetrySync;
         let story = brokers(2)
-            .fault(sends("broker-a", RuleAction::StoreThenAnswer { code: 11 }))
+            .fault(sends(
+                "broker-a",
+                RuleAction::StoreThenAnswer(StoreThenAnswer { code: 11 }),
+            ))
             .fault(sends("broker-b", answer(13)));
         let ((outcome, _), seen) = play(story, &policy, async |_, producer| {
             send_sync(producer, message()).await

@@ -11,12 +11,15 @@ use toml::Spanned;
 use super::error::{ScenarioError, Source};
 use super::value::Ms;
 use super::{ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, file};
+use crate::trace::NodeKind;
 
 mod fault;
+mod keys;
 mod position;
 mod rule;
 mod workload;
 
+pub(crate) use keys::FaultKeys;
 pub(super) use rule::{LAST_CODE, default_codes};
 
 /// The only version of the format there is.
@@ -29,7 +32,8 @@ const MAX_BROKERS: usize = 100;
 pub(super) type Load<'a> = &'a dyn Fn(&str) -> std::io::Result<String>;
 
 /// The nodes of a scenario, for looking up names.
-pub(super) struct Nodes<'a> {
+#[derive(Debug)]
+pub(crate) struct Nodes<'a> {
     pub(super) source: Source<'a>,
     pub(super) name_servers: Vec<Name>,
     pub(super) brokers: Vec<Name>,
@@ -43,6 +47,17 @@ impl Nodes<'_> {
 
     pub(super) fn is_broker(&self, name: &str) -> bool {
         has(&self.brokers, name)
+    }
+
+    /// What the node is; none for a name that no node has.
+    pub(super) fn kind(&self, name: &str) -> Option<NodeKind> {
+        let all = [
+            (&self.producers, NodeKind::Producer),
+            (&self.name_servers, NodeKind::NameServer),
+            (&self.brokers, NodeKind::Broker),
+        ];
+        let mut all = all.into_iter();
+        all.find_map(|(names, kind)| has(names, name).then_some(kind))
     }
 
     /// Refuses a name that no node has.

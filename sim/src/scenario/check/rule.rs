@@ -5,87 +5,19 @@ use rmq_remoting::code;
 use rmq_remoting::observe::Name;
 use toml::Spanned;
 
-use super::fault::Needed;
-use super::{Nodes, duration, within};
-use crate::fault::{OddRoute, Place, Rule, RuleAction};
-use crate::scenario::error::{ScenarioError, Source};
-use crate::scenario::file;
-use crate::scenario::value::{At, Code, Codes, Jump, Logical, Times};
-
-/// What a server does by the rule.
-fn action(
-    nodes: &Nodes<'_>,
-    raw: &file::Fault,
-    needed: &Needed<'_>,
-) -> Result<RuleAction, ScenarioError> {
-    let code = || response_code(nodes, needed.get(&raw.code, "code", "\"SYSTEM_BUSY\"")?);
-    let by = || late(nodes.source, &needed.get(&raw.by, "by", "\"1200ms\"")?);
-    Ok(match raw.kind.get_ref().as_str() {
-        "answer" => RuleAction::Answer {
-            code: code()?,
-            remark: raw.remark.as_ref().map(|remark| remark.get_ref().clone()),
-        },
-        "store-then-answer" => RuleAction::StoreThenAnswer { code: code()? },
-        "delay" => RuleAction::Delay {
-            ms: by()?,
-            jitter_ms: match &raw.jitter {
-                Some(jitter) => duration(nodes.source, "jitter", jitter, 0, LATEST_MS)?,
-                None => 0,
-            },
-        },
-        "delay-request" => RuleAction::DelayRequest { ms: by()? },
-        "drop-request" => RuleAction::DropRequest,
-        "drop-reply" => RuleAction::DropReply,
-        "close-before" => RuleAction::CloseBefore,
-        "close-after" => RuleAction::CloseAfter,
-        "reset-before" => RuleAction::ResetBefore,
-        "reset-after" => RuleAction::ResetAfter,
-        "reply-twice" => RuleAction::ReplyTwice,
-        "unknown-opaque" => RuleAction::UnknownOpaque,
-        "half-frame" => RuleAction::HalfFrame,
-        "half-frame-close" => RuleAction::HalfFrameClose,
-        "garbage" => RuleAction::Garbage,
-        "stale-route" => RuleAction::StaleRoute,
-        "partial-route" => {
-            let broker = needed.get(&raw.broker, "broker", "\"broker-a\"")?;
-            nodes.known(broker.get_ref(), broker.span())?;
-            RuleAction::PartialRoute {
-                broker: Name::from(broker.get_ref().as_str()),
-            }
-        }
-        "bare-id-route" => RuleAction::OddRoute(OddRoute::BareIds),
-        "text-number-route" => RuleAction::OddRoute(OddRoute::TextNumbers),
-        "null-route" => RuleAction::OddRoute(OddRoute::Nulls),
-        "empty-route" => RuleAction::OddRoute(OddRoute::Empty),
-        _ => RuleAction::PermutedRoute,
-    })
-}
+use super::keys::FaultKeys;
+use super::{Nodes, within};
+use crate::fault::{Place, Rule, RuleAction};
+use crate::scenario::error::ScenarioError;
+use crate::scenario::value::{At, Code, Codes, Logical, Times};
 
 /// The latest answer: an hour.
-const LATEST_MS: u64 = 3_600_000;
-
-/// How late an answer or a request is.
-fn late(source: Source<'_>, by: &Spanned<Jump>) -> Result<u64, ScenarioError> {
-    let ms = by.get_ref().0;
-    match u64::try_from(ms) {
-        Ok(ms) if (1..=LATEST_MS).contains(&ms) => Ok(ms),
-        _ => Err(source.error(
-            by.span(),
-            format!("a delay cannot be {ms} ms"),
-            format!("write a duration from \"1ms\" to \"{LATEST_MS}ms\""),
-        )),
-    }
-}
+pub(super) const LATEST_MS: u64 = 3_600_000;
 
 /// Checks what a rule is about and how often it applies.
-pub(super) fn rule(
-    nodes: &Nodes<'_>,
-    raw: &file::Fault,
-    needed: &Needed<'_>,
-    place: &Place,
-) -> Result<Rule, ScenarioError> {
+pub(super) fn rule(keys: &FaultKeys<'_>, then: RuleAction) -> Result<Rule, ScenarioError> {
+    let (nodes, raw, place) = (keys.nodes, keys.raw, keys.place);
     let source = nodes.source;
-    let then = action(nodes, raw, needed)?;
     let codes = match &raw.request {
         Some(requests) => request_codes(nodes, requests)?,
         None => default_codes(matches!(place, Place::Node(node) if nodes.is_broker(node))).to_vec(),
@@ -152,7 +84,7 @@ pub(super) fn request_code(nodes: &Nodes<'_>, raw: Spanned<Code>) -> Result<i32,
     named_code(nodes, raw, code::request_name, "request", "SEND_MESSAGE_V2")
 }
 
-fn response_code(nodes: &Nodes<'_>, raw: Spanned<Code>) -> Result<i32, ScenarioError> {
+pub(super) fn response_code(nodes: &Nodes<'_>, raw: Spanned<Code>) -> Result<i32, ScenarioError> {
     named_code(nodes, raw, code::response_name, "response", "SYSTEM_BUSY")
 }
 

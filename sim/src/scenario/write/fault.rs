@@ -2,8 +2,8 @@
 
 use rmq_remoting::code;
 
-use super::{Table, duration, latency, list, quote};
-use crate::fault::{Fault, FaultKind, Place, Position, Restart, Rule, RuleAction};
+use super::{Table, duration, list, quote};
+use crate::fault::{Fault, FaultKind, Position, Rule};
 
 /// The largest code that is written by its name.
 const LAST_CODE: i32 = crate::scenario::check::LAST_CODE;
@@ -19,60 +19,15 @@ pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
     let mut table = Table::default();
     table.quoted("do", kind.name());
     match kind {
-        FaultKind::Crash(back) | FaultKind::Stop(back) | FaultKind::PowerLoss(back) => {
-            restart(*back, &mut table);
-        }
-        FaultKind::Slow { ms_per_step } => table.push("step", duration(*ms_per_step)),
-        FaultKind::ClockJump { ms } => {
-            let sign = if *ms < 0 { "-" } else { "" };
-            let size = duration(ms.unsigned_abs());
-            table.push("by", size.replacen('"', &format!("\"{sign}"), 1));
-        }
-        FaultKind::Reset { byte } => {
-            if matches!(place, Place::Link { .. }) {
-                table.push("byte", byte);
-            }
-        }
-        FaultKind::NameServerList { without } => table.quoted("without", without),
-        FaultKind::Bandwidth { bytes_per_ms } => table.push("bytes-per-ms", bytes_per_ms),
-        FaultKind::Resize { topic, queues } => {
-            table.quoted("topic", topic);
-            table.push("queues", queues);
-        }
-        FaultKind::Slice { bytes } => table.push("bytes", bytes),
-        FaultKind::Loss { per_mille } => table.push("per-mille", per_mille),
-        FaultKind::Latency { ms, jitter_ms } => table.push("latency", latency(*ms, *jitter_ms)),
-        FaultKind::Corrupt { byte } => table.push("byte", byte),
         FaultKind::Rule(rule) => {
             self::rule(rule, default_codes, &mut table);
             times(rule, at, *for_ms, &mut table);
         }
-        FaultKind::Freeze
-        | FaultKind::Refuse
-        | FaultKind::SwallowDials
-        | FaultKind::StopReading
-        | FaultKind::ReadOnly
-        | FaultKind::Partition
-        | FaultKind::Hold
-        | FaultKind::BlackHole
-        | FaultKind::HalfOpen => {}
+        kind => kind.behaviour().write(place, &mut table),
     }
     table.maybe("at", position(at));
     table.maybe("for", for_ms.map(duration));
     table
-}
-
-fn restart(back: Restart, table: &mut Table) {
-    let Restart {
-        keep_data,
-        new_address,
-    } = back;
-    if !keep_data {
-        table.quoted("data", "lost");
-    }
-    if new_address {
-        table.quoted("address", "new");
-    }
 }
 
 fn rule(rule: &Rule, default_codes: &[i32], table: &mut Table) {
@@ -84,35 +39,7 @@ fn rule(rule: &Rule, default_codes: &[i32], table: &mut Table) {
         times: _,
         then,
     } = rule;
-    match then {
-        RuleAction::Answer { code, remark } => {
-            table.push("code", named(*code, code::response_name));
-            table.maybe("remark", remark.as_deref().map(quote));
-        }
-        RuleAction::StoreThenAnswer { code } => {
-            table.push("code", named(*code, code::response_name));
-        }
-        RuleAction::Delay { ms, jitter_ms } => {
-            table.push("by", duration(*ms));
-            table.maybe("jitter", (*jitter_ms > 0).then(|| duration(*jitter_ms)));
-        }
-        RuleAction::DelayRequest { ms } => table.push("by", duration(*ms)),
-        RuleAction::PartialRoute { broker } => table.quoted("broker", broker),
-        RuleAction::DropRequest
-        | RuleAction::DropReply
-        | RuleAction::CloseBefore
-        | RuleAction::CloseAfter
-        | RuleAction::ResetBefore
-        | RuleAction::ResetAfter
-        | RuleAction::ReplyTwice
-        | RuleAction::UnknownOpaque
-        | RuleAction::HalfFrame
-        | RuleAction::HalfFrameClose
-        | RuleAction::Garbage
-        | RuleAction::StaleRoute
-        | RuleAction::PermutedRoute
-        | RuleAction::OddRoute(_) => {}
-    }
+    then.action().write(table);
     if codes != default_codes {
         let mut named = codes.iter().map(|code| named(*code, code::request_name));
         table.push(
@@ -138,7 +65,7 @@ fn times(rule: &Rule, at: &Position, for_ms: Option<u64>, table: &mut Table) {
     }
 }
 
-fn named(number: i32, name_of: fn(i32) -> Option<&'static str>) -> String {
+pub(super) fn named(number: i32, name_of: fn(i32) -> Option<&'static str>) -> String {
     match name_of(number) {
         Some(name) if number <= LAST_CODE => quote(name),
         _ => number.to_string(),

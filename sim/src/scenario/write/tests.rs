@@ -6,7 +6,11 @@ use std::path::Path;
 use proptest::prelude::*;
 use rmq_remoting::profile::Profile;
 
-use crate::fault::{Fault, FaultKind, OddRoute, Place, Position, Restart, Rule, RuleAction};
+use crate::fault::rule::{Answer, Delay, DelayRequest, PartialRoute, StoreThenAnswer};
+use crate::fault::{
+    Bandwidth, ClockJump, Corrupt, Crash, Fault, FaultKind, Latency, Loss, NameServerList,
+    OddRoute, Place, Position, PowerLoss, Resize, Restart, Rule, RuleAction, Slice, Slow, Stop,
+};
 use crate::scenario::{
     Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
     SendMode, Target, Workload,
@@ -142,8 +146,9 @@ fn action() -> impl Strategy<Value = RuleAction> {
     prop_oneof![
         // The codes below 20 that say "stored" would be lies.
         (20..3_000i32, proptest::option::of("[ -~]{0,12}"))
-            .prop_map(|(code, remark)| RuleAction::Answer { code, remark }),
-        (1..5_000u64, 0..50u64).prop_map(|(ms, jitter_ms)| RuleAction::Delay { ms, jitter_ms }),
+            .prop_map(|(code, remark)| RuleAction::Answer(Answer { code, remark })),
+        (1..5_000u64, 0..50u64)
+            .prop_map(|(ms, jitter_ms)| RuleAction::Delay(Delay { ms, jitter_ms })),
         Just(RuleAction::DropRequest),
         Just(RuleAction::DropReply),
         Just(RuleAction::CloseBefore),
@@ -161,8 +166,8 @@ fn action() -> impl Strategy<Value = RuleAction> {
 /// What only a broker does.
 fn broker_action() -> impl Strategy<Value = RuleAction> {
     prop_oneof![
-        (0..3_000i32).prop_map(|code| RuleAction::StoreThenAnswer { code }),
-        (1..5_000u64).prop_map(|ms| RuleAction::DelayRequest { ms }),
+        (0..3_000i32).prop_map(|code| RuleAction::StoreThenAnswer(StoreThenAnswer { code })),
+        (1..5_000u64).prop_map(|ms| RuleAction::DelayRequest(DelayRequest { ms })),
     ]
 }
 
@@ -170,9 +175,9 @@ fn broker_action() -> impl Strategy<Value = RuleAction> {
 fn route_action() -> impl Strategy<Value = RuleAction> {
     prop_oneof![
         Just(RuleAction::StaleRoute),
-        Just(RuleAction::PartialRoute {
+        Just(RuleAction::PartialRoute(PartialRoute {
             broker: "broker-b".into()
-        }),
+        })),
         Just(RuleAction::PermutedRoute),
         Just(RuleAction::OddRoute(OddRoute::BareIds)),
         Just(RuleAction::OddRoute(OddRoute::TextNumbers)),
@@ -206,25 +211,25 @@ fn rule(action: impl Strategy<Value = RuleAction>) -> impl Strategy<Value = Faul
 }
 
 fn resize(queues: i32) -> FaultKind {
-    FaultKind::Resize {
+    FaultKind::Resize(Resize {
         topic: "topic-1".into(),
         queues,
-    }
+    })
 }
 
 fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
     let of_node = prop_oneof![
-        restart().prop_map(FaultKind::Crash),
-        restart().prop_map(FaultKind::Stop),
-        restart().prop_map(FaultKind::PowerLoss),
+        restart().prop_map(|it| FaultKind::Crash(Crash(it))),
+        restart().prop_map(|it| FaultKind::Stop(Stop(it))),
+        restart().prop_map(|it| FaultKind::PowerLoss(PowerLoss(it))),
         Just(FaultKind::Freeze),
-        (1..500u64).prop_map(|ms_per_step| FaultKind::Slow { ms_per_step }),
+        (1..500u64).prop_map(|ms_per_step| FaultKind::Slow(Slow { ms_per_step })),
         Just(FaultKind::Refuse),
         Just(FaultKind::SwallowDials),
         Just(FaultKind::StopReading),
-        (1..100_000i64, any::<bool>()).prop_map(|(ms, back)| FaultKind::ClockJump {
+        (1..100_000i64, any::<bool>()).prop_map(|(ms, back)| FaultKind::ClockJump(ClockJump {
             ms: if back { -ms } else { ms }
-        }),
+        })),
         rule(action()),
     ];
     let broker = Just(Place::Node("broker-a".into()));
@@ -236,17 +241,18 @@ fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
     let of_link = prop_oneof![
         Just(FaultKind::Partition),
         Just(FaultKind::Hold),
-        (1..9_000u64).prop_map(|bytes_per_ms| FaultKind::Bandwidth { bytes_per_ms }),
-        (1..9_000u64).prop_map(|bytes| FaultKind::Slice { bytes }),
-        (1..1_000u32).prop_map(|per_mille| FaultKind::Loss { per_mille }),
-        (1..5_000u64, 0..50u64).prop_map(|(ms, jitter_ms)| FaultKind::Latency { ms, jitter_ms }),
+        (1..9_000u64).prop_map(|bytes_per_ms| FaultKind::Bandwidth(Bandwidth { bytes_per_ms })),
+        (1..9_000u64).prop_map(|bytes| FaultKind::Slice(Slice { bytes })),
+        (1..1_000u32).prop_map(|per_mille| FaultKind::Loss(Loss { per_mille })),
+        (1..5_000u64, 0..50u64)
+            .prop_map(|(ms, jitter_ms)| FaultKind::Latency(Latency { ms, jitter_ms })),
     ];
     prop_oneof![
         (of_node, node()),
         (
-            Just(FaultKind::NameServerList {
+            Just(FaultKind::NameServerList(NameServerList {
                 without: "ns-1".into()
-            }),
+            })),
             Just(Place::Node("p1".into()))
         ),
         (rule(broker_action()), broker.clone()),
@@ -255,7 +261,7 @@ fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
         (rule(route_action()), name_server),
         (of_link, two_ways()),
         (
-            (0..9_000u64).prop_map(|byte| FaultKind::Corrupt { byte }),
+            (0..9_000u64).prop_map(|byte| FaultKind::Corrupt(Corrupt { byte })),
             link
         ),
     ]

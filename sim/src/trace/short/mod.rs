@@ -175,7 +175,7 @@ mod tests {
     use rmq_remoting::event::CloseCause;
 
     use super::render;
-    use crate::fault::{FaultKind, Restart};
+    use crate::fault::{Crash, FaultKind};
     use crate::invariant::scene::Scene;
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
             .attempt(21, 1, "a/0")
             .at(20_002)
             .seen(21, 1);
-        let scene = scene.fault(1, FaultKind::Crash(Restart::default()), "broker-a");
+        let scene = scene.fault(1, FaultKind::Crash(Crash::default()), "broker-a");
         let scene = scene
             .at(20_005)
             .close(1, "broker-a", CloseCause::PeerClosed);

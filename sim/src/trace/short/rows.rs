@@ -371,10 +371,8 @@ impl Scribe<'_, '_> {
 }
 
 fn ends(fault: &Fault) -> String {
-    match &fault.kind {
-        FaultKind::Crash(_) | FaultKind::Stop(_) | FaultKind::PowerLoss(_) => {
-            format!("! {} back", fault.place)
-        }
-        kind => format!("! {} {} ends", kind.name(), fault.place),
+    match fault.kind.behaviour().restart() {
+        Some(_) => format!("! {} back", fault.place),
+        None => format!("! {} {} ends", fault.kind.name(), fault.place),
     }
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::ZooError;
+use super::build_folder::run;
 use super::error::tail;
-use super::workshop::run;
 use crate::sweep::{Failure, file};
 
 /// The seeds of the first sweep; each further one has as many as all before it. Most bugs fail
@@ -19,7 +19,7 @@ const FIRST: u64 = 20;
 
 /// What is swept.
 #[derive(Debug)]
-pub struct Quarry<'a> {
+pub struct Mutant<'a> {
     /// What it is called in errors.
     pub what: &'a str,
     /// The laboratory's program.
@@ -48,22 +48,22 @@ pub struct Kill {
 }
 
 /// The seeds that fail without a bug, each with what fails.
-pub type Spoiled = BTreeMap<u64, Kill>;
+pub type FailsAnyway = BTreeMap<u64, Kill>;
 
-/// Sweeps until a seed fails that is not `spoiled`; `None` if none does.
+/// Sweeps until a seed fails that is not `fails_anyway`; `None` if none does.
 ///
 /// # Errors
 /// A sweep came to no result.
-pub fn hunt(quarry: &Quarry<'_>, spoiled: &Spoiled) -> Result<Option<Kill>, ZooError> {
-    let (mut from, mut to) = (0, FIRST.min(quarry.seeds));
+pub fn search(mutant: &Mutant<'_>, fails_anyway: &FailsAnyway) -> Result<Option<Kill>, ZooError> {
+    let (mut from, mut to) = (0, FIRST.min(mutant.seeds));
     while from < to {
-        let kill = sweep(quarry, from, to)?
+        let kill = sweep(mutant, from, to)?
             .into_iter()
-            .find(|kill| !spoiled.contains_key(&kill.seed));
+            .find(|kill| !fails_anyway.contains_key(&kill.seed));
         if kill.is_some() {
             return Ok(kill);
         }
-        (from, to) = (to, quarry.seeds.min(to * 2));
+        (from, to) = (to, mutant.seeds.min(to * 2));
     }
     Ok(None)
 }
@@ -72,26 +72,26 @@ pub fn hunt(quarry: &Quarry<'_>, spoiled: &Spoiled) -> Result<Option<Kill>, ZooE
 ///
 /// # Errors
 /// The sweep came to no result.
-pub fn control(quarry: &Quarry<'_>) -> Result<Spoiled, ZooError> {
-    let failing = sweep(quarry, 0, quarry.seeds)?;
+pub fn control(mutant: &Mutant<'_>) -> Result<FailsAnyway, ZooError> {
+    let failing = sweep(mutant, 0, mutant.seeds)?;
     Ok(failing.into_iter().map(|kill| (kill.seed, kill)).collect())
 }
 
 /// The failing seeds of a sweep, as its file remembers them: the first ones of every portion.
-fn sweep(quarry: &Quarry<'_>, from: u64, to: u64) -> Result<Vec<Kill>, ZooError> {
-    let out = quarry.folder.join("sweep.jsonl");
+fn sweep(mutant: &Mutant<'_>, from: u64, to: u64) -> Result<Vec<Kill>, ZooError> {
+    let out = mutant.folder.join("sweep.jsonl");
     // The file of the sweep before; a new sweep would take it for its own, begun.
     let _ = fs::remove_file(&out);
-    let swept = run(Command::new(&quarry.program)
-        .current_dir(&quarry.sources)
+    let swept = run(Command::new(&mutant.program)
+        .current_dir(&mutant.sources)
         .arg("sweep")
-        .args(quarry.scenario)
+        .args(mutant.scenario)
         .args(["--seeds", &format!("{from}..{to}")])
-        .args(["--jobs", &quarry.jobs.to_string()])
+        .args(["--jobs", &mutant.jobs.to_string()])
         .arg("--out")
         .arg(&out))?;
     let failed = |text: String| ZooError::Sweep {
-        what: quarry.what.to_owned(),
+        what: mutant.what.to_owned(),
         tail: text,
     };
     let said = [swept.stdout, swept.stderr].concat();

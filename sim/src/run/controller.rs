@@ -1,26 +1,26 @@
 //! Carries out the plan of a run: boots its nodes, and makes its faults happen when they are due.
 //!
-//! One director belongs to one run. It decides nothing at random: a fault starts at its time, or
+//! One controller belongs to one run. It decides nothing at random: a fault starts at its time, or
 //! when an observer or a server's control reports the thing it waits for. Each start and end is a
 //! record of the trace, written before anything changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dst_engine::NotModelled;
 use dst_engine::chance::Chance;
+use dst_engine::{Direction, NotModelled};
 use parking_lot::Mutex;
 use rmq_host::{SharedHost, Task};
 use rmq_mock_broker::{Disk, Registration};
 use rmq_mock_namesrv::Memory;
-use rmq_producer::event::SendNumber;
 use rmq_producer::{Client, Policy};
 use rmq_remoting::observe::Name;
 use tokio::sync::{Notify, oneshot};
 
 use super::layout::Layout;
+use super::sends::SendMatcher;
 use crate::backend::{Modelled, SharedBackend};
-use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
+use crate::fault::{Fault, FaultEvent, Place, Position, Struck};
 use crate::scenario::Scenario;
 use crate::trace::{NodeId, Recorder, What, WorkEvent};
 
@@ -42,10 +42,12 @@ pub(super) struct Progress {
     pub(super) phase: Phase,
     /// Requests or stored messages counted so far, for a position that counts.
     pub(super) counted: u64,
-    /// How often its rule applied, or the director did what it is about.
+    /// How often its rule applied, or the controller did what it is about.
     pub(super) applied: u32,
     /// Whether it ever began.
     pub(super) started: bool,
+    /// It is on and names a node that is not there yet: it strikes as soon as the node is.
+    pub(super) waits_for_node: bool,
     /// What the engine had counted of its kind and place when it began.
     pub(super) measured_at_start: Option<u64>,
     /// The same when it was over; none of one that goes on.
@@ -68,7 +70,7 @@ pub(super) struct Process {
 
 /// A machine that a check's own code added, beside the scenario's nodes.
 #[derive(Debug)]
-pub(super) struct Guest {
+pub(super) struct AddedNode {
     pub(super) name: Name,
     pub(super) node: NodeId,
     pub(super) host: SharedHost,
@@ -76,10 +78,9 @@ pub(super) struct Guest {
     pub(super) policy: Option<Policy>,
 }
 
-/// What changes while the run goes on.
+/// The servers of a run, the disks under them, and what operators have changed.
 #[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) faults: Vec<Progress>,
+pub(super) struct Servers {
     pub(super) processes: BTreeMap<NodeId, Process>,
     pub(super) disks: BTreeMap<NodeId, Arc<Disk>>,
     /// The brokers that have registered once.
@@ -88,45 +89,49 @@ pub(super) struct State {
     pub(super) clients: BTreeMap<NodeId, (Client, SharedHost)>,
     /// The tasks that change a list.
     pub(super) changes: Vec<Task>,
+    /// The name servers that faults, by their numbers, have taken out of a producer's list.
+    pub(super) taken_out: BTreeMap<u32, (NodeId, Name)>,
     /// How many queues a topic had before a fault, by the fault's number, changed that.
     pub(super) resized: BTreeMap<u32, i32>,
     /// How often a node has moved to a new address.
     pub(super) moves: BTreeMap<NodeId, u16>,
-    /// The workload's name for a producer's send.
-    pub(super) sends: BTreeMap<(NodeId, SendNumber), (u32, u64)>,
-    /// The workload send that is being called right now, until its `Call` event.
-    pub(super) calling: Option<(u32, u64)>,
-    /// How many requests of a send the servers have read, for sends that a fault waits for.
-    pub(super) read: BTreeMap<Name, u32>,
-    /// The unique keys of all messages built.
-    pub(super) built: Vec<Name>,
+}
+
+/// What happened after which the run makes no sense.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
     /// What a process could not do at its start: a port in use.
-    pub(super) broken: Option<String>,
+    pub(super) broken: Mutex<Option<String>>,
     /// What the engine could not do after all.
-    pub(super) not_modelled: Option<NotModelled>,
+    pub(super) not_modelled: Mutex<Option<NotModelled>>,
+    pub(super) came: Notify,
 }
 
 /// Carries out one run. See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct Director {
+pub(crate) struct RunController {
     pub(super) scenario: Arc<Scenario>,
     pub(super) layout: Layout,
-    pub(super) fabric: SharedBackend,
+    pub(super) backend: SharedBackend,
     pub(super) recorder: Recorder,
     pub(super) chance: Chance,
-    pub(super) state: Mutex<State>,
-    pub(super) guests: Mutex<Vec<Guest>>,
-    /// Something happened after which the run makes no sense.
-    pub(super) trouble: Notify,
+    /// The servers and their disks.
+    pub(super) servers: Mutex<Servers>,
+    /// The faults, in the order of the plan.
+    pub(super) faults: Mutex<Vec<Progress>>,
+    /// Which sends are whose.
+    pub(super) sends: SendMatcher,
+    pub(super) added_nodes: Mutex<Vec<AddedNode>>,
+    pub(super) trouble: Trouble,
     /// A broker has registered for the first time.
     pub(super) came_up: Notify,
 }
 
-impl Director {
+impl RunController {
     pub(super) fn new(
         scenario: Arc<Scenario>,
         layout: Layout,
-        fabric: SharedBackend,
+        backend: SharedBackend,
         recorder: Recorder,
         seed: u64,
     ) -> Arc<Self> {
@@ -136,27 +141,22 @@ impl Director {
             counted: 0,
             applied: 0,
             started: false,
+            waits_for_node: false,
             measured_at_start: None,
             measured_at_end: None,
         });
-        let waits = scenario.faults.iter().filter_map(|fault| match fault.at {
-            Position::Send { workload, send, .. } => Some((scenario.keys_of(workload, send), 0)),
-            _ => None,
-        });
-        let state = State {
-            faults: faults.collect(),
-            read: waits.collect(),
-            ..State::default()
-        };
+        let (faults, sends) = (faults.collect(), SendMatcher::new(&scenario));
         Arc::new(Self {
             scenario,
             layout,
-            fabric,
+            backend,
             recorder,
             chance: Chance::new(seed).part("lab", 0),
-            state: Mutex::new(state),
-            guests: Mutex::default(),
-            trouble: Notify::new(),
+            servers: Mutex::default(),
+            faults: Mutex::new(faults),
+            sends,
+            added_nodes: Mutex::default(),
+            trouble: Trouble::default(),
             came_up: Notify::new(),
         })
     }
@@ -164,16 +164,17 @@ impl Director {
     /// Waits until the run makes no sense any more: a node could not start, or the engine cannot do
     /// what it was asked for.
     pub(super) fn trouble(self: &Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
-        let director = Arc::clone(self);
-        async move { director.trouble.notified().await }
+        let controller = Arc::clone(self);
+        async move { controller.trouble.came.notified().await }
     }
 
     /// Plans every fault that starts at a time.
     pub(super) fn plan(self: &Arc<Self>) {
         for (index, fault) in self.scenario.faults.iter().enumerate() {
             if let Position::Time { ms } = fault.at {
-                let director = Arc::clone(self);
-                self.fabric.at(ms, Box::new(move || director.start(index)));
+                let controller = Arc::clone(self);
+                self.backend
+                    .at(ms, Box::new(move || controller.start(index)));
             }
         }
     }
@@ -183,12 +184,16 @@ impl Director {
         let Some(data) = self.enter(index, Phase::Waiting, Phase::On) else {
             return;
         };
-        let measured = self.measured(&data);
-        if let Some(fault) = self.state.lock().faults.get_mut(index) {
+        let struck = self.find(&data.place);
+        self.progress(index, |fault| {
             fault.started = true;
-            fault.measured_at_start = measured;
-        }
-        let node = self.node_of(&data);
+            fault.waits_for_node = struck.is_none();
+        });
+        let node = match struck {
+            Some(Struck::Node(node)) => node,
+            // A link has no node of its own, and one that is not there yet has no number.
+            Some(Struck::Link(_)) | None => NodeId::OUTSIDE,
+        };
         self.recorder.push(
             node,
             What::Fault(FaultEvent::On {
@@ -196,19 +201,44 @@ impl Director {
                 data: Arc::clone(&data),
             }),
         );
-        self.change(index, &data, true);
-        if matches!(
-            (&data.kind, &data.place),
-            (FaultKind::Reset { .. }, Place::Pair { .. })
-        ) {
-            // It has struck.
+        if let Some(struck) = struck {
+            self.strike(index, &data, struck);
+        }
+        if data.kind.behaviour().is_over_at_once(&data.place) {
             self.end(index);
         }
         if let Some(for_ms) = data.for_ms {
-            let director = Arc::clone(self);
+            let controller = Arc::clone(self);
             let end = self.recorder.now_ms().saturating_add(for_ms);
-            self.fabric.at(end, Box::new(move || director.end(index)));
+            self.backend
+                .at(end, Box::new(move || controller.end(index)));
         }
+    }
+
+    /// Makes a fault felt whose nodes are there.
+    fn strike(self: &Arc<Self>, index: usize, data: &Fault, struck: Struck) {
+        let measured = self.measured(&data.kind, struck);
+        self.progress(index, |fault| fault.measured_at_start = measured);
+        self.change(index, &data.kind, struck, true);
+    }
+
+    /// A node has been added: the faults that have waited for it strike.
+    pub(super) fn node_added(self: &Arc<Self>) {
+        let faults = self.faults.lock().clone();
+        for (index, fault) in faults.into_iter().enumerate() {
+            if fault.phase == Phase::On
+                && fault.waits_for_node
+                && let Some(struck) = self.find(&fault.data.place)
+            {
+                self.progress(index, |fault| fault.waits_for_node = false);
+                self.strike(index, &fault.data, struck);
+            }
+        }
+    }
+
+    /// Changes what is known of a fault.
+    fn progress(&self, index: usize, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.faults.lock()[index]);
     }
 
     /// Ends a fault, once.
@@ -216,21 +246,28 @@ impl Director {
         let Some(data) = self.enter(index, Phase::On, Phase::Over) else {
             return;
         };
+        let waits = self.faults.lock()[index].waits_for_node;
+        let struck = self.find(&data.place).filter(|_| !waits);
         // What strikes connections for good goes on.
-        if !data.kind.is_at_once() {
-            let measured = self.measured(&data);
-            if let Some(fault) = self.state.lock().faults.get_mut(index) {
-                fault.measured_at_end = measured;
-            }
+        if !data.kind.is_at_once()
+            && let Some(struck) = struck
+        {
+            let measured = self.measured(&data.kind, struck);
+            self.progress(index, |fault| fault.measured_at_end = measured);
         }
-        let node = self.node_of(&data);
+        let node = match struck {
+            Some(Struck::Node(node)) => node,
+            Some(Struck::Link(_)) | None => NodeId::OUTSIDE,
+        };
         self.recorder.push(
             node,
             What::Fault(FaultEvent::Off {
                 fault: number(index),
             }),
         );
-        self.change(index, &data, false);
+        if let Some(struck) = struck {
+            self.change(index, &data.kind, struck, false);
+        }
     }
 
     /// Ends every fault, and none starts any more: the cluster is healed. What struck connections
@@ -249,8 +286,8 @@ impl Director {
 
     /// Moves a fault on, if it is where it should be.
     fn enter(&self, index: usize, from: Phase, to: Phase) -> Option<Arc<Fault>> {
-        let mut state = self.state.lock();
-        let fault = state.faults.get_mut(index)?;
+        let mut faults = self.faults.lock();
+        let fault = &mut faults[index];
         if fault.phase != from {
             return None;
         }
@@ -258,31 +295,35 @@ impl Director {
         Some(Arc::clone(&fault.data))
     }
 
-    /// The node a fault's record belongs to: its own, or the laboratory for a link.
-    fn node_of(&self, fault: &Fault) -> NodeId {
-        match &fault.place {
-            Place::Node(name) => self.node(name),
-            Place::Link { .. } | Place::Pair { .. } => NodeId::OUTSIDE,
-        }
-    }
-
-    /// The node called `name`, a guest's included.
-    pub(super) fn node(&self, name: &str) -> NodeId {
-        let guests = self.guests.lock();
-        let guest = guests.iter().find(|guest| &*guest.name == name);
-        guest.map_or_else(|| self.layout.node(name), |guest| guest.node)
+    /// What a fault at `place` strikes; none while a node of it is not there.
+    pub(super) fn find(&self, place: &Place) -> Option<Struck> {
+        let added_nodes = self.added_nodes.lock();
+        let node = |name: &Name| {
+            let added = added_nodes.iter().find(|added| added.name == *name);
+            added.map(|added| added.node).or(self.layout.find(name))
+        };
+        Some(match place {
+            Place::Node(name) => Struck::Node(node(name)?),
+            Place::Link { from, to } => Struck::Link(Direction::One(node(from)?, node(to)?)),
+            Place::Pair { a, b } => Struck::Link(Direction::Both(node(a)?, node(b)?)),
+        })
     }
 
     /// Ends the run if the engine cannot do what it was asked for.
     pub(super) fn modelled(&self, modelled: Modelled) {
         if let Err(not_modelled) = modelled {
-            self.state.lock().not_modelled.get_or_insert(not_modelled);
-            self.trouble.notify_one();
+            let mut first = self.trouble.not_modelled.lock();
+            first.get_or_insert(not_modelled);
+            self.trouble.came.notify_one();
         }
     }
 }
 
 /// A fault's number, from 1, of its index.
+#[expect(
+    clippy::expect_used,
+    reason = "a plan of four thousand million faults fits in no memory"
+)]
 pub(super) fn number(index: usize) -> u32 {
-    u32::try_from(index + 1).unwrap_or(u32::MAX)
+    u32::try_from(index + 1).expect("the faults of a plan can be numbered")
 }

@@ -12,15 +12,15 @@ use super::{Bug, ZooError};
 
 /// The folder of a copy, its sources and its target.
 #[derive(Debug)]
-pub struct Workshop {
+pub struct BuildFolder {
     root: PathBuf,
     folder: PathBuf,
     /// The sources as they were in the beginning: whoever edits them meanwhile changes no build.
     files: Vec<(PathBuf, Vec<u8>)>,
 }
 
-impl Workshop {
-    /// A workshop in `folder` for the project around the folder `from`.
+impl BuildFolder {
+    /// A build folder in `folder` for the project around the folder `from`.
     ///
     /// # Errors
     /// No project is there, git cannot list its files, or one cannot be read.

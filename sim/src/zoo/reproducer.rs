@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
+use super::build_folder::run;
 use super::error::tail;
-use super::workshop::run;
-use super::{Kill, Quarry, ZooError};
+use super::{Kill, Mutant, ZooError};
 use crate::scenario::Scenario;
 
 /// How often the minimal scenario is run again.
@@ -14,7 +14,7 @@ pub const REPEATS: u32 = 100;
 
 /// A minimal scenario, and what it is worth.
 #[derive(Debug, Clone)]
-pub struct Specimen {
+pub struct Reproducer {
     /// Its file.
     pub file: PathBuf,
     /// What it says.
@@ -27,12 +27,12 @@ pub struct Specimen {
 ///
 /// # Errors
 /// The program does not shrink it.
-pub fn shrink(quarry: &Quarry<'_>, kill: &Kill) -> Result<PathBuf, ZooError> {
-    let file = quarry.folder.join(format!("{}.toml", quarry.what));
-    let said = run(Command::new(&quarry.program)
-        .current_dir(&quarry.sources)
+pub fn shrink(mutant: &Mutant<'_>, kill: &Kill) -> Result<PathBuf, ZooError> {
+    let file = mutant.folder.join(format!("{}.toml", mutant.what));
+    let said = run(Command::new(&mutant.program)
+        .current_dir(&mutant.sources)
         .arg("shrink")
-        .args(quarry.scenario)
+        .args(mutant.scenario)
         .args(["--seed", &kill.seed.to_string()])
         .arg("--out")
         .arg(&file))?;
@@ -40,7 +40,7 @@ pub fn shrink(quarry: &Quarry<'_>, kill: &Kill) -> Result<PathBuf, ZooError> {
         return Ok(file);
     }
     Err(ZooError::Shrink {
-        what: quarry.what.to_owned(),
+        what: mutant.what.to_owned(),
         seed: kill.seed,
         tail: tail(&[said.stdout, said.stderr].concat()),
     })
@@ -50,12 +50,12 @@ pub fn shrink(quarry: &Quarry<'_>, kill: &Kill) -> Result<PathBuf, ZooError> {
 ///
 /// # Errors
 /// It cannot be read or run.
-pub fn examine(quarry: &Quarry<'_>, kill: &Kill, file: PathBuf) -> Result<Specimen, ZooError> {
-    let scenario = Scenario::load(&file).map_err(ZooError::Specimen)?;
+pub fn examine(mutant: &Mutant<'_>, kill: &Kill, file: PathBuf) -> Result<Reproducer, ZooError> {
+    let scenario = Scenario::load(&file).map_err(ZooError::Reproducer)?;
     let mut fails = 0;
     for _ in 0..REPEATS {
-        let said = run(Command::new(&quarry.program)
-            .current_dir(&quarry.sources)
+        let said = run(Command::new(&mutant.program)
+            .current_dir(&mutant.sources)
             .arg("run")
             .arg(&file)
             .args(["--seed", &kill.seed.to_string(), "--trace", "none"]))?;
@@ -63,7 +63,7 @@ pub fn examine(quarry: &Quarry<'_>, kill: &Kill, file: PathBuf) -> Result<Specim
         let verdict = said.lines().find_map(|line| line.strip_prefix("verdict  "));
         fails += u32::from(verdict.is_some_and(|verdict| is_by(verdict, &kill.by)));
     }
-    Ok(Specimen {
+    Ok(Reproducer {
         file,
         scenario: Arc::new(scenario),
         fails,

@@ -1,0 +1,57 @@
+//! `delay-request`: a long queue in front of the store.
+
+use std::fmt;
+
+use rmq_mock_broker::control as broker;
+use serde::{Deserialize, Serialize};
+
+use super::{Action, RuleAction, near_a_deadline};
+use crate::fault::kind::{Changes, Drawn, Engines, Figure, Kind, Read, Site};
+use crate::fault::Millis;
+use crate::scenario::Table;
+use crate::truth::{Condition, Meaning};
+
+/// A broker does the work only so many milliseconds later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DelayRequest {
+    /// The delay.
+    pub ms: u64,
+}
+
+pub(in crate::fault) const KIND: Kind = Kind {
+    name: "delay-request",
+    site: Site::Broker,
+    keys: &["by"],
+    sample: "by = \"300ms\"\n",
+    situation: "a long queue in front of the store",
+    engines: Engines::ALL,
+    is_at_once: false,
+    changes: Changes::Requests,
+    read: Read::Rule(|keys| Ok(RuleAction::DelayRequest(DelayRequest { ms: keys.late()? }))),
+    draw: Drawn::Rule(1, |draw, knobs, _| {
+        let ms = near_a_deadline(draw, knobs);
+        RuleAction::DelayRequest(DelayRequest { ms })
+    }),
+};
+
+impl Action for DelayRequest {
+    fn at_broker(&self, _drawn: u64) -> broker::Action {
+        broker::Action::delay(self.ms)
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::of(Condition::Slow)
+    }
+
+    fn words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " by {}", Millis(self.ms))
+    }
+
+    fn write(&self, table: &mut Table) {
+        table.duration("by", self.ms);
+    }
+
+    fn figures(&mut self) -> Vec<Figure<'_>> {
+        vec![Figure::long("delay", 1, &mut self.ms)]
+    }
+}

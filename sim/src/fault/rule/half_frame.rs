@@ -1,0 +1,40 @@
+//! `half-frame`: a stalled path: half an answer, and the rest never comes.
+
+use rmq_mock_broker::control as broker;
+use rmq_mock_namesrv::control as name_server;
+
+use super::{Action, RuleAction};
+use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
+use crate::fault::FaultNumber;
+use crate::truth::{Condition, Meaning};
+
+/// Do the work, write half of the answer, then nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HalfFrame;
+
+pub(in crate::fault) const KIND: Kind = Kind {
+    name: "half-frame",
+    site: Site::Server,
+    keys: &[],
+    sample: "",
+    situation: "a stalled path: half an answer, and the rest never comes",
+    engines: Engines::ALL,
+    is_at_once: false,
+    changes: Changes::Requests,
+    read: Read::Rule(|_| Ok(RuleAction::HalfFrame)),
+    draw: Drawn::Rule(1, |_, _, _| RuleAction::HalfFrame),
+};
+
+impl Action for HalfFrame {
+    fn at_broker(&self, _drawn: u64) -> broker::Action {
+        broker::Action::HalfFrame
+    }
+
+    fn at_name_server(&self, _fault: FaultNumber, _drawn: u64) -> name_server::Action {
+        name_server::Action::HalfFrame
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::of(Condition::Silent)
+    }
+}

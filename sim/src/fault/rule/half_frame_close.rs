@@ -1,0 +1,40 @@
+//! `half-frame-close`: the server dies while it writes the answer.
+
+use rmq_mock_broker::control as broker;
+use rmq_mock_namesrv::control as name_server;
+
+use super::{Action, RuleAction};
+use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
+use crate::fault::FaultNumber;
+use crate::truth::{Condition, Meaning};
+
+/// Do the work, write half of the answer, then close the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HalfFrameClose;
+
+pub(in crate::fault) const KIND: Kind = Kind {
+    name: "half-frame-close",
+    site: Site::Server,
+    keys: &[],
+    sample: "",
+    situation: "the server dies while it writes the answer",
+    engines: Engines::ALL,
+    is_at_once: false,
+    changes: Changes::Requests,
+    read: Read::Rule(|_| Ok(RuleAction::HalfFrameClose)),
+    draw: Drawn::Rule(1, |_, _, _| RuleAction::HalfFrameClose),
+};
+
+impl Action for HalfFrameClose {
+    fn at_broker(&self, _drawn: u64) -> broker::Action {
+        broker::Action::HalfFrameClose
+    }
+
+    fn at_name_server(&self, _fault: FaultNumber, _drawn: u64) -> name_server::Action {
+        name_server::Action::HalfFrameClose
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::of(Condition::Refusing)
+    }
+}

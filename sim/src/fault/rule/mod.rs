@@ -1,0 +1,329 @@
+//! Rules: a server treats chosen requests differently. Each thing that it can do to them is one
+//! file of this folder and a kind of fault of its own.
+
+use std::fmt;
+
+use rmq_mock_broker::control as broker;
+use rmq_mock_namesrv::control as name_server;
+pub use rmq_mock_namesrv::odd::OddRoute;
+use rmq_remoting::code::{request, response};
+use rmq_remoting::observe::Name;
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Behaviour, Figure, Kind, Site, Strike};
+use super::{FaultNumber, Place};
+use crate::backend::Modelled;
+use crate::generate::{Draw, Knobs, Target};
+use crate::scenario::Table;
+use crate::truth::Meaning;
+use dst_engine::chance::below;
+
+mod odd_route;
+
+/// Makes the enum of what rules do, and asks the file of each.
+macro_rules! actions {
+    (
+        $($(#[$doc:meta])* $Name:ident $(($Data:ty))? = $module:ident,)*
+        ; $($(#[$new_doc:meta])* $New:ident $(($NewData:ty))? = $new_module:ident,)*
+    ) => {
+        $(mod $module;)*
+        $(pub use $module::$Name;)*
+        $(mod $new_module;)*
+        $(pub use $new_module::$New;)*
+
+        /// What a rule makes a server do.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum RuleAction {
+            $($(#[$doc])* $Name $(($Data))?,)*
+            /// A name server writes a route in an odd form.
+            OddRoute(OddRoute),
+            $($(#[$new_doc])* $New $(($NewData))?,)*
+        }
+
+        impl RuleAction {
+            /// What holds for all faults of its kind.
+            pub fn kind(&self) -> &'static Kind {
+                match self {
+                    $(Self::$Name { .. } => &$module::KIND,)*
+                    Self::OddRoute(form) => odd_route::kind_of(*form),
+                    $(Self::$New { .. } => &$new_module::KIND,)*
+                }
+            }
+
+            /// What this one does.
+            pub(crate) fn action(&self) -> &dyn Action {
+                match self {
+                    $(Self::$Name $((payload!($Data, it)))? => subject!($Name, it $(, $Data)?),)*
+                    Self::OddRoute(form) => form,
+                    $(Self::$New $((payload!($NewData, it)))? => subject!($New, it $(, $NewData)?),)*
+                }
+            }
+
+            fn action_mut(&mut self) -> Option<&mut dyn Action> {
+                match self {
+                    $(Self::$Name $((payload!($Data, it)))? => subject_mut!(it $(, $Data)?),)*
+                    Self::OddRoute(_) => None,
+                    $(Self::$New $((payload!($NewData, it)))? => subject_mut!(it $(, $NewData)?),)*
+                }
+            }
+        }
+
+        /// Every kind of rule.
+        pub(super) const KINDS: &[&Kind] = &[
+            $(&$module::KIND,)*
+            &odd_route::BARE_IDS,
+            &odd_route::TEXT_NUMBERS,
+            &odd_route::NULLS,
+            &odd_route::EMPTY,
+            $(&$new_module::KIND,)*
+        ];
+    };
+}
+
+// The order is that of the numbers in digests: a new one stands last.
+actions! {
+    /// Answer with this code instead of doing the work.
+    Answer(Answer) = answer,
+    /// A broker does the work and gives its answer another code.
+    StoreThenAnswer(StoreThenAnswer) = store_then_answer,
+    /// Do the work and answer so many milliseconds later.
+    Delay(Delay) = delay,
+    /// A broker does the work only so many milliseconds later.
+    DelayRequest(DelayRequest) = delay_request,
+    /// Read the request and do nothing.
+    DropRequest = drop_request,
+    /// Do the work and do not answer.
+    DropReply = drop_reply,
+    /// Close the connection instead of doing the work.
+    CloseBefore = close_before,
+    /// Do the work, then close the connection instead of answering.
+    CloseAfter = close_after,
+    /// Drop the connection instead of doing the work.
+    ResetBefore = reset_before,
+    /// Do the work, then drop the connection instead of answering.
+    ResetAfter = reset_after,
+    /// Do the work and answer twice.
+    ReplyTwice = reply_twice,
+    /// Do the work; the answer names a request that nobody made.
+    UnknownOpaque = unknown_opaque,
+    /// Do the work, write half of the answer, then nothing.
+    HalfFrame = half_frame,
+    /// Do the work, write half of the answer, then close the connection.
+    HalfFrameClose = half_frame_close,
+    /// Do the work and answer with bytes that are no frame.
+    Garbage = garbage,
+    /// A name server answers as it would have when the fault started.
+    StaleRoute = stale_route,
+    /// A name server leaves one broker out of the route.
+    PartialRoute(PartialRoute) = partial_route,
+    /// A name server lists the brokers of the route in another order, drawn for each answer.
+    PermutedRoute = permuted_route,
+    ;
+    /// A broker does the work, answers, and closes the connection behind the answer.
+    AnswerThenClose = answer_then_close,
+}
+
+/// What a rule makes a server do to a request.
+pub(crate) trait Action: fmt::Debug {
+    /// As a broker's control has it.
+    fn at_broker(&self, drawn: u64) -> broker::Action {
+        let _ = drawn;
+        unreachable!("places are checked before a run: {self:?} at a broker")
+    }
+
+    /// As a name server's control has it. A name server's answer is all of its work that a client
+    /// sees, so "before" its work and "after" it are one.
+    fn at_name_server(&self, fault: FaultNumber, drawn: u64) -> name_server::Action {
+        let _ = (fault, drawn);
+        unreachable!("places are checked before a run: {self:?} at a name server")
+    }
+
+    /// What it means for whoever deals with the server.
+    fn meaning(&self) -> Meaning;
+
+    /// What is prepared when the rule starts.
+    fn start(&self, strike: &Strike<'_>) -> Modelled {
+        let _ = strike;
+        Ok(())
+    }
+
+    /// Its parameters as words of a trace, each behind a blank; its name is the fault's.
+    fn words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let _ = f;
+        Ok(())
+    }
+
+    /// Its parameters as keys of a scenario file.
+    fn write(&self, table: &mut Table) {
+        let _ = table;
+    }
+
+    /// Its figures, each milder if it is lower.
+    fn figures(&mut self) -> Vec<Figure<'_>> {
+        Vec::new()
+    }
+
+    /// Leaves out what it can do without.
+    fn make_plainer(&mut self) {}
+
+    /// The code that it answers with and does nothing else.
+    fn answers(&self) -> Option<i32> {
+        None
+    }
+}
+
+/// A rule of a server. It applies to every request that fits all of its conditions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// The request codes it is about.
+    pub codes: Vec<i32>,
+    /// Only requests for this topic.
+    pub topic: Option<Name>,
+    /// Only sends to this queue.
+    pub queue: Option<i32>,
+    /// Only so many of a thousand, drawn by (rule, unique key, attempt as the server counts it).
+    pub per_mille: Option<u32>,
+    /// At most so many times.
+    pub times: Option<u32>,
+    /// What the server does.
+    pub then: RuleAction,
+}
+
+/// The keys of every rule, beside its own.
+pub const KEYS: [&str; 5] = ["request", "topic", "queue", "per-mille", "times"];
+
+impl RuleAction {
+    /// Whether only a broker has something to do there.
+    pub fn is_broker_only(&self) -> bool {
+        self.kind().site == Site::Broker
+    }
+
+    /// Whether it is about routes, which only a name server has.
+    pub fn is_about_routes(&self) -> bool {
+        self.kind().site == Site::NameServer
+    }
+
+    /// Its figures, for a shrinker.
+    pub(crate) fn figures(&mut self) -> Vec<Figure<'_>> {
+        // What has no parameters has no figures.
+        self.action_mut().map_or_else(Vec::new, Action::figures)
+    }
+
+    /// Leaves out what it can do without.
+    pub(crate) fn make_plainer(&mut self) {
+        if let Some(action) = self.action_mut() {
+            action.make_plainer();
+        }
+    }
+}
+
+impl Behaviour for Rule {
+    fn start(&self, strike: &Strike<'_>) -> Modelled {
+        self.then.action().start(strike)
+    }
+
+    /// The server's control counts each use.
+    fn counted(&self) -> Option<dst_engine::Strike> {
+        None
+    }
+
+    fn meaning(&self) -> Meaning {
+        self.then.action().meaning()
+    }
+
+    fn words(&self, _place: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.then.action().words(f)
+    }
+
+    fn figures(&mut self) -> Vec<Figure<'_>> {
+        self.then.figures()
+    }
+}
+
+/// Why a fault contradicts itself, and what to write instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lie {
+    /// What is wrong, to be read after the fault.
+    pub what: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// The codes by which a broker says that it has stored a message.
+const STORED: [i32; 4] = [
+    response::SUCCESS,
+    response::FLUSH_DISK_TIMEOUT,
+    response::SLAVE_NOT_AVAILABLE,
+    response::FLUSH_SLAVE_TIMEOUT,
+];
+
+/// The requests that bring messages to a broker.
+const SENDS: [i32; 3] = [
+    request::SEND_MESSAGE,
+    request::SEND_MESSAGE_V2,
+    request::SEND_BATCH_MESSAGE,
+];
+
+impl Rule {
+    /// Why no server would do this: a rule that answers a send as stored without storing it. The
+    /// producer would be accused of the loss.
+    pub fn lie(&self) -> Option<Lie> {
+        let code = self.then.action().answers()?;
+        let sends = self.codes.iter().any(|code| SENDS.contains(code));
+        (sends && STORED.contains(&code)).then_some(Lie {
+            what: "answers a send as stored and stores nothing: no broker does that, and what is lost would be the producer's fault",
+            remedy: "use \"store-then-answer\" with this code, or a code that refuses the send",
+        })
+    }
+
+    /// Draws which requests it is about, for a rule on such a server.
+    pub(crate) fn draw(draw: &Draw, knobs: &Knobs, on: Target, then: RuleAction) -> Self {
+        let send = SENDS.to_vec();
+        let codes = match on {
+            _ if then.is_about_routes() => vec![request::GET_ROUTEINFO_BY_TOPIC],
+            // A heartbeat is not stored.
+            Target::Broker if then.is_broker_only() => send,
+            Target::Broker => draw.one_of("code", [send.clone(), send, vec![request::HEART_BEAT]]),
+            Target::NameServer | Target::Producer | Target::Network => draw.one_of(
+                "code",
+                [
+                    vec![request::GET_ROUTEINFO_BY_TOPIC],
+                    vec![request::GET_ROUTEINFO_BY_TOPIC],
+                    vec![request::REGISTER_BROKER],
+                ],
+            ),
+        };
+        let (topic, _) = draw.pick("rule-topic", &knobs.cluster.topics);
+        let one_topic = !codes.contains(&request::HEART_BEAT) && draw.coin("one-topic", 300);
+        Rule {
+            topic: one_topic.then_some(topic),
+            queue: None,
+            codes,
+            per_mille: draw.one_of("per-mille", [None, None, None, Some(100), Some(500)]),
+            times: draw.one_of("times", [None, None, Some(1), Some(3)]),
+            then,
+        }
+    }
+}
+
+/// A figure and at most so much more, drawn.
+fn later(ms: u64, jitter_ms: u64, drawn: u64) -> u64 {
+    ms + below(drawn, jitter_ms.saturating_add(1))
+}
+
+/// Draws how late an answer is: anything, or within a millisecond of when a send or an attempt ends.
+fn near_a_deadline(draw: &Draw, knobs: &Knobs) -> u64 {
+    let any = draw.one_of("delay", [1, 20, 100, 500, 1_200, 3_000, 8_000, 20_000]);
+    if !knobs.near {
+        return any;
+    }
+    let producer = draw.pick("delay-of", &knobs.producers);
+    // What a producer has that the scenario says nothing of: the figures of the default policy.
+    let timeout = producer.timeout_ms.unwrap_or(3_000);
+    let attempts = u64::from(producer.retries.unwrap_or(2)) + 1;
+    let end = draw.one_of("delay-end", [timeout, timeout / attempts]);
+    let around = draw.between("delay-around", 0, 2);
+    let round_trip = 2 * knobs.network.latency_ms;
+    (end + around).saturating_sub(1 + round_trip).max(1)
+}

@@ -1,0 +1,77 @@
+//! `bare-id-route`, `text-number-route`, `null-route`, `empty-route`: the forms of a route that a
+//! client of RocketMQ meets and that no specification has.
+//!
+//! They are four kinds of fault and one of behaviour: the name server knows the forms.
+
+use rmq_mock_namesrv::control as name_server;
+use rmq_mock_namesrv::odd::OddRoute;
+
+use super::{Action, RuleAction};
+use crate::fault::FaultNumber;
+use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
+use crate::truth::{Condition, Meaning};
+
+macro_rules! form {
+    ($name:literal, $form:ident, $situation:literal) => {
+        Kind {
+            name: $name,
+            site: Site::NameServer,
+            keys: &[],
+            sample: "",
+            situation: $situation,
+            engines: Engines::ALL,
+            is_at_once: false,
+            changes: Changes::Requests,
+            read: Read::Rule(|_| Ok(RuleAction::OddRoute(OddRoute::$form))),
+            draw: Drawn::Rule(1, |_, _, _| RuleAction::OddRoute(OddRoute::$form)),
+        }
+    };
+}
+
+pub(in crate::fault) const BARE_IDS: Kind = form!(
+    "bare-id-route",
+    BareIds,
+    "an old name server, and groups that wait for an election: ids without quotes, and -1"
+);
+
+pub(in crate::fault) const TEXT_NUMBERS: Kind = form!(
+    "text-number-route",
+    TextNumbers,
+    "a name server of somebody else's: it writes numbers as text"
+);
+
+pub(in crate::fault) const NULLS: Kind = form!(
+    "null-route",
+    Nulls,
+    "a name server of a later release: nulls and members that nobody knows"
+);
+
+pub(in crate::fault) const EMPTY: Kind = form!(
+    "empty-route",
+    Empty,
+    "a bad name server: it says success and has no broker"
+);
+
+/// The kind of a form.
+pub(super) fn kind_of(form: OddRoute) -> &'static Kind {
+    match form {
+        OddRoute::BareIds => &BARE_IDS,
+        OddRoute::TextNumbers => &TEXT_NUMBERS,
+        OddRoute::Nulls => &NULLS,
+        OddRoute::Empty => &EMPTY,
+    }
+}
+
+impl Action for OddRoute {
+    fn at_name_server(&self, _fault: FaultNumber, _drawn: u64) -> name_server::Action {
+        name_server::Action::OddRoute { form: *self }
+    }
+
+    fn meaning(&self) -> Meaning {
+        // It can be read; one with nothing in it is no route.
+        Meaning::of(match self {
+            OddRoute::BareIds | OddRoute::TextNumbers | OddRoute::Nulls => Condition::Healthy,
+            OddRoute::Empty => Condition::Refusing,
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! `reset-after`: the server dies with the request, after its work.
+
+use rmq_mock_broker::control as broker;
+use rmq_mock_namesrv::control as name_server;
+
+use super::{Action, RuleAction};
+use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
+use crate::fault::FaultNumber;
+use crate::truth::{Condition, Meaning};
+
+/// Do the work, then drop the connection instead of answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResetAfter;
+
+pub(in crate::fault) const KIND: Kind = Kind {
+    name: "reset-after",
+    site: Site::Server,
+    keys: &[],
+    sample: "",
+    situation: "the server dies with the request, after its work",
+    engines: Engines::ALL,
+    is_at_once: false,
+    changes: Changes::Requests,
+    read: Read::Rule(|_| Ok(RuleAction::ResetAfter)),
+    draw: Drawn::Rule(1, |_, _, _| RuleAction::ResetAfter),
+};
+
+impl Action for ResetAfter {
+    fn at_broker(&self, _drawn: u64) -> broker::Action {
+        broker::Action::ResetAfter
+    }
+
+    fn at_name_server(&self, _fault: FaultNumber, _drawn: u64) -> name_server::Action {
+        name_server::Action::Reset
+    }
+
+    fn meaning(&self) -> Meaning {
+        Meaning::of(Condition::Refusing)
+    }
+}

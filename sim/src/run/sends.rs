@@ -1,0 +1,91 @@
+//! Which send of a workload is which send of a producer, and which requests of it servers have read.
+//!
+//! A scenario counts the sends of its workloads, a producer those of its own, and a server sees keys.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use rmq_producer::event::SendNumber;
+use rmq_remoting::observe::Name;
+
+use crate::fault::Position;
+use crate::scenario::Scenario;
+use crate::trace::NodeId;
+
+/// A send of a workload: the workload's number, and its own within it, both from 1.
+pub(super) type WorkloadSend = (u32, u64);
+
+/// Matches sends to requests.
+#[derive(Debug, Default)]
+pub(super) struct SendMatcher(Mutex<Matched>);
+
+#[derive(Debug, Default)]
+struct Matched {
+    /// The workload's name for a producer's send.
+    sends: BTreeMap<(NodeId, SendNumber), WorkloadSend>,
+    /// The workload send that is being called right now, until its `Call` event.
+    calling: Option<WorkloadSend>,
+    /// How many requests of a send the servers have read, for sends that a fault waits for.
+    read: BTreeMap<Name, u32>,
+    /// The unique keys of all messages built.
+    built: Vec<Name>,
+}
+
+impl SendMatcher {
+    /// Counts the requests of those sends that a fault waits for.
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let faults = scenario.faults.iter();
+        let read = faults.filter_map(|fault| match fault.at {
+            Position::Send { workload, send, .. } => Some((scenario.keys_of(workload, send), 0)),
+            Position::Time { .. } | Position::Received { .. } | Position::Stored { .. } => None,
+        });
+        Self(Mutex::new(Matched {
+            read: read.collect(),
+            ..Matched::default()
+        }))
+    }
+
+    /// A workload calls a send: the `Call` event that comes now is of this one.
+    pub(super) fn calls(&self, send: WorkloadSend) {
+        self.0.lock().calling = Some(send);
+    }
+
+    /// The call has returned or waits: no other `Call` event is of it.
+    pub(super) fn has_called(&self) {
+        self.0.lock().calling = None;
+    }
+
+    /// A producer has been called for a send; sends that no workload calls stay without a name.
+    pub(super) fn called(&self, node: NodeId, send: SendNumber) {
+        let mut matched = self.0.lock();
+        if let Some(called) = matched.calling.take() {
+            matched.sends.insert((node, send), called);
+        }
+    }
+
+    /// The workload's name for a producer's send; none if no workload called it.
+    pub(super) fn of(&self, node: NodeId, send: SendNumber) -> Option<WorkloadSend> {
+        self.0.lock().sends.get(&(node, send)).copied()
+    }
+
+    /// A server has read a request: how many of this send all servers have read, this one included;
+    /// 0 for one that no fault waits for.
+    pub(super) fn read(&self, keys: Option<&Name>) -> u32 {
+        let mut matched = self.0.lock();
+        let count = keys.and_then(|keys| matched.read.get_mut(keys));
+        count.map_or(0, |count| {
+            *count += 1;
+            *count
+        })
+    }
+
+    /// A message was built under this unique key.
+    pub(super) fn was_built(&self, unique_key: &Name) {
+        self.0.lock().built.push(Name::clone(unique_key));
+    }
+
+    /// The unique keys of all messages built.
+    pub(super) fn built(&self) -> Vec<Name> {
+        self.0.lock().built.clone()
+    }
+}
