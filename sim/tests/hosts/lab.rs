@@ -31,7 +31,7 @@ pub(crate) fn run_on<T>(
         },
         ..EngineConfig::default()
     };
-    run(engine, &config, Arc::new(Ignore), main).expect("a runtime")
+    run(engine, &config, Arc::new(Ignore), main, || {}).expect("a runtime")
 }
 
 /// A run that completes on each engine.
