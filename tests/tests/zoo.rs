@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use rmq_sim::zoo::{Bug, Workshop, catalogue};
+use rmq_sim::zoo::{Bug, BuildFolder, catalogue};
 use rmq_tests::workspace;
 
 #[expect(clippy::panic, reason = "a test fails by panicking")]
@@ -14,11 +14,11 @@ fn bugs() -> Vec<Bug> {
 #[test]
 fn every_patch_applies_to_the_sources() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("zoo");
-    let workshop = Workshop::new(&workspace(), Some(&folder)).unwrap();
-    workshop.restore().unwrap();
+    let build_folder = BuildFolder::new(&workspace(), Some(&folder)).unwrap();
+    build_folder.restore().unwrap();
     let broken: Vec<String> = bugs()
         .iter()
-        .filter_map(|bug| workshop.plant(bug, true).err())
+        .filter_map(|bug| build_folder.plant(bug, true).err())
         .map(|error| error.to_string())
         .collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
