@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rmq_sim::fault::Engine;
 use rmq_sim::run::{self, Run};
 use rmq_sim::scenario::Scenario;
+use serde::Deserialize;
 
 pub mod circles;
 pub mod rules;
@@ -101,7 +102,39 @@ impl Source {
     }
 }
 
-/// Every Rust file of the workspace's members, in path order.
+/// The folders of the workspace's members, as its manifest lists them.
+///
+/// The list is read and not repeated here: a rule that is held over every member is held over one
+/// that was added yesterday.
+///
+/// # Errors
+///
+/// The text is no manifest of a workspace, or a member is given by a pattern, which this does not
+/// expand; the message says which.
+pub fn members(manifest: &str) -> Result<Vec<String>, String> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        workspace: Workspace,
+    }
+    #[derive(Deserialize)]
+    struct Workspace {
+        members: Vec<String>,
+    }
+    let manifest: Manifest = toml::from_str(manifest).map_err(|error| error.to_string())?;
+    let members = manifest.workspace.members;
+    match members
+        .iter()
+        .find(|member| member.contains(['*', '?', '[']))
+    {
+        Some(pattern) => Err(format!(
+            "the member \"{pattern}\" is a pattern: name folders"
+        )),
+        None => Ok(members),
+    }
+}
+
+/// Every Rust file of the workspace's members, in path order. A member inside another one's folder
+/// is seen once.
 ///
 /// # Panics
 ///
@@ -112,31 +145,21 @@ impl Source {
 )]
 pub fn sources() -> Vec<Source> {
     let top = workspace();
-    let members = [
-        "host",
-        "remoting",
-        "producer",
-        "mock-namesrv",
-        "mock-broker",
-        "sim",
-        "tests",
-        "interop",
-        "fuzz",
-        "models",
-    ];
+    let manifest = fs::read_to_string(top.join("Cargo.toml"))
+        .unwrap_or_else(|error| panic!("cannot read the workspace's manifest: {error}"));
+    let members = members(&manifest)
+        .unwrap_or_else(|error| panic!("the workspace's manifest has no members: {error}"));
     let mut found = Vec::new();
     for member in members {
-        collect(&top, &top.join(member), &mut found)
+        collect(&top, &top.join(&member), &mut found)
             .unwrap_or_else(|error| panic!("cannot read the sources of {member}: {error}"));
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.dedup_by(|a, b| a.path == b.path);
     found
 }
 
 fn collect(top: &Path, folder: &Path, found: &mut Vec<Source>) -> std::io::Result<()> {
-    if !folder.exists() {
-        return Ok(());
-    }
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {

@@ -4,7 +4,7 @@
 //! which it rejects.
 
 use rmq_tests::rules::{FLOATS, RANDOM, STATICS, is_a_rule, words};
-use rmq_tests::{Source, sources, workspace};
+use rmq_tests::{Source, members, sources, workspace};
 
 /// Fails with the list of the places that break a rule.
 fn assert_none(rule: &str, broken: &[String]) {
@@ -20,6 +20,40 @@ fn sample(path: &str, text: &str) -> Source {
         path: path.to_owned(),
         text: text.to_owned(),
     }
+}
+
+#[test]
+fn a_member_is_seen_because_the_manifest_lists_it() {
+    let manifest = "[workspace]\nmembers = [\"remoting\", \"sim/engine\"]\n";
+    assert_eq!(members(manifest).unwrap(), ["remoting", "sim/engine"]);
+}
+
+#[test]
+fn a_list_that_cannot_be_read_in_full_is_an_error_and_not_an_empty_list() {
+    for (manifest, why) in [
+        ("[package]\nname = \"a\"\n", "workspace"),
+        ("[workspace]\n", "members"),
+        ("[workspace]\nmembers = [\"sim/*\"]\n", "sim/*"),
+    ] {
+        let error = members(manifest).unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn every_member_has_sources_and_no_file_is_seen_twice() {
+    let manifest = std::fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+    let sources = sources();
+    for member in members(&manifest).unwrap() {
+        let inside = format!("{member}/");
+        assert!(
+            sources
+                .iter()
+                .any(|source| source.path.starts_with(&inside)),
+            "no source of {member} is seen"
+        );
+    }
+    assert!(sources.windows(2).all(|pair| pair[0].path != pair[1].path));
 }
 
 fn longer_than(limit: usize, source: &Source) -> Vec<String> {
