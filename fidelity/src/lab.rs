@@ -354,7 +354,7 @@ impl Stage {
     pub(crate) fn reset(&self, number: usize, after: u64) {
         let (sim, client, server) = (self.sim, self.client, self.machines[number].node);
         sim.at(sim.now_ms() + after, move || {
-            sim.apply(Change::Reset(client, server))
+            sim.apply(Change::Reset(client, server));
         });
     }
 

@@ -4,7 +4,7 @@
 //! simulation. All nodes share one process and one runtime; a crash drops a node's tasks, listeners
 //! and connections, and the kernel tells the peers. Freezing stops the polls of a node's tasks while
 //! the kernel goes on accepting and buffering for it, as after SIGSTOP. What a loop-back interface
-//! never does is refused as [`NotModelled`].
+//! never does is refused as [`NotModelled`](dst_engine::NotModelled).
 //!
 //! The order within an instant is the kernel's own, and time is real: a scenario that is compared
 //! with another engine keeps 50 ms between any reply and a deadline.

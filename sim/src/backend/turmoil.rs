@@ -9,7 +9,7 @@
 //!
 //! * A partition *holds* what is under way and releases it at its end: `turmoil`'s TCP never sends a
 //!   lost segment again, so a real cut would kill every connection silently. For the same reason a
-//!   cut of one direction and random loss are [`NotModelled`].
+//!   cut of one direction and random loss are [`NotModelled`](dst_engine::NotModelled).
 //! * A write arrives whole, and a writer blocks after 1,024 unread writes, whatever their size.
 //! * A dial to a frozen process hangs until the thaw instead of completing in the kernel.
 //! * Each machine runs through a whole millisecond before the next one does; the order within an

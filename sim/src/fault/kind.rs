@@ -2,7 +2,7 @@
 //!
 //! Each kind is one file with two parts. Its [`Kind`] is what holds for every fault of the kind: the
 //! name and the keys in a scenario file, the situation in the real world, where it can be, and how
-//! one is read or drawn. Its [`Behaviour`] (of a rule: [`Action`](super::rule::Action)) is what one
+//! one is read or drawn. Its `Behaviour` (of a rule: `rule::Action`) is what one
 //! fault does: how it starts and ends, what it counts, what it means for the ground truth, and how a
 //! shrinker makes it milder. Reader, writer, generator, shrinker, runner and ground truth know no
 //! kind by its name.

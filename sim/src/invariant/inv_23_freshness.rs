@@ -152,9 +152,8 @@ fn says(case: &Case<'_>, snapshot: &SnapshotStory<'_>, agreed: &Agreed<'_>) -> b
     for (broker, count) in snapshot.queues.brokers() {
         match widths.get(broker) {
             Some(width) if width == count => known += 1,
-            Some(_) => return false,
             None if case.may_be_made(snapshot.node, snapshot.topic, broker, agreed.since) => {}
-            None => return false,
+            Some(_) | None => return false,
         }
     }
     known == widths.len() && snapshot.queues.all().iter().all(has)
