@@ -99,6 +99,15 @@ fn doubted(case: &Case<'_>, first: &ConnectionStory<'_>, second: &ConnectionStor
         let since = attempt.started.ms >= heard.ms && silent_ms <= now.ms;
         send.node == first.node && since && !answered
     });
+    // An attempt that dialled the first one itself began before that was heard for the first time.
+    let silent_here = first.given.iter().any(|(opaque, send, attempt, _)| {
+        let attempt = &case.story.sends[*send].attempts[*attempt];
+        let silent_ms = attempt.started.ms.saturating_add(attempt.budget_ms);
+        let answered = attempt.ended.is_some_and(|end| end.moment.ms < silent_ms);
+        let mut written = first.written.iter();
+        let since = written.any(|(it, at)| it == opaque && at.ms >= heard.ms);
+        since && silent_ms <= now.ms && !answered
+    });
     // Heartbeats and lookups have times of their own.
     let least = policy.share_ms.min(policy.name_server_timeout_ms) / 4;
     let of_attempt = |opaque: i32| first.given.iter().any(|it| it.0 == opaque);
@@ -109,7 +118,7 @@ fn doubted(case: &Case<'_>, first: &ConnectionStory<'_>, second: &ConnectionStor
             && at.ms.saturating_add(least) <= now.ms
             && !first.answers.iter().any(|it| answered(&it))
     });
-    silent_attempt || silent_request
+    silent_attempt || silent_here || silent_request
 }
 
 /// When a connection that a second one has replaced should have ended and had not: when the last
@@ -186,7 +195,7 @@ mod tests {
     use rmq_remoting::event::Event as TransportEvent;
 
     use super::*;
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a lost connection is replaced", || {
@@ -201,6 +210,14 @@ mod tests {
         accepts("a second connection beside a silent one", || {
             silent().open(4, "broker-a")
         }),
+        accepts(
+            "the attempt that dialled a connection was silent on it",
+            || dialled_by_an_attempt().at(1_100).open(5, "broker-a"),
+        ),
+        rejects(
+            "the attempt that dialled a connection has time left",
+            || dialled_by_an_attempt().at(900).open(5, "broker-a").wrong(),
+        ),
         rejects("a second connection beside a good one", || {
             Scene::new().at(100).open(4, "broker-a").wrong()
         }),
@@ -238,6 +255,13 @@ mod tests {
             scene.close(1, "broker-a", CloseCause::Idle).wrong()
         }),
     ];
+
+    /// An attempt opens a new connection to broker-a and is not answered on it.
+    fn dialled_by_an_attempt() -> Scene {
+        let scene = Scene::new().at(50).close(1, "broker-a", CloseCause::Broken);
+        let scene = scene.at(100).call(1).attempt_by(1, 1, queue("a/0"), 1);
+        scene.at(102).open(4, "broker-a").request(1, 1, 4)
+    }
 
     /// An attempt at broker-a that is not answered in its share.
     fn silent() -> Scene {
