@@ -1,13 +1,15 @@
-//! Gives the crate one number for the sources that decide what a seed means: of the laboratory, the
-//! producer, the protocol and the mocks. A sweep's file names it.
+//! Gives the crate one number for the sources that decide what a seed means: of the laboratory, its
+//! engine, the host, the producer, the protocol and the mocks. A sweep's file names it.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Folders beside this crate's that take part in a run; what is not there does not count.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 7] = [
     "src",
+    "engine/src",
+    "../host/src",
     "../producer/src",
     "../remoting/src",
     "../mock-namesrv/src",
