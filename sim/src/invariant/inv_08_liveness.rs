@@ -56,7 +56,7 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             && let Some(ready) = ready(case, send, attempt)
         {
             judged.case();
-            let again = no_other(case, send, attempt, ready);
+            let again = no_other(case, send, (attempt, Some(next)), ready);
             let pause = if again {
                 pause(case, send, attempt, ready)
             } else {
@@ -86,12 +86,13 @@ fn ready(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> O
     }
 }
 
-/// Whether there was only one broker when this attempt ended, and the attempts there came to no
-/// connection, or lost it, so that the next one may wait. One loss alone may be that of an old one.
+/// Whether every broker has failed in this send when this attempt ended, and the attempts at one came to
+/// no connection, or lost it, so that the next one may wait if it goes there. One loss alone may be that
+/// of an old one.
 fn no_other(
     case: &Case<'_>,
     send: &SendStory<'_>,
-    attempt: &AttemptStory<'_>,
+    (attempt, next): (&AttemptStory<'_>, Option<&AttemptStory<'_>>),
     ready: Moment,
 ) -> bool {
     let gave_way = |broker: &Name| {
@@ -113,7 +114,14 @@ fn no_other(
         .filter(|_| send.pinned.is_none())
         .into_iter()
         .flat_map(|route| case.story.snapshots[route].queues.names());
-    gave_way(&attempt.to.broker) && all.all(gave_way)
+    let tried = |broker: &Name| {
+        let mut tried = send.attempts.iter();
+        tried.any(|it| it.number <= attempt.number && it.to.broker == *broker)
+    };
+    match next {
+        Some(next) => gave_way(&next.to.broker) && all.all(tried),
+        None => gave_way(&attempt.to.broker) && all.all(gave_way),
+    }
 }
 
 /// How long the attempt after this one may wait for its part of the send's time.
@@ -161,7 +169,7 @@ fn next_starts(
     let Some(ready) = ready(case, send, attempt) else {
         return;
     };
-    let again = no_other(case, send, attempt, ready);
+    let again = no_other(case, send, (attempt, None), ready);
     let pause = if again {
         pause(case, send, attempt, ready)
     } else {
@@ -246,7 +254,7 @@ fn reaches_the_healthy(
     brokers.retain(|broker| last.is_none_or(|queues| queues.has_broker(broker)));
     let well = brokers.len();
     let attempts = usize::try_from(policy.attempts(send.mode, send.pinned.is_some())).unwrap_or(0);
-    if well == 0 || ill >= attempts || (ill == 0 && !stuck) {
+    if well == 0 || ill + repeated(case, send) >= attempts || (ill == 0 && !stuck) {
         return;
     }
     judged.case();
@@ -269,6 +277,22 @@ fn reaches_the_healthy(
         let text = format!("{who} s{number} fails, although {well} of its brokers were healthy");
         judged.wrong(*done, text);
     }
+}
+
+/// How many attempts went to a broker again because their route had no other: a name server may tell
+/// of the others only when a refresh in the middle of the send asks.
+fn repeated(case: &Case<'_>, send: &SendStory<'_>) -> usize {
+    let again = |attempt: &&AttemptStory<'_>| {
+        let Some(route) = attempt.snapshot.map(|index| &case.story.snapshots[index]) else {
+            return false;
+        };
+        let tried = |broker: &Name| {
+            let mut before = send.attempts.iter();
+            before.any(|it| it.number < attempt.number && it.to.broker == *broker)
+        };
+        route.queues.names().all(tried)
+    };
+    send.attempts.iter().filter(again).count()
 }
 
 /// Whether the producer holds a connection to a broker that is older than the broker's last start.
@@ -338,7 +362,7 @@ mod tests {
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, TIMEOUT, accepts, queue, rejects};
     use crate::trace::What;
-    use rmq_producer::event::Event;
+    use rmq_producer::event::{Event, LookupReason};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a retry follows at once", || {
@@ -370,6 +394,39 @@ mod tests {
                     .at(1_000)
                     .attempt(1, 2, "a/1")
                     .succeeds(1, 2)
+            },
+        ),
+        accepts(
+            "a retry at one that refused waits, as all have failed",
+            || {
+                let scene = Scene::new().at(0).found(1, 2, &["a/0", "b/0"]).call(1);
+                let scene = scene.attempt_by(1, 1, queue("a/0"), 2).at(5);
+                let scene = scene.ended(1, 1, Stage::Dial, None);
+                let scene = scene.attempt_by(1, 2, queue("b/0"), 2).at(10);
+                let scene = scene.ended(1, 2, Stage::Lost, None);
+                scene.at(2_000).attempt(1, 3, "a/0").succeeds(1, 3)
+            },
+        ),
+        rejects("a retry at one that was lost once waits", || {
+            let scene = Scene::new().at(0).found(1, 2, &["a/0", "b/0"]).call(1);
+            let scene = scene.attempt_by(1, 1, queue("a/0"), 2).at(5);
+            let scene = scene.ended(1, 1, Stage::Lost, None);
+            let scene = scene.attempt_by(1, 2, queue("b/0"), 2).at(10);
+            let scene = scene.ended(1, 2, Stage::Lost, None);
+            scene.at(2_000).attempt_marked(1, 3, "a/0")
+        }),
+        accepts(
+            "the healthy broker is told of when attempts are gone",
+            || {
+                let scene = Scene::new().at(0).fault(1, FaultKind::Freeze, "broker-a");
+                let scene = scene.fault(2, FaultKind::Freeze, "broker-b");
+                let scene = scene.at(100).found(1, 2, &["b/0", "b/1"]).call(1);
+                let scene = scene.attempt_by(1, 1, queue("b/0"), 2).refused(1, 1, 2);
+                let scene = scene.attempt_by(1, 2, queue("b/1"), 2).refused(1, 2, 2);
+                let scene = scene.at(110).lookup(9, LookupReason::FailedAttempt);
+                let scene = scene.found(9, 3, &["a/0", "b/0", "c/0"]);
+                let scene = scene.attempt_by(1, 3, queue("a/0"), 3).refused(1, 3, 2);
+                scene.failed(1, Failure::Attempts(Stage::Refused))
             },
         ),
         rejects("a retry waits for longer than its part of the time", || {

@@ -55,7 +55,14 @@ fn carries(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judge
         .unwrap_or_else(|| case.end());
     let mut last = opened.max(only_since);
     let written = connection.written.iter().map(|(_, moment)| *moment);
-    for next in written.chain([end]) {
+    // What is dialled beside it was to carry the requests that it is not trusted with.
+    let beside = case.story.connections.iter().filter(|other| {
+        let same = other.node == connection.node && other.to == connection.to;
+        same && other.opened.is_none() && other.dialled > opened
+    });
+    let mut traffic: Vec<Moment> = written.chain(beside.map(|other| other.dialled)).collect();
+    traffic.sort_unstable();
+    for next in traffic.into_iter().chain([end]) {
         let due = case.due(connection.node, last.ms, policy.idle_ms / 2);
         let routed = |moment| in_route(case, connection, moment);
         if next.ms >= due && routed(last) && routed(next) {
@@ -151,6 +158,11 @@ mod tests {
                 .call(1)
                 .failed(1, Failure::Deadline)
                 .end(End::Finished, 50_000)
+        }),
+        accepts("another one is dialled beside a silent one", || {
+            let scene = all(Scene::new(), 50_000).at(100_000);
+            let scene = scene.whole(60, "a/1").whole(61, "b/1").dial(9, "broker-c");
+            scene.end(End::Finished, 115_000)
         }),
         rejects("a connection lies idle", || {
             let scene = all(Scene::new(), 50_000).at(100_000);

@@ -428,20 +428,23 @@ impl Scene {
             .expect("a server")
     }
 
+    /// A connection is dialled.
+    pub(crate) fn dial(self, connection: u64, broker: &str) -> Self {
+        let to = self.address_of(broker);
+        self.say(Event::Transport(Transport::Dial { connection, to }))
+    }
+
     /// A connection to a broker is dialled and opens.
     pub(crate) fn open(self, connection: u64, broker: &str) -> Self {
         let to = self.address_of(broker);
         let (local, peer) = (self.local(connection), to.parse().expect("an address"));
-        self.say(Event::Transport(Transport::Dial {
-            connection,
-            to: Name::clone(&to),
-        }))
-        .say(Event::Transport(Transport::Opened {
-            connection,
-            to,
-            local,
-            peer,
-        }))
+        self.dial(connection, broker)
+            .say(Event::Transport(Transport::Opened {
+                connection,
+                to,
+                local,
+                peer,
+            }))
     }
 
     /// A connection closes.
