@@ -110,7 +110,7 @@ fn no_other(
         of(&[Stage::Dial]) > 0 || of(&[Stage::Lost, Stage::Write]) > 1
     };
     let route = case.story.in_force(send.node, send.topic, ready);
-    let mut all = route
+    let all = route
         .filter(|_| send.pinned.is_none())
         .into_iter()
         .flat_map(|route| case.story.snapshots[route].queues.names());
@@ -118,10 +118,11 @@ fn no_other(
         let mut tried = send.attempts.iter();
         tried.any(|it| it.number <= attempt.number && it.to.broker == *broker)
     };
-    match next {
-        Some(next) => gave_way(&next.to.broker) && all.all(tried),
-        None => gave_way(&attempt.to.broker) && all.all(gave_way),
-    }
+    let all: Vec<&Name> = all.collect();
+    // A route with another broker may come while the next one waits; it goes there then.
+    let nobody_else = gave_way(&attempt.to.broker) && all.iter().all(|it| gave_way(it));
+    let goes_there = next.is_some_and(|next| gave_way(&next.to.broker));
+    nobody_else || (goes_there && all.into_iter().all(tried))
 }
 
 /// How long the attempt after this one may wait for its part of the send's time.
@@ -407,6 +408,13 @@ mod tests {
                 scene.at(2_000).attempt(1, 3, "a/0").succeeds(1, 3)
             },
         ),
+        accepts("another broker is told of while a retry waits", || {
+            let scene = refused_by_the_only_one().at(100);
+            let scene = scene.lookup(9, LookupReason::FailedAttempt);
+            let scene = scene.found(9, 3, &["a/0", "a/1", "b/0"]).at(105);
+            let scene = scene.attempt_by(1, 2, queue("b/0"), 3);
+            scene.request(1, 2, 2).succeeds(1, 2)
+        }),
         rejects("a retry at one that was lost once waits", || {
             let scene = Scene::new().at(0).found(1, 2, &["a/0", "b/0"]).call(1);
             let scene = scene.attempt_by(1, 1, queue("a/0"), 2).at(5);
