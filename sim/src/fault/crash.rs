@@ -1,13 +1,11 @@
 //! `crash`: the process is killed, its kernel closes the sockets; started again after `for`.
 
+use dst_engine::Change;
 use serde::{Deserialize, Serialize};
 
-use dst_engine::Change;
-
 use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
-use super::{FaultKind, Restart, Place};
+use super::{FaultKind, Restart};
 use crate::backend::Modelled;
-use crate::scenario::Table;
 use crate::truth::{Condition, Meaning, Process};
 
 /// The process is killed.
@@ -33,21 +31,12 @@ impl Behaviour for Crash {
         strike.apply(Change::Crash(strike.node()))
     }
 
-    fn end(&self, strike: &Strike<'_>) -> Modelled {
-        strike.run.restart(strike.node(), self.0);
-        Ok(())
-    }
-
     fn counted(&self) -> Option<dst_engine::Strike> {
         Some(dst_engine::Strike::Killed)
     }
 
     fn meaning(&self) -> Meaning {
         Meaning::of(Condition::Gone).of_process(Process::Gone)
-    }
-
-    fn write(&self, _place: &Place, table: &mut Table) {
-        self.0.write(table);
     }
 
     fn restart(&self) -> Option<Restart> {

@@ -135,9 +135,11 @@ pub(crate) trait Behaviour: fmt::Debug {
     /// Makes it felt.
     fn start(&self, strike: &Strike<'_>) -> Modelled;
 
-    /// Ends it. What strikes once has no end.
+    /// Ends it. A process that it took away is started again; what strikes once has no end.
     fn end(&self, strike: &Strike<'_>) -> Modelled {
-        let _ = strike;
+        if let Some(how) = self.restart() {
+            strike.run.restart(strike.node(), how);
+        }
         Ok(())
     }
 
@@ -156,7 +158,10 @@ pub(crate) trait Behaviour: fmt::Debug {
 
     /// Its parameters as keys of a scenario file.
     fn write(&self, place: &Place, table: &mut Table) {
-        let _ = (place, table);
+        let _ = place;
+        if let Some(how) = self.restart() {
+            how.write(table);
+        }
     }
 
     /// Its figures, each milder if it is lower.

@@ -1,13 +1,11 @@
 //! `power-loss`: the machine is gone without a word; after `for` it boots again.
 
+use dst_engine::Change;
 use serde::{Deserialize, Serialize};
 
-use dst_engine::Change;
-
 use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
-use super::{FaultKind, Restart, Place};
+use super::{FaultKind, Restart};
 use crate::backend::Modelled;
-use crate::scenario::Table;
 use crate::truth::{Condition, Meaning, Process};
 
 /// The machine vanishes.
@@ -28,17 +26,14 @@ pub(super) const KIND: Kind = Kind {
     is_at_once: false,
     changes: Changes::Life,
     read: Read::Fault(|keys| Ok(FaultKind::PowerLoss(PowerLoss(Restart::read(keys)?)))),
-    draw: Drawn::Fault(|draw, knobs, on| FaultKind::PowerLoss(PowerLoss(Restart::draw(draw, knobs, on)))),
+    draw: Drawn::Fault(|draw, knobs, on| {
+        FaultKind::PowerLoss(PowerLoss(Restart::draw(draw, knobs, on)))
+    }),
 };
 
 impl Behaviour for PowerLoss {
     fn start(&self, strike: &Strike<'_>) -> Modelled {
         strike.apply(Change::PowerOff(strike.node()))
-    }
-
-    fn end(&self, strike: &Strike<'_>) -> Modelled {
-        strike.run.restart(strike.node(), self.0);
-        Ok(())
     }
 
     fn counted(&self) -> Option<dst_engine::Strike> {
@@ -47,10 +42,6 @@ impl Behaviour for PowerLoss {
 
     fn meaning(&self) -> Meaning {
         Meaning::of(Condition::Gone).of_process(Process::Gone)
-    }
-
-    fn write(&self, _place: &Place, table: &mut Table) {
-        self.0.write(table);
     }
 
     fn restart(&self) -> Option<Restart> {

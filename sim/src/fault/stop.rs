@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
-use super::{FaultKind, Restart, Place};
+use super::{FaultKind, Restart};
 use crate::backend::Modelled;
-use crate::scenario::Table;
 use crate::truth::{Condition, Meaning, Process};
 
 /// The process shuts down in order.
@@ -35,21 +34,12 @@ impl Behaviour for Stop {
         Ok(())
     }
 
-    fn end(&self, strike: &Strike<'_>) -> Modelled {
-        strike.run.restart(strike.node(), self.0);
-        Ok(())
-    }
-
     fn counted(&self) -> Option<dst_engine::Strike> {
         None
     }
 
     fn meaning(&self) -> Meaning {
         Meaning::of(Condition::Gone).of_process(Process::Gone)
-    }
-
-    fn write(&self, _place: &Place, table: &mut Table) {
-        self.0.write(table);
     }
 
     fn restart(&self) -> Option<Restart> {
