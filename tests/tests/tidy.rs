@@ -103,6 +103,35 @@ fn every_file_opens_with_why_it_exists() {
     );
 }
 
+/// rustfmt finds files by their `mod`, and does not look into macros for one. A module with its body
+/// in the macro has no file.
+fn modules_of_macros(source: &Source) -> Vec<String> {
+    let is_file = |line: &str| {
+        let after = line.split_once("mod $").map(|(_, after)| after);
+        let end = after.and_then(|after| after.find(|c: char| !c.is_alphanumeric() && c != '_'));
+        after
+            .zip(end)
+            .is_some_and(|(after, end)| after[end..].starts_with(';'))
+    };
+    let found = source.code_lines().filter(|(_, line)| is_file(line));
+    let found = found.filter(|_| not_this_file(&source.path));
+    found
+        .map(|(at, _)| format!("{}:{at}", source.path))
+        .collect()
+}
+
+#[test]
+fn no_macro_declares_a_module_that_rustfmt_would_not_see() {
+    assert_none(
+        "declare the module outside of the macro",
+        &over_all(modules_of_macros),
+    );
+    assert_eq!(
+        modules_of_macros(&sample("a.rs", "$(mod $one;)*\npub mod $two {\n")),
+        ["a.rs:1"]
+    );
+}
+
 /// Files that name what is banned are left out.
 fn not_this_file(path: &str) -> bool {
     !is_a_rule(path)

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use dst_engine::Change;
+use serde::{Deserialize, Serialize};
 
 use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
 use super::{FaultKind, Place};
@@ -41,11 +40,17 @@ pub(super) const KIND: Kind = Kind {
 
 impl Behaviour for Bandwidth {
     fn start(&self, strike: &Strike<'_>) -> Modelled {
-        strike.apply(Change::Bandwidth { on: strike.direction(), bytes_per_ms: self.bytes_per_ms })
+        strike.apply(Change::Bandwidth {
+            on: strike.direction(),
+            bytes_per_ms: self.bytes_per_ms,
+        })
     }
 
     fn end(&self, strike: &Strike<'_>) -> Modelled {
-        strike.apply(Change::Bandwidth { on: strike.direction(), bytes_per_ms: 0 })
+        strike.apply(Change::Bandwidth {
+            on: strike.direction(),
+            bytes_per_ms: 0,
+        })
     }
 
     fn counted(&self) -> Option<dst_engine::Strike> {

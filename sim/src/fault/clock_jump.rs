@@ -2,12 +2,11 @@
 
 use std::fmt;
 
+use dst_engine::Change;
 use serde::{Deserialize, Serialize};
 
-use dst_engine::Change;
-
 use super::kind::{Behaviour, Changes, Drawn, Engines, Figure, FigureAt, Kind, Read, Site, Strike};
-use super::{FaultKind, Place, Millis};
+use super::{FaultKind, Millis, Place};
 use crate::backend::Modelled;
 use crate::scenario::{FaultKeys, ScenarioError, Table};
 use crate::truth::{Condition, Meaning};
@@ -41,11 +40,17 @@ pub(super) const KIND: Kind = Kind {
 impl Behaviour for ClockJump {
     fn start(&self, strike: &Strike<'_>) -> Modelled {
         strike.has_struck();
-        strike.apply(Change::JumpWallClock { node: strike.node(), ms: self.ms })
+        strike.apply(Change::JumpWallClock {
+            node: strike.node(),
+            ms: self.ms,
+        })
     }
 
     fn end(&self, strike: &Strike<'_>) -> Modelled {
-        strike.apply(Change::JumpWallClock { node: strike.node(), ms: self.ms.saturating_neg() })
+        strike.apply(Change::JumpWallClock {
+            node: strike.node(),
+            ms: self.ms.saturating_neg(),
+        })
     }
 
     fn counted(&self) -> Option<dst_engine::Strike> {
@@ -67,7 +72,11 @@ impl Behaviour for ClockJump {
     }
 
     fn figures(&mut self) -> Vec<Figure<'_>> {
-        let what = if self.ms < 0 { "clock back" } else { "clock forward" };
+        let what = if self.ms < 0 {
+            "clock back"
+        } else {
+            "clock forward"
+        };
         let at = FigureAt::Signed(&mut self.ms);
         vec![Figure { what, least: 1, at }]
     }

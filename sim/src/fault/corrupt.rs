@@ -1,8 +1,7 @@
 //! `corrupt`: a byte flips on the way.
 
-use serde::{Deserialize, Serialize};
-
 use dst_engine::Change;
+use serde::{Deserialize, Serialize};
 
 use super::kind::{Behaviour, Changes, Drawn, Engines, Figure, Kind, Read, Site, Strike};
 use super::{FaultKind, Place};
@@ -36,7 +35,13 @@ pub(super) const KIND: Kind = Kind {
 impl Behaviour for Corrupt {
     fn start(&self, strike: &Strike<'_>) -> Modelled {
         let mut directions = strike.direction().each();
-        directions.try_for_each(|(from, to)| strike.apply(Change::Corrupt { from, to, after: self.byte }))
+        directions.try_for_each(|(from, to)| {
+            strike.apply(Change::Corrupt {
+                from,
+                to,
+                after: self.byte,
+            })
+        })
     }
 
     fn counted(&self) -> Option<dst_engine::Strike> {

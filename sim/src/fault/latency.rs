@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use dst_engine::Change;
+use serde::{Deserialize, Serialize};
 
 use super::kind::{Behaviour, Changes, Drawn, Engines, Figure, Kind, Read, Site, Strike};
 use super::{FaultKind, Place, words};
@@ -44,7 +43,11 @@ pub(super) const KIND: Kind = Kind {
 
 impl Behaviour for Latency {
     fn start(&self, strike: &Strike<'_>) -> Modelled {
-        strike.apply(Change::Latency { on: strike.direction(), ms: self.ms, jitter_ms: self.jitter_ms })
+        strike.apply(Change::Latency {
+            on: strike.direction(),
+            ms: self.ms,
+            jitter_ms: self.jitter_ms,
+        })
     }
 
     fn end(&self, strike: &Strike<'_>) -> Modelled {

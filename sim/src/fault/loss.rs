@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use dst_engine::Change;
+use serde::{Deserialize, Serialize};
 
 use super::kind::{Behaviour, Changes, Drawn, Engines, Figure, FigureAt, Kind, Read, Site, Strike};
 use super::{FaultKind, Place};
@@ -43,11 +42,17 @@ pub(super) const KIND: Kind = Kind {
 
 impl Behaviour for Loss {
     fn start(&self, strike: &Strike<'_>) -> Modelled {
-        strike.apply(Change::Loss { on: strike.direction(), per_mille: self.per_mille })
+        strike.apply(Change::Loss {
+            on: strike.direction(),
+            per_mille: self.per_mille,
+        })
     }
 
     fn end(&self, strike: &Strike<'_>) -> Modelled {
-        strike.apply(Change::Loss { on: strike.direction(), per_mille: 0 })
+        strike.apply(Change::Loss {
+            on: strike.direction(),
+            per_mille: 0,
+        })
     }
 
     fn counted(&self) -> Option<dst_engine::Strike> {

@@ -5,7 +5,7 @@
 //! and removed without touching the code that makes it happen.
 //!
 //! Each kind is one file of this folder, or of `rule` if a server plays it, and `ls` is the
-//! catalogue. Adding one is such a file and its line in a list below; `kind` says what a file has.
+//! catalogue. Adding one is such a file, its `mod` and its line in a list below; `kind` says what a file has.
 //!
 #![doc = include_str!("../../../docs/faults.md")]
 
@@ -39,10 +39,32 @@ macro_rules! subject_mut {
     };
 }
 
+mod bandwidth;
+mod black_hole;
 pub mod catalogue;
+mod clock_jump;
+mod corrupt;
+mod crash;
+mod freeze;
+mod half_open;
+mod hold;
 pub mod kind;
+mod latency;
+mod loss;
+mod name_server_list;
+mod partition;
+mod power_loss;
+mod read_only;
+mod refuse;
+mod reset;
+mod resize;
 mod restart;
 pub mod rule;
+mod slice;
+mod slow;
+mod stop;
+mod stop_reading;
+mod swallow_dials;
 mod words;
 
 pub(crate) use kind::{Behaviour, Changes, Drawn, Figure, Read, Running, Strike, Struck};
@@ -51,15 +73,14 @@ pub use restart::Restart;
 pub use rule::{Lie, OddRoute, Rule, RuleAction};
 pub use words::Millis;
 
-/// Makes the enum of all kinds, and asks the file of each.
+/// Makes the enum of all kinds, and asks the file of each. The modules are declared above: rustfmt
+/// does not see those that a macro declares.
 macro_rules! kinds {
     (
         $($(#[$doc:meta])* $Name:ident $(($Data:ty))? = $module:ident,)*
         ; $($(#[$new_doc:meta])* $New:ident $(($NewData:ty))? = $new_module:ident,)*
     ) => {
-        $(mod $module;)*
         $(pub use $module::$Name;)*
-        $(mod $new_module;)*
         $(pub use $new_module::$New;)*
 
         /// What happens. The module's documentation has the real-world situation of each.

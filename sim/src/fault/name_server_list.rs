@@ -29,7 +29,11 @@ pub(super) const KIND: Kind = Kind {
     engines: Engines::ALL,
     is_at_once: false,
     changes: Changes::ItsOwn,
-    read: Read::Fault(|keys| Ok(FaultKind::NameServerList(NameServerList { without: without(keys)? }))),
+    read: Read::Fault(|keys| {
+        Ok(FaultKind::NameServerList(NameServerList {
+            without: without(keys)?,
+        }))
+    }),
     draw: Drawn::Fault(|draw, knobs, _| {
         let without = draw.pick("taken-out", &knobs.cluster.name_server_names());
         FaultKind::NameServerList(NameServerList { without })

@@ -2,8 +2,8 @@
 
 use dst_engine::Change;
 
-use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
 use super::FaultKind;
+use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
 use crate::backend::Modelled;
 use crate::truth::{Condition, Meaning};
 

@@ -1,7 +1,7 @@
 //! `read-only`: an operator takes the broker out of writing; producers hear it from their routes.
 
-use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
 use super::FaultKind;
+use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
 use crate::backend::Modelled;
 use crate::truth::{Condition, Meaning};
 

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use dst_engine::{Change, Direction};
+use serde::{Deserialize, Serialize};
 
 use super::kind::{Behaviour, Changes, Drawn, Engines, Figure, Kind, Read, Site, Strike};
 use super::{FaultKind, Place};
@@ -39,7 +38,11 @@ pub(super) const KIND: Kind = Kind {
 impl Behaviour for Reset {
     fn start(&self, strike: &Strike<'_>) -> Modelled {
         match strike.direction() {
-            Direction::One(from, to) => strike.apply(Change::ResetAfter { from, to, after: self.byte }),
+            Direction::One(from, to) => strike.apply(Change::ResetAfter {
+                from,
+                to,
+                after: self.byte,
+            }),
             Direction::Both(a, b) => strike.apply(Change::Reset(a, b)),
         }
     }

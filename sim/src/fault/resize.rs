@@ -49,7 +49,10 @@ pub(super) const KIND: Kind = Kind {
 impl Behaviour for Resize {
     fn start(&self, strike: &Strike<'_>) -> Modelled {
         let (broker, topic) = (strike.node(), &self.topic);
-        if strike.run.resize(broker, strike.fault, topic, Some(self.queues)) {
+        if strike
+            .run
+            .resize(broker, strike.fault, topic, Some(self.queues))
+        {
             strike.has_struck();
         }
         Ok(())

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use dst_engine::Change;
+use serde::{Deserialize, Serialize};
 
 use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
 use super::{FaultKind, Place};
@@ -40,11 +39,17 @@ pub(super) const KIND: Kind = Kind {
 
 impl Behaviour for Slice {
     fn start(&self, strike: &Strike<'_>) -> Modelled {
-        strike.apply(Change::Slice { on: strike.direction(), bytes: self.bytes })
+        strike.apply(Change::Slice {
+            on: strike.direction(),
+            bytes: self.bytes,
+        })
     }
 
     fn end(&self, strike: &Strike<'_>) -> Modelled {
-        strike.apply(Change::Slice { on: strike.direction(), bytes: 0 })
+        strike.apply(Change::Slice {
+            on: strike.direction(),
+            bytes: 0,
+        })
     }
 
     fn counted(&self) -> Option<dst_engine::Strike> {

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
+use dst_engine::Change;
 use serde::{Deserialize, Serialize};
 
-use dst_engine::Change;
-
 use super::kind::{Behaviour, Changes, Drawn, Engines, Figure, Kind, Read, Site, Strike};
-use super::{FaultKind, Place, Millis};
+use super::{FaultKind, Millis, Place};
 use crate::backend::Modelled;
 use crate::scenario::Table;
 use crate::truth::{Condition, Meaning, Process};
@@ -44,11 +43,17 @@ pub(super) const KIND: Kind = Kind {
 
 impl Behaviour for Slow {
     fn start(&self, strike: &Strike<'_>) -> Modelled {
-        strike.apply(Change::Slow { node: strike.node(), ms_per_poll: self.ms_per_step })
+        strike.apply(Change::Slow {
+            node: strike.node(),
+            ms_per_poll: self.ms_per_step,
+        })
     }
 
     fn end(&self, strike: &Strike<'_>) -> Modelled {
-        strike.apply(Change::Slow { node: strike.node(), ms_per_poll: 0 })
+        strike.apply(Change::Slow {
+            node: strike.node(),
+            ms_per_poll: 0,
+        })
     }
 
     fn counted(&self) -> Option<dst_engine::Strike> {

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use dst_engine::{
+    EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, Waiting as EngineWaiting,
+};
 use rmq_remoting::observe::Name;
 
 use super::play::{RunHandle, RunningCluster};
@@ -11,9 +14,6 @@ use crate::backend::{self, SharedBackend};
 use crate::fault::FaultKind;
 use crate::scenario::{Order, Scenario};
 use crate::trace::{End, NodeId, Trace, Waiting};
-use dst_engine::{
-    EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, Waiting as EngineWaiting,
-};
 
 /// How long after a scenario's end its open sends may still take, beside their timeout.
 const GRACE_MS: u64 = 30_000;

@@ -9,8 +9,8 @@ use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, RuleAction};
-use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::fault::FaultNumber;
+use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::generate::Target;
 use crate::scenario::Table;
 use crate::truth::{Condition, Meaning};

@@ -6,7 +6,7 @@ use rmq_mock_broker::control as broker;
 use rmq_mock_namesrv::control as name_server;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, RuleAction, near_a_deadline, later};
+use super::{Action, RuleAction, later, near_a_deadline};
 use crate::fault::kind::{Changes, Drawn, Engines, Figure, Kind, Read, Site};
 use crate::fault::{FaultNumber, words};
 use crate::scenario::Table;

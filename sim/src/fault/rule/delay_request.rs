@@ -6,8 +6,8 @@ use rmq_mock_broker::control as broker;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, RuleAction, near_a_deadline};
-use crate::fault::kind::{Changes, Drawn, Engines, Figure, Kind, Read, Site};
 use crate::fault::Millis;
+use crate::fault::kind::{Changes, Drawn, Engines, Figure, Kind, Read, Site};
 use crate::scenario::Table;
 use crate::truth::{Condition, Meaning};
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use dst_engine::chance::below;
 use rmq_mock_broker::control as broker;
 use rmq_mock_namesrv::control as name_server;
 pub use rmq_mock_namesrv::odd::OddRoute;
@@ -16,19 +17,36 @@ use crate::backend::Modelled;
 use crate::generate::{Draw, Knobs, Target};
 use crate::scenario::Table;
 use crate::truth::Meaning;
-use dst_engine::chance::below;
 
+mod answer;
+mod answer_then_close;
+mod close_after;
+mod close_before;
+mod delay;
+mod delay_request;
+mod drop_reply;
+mod drop_request;
+mod garbage;
+mod half_frame;
+mod half_frame_close;
 mod odd_route;
+mod partial_route;
+mod permuted_route;
+mod reply_twice;
+mod reset_after;
+mod reset_before;
+mod stale_route;
+mod store_then_answer;
+mod unknown_opaque;
 
-/// Makes the enum of what rules do, and asks the file of each.
+/// Makes the enum of what rules do, and asks the file of each. The modules are declared above, as in
+/// `fault`.
 macro_rules! actions {
     (
         $($(#[$doc:meta])* $Name:ident $(($Data:ty))? = $module:ident,)*
         ; $($(#[$new_doc:meta])* $New:ident $(($NewData:ty))? = $new_module:ident,)*
     ) => {
-        $(mod $module;)*
         $(pub use $module::$Name;)*
-        $(mod $new_module;)*
         $(pub use $new_module::$New;)*
 
         /// What a rule makes a server do.

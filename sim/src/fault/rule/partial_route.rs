@@ -7,8 +7,8 @@ use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, RuleAction};
-use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::fault::FaultNumber;
+use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::scenario::Table;
 use crate::truth::{Condition, Meaning};
 

@@ -3,8 +3,8 @@
 use rmq_mock_namesrv::control as name_server;
 
 use super::{Action, RuleAction};
-use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::fault::FaultNumber;
+use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::truth::{Condition, Meaning};
 
 /// A name server lists the brokers of the route in another order, drawn for each answer.

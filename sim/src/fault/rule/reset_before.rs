@@ -4,8 +4,8 @@ use rmq_mock_broker::control as broker;
 use rmq_mock_namesrv::control as name_server;
 
 use super::{Action, RuleAction};
-use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::fault::FaultNumber;
+use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::truth::{Condition, Meaning};
 
 /// Drop the connection instead of doing the work.

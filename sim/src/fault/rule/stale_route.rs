@@ -3,9 +3,9 @@
 use rmq_mock_namesrv::control as name_server;
 
 use super::{Action, RuleAction};
-use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site, Strike};
-use crate::fault::FaultNumber;
 use crate::backend::Modelled;
+use crate::fault::FaultNumber;
+use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site, Strike};
 use crate::truth::{Condition, Meaning};
 
 /// A name server answers as it would have when the fault started.
