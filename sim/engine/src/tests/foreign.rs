@@ -197,14 +197,10 @@ fn a_joined_panic_is_one_too_and_a_caught_one_is_none() {
 
 #[test]
 fn a_task_of_tokio_that_works_on_is_no_deadlock() {
-    let limits = Limits {
+    let config = limited(Limits {
         horizon_ms: 1_000,
         ..Limits::default()
-    };
-    let config = EngineConfig {
-        limits,
-        ..EngineConfig::default()
-    };
+    });
     let seen = Arc::new(Mutex::new(0));
     let count = Arc::clone(&seen);
     let report = run_with(&config, async |sim| {

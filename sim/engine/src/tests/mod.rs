@@ -19,7 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::node::NodeId;
 use crate::{
-    Change, Direction, Engine, EngineConfig, EngineEvent, EngineHandle, EventSink, RunReport,
+    Change, Direction, Engine, EngineConfig, EngineEvent, EngineHandle, EventSink, Limits,
+    RunReport,
 };
 
 /// The address of the n-th machine.
@@ -45,6 +46,14 @@ fn run<T>(main: impl AsyncFnOnce(EngineHandle) -> T) -> RunReport<T> {
 
 fn run_with<T>(config: &EngineConfig, main: impl AsyncFnOnce(EngineHandle) -> T) -> RunReport<T> {
     Engine::with_config(config.clone()).run_with(main).unwrap()
+}
+
+/// A configuration with these limits.
+fn limited(limits: Limits) -> EngineConfig {
+    EngineConfig {
+        limits,
+        ..EngineConfig::default()
+    }
 }
 
 /// As [`run_with`], and `kept` keeps what the engine tells.

@@ -138,14 +138,10 @@ fn a_run_without_a_timer_is_a_deadlock_and_not_a_hang() {
 
 #[test]
 fn a_timer_beyond_the_horizon_is_no_deadlock() {
-    let limits = Limits {
+    let config = limited(Limits {
         horizon_ms: 1_000,
         ..Limits::default()
-    };
-    let config = EngineConfig {
-        limits,
-        ..EngineConfig::default()
-    };
+    });
     let report = run_with(&config, async |_| sleep(5_000).await);
     assert!(
         matches!(report.end, RunEnd::Horizon { .. }),
@@ -176,14 +172,10 @@ fn polling_for_ever_within_a_millisecond_is_a_livelock_that_names_its_task() {
 
 #[test]
 fn the_number_of_events_of_a_run_is_limited() {
-    let limits = Limits {
+    let config = limited(Limits {
         events: 1_000,
         ..Limits::default()
-    };
-    let config = EngineConfig {
-        limits,
-        ..EngineConfig::default()
-    };
+    });
     let report = run_with(&config, async |_| {
         loop {
             sleep(1).await;
