@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use rmq_remoting::code::response;
-use rmq_remoting::topic::TopicConfig;
+use rmq_remoting::topic::{CLOSED_TO_SENDERS, TopicConfig};
 
 use crate::topic::{describe, queue_bound};
 use rmq_remoting::profile::Profile;
@@ -20,16 +20,6 @@ pub(crate) const MAX_PROPERTIES: usize = 32_767;
 
 /// The longest name of a topic.
 const MAX_TOPIC: usize = 127;
-
-/// Topics that nobody may send to.
-const FORBIDDEN: [&str; 6] = [
-    "SCHEDULE_TOPIC_XXXX",
-    "RMQ_SYS_TRANS_HALF_TOPIC",
-    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
-    "TRANS_CHECK_MAX_TIME_TOPIC",
-    "SELF_TEST_TOPIC",
-    "OFFSET_MOVED_EVENT",
-];
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +52,7 @@ pub(crate) fn topic_name(topic: &str, profile: Profile) -> Result<(), Refusal> {
 
 /// Some of a broker's own topics are closed to senders.
 pub(crate) fn open_topic(topic: &str) -> Result<(), Refusal> {
-    if FORBIDDEN.contains(&topic) {
+    if CLOSED_TO_SENDERS.contains(&topic) {
         let remark = format!("Sending message to topic[{topic}] is forbidden.");
         return Err(Refusal::new(response::NO_PERMISSION, remark));
     }

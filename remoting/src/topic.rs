@@ -20,6 +20,16 @@ pub mod perm {
     pub const PRIORITY: i32 = 8;
 }
 
+/// Topics that brokers keep for themselves. Clients refuse to send to them, and so do brokers.
+pub const CLOSED_TO_SENDERS: [&str; 6] = [
+    "SCHEDULE_TOPIC_XXXX",
+    "RMQ_SYS_TRANS_HALF_TOPIC",
+    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
+    "TRANS_CHECK_MAX_TIME_TOPIC",
+    "SELF_TEST_TOPIC",
+    "OFFSET_MOVED_EVENT",
+];
+
 /// The filter type of nearly all topics.
 pub const SINGLE_TAG: &str = "SINGLE_TAG";
 

@@ -12,6 +12,7 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::properties;
 use rmq_remoting::request::{SendMessage, SendMessageV2};
 use rmq_remoting::text;
+use rmq_remoting::topic::CLOSED_TO_SENDERS;
 
 use super::namespace;
 use crate::event::{Mode, QueueRef};
@@ -22,16 +23,6 @@ use crate::policy::{
 
 /// The longest topic, in UTF-16 units as Java counts them.
 const TOPIC_MAX: usize = 127;
-
-/// Topics that belong to brokers.
-const FORBIDDEN: [&str; 6] = [
-    "SCHEDULE_TOPIC_XXXX",
-    "RMQ_SYS_TRANS_HALF_TOPIC",
-    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
-    "TRANS_CHECK_MAX_TIME_TOPIC",
-    "SELF_TEST_TOPIC",
-    "OFFSET_MOVED_EVENT",
-];
 
 /// A message as all its attempts send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +111,7 @@ pub fn validate(policy: &Policy, message: &Message) -> Result<(), InvalidMessage
             text::name(topic)
         );
         (-1, text)
-    } else if FORBIDDEN.contains(&topic) {
+    } else if CLOSED_TO_SENDERS.contains(&topic) {
         (
             -1,
             format!("Sending message to topic[{topic}] is forbidden."),
