@@ -298,20 +298,27 @@ impl Topic {
             };
         }
         self.answer = Some((body.clone(), default));
-        let whole = if default {
+        let published = if default {
             self.creates(policy, &published);
-            None
+            published
         } else {
-            let creation = self.creation.as_ref();
-            creation.and_then(|creation| creation.beside(&published))
+            self.with_untried(published)
         };
-        if !default && whole.is_none() {
-            self.creation = None;
-        }
         Winner {
-            published: whole.unwrap_or(published),
+            published,
             answer: None,
         }
+    }
+
+    /// The topic's own route with the brokers that it may still be made on. The creation is over when
+    /// there is none.
+    fn with_untried(&mut self, own: Published) -> Published {
+        let creation = self.creation.as_ref();
+        let whole = creation.and_then(|creation| creation.beside(&own));
+        if whole.is_none() {
+            self.creation = None;
+        }
+        whole.unwrap_or(own)
     }
 
     /// The topic does not exist; what it is made after was found.
