@@ -216,6 +216,14 @@ impl Truth {
             .max()
     }
 
+    /// Since when `node` is frozen or slow, if it is at `ms` or was until then.
+    pub fn slow_since(&self, node: NodeId, ms: u64) -> Option<u64> {
+        let intervals = self.frozen.iter();
+        let intervals =
+            intervals.filter(|(at, from, to)| *at == node && (*from..=*to).contains(&ms));
+        intervals.map(|(_, from, _)| *from).min()
+    }
+
     /// Whether the process of `node` was gone, by a fault, at any time from `from_ms` to `to_ms`.
     pub fn was_gone(&self, node: NodeId, from_ms: u64, to_ms: u64) -> bool {
         self.gone

@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::pass::{Answer, NoRoute, Pass};
 use super::routes::Fit;
-use super::state::ClientCore;
+use super::state::{ClientCore, LEAST_SILENCE};
 use crate::decide::budget;
 use crate::decide::route::Unfit;
 use crate::event::{Event, LookupNumber, LookupReason};
@@ -101,12 +101,11 @@ async fn pass(
     pass.sum()
 }
 
-/// In less time than twice this a name server is not asked again.
-const LEAST_HALF: Duration = Duration::from_millis(50);
-
 /// Asks the last name server there is. If it is silent for half of the time that is left, it is asked
 /// again over a connection on which it was heard since, and whichever answer comes first counts: a
-/// box in the middle may have forgotten the first connection.
+/// box in the middle may have forgotten the first connection. A half that says nothing about the
+/// connection is no reason for another one: sends near the end of their time, which look a topic up one
+/// after the other, would dial a slow server anew each time.
 async fn ask_twice(
     core: &ClientCore,
     lookup: LookupNumber,
@@ -118,7 +117,7 @@ async fn ask_twice(
     let first = core.call(server, request, deadline);
     tokio::pin!(first);
     let half = deadline.saturating_duration_since(began) / 2;
-    if half < LEAST_HALF || budget::hedge_over(&core.policy) == HedgeOver::First {
+    if half < LEAST_SILENCE || budget::hedge_over(&core.policy) == HedgeOver::First {
         return first.await;
     }
     tokio::select! {

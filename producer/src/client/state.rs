@@ -28,7 +28,7 @@ use crate::policy::{HedgeOver, Policy};
 
 /// A request that was given to its connection less than this before its time was over says nothing
 /// about the connection.
-const LEAST_SILENCE: Duration = Duration::from_millis(100);
+pub(super) const LEAST_SILENCE: Duration = Duration::from_millis(100);
 
 /// What the client's tasks and producers work with.
 pub(crate) struct ClientCore {

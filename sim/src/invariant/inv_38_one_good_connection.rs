@@ -11,7 +11,7 @@
 use rmq_remoting::event::CloseCause;
 
 use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{ConnectionStory, Moment};
+use crate::trace::story::{AttemptStory, ConnectionStory, Moment};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-38",
@@ -77,49 +77,65 @@ fn rival(other: &ConnectionStory<'_>, connection: &ConnectionStory<'_>) -> bool 
 /// Whether a connection may be dead when a second one is dialled: nothing was heard on it since a
 /// request was made that was not answered in its time.
 fn doubted(case: &Case<'_>, first: &ConnectionStory<'_>, second: &ConnectionStory<'_>) -> bool {
-    let Some(policy) = case.policy(first.node).filter(|it| it.second_connections) else {
+    let Some(policy) = case.policy(first.node) else {
         return false;
     };
     let (Some((opened, _)), now) = (first.opened, second.dialled) else {
         return false;
     };
-    let heard_before = |until: Moment| {
-        let answers = first.answers.iter().map(|(_, at, _)| *at);
-        answers
-            .filter(|at| at.ms < until.ms)
-            .max()
-            .unwrap_or(opened)
-    };
-    let heard = heard_before(now);
-    let silent_attempt = case.attempts().any(|(send, attempt)| {
+    let decided_ms = decided(case, second);
+    let answers = first.answers.iter().map(|(_, at, _)| *at);
+    let heard = answers.filter(|at| at.ms < decided_ms).max();
+    let heard = heard.unwrap_or(opened);
+    let silent_in_its_time = |attempt: &AttemptStory<'_>| {
         let silent_ms = attempt.started.ms.saturating_add(attempt.budget_ms);
         let answered = attempt.ended.is_some_and(|end| end.moment.ms < silent_ms);
-        // A slow producer decides, and dials some time after.
-        let heard = heard_before(attempt.overtaken.unwrap_or(now).min(now));
-        let since = attempt.started.ms >= heard.ms && silent_ms <= now.ms;
-        send.node == first.node && since && !answered
+        silent_ms <= now.ms && !answered
+    };
+    let silent_attempt = case.attempts().any(|(send, attempt)| {
+        let since = attempt.started.ms >= heard.ms;
+        send.node == first.node && since && silent_in_its_time(attempt)
     });
     // An attempt that dialled the first one itself began before that was heard for the first time.
     let silent_here = first.given.iter().any(|(opaque, send, attempt, _)| {
-        let attempt = &case.story.sends[*send].attempts[*attempt];
-        let silent_ms = attempt.started.ms.saturating_add(attempt.budget_ms);
-        let answered = attempt.ended.is_some_and(|end| end.moment.ms < silent_ms);
         let mut written = first.written.iter();
         let since = written.any(|(it, at)| it == opaque && at.ms >= heard.ms);
-        since && silent_ms <= now.ms && !answered
+        since && silent_in_its_time(&case.story.sends[*send].attempts[*attempt])
     });
     // Heartbeats and lookups have times of their own.
-    let least = policy.share_ms.min(policy.name_server_timeout_ms) / 4;
     let of_attempt = |opaque: i32| first.given.iter().any(|it| it.0 == opaque);
     let silent_request = first.written.iter().any(|(opaque, at)| {
-        let answered = |it: &&(i32, Moment, Option<i32>)| it.0 == *opaque && it.1 < now;
+        let answered = |it: &&(i32, Moment, Option<i32>)| it.0 == *opaque && it.1.ms < decided_ms;
         !of_attempt(*opaque)
             && at.ms >= heard.ms
-            && at.ms.saturating_add(least) <= now.ms
+            && at.ms.saturating_add(LEAST_SILENCE_MS) <= now.ms
             && !first.answers.iter().any(|it| answered(&it))
     });
-    silent_attempt || silent_here || silent_request
+    policy.second_connections && (silent_attempt || silent_here || silent_request)
 }
+
+/// The first millisecond in which a producer may have decided to dial: a slow one dials some time
+/// after, and so does one whose last dial of the address was in vain: it failed, or nothing was heard
+/// on what it opened.
+fn decided(case: &Case<'_>, dialled: &ConnectionStory<'_>) -> u64 {
+    let now_ms = dialled.dialled.ms;
+    let slow = case.truth.slow_since(dialled.node, now_ms);
+    let earlier = case.story.connections.iter();
+    let earlier = earlier.filter(|it| it.node == dialled.node && it.to == dialled.to);
+    let in_vain = earlier.filter_map(|it| match it.closed {
+        Some((closed, _)) => it.answers.is_empty().then_some(closed.ms),
+        None => it.failed.map(|failed| failed.ms),
+    });
+    let pause = now_ms.saturating_sub(LONGEST_REDIAL_PAUSE_MS)..=now_ms;
+    let in_vain = in_vain.filter(|ms| pause.contains(ms));
+    slow.into_iter().chain(in_vain).min().unwrap_or(now_ms)
+}
+
+/// A request that waited less than this long says nothing about its connection, in milliseconds.
+const LEAST_SILENCE_MS: u64 = 100;
+
+/// The longest pause before an address is dialled again, in milliseconds.
+const LONGEST_REDIAL_PAUSE_MS: u64 = 500;
 
 /// When a connection that a second one has replaced should have ended and had not: when the last
 /// request that was open then has had its time.
@@ -192,9 +208,10 @@ fn closed_while_busy(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: 
 #[cfg(test)]
 mod tests {
     use rmq_producer::event::Event;
-    use rmq_remoting::event::Event as TransportEvent;
+    use rmq_remoting::event::{DialFailure, Event as TransportEvent};
 
     use super::*;
+    use crate::fault::{FaultKind, Slow};
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -228,6 +245,45 @@ mod tests {
                 scene.at(900).open(4, "broker-a").wrong()
             },
         ),
+        accepts(
+            "a slow producer dials some time after its decision, and an answer came meanwhile",
+            || heard_at_1_150().at(1_200).open(5, "broker-a"),
+        ),
+        rejects(
+            "a producer that is not slow dials although an answer came",
+            || {
+                let scene = heard_at_1_150().fault_ends(1, "p1");
+                scene.at(1_200).open(5, "broker-a").wrong()
+            },
+        ),
+        accepts(
+            "a dial waits after one that came to nothing, and an answer came meanwhile",
+            || heard_after_a_dial_in_vain().at(1_400).open(6, "broker-a"),
+        ),
+        rejects(
+            "a dial long after one that came to nothing and after an answer",
+            || {
+                let scene = heard_after_a_dial_in_vain().at(2_000);
+                scene.open(6, "broker-a").wrong()
+            },
+        ),
+        accepts(
+            "a dial waits after a connection without an answer, and another one answered meanwhile",
+            || heard_after_a_connection_that_was(&[]).open(7, "broker-a"),
+        ),
+        rejects(
+            "a dial after a connection that was heard, and another one answered meanwhile",
+            || {
+                let scene = heard_after_a_connection_that_was(&[5]);
+                scene.open(7, "broker-a").wrong()
+            },
+        ),
+        accepts("a lookup asks again after a tenth of a second", || {
+            asked().at(200).open(5, "broker-a")
+        }),
+        rejects("a lookup asks again at once over a new connection", || {
+            asked().at(199).open(5, "broker-a").wrong()
+        }),
         rejects("a second connection of a client that has none", || {
             let scene = silent().facts(|it| it.policies[0].second_connections = false);
             scene.open(4, "broker-a").wrong()
@@ -261,6 +317,56 @@ mod tests {
         let scene = Scene::new().at(50).close(1, "broker-a", CloseCause::Broken);
         let scene = scene.at(100).call(1).attempt_by(1, 1, queue("a/0"), 1);
         scene.at(102).open(4, "broker-a").request(1, 1, 4)
+    }
+
+    /// A slow producer's attempt at broker-a is answered after its timeout.
+    fn heard_at_1_150() -> Scene {
+        let slow = FaultKind::Slow(Slow { ms_per_step: 100 });
+        let scene = Scene::new().at(50).fault(1, slow, "p1");
+        let scene = scene.at(100).call(1).attempt(1, 1, "a/0");
+        scene.at(1_150).late(1, 1)
+    }
+
+    /// A second dial beside a silent connection fails, and the silent one answers.
+    fn heard_after_a_dial_in_vain() -> Scene {
+        let scene = silent().dial(5, "broker-a").at(1_150);
+        let failed = TransportEvent::DialFailed {
+            connection: 5,
+            to: scene.address_of("broker-a"),
+            cause: DialFailure::TimedOut,
+        };
+        scene.say(Event::Transport(failed)).at(1_200).late(1, 1)
+    }
+
+    /// Of two connections to broker-a the first one ends, and the second one answers after a while.
+    fn heard_after_a_connection_that_was(heard: &[u64]) -> Scene {
+        let late = |connection| TransportEvent::Late {
+            connection,
+            opaque: 99,
+        };
+        let written = TransportEvent::Written {
+            connection: 6,
+            opaque: 99,
+        };
+        let scene = Scene::new().at(50).say(Event::Transport(late(1)));
+        let scene = scene.at(100).call(1).attempt(1, 1, "a/0").at(1_100);
+        let scene = heard.iter().fold(scene.open(5, "broker-a"), |scene, it| {
+            scene.say(Event::Transport(late(*it)))
+        });
+        let scene = scene.close(5, "broker-a", CloseCause::BadFrame);
+        let scene = scene.open(6, "broker-a").say(Event::Transport(written));
+        let scene = scene.close(1, "broker-a", CloseCause::Replaced);
+        let scene = scene.at(1_215).say(Event::Transport(late(6)));
+        scene.at(1_220)
+    }
+
+    /// A request that belongs to no attempt is written to broker-a at 100 ms.
+    fn asked() -> Scene {
+        let written = TransportEvent::Written {
+            connection: 1,
+            opaque: 99,
+        };
+        Scene::new().at(100).say(Event::Transport(written))
     }
 
     /// An attempt at broker-a that is not answered in its share.

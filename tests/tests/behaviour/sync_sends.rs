@@ -1,12 +1,16 @@
 //! Sync sends: which broker is next, when the time is up, and what the caller is told.
 
-use rmq_producer::event::{Failure, Stage};
+use std::time::Duration;
+
+use rmq_producer::event::{Event, Failure, Stage};
 use rmq_producer::policy::{AttemptTimeout, NotSafe};
 use rmq_producer::{Policy, SendStatus};
 use rmq_remoting::code::request;
+use rmq_remoting::event::Event as TransportEvent;
 use rmq_sim::fault::RuleAction;
 use rmq_sim::fault::rule::StoreThenAnswer;
 use rmq_sim::simulation::refuse;
+use rmq_sim::trace::What;
 
 use crate::support::{
     Evidence, Story, answer, brokers, delay, first_sends, late, message, play, play_warm, requests,
@@ -200,6 +204,29 @@ fn a_lookup_that_uses_up_the_time_leaves_none_for_a_request() {
         assert!(took_ms.contains(&took), "{}: {took} ms", policy.name);
         assert_eq!(seen.lookups()[..2], asked.map(Into::into));
         assert_eq!((&*seen.path(), &*seen.dials()), ("", ""), "{}", policy.name);
+    }
+}
+
+#[test]
+fn a_lookup_in_a_hurry_dials_no_second_connection_to_a_slow_name_server() {
+    // Half of 150 ms says nothing about a connection; half of 300 ms does.
+    for (limit_ms, dials) in [(150, 0), (300, 1)] {
+        let code = request::GET_ROUTEINFO_BY_TOPIC;
+        let slow = late(requests("ns-1", code, delay(5_000)));
+        let story = brokers(1).fault(slow);
+        let (outcome, seen) = play_warm(story, &Policy::strict(), async |_, producer| {
+            let message = rmq_producer::Message::new("new", "hello");
+            let limit = Duration::from_millis(limit_ms);
+            producer.send_with_timeout(message, limit).await
+        });
+        assert_eq!(outcome.unwrap_err().failure(), Failure::RouteUnreachable);
+        let dial = |what: &What| match what {
+            What::Producer(Event::Transport(TransportEvent::Dial { to, .. })) => {
+                to.ends_with(":9876")
+            }
+            _ => false,
+        };
+        assert_eq!(seen.at("p", dial).len(), dials, "{limit_ms} ms");
     }
 }
 

@@ -420,7 +420,8 @@ impl Scene {
         ))
     }
 
-    fn address_of(&self, broker: &str) -> Name {
+    /// Where a server listens.
+    pub(crate) fn address_of(&self, broker: &str) -> Name {
         let node = self.node(broker);
         self.trace.header.nodes[node.index()]
             .address
