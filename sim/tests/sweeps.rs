@@ -3,12 +3,14 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use rmq_sim::sweep::file::{self, FileError, Out};
 use rmq_sim::sweep::{BUILD, Plan, Portion, Shard, Source, Watcher, carry_out};
 use rmq_sim::verdict::Class;
+use rmq_sim::zoo::{FailsAnyway, Mutant, search};
 
 struct Keeper {
     out: Mutex<Out>,
@@ -136,4 +138,39 @@ fn two_sweeps_cannot_write_into_one_file() {
     run(&path, plan(Shard::WHOLE, 1), u64::MAX);
     let read = file::read(&path).expect("a whole sweep");
     assert_eq!(read.portions.len(), 4);
+}
+
+#[test]
+fn a_mutant_is_another_build_whose_failing_seeds_are_found() {
+    let folder = folder("mutants");
+    let failing = folder.join("failing.toml");
+    let text = include_str!("../../scenarios/healthy.toml");
+    let wrong = text.replacen("\nstored       = 58", "\nstored = 57", 1);
+    assert_ne!(wrong, text, "one expectation is wrong");
+    fs::write(&failing, wrong).expect("a scenario that fails");
+    let healthy = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../scenarios/healthy.toml"
+    ));
+    // The laboratory's own program, whose file then names another build.
+    let program = folder.join("mutant");
+    let script = format!(
+        "#!/bin/sh\n{} \"$@\"\nfor out; do :; done\nsed -i 's/{BUILD}/another/' \"$out\"\n",
+        env!("CARGO_BIN_EXE_rocketmq-sim"),
+    );
+    fs::write(&program, script).expect("a script");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a program");
+    for (scenario, seed) in [(failing.as_path(), Some(0)), (healthy, None)] {
+        let mutant = Mutant {
+            what: "a mutant",
+            program: program.clone(),
+            sources: folder.clone(),
+            folder: folder.clone(),
+            seeds: 2,
+            jobs: 1,
+            scenario: Some(scenario),
+        };
+        let kill = search(&mutant, &FailsAnyway::new()).expect("a result");
+        assert_eq!(kill.map(|kill| kill.seed), seed, "{}", scenario.display());
+    }
 }

@@ -3,7 +3,7 @@
 //! Lines are written in the order of the seeds, each in one piece, so a file that was cut off is a
 //! whole file with less in it, perhaps after the start of a line, which is cut away.
 //!
-//! A seed means a run only together with the code that draws, plays and judges it. So the first line
+//! A seed means a run only together with the code that draws, plays and checks it. So the first line
 //! names the build ([`BUILD`]), and another build neither continues the file nor merges
 //! it. Whoever continues a file holds its lock: two sweeps cannot write into one.
 
@@ -153,6 +153,16 @@ fn line<T: Serialize>(value: &T) -> String {
 ///
 /// It cannot be read, is something else, or another build began it.
 pub fn read(file: &Path) -> Result<Read, FileError> {
+    read_of_any_build(file)?.of_this_build(file)
+}
+
+/// Reads a sweep's file, up to its last whole line, whichever build began it: for who only looks at what
+/// was found, as the mutation search does, and does not repeat a seed.
+///
+/// # Errors
+///
+/// It cannot be read, or is something else.
+pub fn read_of_any_build(file: &Path) -> Result<Read, FileError> {
     let text = fs::read_to_string(file).map_err(|cause| FileError::Read {
         file: file.to_owned(),
         cause,
@@ -184,13 +194,6 @@ pub fn parse(file: &Path, text: &str) -> Result<Read, FileError> {
     }
     let header: Header = serde_json::from_str(first)
         .map_err(|error| form(1, format!("no sweep's header: {error}")))?;
-    if header.build != BUILD {
-        return Err(FileError::Build {
-            file: file.to_owned(),
-            theirs: header.build,
-            ours: BUILD,
-        });
-    }
     let mut portions: Vec<Portion> = Vec::new();
     for (number, text) in lines {
         let portion: Portion = serde_json::from_str(text)
@@ -202,6 +205,20 @@ pub fn parse(file: &Path, text: &str) -> Result<Read, FileError> {
         portions,
         whole: whole as u64,
     })
+}
+
+impl Read {
+    /// The same, if this build began the file.
+    fn of_this_build(self, file: &Path) -> Result<Self, FileError> {
+        if self.header.build == BUILD {
+            return Ok(self);
+        }
+        Err(FileError::Build {
+            file: file.to_owned(),
+            theirs: self.header.build,
+            ours: BUILD,
+        })
+    }
 }
 
 /// What the first line has in every version of the format.
@@ -249,7 +266,7 @@ impl Out {
             file.write_all(header.line().as_bytes()).map_err(writing)?;
             return Ok((Self { path, file }, Vec::new()));
         }
-        let before = parse(&path, &text)?;
+        let before = parse(&path, &text)?.of_this_build(&path)?;
         let planned = (0..).map_while(|nth| plan.portion(nth));
         let fits = before
             .portions

@@ -95,7 +95,9 @@ fn sweep(mutant: &Mutant<'_>, from: u64, to: u64) -> Result<Vec<Kill>, ZooError>
         tail: text,
     };
     let said = [swept.stdout, swept.stderr].concat();
-    let portions = file::read(&out).map_err(|error| failed(format!("{error}\n{}", tail(&said))))?;
+    // Each mutant is a build of its own.
+    let portions = file::read_of_any_build(&out)
+        .map_err(|error| failed(format!("{error}\n{}", tail(&said))))?;
     let portions = portions.portions;
     if portions.last().is_none_or(|last| last.to != to) {
         return Err(failed(tail(&said)));
