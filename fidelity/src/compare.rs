@@ -80,7 +80,7 @@ impl Table {
             };
             Ok(Line {
                 case: case.name.clone(),
-                verdict: judge(case, preset, recorded, reference.as_ref()),
+                verdict: verdict_of(case, preset, recorded, reference.as_ref()),
             })
         };
         Ok(Self {
@@ -105,7 +105,7 @@ impl Table {
     }
 }
 
-fn judge(case: &Case, preset: &Policy, recorded: &str, reference: Option<&Value>) -> Verdict {
+fn verdict_of(case: &Case, preset: &Policy, recorded: &str, reference: Option<&Value>) -> Verdict {
     if let Some(reason) = case.cannot_apply(recorded, reference) {
         return Verdict::NotOurs(reason);
     }

@@ -1,6 +1,6 @@
 //! Why a send failed, for a person and for a program.
 //!
-//! A failed send is a small story: which brokers were tried, how each attempt ended and how long
+//! A failed send is a small report: which brokers were tried, how each attempt ended and how long
 //! it took. [`SendError`] tells it in one line and keeps each [`Attempt`] with its cause.
 
 mod lookup;

@@ -1,7 +1,7 @@
 //! What the producer did and why, as events. The observer adds the time.
 //!
 //! The same events serve metrics and logs in production and the trace in the laboratory. They are
-//! *testimony*: what the client says of itself. Servers and wire give the evidence.
+//! *client-side events*: what the client says of itself. Servers and wire give the evidence.
 
 use std::sync::Arc;
 

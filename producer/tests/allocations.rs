@@ -5,7 +5,7 @@ use std::alloc::System;
 use std::fmt::Write;
 
 use rmq_producer::Policy;
-use rmq_producer::decide::route::{judge, readdress};
+use rmq_producer::decide::route::{read, readdress};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -13,11 +13,11 @@ static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const MIB: usize = 1024 * 1024;
 
-/// The bytes that judging an answer allocates, and whether it is usable.
+/// The bytes that reading an answer allocates, and whether it is usable.
 fn cost(body: &str) -> (usize, bool) {
     let strict = Policy::strict();
     let region = Region::new(COUNTED);
-    let usable = judge(&strict, body.as_bytes(), false).is_ok();
+    let usable = read(&strict, body.as_bytes(), false).is_ok();
     (region.change().bytes_allocated, usable)
 }
 
@@ -84,9 +84,9 @@ fn no_answer_becomes_more_than_its_limits_and_the_cost_is_linear_in_its_length()
 
     // What is compared and moved is linear, too: no list is searched for each of another one.
     let strict = Policy::strict();
-    let known = judge(&strict, route(4_000, 1, "").as_bytes(), false).unwrap();
+    let known = read(&strict, route(4_000, 1, "").as_bytes(), false).unwrap();
     let newer = route(4_000, 1, "").replace(":1'", ":2'");
-    let newer = judge(&strict, newer.as_bytes(), false).unwrap();
+    let newer = read(&strict, newer.as_bytes(), false).unwrap();
     let region = Region::new(COUNTED);
     let moved = readdress(&known, &newer);
     let bytes = region.change().bytes_allocated;

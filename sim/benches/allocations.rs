@@ -5,7 +5,7 @@ use std::alloc::System;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use rmq_sim::bench::{BenchError, Moment, sends};
+use rmq_sim::bench::{BenchError, ClockReading, sends};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -15,8 +15,8 @@ static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
     clippy::disallowed_methods,
     reason = "the stopwatch of a benchmark; its result is not even printed"
 )]
-fn moment() -> Moment {
-    Moment {
+fn clock_reading() -> ClockReading {
+    ClockReading {
         wall: Instant::now(),
         cpu: None,
     }
@@ -25,7 +25,7 @@ fn moment() -> Moment {
 /// Allocations and bytes of a run with so many sends.
 fn run(count: u64) -> Result<(usize, usize), BenchError> {
     let region = Region::new(COUNTED);
-    sends(moment, count)?;
+    sends(clock_reading, count)?;
     let change = region.change();
     Ok((change.allocations, change.bytes_allocated))
 }

@@ -5,8 +5,8 @@
 //!
 //! | class | code | meaning |
 //! |---|---|---|
-//! | pass | 0 | every judged invariant and every expectation holds |
-//! | (other error) | 1 | a file, a port, the terminal: nothing was judged |
+//! | pass | 0 | every checked invariant and every expectation holds |
+//! | (other error) | 1 | a file, a port, the terminal: nothing was checked |
 //! | (usage) | 2 | the command line was not understood |
 //! | violation | 10 | an invariant or an expectation of the scenario does not hold |
 //! | no progress | 11 | after the faults ended, something stays pending past its bound |
@@ -41,7 +41,7 @@ impl fmt::Display for Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// Everything judged holds.
+    /// Everything checked holds.
     Pass,
     /// A promise is broken.
     Violation,

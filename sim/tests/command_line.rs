@@ -343,7 +343,7 @@ fn a_patch_that_no_longer_applies_is_told_before_anything_is_built() {
     write(project.join("code.rs"), "fn today() {}\n");
     write(
         bug.join("bug.toml"),
-        "name = \"a bug\"\nstory = \"It breaks.\"\ncitation = [\"a/b#1\"]\n\
+        "name = \"a bug\"\ndescription = \"It breaks.\"\ncitation = [\"a/b#1\"]\n\
          invariants = [\"INV-01\"]\nseam = \"none\"\nfiles = [\"code.rs\"]\n",
     );
     write(

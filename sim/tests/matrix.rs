@@ -2,7 +2,7 @@
 //!
 //! A generator finds combinations that nobody thought of, but not surely all of them. Here each
 //! request code of the conversation meets each fault of the catalogue in a tiny scenario of its own.
-//! All invariants judge it, and the trace must show that the fault really happened.
+//! All invariants check it, and the trace must show that the fault really happened.
 
 #![expect(
     clippy::expect_used,
@@ -168,7 +168,7 @@ fn every_fault_of_a_link_strikes_both_kinds_of_server_and_both_directions() {
                 places.push(format!("p1 <-> {server}"));
             }
             for place in places {
-                // A flipped byte of a message makes evidence and testimony disagree; one of the
+                // A flipped byte of a message makes evidence and client-side events disagree; one of the
                 // frame's length does not.
                 with(kind, &place, &format!("at = \"1800ms\"\n{lasts}"));
             }

@@ -1,4 +1,4 @@
-//! Runs are what they promise to be: every story of the project ends as its file says, equal runs
+//! Runs are what they promise to be: every scenario of the project ends as its file says, equal runs
 //! are equal, and a check of one's own code is run over many seeds.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]

@@ -138,7 +138,7 @@ pub fn members(manifest: &str) -> Result<Vec<String>, String> {
 ///
 /// # Panics
 ///
-/// If a file of the workspace cannot be read: the tests that call this judge nothing then.
+/// If a file of the workspace cannot be read: the tests that call this check nothing then.
 #[expect(
     clippy::panic,
     reason = "a helper of tests: unreadable sources must fail them loudly"

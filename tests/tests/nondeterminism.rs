@@ -89,8 +89,8 @@ fn diverge(mut producer: impl FnMut(usize) -> Vec<i64>) -> Option<String> {
     let difference = (1..8).find_map(|job| first_difference(&first, &run(&producer(job))))?;
     assert!(difference.at >= 30, "the honest records are equal");
     assert_eq!(difference.left.len(), 21, "twenty before it, and itself");
-    let story = difference.story(&first.header);
-    assert_eq!(story.lines().count(), 22, "{story}");
+    let context = difference.context(&first.header);
+    assert_eq!(context.lines().count(), 22, "{context}");
     Some(format!("diverge: {}", difference.headline(&first.header)))
 }
 

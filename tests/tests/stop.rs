@@ -1,6 +1,6 @@
 //! A producer that is stopped while it sends: nothing of it stays, and every send ends once.
 //!
-//! The scenario is judged by every invariant, as all are. Here the engine's own counts are asked as
+//! The scenario is checked by every invariant, as all are. Here the engine's own counts are asked as
 //! well, which know each task and each socket of a node, whatever the producer says of them.
 
 use std::collections::BTreeMap;
@@ -90,10 +90,10 @@ fn ended(run: &Run, failure: Failure) -> usize {
 
 #[test]
 fn a_stop_during_sends_leaves_no_task_and_no_socket_and_ends_each_send_once() {
-    let story = scenario("stop-during-sends.toml");
+    let stopped_early = scenario("stop-during-sends.toml");
     let (mut calls, mut closed, mut refused) = (0, 0, 0);
     for seed in 0..200 {
-        let run = play(&story, seed);
+        let run = play(&stopped_early, seed);
         assert!(run.verdict.is_pass(), "seed {seed}: {}", run.verdict);
         assert_eq!(residue(&run.trace), [""; 0], "seed {seed}");
         let (open, late) = (
@@ -161,7 +161,7 @@ fn what_stays_behind_or_ends_twice_is_seen() {
         wrong.len() == 1 && wrong[0].ends_with("has 2 outcomes"),
         "{wrong:?}"
     );
-    let findings = invariant::judge(&twice).findings;
+    let findings = invariant::check(&twice).findings;
     assert!(
         findings.iter().any(|finding| finding.by == "INV-01"),
         "{findings:?}"

@@ -2,7 +2,7 @@
 //! loop-back interface, many tasks that send in all modes, and a broker that is killed and started
 //! again every half second.
 //!
-//! Time is real, so only those invariants judge that do not depend on it: what must hold however
+//! Time is real, so only those invariants are checked that do not depend on it: what must hold however
 //! long anything takes. No time is asserted.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -23,7 +23,7 @@ use rmq_producer::{Message, Policy, Producer, SendError, Sent};
 use rmq_remoting::event::Event as Transport;
 use rmq_remoting::observe::Name;
 use rmq_sim::fault::{Crash, Fault, FaultEvent, FaultKind, Place, Position};
-use rmq_sim::invariant::{self, Judgement};
+use rmq_sim::invariant::{self, RunFindings};
 use rmq_sim::run::facts_of;
 use rmq_sim::trace::record::{ErrorSaid, NodeInfo, Record};
 use rmq_sim::trace::{End, Header, NodeId, NodeKind, Recorder, Trace, What, WorkEvent, WorkResult};
@@ -394,13 +394,13 @@ fn outcomes(trace: &Trace) -> (Vec<(Name, Spot)>, usize, usize) {
     (acknowledged, written, failed)
 }
 
-fn timeless(judgement: &Judgement) -> (Vec<String>, Vec<(&'static str, u64)>) {
-    let found = judgement.findings.iter();
+fn timeless(findings: &RunFindings) -> (Vec<String>, Vec<(&'static str, u64)>) {
+    let found = findings.findings.iter();
     let found = found.filter(|finding| TIMELESS.contains(&finding.by));
-    let judged = judgement.preconditions.iter().copied();
+    let checked = findings.preconditions.iter().copied();
     (
         found.map(ToString::to_string).collect(),
-        judged.filter(|(id, _)| TIMELESS.contains(id)).collect(),
+        checked.filter(|(id, _)| TIMELESS.contains(id)).collect(),
     )
 }
 
@@ -421,14 +421,14 @@ fn four_threads_and_a_broker_that_is_killed_again_and_again_break_no_timeless_in
         runtime.metrics().num_alive_tasks()
     });
     let (acknowledged, written, failed) = outcomes(&left.trace);
-    let (found, judged) = timeless(&invariant::judge(&left.trace));
+    let (found, checked) = timeless(&invariant::check(&left.trace));
     println!(
         "{} acknowledged, {written} written, {failed} failed; {} copies stored; {KILLS} kills; {} records",
         acknowledged.len(),
         left.stored.len(),
         left.trace.records.len(),
     );
-    for (id, cases) in &judged {
+    for (id, cases) in &checked {
         println!("{id} judged {cases} times");
     }
     println!(
@@ -443,7 +443,7 @@ fn four_threads_and_a_broker_that_is_killed_again_and_again_break_no_timeless_in
     }
     // Otherwise nothing was put to the test.
     assert!(acknowledged.len() > 500 && written > 200);
-    let idle = judged
+    let idle = checked
         .iter()
         .find(|(id, cases)| *cases == 0 && *id != "INV-57");
     assert_eq!(idle, None);

@@ -202,7 +202,7 @@ fn the_simulator_computes_with_integers_only() {
 #[test]
 fn no_state_lives_in_statics() {
     // The world of a simulated run lives in a thread-local, and with it the panic that ends it; what
-    // the judges' own tests count is in tests only.
+    // the checkers' own tests count is in tests only.
     let worlds = [
         "sim/engine/src/access.rs",
         "sim/engine/src/panics.rs",

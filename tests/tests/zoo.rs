@@ -33,7 +33,10 @@ fn every_bug_is_described_and_names_what_exists() {
             .strip_prefix('Z')
             .and_then(|digits| digits.parse::<u8>().ok());
         assert!(number.is_some(), "{id}");
-        assert!(about.story.ends_with('.'), "{id}: a story is a sentence");
+        assert!(
+            about.description.ends_with('.'),
+            "{id}: a description is a sentence"
+        );
         assert!(
             !about.citation.is_empty() && !about.invariants.is_empty(),
             "{id}"
@@ -53,12 +56,12 @@ fn every_bug_is_described_and_names_what_exists() {
 
 #[test]
 fn every_bug_breaks_an_invariant_that_is_judged() {
-    let judged: BTreeSet<&str> = rmq_sim::invariant::all().iter().map(|one| one.id).collect();
+    let checked: BTreeSet<&str> = rmq_sim::invariant::all().iter().map(|one| one.id).collect();
     for Bug { id, about, .. } in bugs() {
         let hit = about
             .invariants
             .iter()
-            .any(|one| judged.contains(one.as_str()));
+            .any(|one| checked.contains(one.as_str()));
         assert!(hit, "{id}: none of {:?} is judged", about.invariants);
     }
 }

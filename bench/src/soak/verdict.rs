@@ -63,7 +63,7 @@ pub(crate) struct Leaks {
     pub(crate) stopped_in_time: bool,
 }
 
-/// All that is judged.
+/// All that is checked.
 #[derive(Debug)]
 pub(crate) struct Evidence {
     /// What the producer said.
@@ -93,7 +93,7 @@ pub(crate) enum Broken {
 }
 
 /// Everything that was promised and did not hold.
-pub(crate) fn judge(evidence: &Evidence) -> Vec<Broken> {
+pub(crate) fn check(evidence: &Evidence) -> Vec<Broken> {
     let mut broken = Vec::new();
     for (number, outcome) in &evidence.outcomes {
         let copies = evidence.stored.get(number).map_or(&[][..], Vec::as_slice);
@@ -144,7 +144,7 @@ fn leaks(leaks: &Leaks, sends: u64) -> Vec<Broken> {
 
 /// Prints the verdict; whether all held.
 pub(crate) fn print(evidence: &Evidence, took: Duration, seed: u64) -> bool {
-    let broken = judge(evidence);
+    let broken = check(evidence);
     let copies: usize = evidence.stored.values().map(Vec::len).sum();
     let acknowledged = evidence.outcomes.values().filter(|it| it.stored.is_some());
     println!(
@@ -224,27 +224,27 @@ mod tests {
         }
     }
 
-    fn judged(change: impl FnOnce(&mut Evidence)) -> Vec<Broken> {
+    fn found(change: impl FnOnce(&mut Evidence)) -> Vec<Broken> {
         let mut evidence = sound();
         change(&mut evidence);
-        judge(&evidence)
+        check(&evidence)
     }
 
     #[test]
     fn a_sound_run_passes_and_a_copy_for_each_attempt_is_explained() {
-        assert_eq!(judged(|_| {}), []);
+        assert_eq!(found(|_| {}), []);
         let copy = |it: &mut Evidence| it.stored.entry(1).or_default().push(place(8));
-        assert_eq!(judged(copy), []);
+        assert_eq!(found(copy), []);
     }
 
     #[test]
     fn an_acknowledged_message_that_is_elsewhere_or_nowhere_is_lost() {
         let nowhere = |it: &mut Evidence| it.stored.clear();
-        assert_eq!(judged(nowhere), [Broken::Lost(1)]);
+        assert_eq!(found(nowhere), [Broken::Lost(1)]);
         let elsewhere = |it: &mut Evidence| {
             it.stored.insert(1, vec![place(8)]);
         };
-        assert_eq!(judged(elsewhere), [Broken::Lost(1)]);
+        assert_eq!(found(elsewhere), [Broken::Lost(1)]);
     }
 
     #[test]
@@ -252,26 +252,26 @@ mod tests {
         let doubled = |it: &mut Evidence| {
             it.stored.insert(1, vec![place(7), place(8), place(9)]);
         };
-        assert_eq!(judged(doubled), [Broken::Copies(1, 3, 2)]);
+        assert_eq!(found(doubled), [Broken::Copies(1, 3, 2)]);
         let unknown = |it: &mut Evidence| {
             it.stored.insert(2, vec![place(8)]);
         };
-        assert_eq!(judged(unknown), [Broken::Unknown(2)]);
+        assert_eq!(found(unknown), [Broken::Unknown(2)]);
     }
 
     #[test]
     fn an_end_that_is_missing_doubled_or_late_is_told() {
         for ends in [0, 2] {
             let change = |it: &mut Evidence| it.outcomes.get_mut(&1).unwrap().ends = ends;
-            assert_eq!(judged(change), [Broken::Ends(1, ends)]);
+            assert_eq!(found(change), [Broken::Ends(1, ends)]);
         }
         let late = |it: &mut Evidence| it.outcomes.get_mut(&1).unwrap().late = Some(5);
-        assert_eq!(judged(late), [Broken::Late(1, 5)]);
+        assert_eq!(found(late), [Broken::Late(1, 5)]);
     }
 
     #[test]
     fn what_does_not_come_back_after_the_stop_leaks() {
-        let after = |after| judged(move |it| it.leaks.after = after);
+        let after = |after| found(move |it| it.leaks.after = after);
         assert_eq!(
             after(process(1_000, 11, 3)),
             [Broken::Leak("descriptors", 10, 11, 10)]
@@ -284,9 +284,6 @@ mod tests {
         assert_eq!(after(process(most, 10, 3)), []);
         let memory = Broken::Leak("KiB of memory", 1_000, most + 1, most);
         assert_eq!(after(process(most + 1, 10, 3)), [memory]);
-        assert_eq!(
-            judged(|it| it.leaks.stopped_in_time = false),
-            [Broken::Stop]
-        );
+        assert_eq!(found(|it| it.leaks.stopped_in_time = false), [Broken::Stop]);
     }
 }

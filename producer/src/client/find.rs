@@ -179,7 +179,7 @@ async fn run(
     reason: LookupReason,
     until: Option<Instant>,
 ) -> Found {
-    let own = |body: &Bytes| judge(core, topic, body, false);
+    let own = |body: &Bytes| read(core, topic, body, false);
     let (lookup, answer) = lookup::ask(core, topic, reason, deadline(core, until), &own).await;
     let not_exist = matches!(answer, Answer::NotExist { .. });
     let found = conclude(core, topic, lookup, answer, false);
@@ -188,7 +188,7 @@ async fn run(
     }
     let default: Name = route::default_route(&core.policy).0.into();
     let until = deadline(core, until);
-    let its = |body: &Bytes| judge(core, topic, body, true);
+    let its = |body: &Bytes| read(core, topic, body, true);
     let reason = LookupReason::DefaultTopic;
     let (lookup, answer) = lookup::ask(core, &default, reason, until, &its).await;
     conclude(core, topic, lookup, answer, true)
@@ -196,11 +196,11 @@ async fn run(
 
 /// What an answer is good for. An answer equal to the last one is not read again, and none is read
 /// under the lock of the routes, so that a large one delays no send to another topic.
-fn judge(core: &ClientCore, topic: &Name, body: &Bytes, default: bool) -> Result<Fit, Unfit> {
+fn read(core: &ClientCore, topic: &Name, body: &Bytes, default: bool) -> Result<Fit, Unfit> {
     if let Some(snapshot) = core.routes.unchanged(topic, body, default) {
         return Ok(Fit::Unchanged(snapshot));
     }
-    route::judge(&core.policy, body, default).map(Fit::New)
+    route::read(&core.policy, body, default).map(Fit::New)
 }
 
 /// Applies an answer and emits how the lookup ended.

@@ -22,7 +22,7 @@ use crate::event::{Event, LookupNumber, LookupReason};
 use crate::policy::HedgeOver;
 
 /// Tells what an answer is good for. Called without any lock.
-pub(crate) type Judge<'a> = &'a (dyn Fn(&Bytes) -> Result<Fit, Unfit> + Send + Sync);
+pub(crate) type ReadRoute<'a> = &'a (dyn Fn(&Bytes) -> Result<Fit, Unfit> + Send + Sync);
 
 /// Asks for the route of `asked`. Emits the lookup's start and its choices; its end is emitted by
 /// whoever applies the answer.
@@ -31,7 +31,7 @@ pub(crate) async fn ask(
     asked: &Name,
     reason: LookupReason,
     deadline: Instant,
-    judge: Judge<'_>,
+    read: ReadRoute<'_>,
 ) -> (LookupNumber, Answer) {
     let lookup = core.next_lookup();
     core.emit(Event::Lookup {
@@ -39,7 +39,7 @@ pub(crate) async fn ask(
         topic: Name::clone(asked),
         reason,
     });
-    let answer = pass(core, asked, lookup, deadline, judge).await;
+    let answer = pass(core, asked, lookup, deadline, read).await;
     (lookup, answer)
 }
 
@@ -49,7 +49,7 @@ async fn pass(
     topic: &Name,
     lookup: LookupNumber,
     deadline: Instant,
-    judge: Judge<'_>,
+    read: ReadRoute<'_>,
 ) -> Answer {
     let list = &core.name_servers;
     let mut pass = Pass::new(millis_until(deadline));
@@ -75,7 +75,7 @@ async fn pass(
         };
         let no_route = match reply {
             Ok(reply) if reply.code == response::SUCCESS && !reply.body.is_empty() => {
-                match judge(&reply.body) {
+                match read(&reply.body) {
                     Ok(fit) => {
                         list.prefer(&listed.servers, ask.at);
                         let body = reply.body;

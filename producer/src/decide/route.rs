@@ -121,7 +121,7 @@ impl Unfit {
 ///
 /// # Errors
 /// No send can go by it.
-pub fn judge(policy: &Policy, body: &[u8], default: bool) -> Result<Published, Unfit> {
+pub fn read(policy: &Policy, body: &[u8], default: bool) -> Result<Published, Unfit> {
     let RouteBounds { bytes, brokers, .. } = limits(policy);
     let size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
     let bounds = RouteLimits {
@@ -460,7 +460,7 @@ mod tests {
     fn an_answer_without_brokers_says_nothing_and_one_without_a_master_says_that_the_topic_exists()
     {
         let strict = Policy::strict();
-        let judged = |text: &str| judge(&strict, text.as_bytes(), false).unwrap_err();
+        let refused = |text: &str| read(&strict, text.as_bytes(), false).unwrap_err();
         for text in [
             "",
             "{bad",
@@ -469,26 +469,26 @@ mod tests {
             "[]",
             r#"{"queueDatas":[{"perm":"x"}]}"#,
         ] {
-            assert!(matches!(judged(text), Unfit::Nothing(_)), "{text}");
+            assert!(matches!(refused(text), Unfit::Nothing(_)), "{text}");
         }
-        let named = judged(r#"{"queueDatas":[{"perm":6},{"perm":"x"}]}"#);
+        let named = refused(r#"{"queueDatas":[{"perm":6},{"perm":"x"}]}"#);
         assert!(named.reason().contains("queueDatas[1].perm"), "{named:?}");
         let mut slave_only = two_brokers();
         for data in &mut slave_only.broker_datas {
             data.broker_addrs.remove(&0);
         }
         let text = slave_only.encode(rmq_remoting::route::RouteForm::Standard);
-        let judged = judge(&strict, &text, false).unwrap_err();
-        assert!(matches!(judged, Unfit::Unusable(_)), "{judged:?}");
+        let refused = read(&strict, &text, false).unwrap_err();
+        assert!(matches!(refused, Unfit::Unusable(_)), "{refused:?}");
     }
 
     #[test]
     fn a_route_beyond_its_limits_of_bytes_or_brokers_is_not_read() {
         let mut strict = Policy::strict();
         let text = two_brokers().encode(rmq_remoting::route::RouteForm::Standard);
-        assert!(judge(&strict, &text, false).is_ok());
+        assert!(read(&strict, &text, false).is_ok());
         strict.route_limits.brokers = 1;
-        let brokers = judge(&strict, &text, false).unwrap_err();
+        let brokers = read(&strict, &text, false).unwrap_err();
         assert!(
             brokers
                 .reason()
@@ -496,7 +496,7 @@ mod tests {
             "{brokers:?}"
         );
         strict.route_limits.bytes = 100;
-        let bytes = judge(&strict, &text, false).unwrap_err();
+        let bytes = read(&strict, &text, false).unwrap_err();
         assert!(
             bytes.reason().contains("more than the limit of 100"),
             "{bytes:?}"

@@ -1,4 +1,4 @@
-//! Whether a peer is still there, judged by what its connection hears.
+//! Whether a peer is still there, seen by what its connection hears.
 //!
 //! A host that lost its power or its network sends no FIN, and TCP goes on repeating what it
 //! wrote for a quarter of an hour. Until then every request would choose the dead connection. So

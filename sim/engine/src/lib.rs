@@ -178,7 +178,7 @@
 //! }
 //!
 //! /// Three clients dial at once; the order in which their tasks run is the seed's.
-//! fn story(seed: u64) -> Vec<EngineEvent> {
+//! fn events(seed: u64) -> Vec<EngineEvent> {
 //!     let config = EngineConfig { seed, ready_order: ReadyOrder::Seeded, ..EngineConfig::default() };
 //!     let kept = Arc::new(Kept::default());
 //!     let mut engine = Engine::with_config(config).events_to(kept.clone());
@@ -192,8 +192,8 @@
 //!     events
 //! }
 //!
-//! assert_eq!(story(1), story(1));
-//! assert!((2..10).any(|seed| story(seed) != story(1)));
+//! assert_eq!(events(1), events(1));
+//! assert!((2..10).any(|seed| events(seed) != events(1)));
 //! ```
 //!
 //! # Limits

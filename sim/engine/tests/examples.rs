@@ -1,4 +1,4 @@
-//! The examples print the same lines in every run, and the lines that their stories promise.
+//! The examples print the same lines in every run, and the lines that their documentation promises.
 
 #[path = "../examples/http_service_crash.rs"]
 #[expect(dead_code, reason = "its main is the example's")]
@@ -22,7 +22,7 @@ fn a_partition_makes_one_request_late_and_loses_none() {
 fn an_http_client_outlives_the_crash_of_its_service() {
     let lines = http_service_crash::simulate(7).expect("a run");
     assert_eq!(lines, http_service_crash::simulate(7).expect("a run"));
-    let story = [
+    let lines_of_a_run = [
         "   44 ms  order-1 attempt 1: 200 OK",
         // Stored at 66 ms; the process is gone at 75 ms, before the answer.
         "   76 ms  order-2 attempt 1: connection closed before message completed",
@@ -34,5 +34,5 @@ fn an_http_client_outlives_the_crash_of_its_service() {
         " 1298 ms  order-6 attempt 1: 200 OK",
         "6 orders stored, 1 of them twice; Finished",
     ];
-    assert_eq!(lines, story);
+    assert_eq!(lines, lines_of_a_run);
 }

@@ -26,11 +26,11 @@ pub use echo::{echo_in_lockstep, echo_on_many};
 pub use standard::standard_scenarios;
 
 /// The stopwatch.
-pub type Clock = fn() -> Moment;
+pub type Clock = fn() -> ClockReading;
 
 /// What the stopwatch shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct ClockReading {
     /// The time of day.
     pub wall: Instant,
     /// The time that this thread has had a processor. On a machine that does other things too it
@@ -47,7 +47,7 @@ pub struct Spent {
     pub cpu: Duration,
 }
 
-impl Sub for Moment {
+impl Sub for ClockReading {
     type Output = Spent;
 
     fn sub(self, earlier: Self) -> Spent {

@@ -1,4 +1,4 @@
-//! The standard scenario, as a sweep runs it: played, traced, judged.
+//! The standard scenario, as a sweep runs it: played, traced, checked.
 
 use std::sync::Arc;
 use std::time::Duration;

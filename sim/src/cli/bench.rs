@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{CliError, print, stopwatch};
-use crate::bench::{self, Moment};
+use crate::bench::{self, ClockReading};
 use crate::verdict::Class;
 
 /// Measures, and prints each figure when it is there.
 pub(super) fn bench() -> Result<Class, CliError> {
-    bench::all(moment, &mut |line| {
+    bench::all(clock_reading, &mut |line| {
         print::to_stdout(&format!("{line}\n"));
     })?;
     print::to_stdout(&format!("  {}\n", allocations()));
@@ -44,8 +44,8 @@ fn allocations() -> String {
     }
 }
 
-fn moment() -> Moment {
-    Moment {
+fn clock_reading() -> ClockReading {
+    ClockReading {
         wall: stopwatch(),
         cpu: processor_time(),
     }

@@ -35,7 +35,7 @@ fn preset(name: &str) -> Result<&'static str, String> {
     known.ok_or_else(|| format!("no preset; there are: {}", PRESETS.join(", ")))
 }
 
-/// Runs the command. What the scenario expects is of the policy it names, so nothing is judged.
+/// Runs the command. What the scenario expects is of the policy it names, so nothing is checked.
 pub(super) fn compare(args: &Args) -> Result<Class, CliError> {
     let scenario = Scenario::load(&args.scenario)?;
     let mut policies = args.policies.clone();

@@ -38,23 +38,23 @@ pub(super) fn diverge(args: &Args) -> Result<Class, CliError> {
     if let Some((a, b)) = args.seeds {
         let found = compare(&play(&chosen, a)?, &play(&chosen, b)?);
         print::to_stdout(&match found {
-            Some(story) => format!("seeds    {a} (-) and {b} (+) part\n{story}"),
+            Some(context) => format!("seeds    {a} (-) and {b} (+) part\n{context}"),
             None => format!("seeds    {a} and {b} give the same run\n"),
         });
         return Ok(Class::Pass);
     }
     let first = play(&chosen, args.seed)?;
-    if let Some(story) = compare(&first, &play(&chosen, args.seed)?) {
+    if let Some(context) = compare(&first, &play(&chosen, args.seed)?) {
         print::to_stdout(&format!(
-            "again    the second run of seed {} parts\n{story}",
+            "again    the second run of seed {} parts\n{context}",
             args.seed
         ));
         return Ok(Class::Nondeterminism);
     }
     let (ours, theirs) = (lines(&first), child(&chosen, args.seed)?);
-    if let Some(story) = first_line(&ours, &theirs) {
+    if let Some(context) = first_line(&ours, &theirs) {
         print::to_stdout(&format!(
-            "process  another process's run of seed {} parts\n{story}",
+            "process  another process's run of seed {} parts\n{context}",
             args.seed
         ));
         return Ok(Class::Nondeterminism);
@@ -82,7 +82,7 @@ fn compare(a: &Run, b: &Run) -> Option<String> {
     Some(format!(
         "{}\n{}",
         difference.headline(header),
-        difference.story(header)
+        difference.context(header)
     ))
 }
 

@@ -1,4 +1,4 @@
-//! `cargo sim faults` and `cargo sim invariants`: what can go wrong, and what is judged.
+//! `cargo sim faults` and `cargo sim invariants`: what can go wrong, and what is checked.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -65,10 +65,10 @@ pub(super) fn invariants(args: &InvariantArgs) -> Result<Class, CliError> {
 fn class(source: Source) -> &'static str {
     match source {
         Source::Evidence => "evidence",
-        Source::Testimony => "testimony",
+        Source::ClientEvents => "testimony",
         Source::Both => "both",
         Source::Truth => "truth",
         Source::End => "end",
-        Source::Twins => "twins",
+        Source::PairedRuns => "twins",
     }
 }

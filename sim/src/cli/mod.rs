@@ -58,7 +58,7 @@ enum Command {
     /// Runs many seeds of a scenario, or of generated ones, and prints which fail.
     #[command(after_long_help = EXIT_CODES)]
     Sweep(sweep::Args),
-    /// Makes the smallest scenario that fails in the same way, and writes it with its story.
+    /// Makes the smallest scenario that fails in the same way, and writes it with its history.
     #[command(after_long_help = EXIT_CODES)]
     Shrink(shrink::Args),
     /// Compares two runs send by send.

@@ -1,4 +1,4 @@
-//! `cargo sim shrink`: the smallest scenario that still fails, as a file with its story.
+//! `cargo sim shrink`: the smallest scenario that still fails, as a file with its history.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -54,10 +54,10 @@ pub(super) fn shrink(args: &Args) -> Result<Class, CliError> {
     let wall = start.elapsed();
     let run = play(&chosen, &shrunk.scenario, args.seed)?;
     let repeat = format!("cargo sim run {} --seed {}", out.display(), args.seed);
-    let story = story(&chosen, args.seed, &shrunk, &run, &repeat);
+    let explanation = explanation(&chosen, args.seed, &shrunk, &run, &repeat);
     write(
         &shrunk.scenario,
-        &shrunk.scenario.to_toml_under(&story),
+        &shrunk.scenario.to_toml_under(&explanation),
         &out,
     )?;
     if let (Some(file), Some((step, passing))) = (&args.passing, &shrunk.passing) {
@@ -119,7 +119,7 @@ fn default_name(args: &Args) -> PathBuf {
 }
 
 /// What fails, when, after which faults, and how to see it.
-fn story(chosen: &Chosen, seed: u64, shrunk: &Shrunk, run: &Run, repeat: &str) -> String {
+fn explanation(chosen: &Chosen, seed: u64, shrunk: &Shrunk, run: &Run, repeat: &str) -> String {
     let mut text = format!(
         "{} does not hold on seed {seed}.\n",
         titled(&shrunk.failure)

@@ -83,7 +83,7 @@ fn listed(bug: &Bug) -> String {
         bug.id,
         about.name,
         about.seam,
-        about.story,
+        about.description,
         about.invariants.join(", "),
         about.citation.join(", "),
     );

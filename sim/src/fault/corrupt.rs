@@ -27,7 +27,7 @@ pub(super) const KIND: Kind = Kind {
     changes: Changes::ItsOwn,
     read: Read::Fault(|keys| Ok(FaultKind::Corrupt(Corrupt { byte: keys.byte()? }))),
     draw: Drawn::Never(
-        "where a flipped byte changes a message on its way, evidence and testimony disagree, and \
+        "where a flipped byte changes a message on its way, what servers saw and what the client says disagree, and \
          no checker can tell that from a producer that lies; it has a scenario of its own",
     ),
 };

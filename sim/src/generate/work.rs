@@ -111,7 +111,7 @@ pub(super) fn stops(draw: &Draw, producers: &mut [ProducerPlan], workloads: &[Wo
     }
 }
 
-/// Whether a rotation goes on evenly where its counter wraps: what is judged of its spread holds there
+/// Whether a rotation goes on evenly where its counter wraps: what is checked of its spread holds there
 /// only if the number of queues divides the counter's range.
 fn wraps_evenly(cluster: &ClusterPlan) -> bool {
     let mut topics = cluster.topics.iter();

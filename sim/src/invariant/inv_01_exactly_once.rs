@@ -6,67 +6,67 @@
 
 use rmq_producer::event::Mode;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Life, Moment, SendStory, WorkStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{Life, SendHistory, Timestamp, WorkHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-01",
     title: "Exactly once",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for stray in &case.story.strays {
-        judged.wrong(
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for stray in &run.history.strays {
+        report.wrong(
             *stray,
             "an event of a send or a connection that nothing began".to_owned(),
         );
     }
-    for send in &case.story.sends {
-        judged.case();
-        ends(case, send, judged);
-        callback(send, judged);
+    for send in &run.history.sends {
+        report.run();
+        ends(run, send, report);
+        callback(send, report);
     }
-    for work in &case.story.work {
-        returns(case, work, judged);
+    for work in &run.history.work {
+        returns(run, work, report);
     }
 }
 
-fn ends(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
-    let (who, number) = (case.name(send.node), send.number);
-    let stopped = stopped(case, send);
-    let killed = case
+fn ends(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
+    let (who, number) = (run.name(send.node), send.number);
+    let stopped = stopped(run, send);
+    let killed = run
         .truth
-        .was_gone(send.node, send.called.ms, case.trace.end_ms);
+        .was_gone(send.node, send.called.ms, run.trace.end_ms);
     if let (Some(cancelled), Mode::Async, false) = (send.cancelled, send.mode, killed) {
         // Nobody but the producer holds the future of an async send.
-        judged.wrong(cancelled, format!("{who} s{number} is cancelled by nobody"));
+        report.wrong(cancelled, format!("{who} s{number} is cancelled by nobody"));
     }
     let Some((done, _)) = send.done.first() else {
-        let gone = case
+        let gone = run
             .truth
-            .was_gone(send.node, send.called.ms, case.trace.end_ms);
-        let late = case.trace.end_ms > case.send_due(send) || stopped.is_some();
+            .was_gone(send.node, send.called.ms, run.trace.end_ms);
+        let late = run.trace.end_ms > run.send_due(send) || stopped.is_some();
         if send.cancelled.is_none() && !gone && late {
-            judged.wrong(send.called, format!("{who} s{number} never ended"));
+            report.wrong(send.called, format!("{who} s{number} never ended"));
         }
         return;
     };
     if let Some((again, _)) = send.done.get(1) {
-        judged.wrong(*again, format!("{who} s{number} ended a second time"));
+        report.wrong(*again, format!("{who} s{number} ended a second time"));
     }
     if send.cancelled.is_some_and(|cancelled| cancelled < *done) {
-        judged.wrong(
+        report.wrong(
             *done,
             format!("{who} s{number} ended although its caller had dropped it"),
         );
     }
     if stopped.is_some_and(|stopped| stopped < *done) {
-        judged.wrong(
+        report.wrong(
             *done,
             format!("{who} s{number} ended after stop had returned"),
         );
@@ -74,48 +74,48 @@ fn ends(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
 }
 
 /// When the producer's `stop` returned, after the call.
-fn stopped(case: &Case<'_>, send: &SendStory<'_>) -> Option<Moment> {
-    let mut turns = case.story.lives.iter();
+fn stopped(run: &CheckedRun<'_>, send: &SendHistory<'_>) -> Option<Timestamp> {
+    let mut turns = run.history.lives.iter();
     turns
-        .find(|(node, life, moment)| {
-            *node == send.node && *life == Life::Stopped && *moment > send.called
+        .find(|(node, life, timestamp)| {
+            *node == send.node && *life == Life::Stopped && *timestamp > send.called
         })
-        .map(|(.., moment)| *moment)
+        .map(|(.., timestamp)| *timestamp)
 }
 
-fn callback(send: &SendStory<'_>, judged: &mut Judged) {
+fn callback(send: &SendHistory<'_>, report: &mut CheckReport) {
     if let Some(again) = send.callbacks.get(1) {
-        judged.wrong(
+        report.wrong(
             *again,
             format!("the callback of s{} ran a second time", send.number),
         );
     }
-    let done = send.done.first().map(|(moment, _)| *moment);
+    let done = send.done.first().map(|(timestamp, _)| *timestamp);
     if let Some(callback) = send.callbacks.first()
         && done.is_none_or(|done| done > *callback)
     {
-        judged.wrong(
+        report.wrong(
             *callback,
             format!("the callback of s{} ran before its end", send.number),
         );
     }
 }
 
-fn returns(case: &Case<'_>, work: &WorkStory<'_>, judged: &mut Judged) {
-    let mut turns = case.story.lives.iter();
-    let stopped = turns.find(|(node, life, moment)| {
-        *node == work.node && *life == Life::Stopped && *moment > work.called
+fn returns(run: &CheckedRun<'_>, work: &WorkHistory<'_>, report: &mut CheckReport) {
+    let mut turns = run.history.lives.iter();
+    let stopped = turns.find(|(node, life, timestamp)| {
+        *node == work.node && *life == Life::Stopped && *timestamp > work.called
     });
     let told = !work.returned.is_empty() || work.dropped.is_some();
     if let (Some((.., stopped)), false) = (stopped, told) {
-        let gone = case.truth.was_gone(work.node, work.called.ms, stopped.ms);
+        let gone = run.truth.was_gone(work.node, work.called.ms, stopped.ms);
         if !gone {
             let text = format!("the caller of {} never hears how it ended", work.keys);
-            judged.wrong(work.called, text);
+            report.wrong(work.called, text);
         }
     }
     if let Some((again, _)) = work.returned.get(1) {
-        judged.wrong(
+        report.wrong(
             *again,
             format!("{} returned to its caller a second time", work.keys),
         );

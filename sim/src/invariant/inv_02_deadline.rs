@@ -3,28 +3,28 @@
 //! Route lookup, dial, permits, encoding and every retry are paid from the one timeout the caller
 //! named. Only the slack, and for an imitated client its own lateness, comes on top.
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-02",
     title: "Deadline",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
         let Some((done, _)) = send.done.first() else {
             continue;
         };
-        judged.case();
-        if done.ms > case.send_due(send) {
-            let (who, number, timeout) = (case.name(send.node), send.number, send.timeout_ms);
+        report.run();
+        if done.ms > run.send_due(send) {
+            let (who, number, timeout) = (run.name(send.node), send.number, send.timeout_ms);
             let took = done.ms - send.called.ms;
-            judged.wrong(
+            report.wrong(
                 *done,
                 format!("{who} s{number} took {took} ms of {timeout} ms"),
             );

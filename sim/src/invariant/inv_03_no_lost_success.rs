@@ -8,15 +8,15 @@ use rmq_mock_broker::event::Ending;
 use rmq_producer::event::Outcome;
 use rmq_remoting::code::response;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, Moment, SendStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-03",
     title: "No lost success",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -32,12 +32,12 @@ pub(super) fn accepted(code: i32) -> bool {
     )
 }
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for (send, attempt) in case.attempts() {
-        let Some(read) = success_read(case, attempt) else {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for (send, attempt) in run.attempts() {
+        let Some(read) = success_read(run, attempt) else {
             continue;
         };
-        let Some(policy) = case.policy(send.node) else {
+        let Some(policy) = run.policy(send.node) else {
             continue;
         };
         let current = attempt.overtaken.is_none_or(|overtaken| read < overtaken);
@@ -49,31 +49,36 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         if !policy.overtaken_accepted && !current {
             continue;
         }
-        judged.case();
+        report.run();
         if let Some((done, outcome)) = send.done.first()
             && !matches!(outcome, Outcome::Sent { .. })
         {
-            let text = lost(case, send, attempt, read);
-            judged.wrong(*done, text);
+            let text = lost(run, send, attempt, read);
+            report.wrong(*done, text);
         }
     }
 }
 
 /// When an acceptance of the attempt was read.
-fn success_read(case: &Case<'_>, attempt: &AttemptStory<'_>) -> Option<Moment> {
+fn success_read(run: &CheckedRun<'_>, attempt: &AttemptHistory<'_>) -> Option<Timestamp> {
     match (attempt.reply, attempt.late) {
-        (Some((moment, code)), _) => accepted(code).then_some(moment),
-        (None, Some(moment)) => {
-            let request = &case.story.requests[attempt.seen()?];
+        (Some((timestamp, code)), _) => accepted(code).then_some(timestamp),
+        (None, Some(timestamp)) => {
+            let request = &run.history.requests[attempt.seen()?];
             let ended = request.ended?;
-            matches!(ended.1, Ending::Answered { code } if accepted(code)).then_some(moment)
+            matches!(ended.1, Ending::Answered { code } if accepted(code)).then_some(timestamp)
         }
         (None, None) => None,
     }
 }
 
-fn lost(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>, read: Moment) -> String {
-    let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+fn lost(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    read: Timestamp,
+) -> String {
+    let (who, number, k) = (run.name(send.node), send.number, attempt.number);
     let left = send.deadline_ms() - read.ms;
     format!("{who} s{number} failed, although #{k} was accepted with {left} ms left")
 }

@@ -6,15 +6,15 @@
 
 use rmq_producer::event::{Failure, Outcome, Stage};
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::SendStory;
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::SendHistory;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-04",
     title: "No early timeout",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 80,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -22,30 +22,30 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// A real clock may round a deadline down.
 const GRAIN_MS: u64 = 1;
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
-        outcome(case, send, judged);
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
+        outcome(run, send, report);
         for attempt in &send.attempts {
             let Some(end) = attempt.ended.filter(|end| end.stage == Stage::Silent) else {
                 continue;
             };
-            judged.case();
-            let had = end.moment.ms - attempt.started.ms;
+            report.run();
+            let had = end.timestamp.ms - attempt.started.ms;
             let budget = attempt.budget_ms;
             if had + GRAIN_MS < budget {
-                let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+                let (who, number, k) = (run.name(send.node), send.number, attempt.number);
                 let text = format!("{who} s{number} #{k} is silent after {had} of {budget} ms");
-                judged.wrong(end.moment, text);
+                report.wrong(end.timestamp, text);
             }
         }
     }
 }
 
-fn outcome(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
+fn outcome(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
     let Some((done, Outcome::Failed(failure))) = send.done.first() else {
         return;
     };
-    let Some(policy) = case.policy(send.node) else {
+    let Some(policy) = run.policy(send.node) else {
         return;
     };
     let allowed =
@@ -59,12 +59,12 @@ fn outcome(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
     if !timeout {
         return;
     }
-    judged.case();
+    report.run();
     if done.ms + GRAIN_MS < send.deadline_ms() {
-        let (who, number, timeout) = (case.name(send.node), send.number, send.timeout_ms);
+        let (who, number, timeout) = (run.name(send.node), send.number, send.timeout_ms);
         let took = done.ms - send.called.ms;
         let text = format!("{who} s{number} timed out after {took} of {timeout} ms");
-        judged.wrong(*done, text);
+        report.wrong(*done, text);
     }
 }
 

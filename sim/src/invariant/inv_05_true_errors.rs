@@ -8,8 +8,8 @@
 use rmq_mock_broker::event::Ending;
 use rmq_producer::event::{Failure, Outcome, Stage};
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, Moment, SendStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
 use crate::trace::{AttemptSaid, ErrorSaid, NodeKind, WorkResult};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -17,18 +17,18 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "True errors",
     source: Source::Both,
     rate_per_mille: 100,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    told(case, judged);
-    for send in &case.story.sends {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    told(run, report);
+    for send in &run.history.sends {
         let Some((done, Outcome::Failed(failure))) = send.done.first() else {
             continue;
         };
-        let (who, number) = (case.name(send.node), send.number);
+        let (who, number) = (run.name(send.node), send.number);
         let text = match failure {
             Failure::Attempts(stage) => match last(send, *done) {
                 Some((k, ended)) if ended != *stage => {
@@ -44,27 +44,31 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             }
             _ => String::new(),
         };
-        judged.case();
+        report.run();
         if !text.is_empty() {
-            judged.wrong(*done, text);
+            report.wrong(*done, text);
         }
     }
 }
 
 /// Each error that a caller got, beside the send it is about: sends are called in the order in which
 /// their callers call them.
-fn told(case: &Case<'_>, judged: &mut Judged) {
-    for producer in case.header().of_kind(NodeKind::Producer) {
-        let works = case.story.work.iter().filter(|work| work.node == producer);
-        let sends = case.story.sends.iter().filter(|send| send.node == producer);
+fn told(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for producer in run.header().of_kind(NodeKind::Producer) {
+        let works = run.history.work.iter().filter(|work| work.node == producer);
+        let sends = run
+            .history
+            .sends
+            .iter()
+            .filter(|send| send.node == producer);
         for (work, send) in works.zip(sends) {
             let same = work.called.ms == send.called.ms && work.topic == send.topic;
             let Some((returned, WorkResult::Failed(error))) = work.returned.first() else {
                 continue;
             };
-            if let Some(text) = lie(case, send, error).filter(|_| same) {
-                let (who, number) = (case.name(producer), send.number);
-                judged.wrong(
+            if let Some(text) = lie(run, send, error).filter(|_| same) {
+                let (who, number) = (run.name(producer), send.number);
+                report.wrong(
                     *returned,
                     format!("the error of {who} s{number} says {text}"),
                 );
@@ -74,7 +78,7 @@ fn told(case: &Case<'_>, judged: &mut Judged) {
 }
 
 /// What an error says that is not so.
-fn lie(case: &Case<'_>, send: &SendStory<'_>, error: &ErrorSaid) -> Option<String> {
+fn lie(run: &CheckedRun<'_>, send: &SendHistory<'_>, error: &ErrorSaid) -> Option<String> {
     let outcome = send.outcome();
     if outcome != Some(&Outcome::Failed(error.failure)) {
         return Some(format!("{:?}, it ended as {outcome:?}", error.failure));
@@ -86,7 +90,7 @@ fn lie(case: &Case<'_>, send: &SendStory<'_>, error: &ErrorSaid) -> Option<Strin
     error.attempts.iter().find_map(|said| {
         let mut attempts = send.attempts.iter();
         let attempt = attempts.find(|it| it.number == said.number)?;
-        (!is_true(case, attempt, said)).then(|| {
+        (!is_true(run, attempt, said)).then(|| {
             let (k, to, stage, code) = (said.number, &said.to, said.stage, said.code);
             let (broker, queue) = (&to.broker, to.queue);
             format!("#{k} {broker}/{queue} {stage:?} {code:?}, which is not what happened")
@@ -94,31 +98,31 @@ fn lie(case: &Case<'_>, send: &SendStory<'_>, error: &ErrorSaid) -> Option<Strin
     })
 }
 
-fn is_true(case: &Case<'_>, attempt: &AttemptStory<'_>, said: &AttemptSaid) -> bool {
+fn is_true(run: &CheckedRun<'_>, attempt: &AttemptHistory<'_>, said: &AttemptSaid) -> bool {
     let Some(end) = attempt.ended else {
         return false;
     };
-    let took = end.moment.ms.saturating_sub(attempt.started.ms);
+    let took = end.timestamp.ms.saturating_sub(attempt.started.ms);
     let told = (attempt.to, end.stage, end.code, took);
     if told != (&said.to, said.stage, said.code, said.after_ms) {
         return false;
     }
     // What a broker wrote is known from itself.
-    let written = attempt.seen().map(|index| &case.story.requests[index]);
+    let written = attempt.seen().map(|index| &run.history.requests[index]);
     match written.map(|request| (request.broker, request.ended)) {
         Some((broker, Some((_, Ending::Answered { code })))) if said.stage == Stage::Refused => {
-            case.name(broker) == &*said.to.broker && said.code == Some(code)
+            run.name(broker) == &*said.to.broker && said.code == Some(code)
         }
         _ => true,
     }
 }
 
 /// The attempt that ended last by itself, and how.
-fn last(send: &SendStory<'_>, done: Moment) -> Option<(u32, Stage)> {
+fn last(send: &SendHistory<'_>, done: Timestamp) -> Option<(u32, Stage)> {
     let ended = send.attempts.iter().filter_map(|attempt| {
         let end = attempt.ended?;
-        let own = end.stage != Stage::Superseded && end.moment <= done;
-        own.then_some((end.moment.ms, attempt.number, end.stage))
+        let own = end.stage != Stage::Superseded && end.timestamp <= done;
+        own.then_some((end.timestamp.ms, attempt.number, end.stage))
     });
     ended
         .max_by_key(|(ms, number, _)| (*ms, *number))

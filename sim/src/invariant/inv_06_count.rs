@@ -3,61 +3,61 @@
 //! Counted twice: as the producer says, and as requests with the message's unique key that brokers
 //! read (a transparent repetition after a drain notice is no attempt). One-way sends try once.
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::SendStory;
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::SendHistory;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-06",
     title: "Count",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
-        let Some(policy) = case.policy(send.node) else {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
+        let Some(policy) = run.policy(send.node) else {
             continue;
         };
         if send.attempts.is_empty() {
             continue;
         }
-        judged.case();
+        report.run();
         let allowed = usize::try_from(policy.attempts(send.mode, send.pinned.is_some()))
             .unwrap_or(usize::MAX);
-        let (who, number) = (case.name(send.node), send.number);
+        let (who, number) = (run.name(send.node), send.number);
         if let Some(attempt) = send.attempts.get(allowed) {
             let k = attempt.number;
-            judged.wrong(
+            report.wrong(
                 attempt.started,
                 format!("{who} s{number} #{k} of {allowed} attempts"),
             );
         }
-        numbers(case, send, judged);
+        numbers(run, send, report);
         let written: usize = send
             .attempts
             .iter()
             .map(|attempt| attempt.wires.len().max(1))
             .sum();
         if let Some(index) = send.requests.get(written) {
-            let at = case.story.requests[*index].received;
+            let at = run.history.requests[*index].received;
             let seen = send.requests.len();
             let text = format!("brokers read {seen} requests of {who} s{number}, not {written}");
-            judged.wrong(at, text);
+            report.wrong(at, text);
         }
     }
 }
 
 /// Attempts are numbered from 1 without gaps.
-fn numbers(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
+fn numbers(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
     let odd = (1..)
         .zip(&send.attempts)
         .find(|(number, attempt)| attempt.number != *number);
     if let Some((number, attempt)) = odd {
-        let (who, send, k) = (case.name(send.node), send.number, attempt.number);
-        judged.wrong(
+        let (who, send, k) = (run.name(send.node), send.number, attempt.number);
+        report.wrong(
             attempt.started,
             format!("{who} s{send} #{k} is its attempt {number}"),
         );

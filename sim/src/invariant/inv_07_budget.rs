@@ -3,31 +3,31 @@
 //! An attempt that starts with nothing left can only fail; one that is given more than is left will
 //! break the deadline. Under equal shares its budget is the time until it may be overtaken.
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::record::Form;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-07",
     title: "Budget",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for (send, attempt) in case.attempts() {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for (send, attempt) in run.attempts() {
         // Clients that give each attempt the whole timeout, or try with nothing left, are known.
-        if case
+        if run
             .policy(send.node)
             .is_none_or(|policy| policy.form == Form::Parity)
         {
             continue;
         }
-        judged.case();
+        report.run();
         let left = send.deadline_ms().saturating_sub(attempt.started.ms);
-        let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+        let (who, number, k) = (run.name(send.node), send.number, attempt.number);
         let budget = attempt.budget_ms;
         let text = if left == 0 {
             format!("{who} s{number} #{k} starts with no time left")
@@ -38,7 +38,7 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         } else {
             continue;
         };
-        judged.wrong(attempt.started, text);
+        report.wrong(attempt.started, text);
     }
 }
 

@@ -10,9 +10,9 @@
 use rmq_producer::event::{Failure, Mode, Outcome, Stage};
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
 use crate::trace::record::Form;
-use crate::trace::story::{AttemptStory, Moment, SendStory};
 use crate::trace::{NodeId, PolicyFacts};
 use crate::truth::Condition;
 
@@ -21,7 +21,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Liveness",
     source: Source::Truth,
     rate_per_mille: 100,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -36,36 +36,36 @@ const TOKEN_TENTHS: u64 = 10;
 /// A healthy broker answers within this time.
 const ANSWER_MS: u64 = 100;
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
-        let Some(policy) = case.policy(send.node) else {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
+        let Some(policy) = run.policy(send.node) else {
             continue;
         };
         if let Some(attempt) = send.attempts.last() {
-            next_starts(case, send, attempt, policy, judged);
+            next_starts(run, send, attempt, policy, report);
         }
         if policy.form == Form::Strict && policy.avoids_all_failed {
-            reaches_the_healthy(case, send, policy, judged);
+            reaches_the_healthy(run, send, policy, report);
         }
     }
-    for (send, attempt) in case.attempts() {
+    for (send, attempt) in run.attempts() {
         if let Some(next) = send
             .attempts
             .iter()
             .find(|it| it.number == attempt.number + 1)
-            && let Some(ready) = ready(case, send, attempt)
+            && let Some(ready) = ready(run, send, attempt)
         {
-            judged.case();
-            let again = no_other(case, send, (attempt, Some(next)), ready);
+            report.run();
+            let again = no_other(run, send, (attempt, Some(next)), ready);
             let pause = if again {
-                pause(case, send, attempt, ready)
+                pause(run, send, attempt, ready)
             } else {
                 0
             };
-            if next.started.ms > case.due(send.node, ready.ms, pause) {
-                let (who, number, k) = (case.name(send.node), send.number, next.number);
+            if next.started.ms > run.due(send.node, ready.ms, pause) {
+                let (who, number, k) = (run.name(send.node), send.number, next.number);
                 let late = next.started.ms - ready.ms;
-                judged.wrong(
+                report.wrong(
                     next.started,
                     format!("{who} s{number} #{k} starts {late} ms late"),
                 );
@@ -75,14 +75,18 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 }
 
 /// When the next attempt was due.
-fn ready(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> Option<Moment> {
-    let policy = case.policy(send.node)?;
+fn ready(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+) -> Option<Timestamp> {
+    let policy = run.policy(send.node)?;
     let ended = attempt
         .ended
         .filter(|end| retryable(policy, send.mode, end.stage, end.code));
     match (attempt.overtaken, ended) {
         (Some(overtaken), _) => Some(overtaken),
-        (None, ended) => ended.map(|end| end.moment),
+        (None, ended) => ended.map(|end| end.timestamp),
     }
 }
 
@@ -90,10 +94,10 @@ fn ready(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> O
 /// no connection, or lost it, so that the next one may wait if it goes there. One loss alone may be that
 /// of an old one.
 fn no_other(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
-    (attempt, next): (&AttemptStory<'_>, Option<&AttemptStory<'_>>),
-    ready: Moment,
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    (attempt, next): (&AttemptHistory<'_>, Option<&AttemptHistory<'_>>),
+    ready: Timestamp,
 ) -> bool {
     let gave_way = |broker: &Name| {
         let tried = send
@@ -109,11 +113,11 @@ fn no_other(
         };
         of(&[Stage::Dial]) > 0 || of(&[Stage::Lost, Stage::Write]) > 1
     };
-    let route = case.story.in_force(send.node, send.topic, ready);
+    let route = run.history.in_force(send.node, send.topic, ready);
     let all = route
         .filter(|_| send.pinned.is_none())
         .into_iter()
-        .flat_map(|route| case.story.snapshots[route].queues.names());
+        .flat_map(|route| run.history.snapshots[route].queues.names());
     let tried = |broker: &Name| {
         let mut tried = send.attempts.iter();
         tried.any(|it| it.number <= attempt.number && it.to.broker == *broker)
@@ -126,8 +130,13 @@ fn no_other(
 }
 
 /// How long the attempt after this one may wait for its part of the send's time.
-fn pause(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>, ready: Moment) -> u64 {
-    let Some(policy) = case.policy(send.node) else {
+fn pause(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    ready: Timestamp,
+) -> u64 {
+    let Some(policy) = run.policy(send.node) else {
         return 0;
     };
     let all = u64::from(policy.attempts(send.mode, send.pinned.is_some())).max(1);
@@ -161,28 +170,28 @@ pub(super) fn retryable(policy: &PolicyFacts, mode: Mode, stage: Stage, code: Op
 }
 
 fn next_starts(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
-    attempt: &AttemptStory<'_>,
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
     policy: &PolicyFacts,
-    judged: &mut Judged,
+    report: &mut CheckReport,
 ) {
-    let Some(ready) = ready(case, send, attempt) else {
+    let Some(ready) = ready(run, send, attempt) else {
         return;
     };
-    let again = no_other(case, send, (attempt, None), ready);
+    let again = no_other(run, send, (attempt, None), ready);
     let pause = if again {
-        pause(case, send, attempt, ready)
+        pause(run, send, attempt, ready)
     } else {
         0
     };
-    let due = case.due(send.node, ready.ms, pause);
+    let due = run.due(send.node, ready.ms, pause);
     let left = send.deadline_ms() > due;
     let over = send
         .over()
         .is_some_and(|over| over.ms <= due && !gave_up(send));
-    let ended = case.trace.end_ms <= due;
-    let gone = case.truth.was_gone(send.node, ready.ms, due);
+    let ended = run.trace.end_ms <= due;
+    let gone = run.truth.was_gone(send.node, ready.ms, due);
     if attempt.number >= policy.attempts(send.mode, send.pinned.is_some())
         || !left
         || over
@@ -191,16 +200,16 @@ fn next_starts(
     {
         return;
     }
-    judged.case();
-    let (who, number, k) = (case.name(send.node), send.number, attempt.number + 1);
-    judged.wrong(
+    report.run();
+    let (who, number, k) = (run.name(send.node), send.number, attempt.number + 1);
+    report.wrong(
         ready,
         format!("{who} s{number} #{k} is due and never starts"),
     );
 }
 
 /// Whether the send ended as if its attempts were used up.
-fn gave_up(send: &SendStory<'_>) -> bool {
+fn gave_up(send: &SendHistory<'_>) -> bool {
     matches!(send.outcome(), Some(Outcome::Failed(Failure::Attempts(_) | Failure::Deadline)))
         && send.cancelled.is_none()
         // Another attempt's final refusal ends the send, too.
@@ -210,40 +219,40 @@ fn gave_up(send: &SendStory<'_>) -> bool {
 }
 
 fn reaches_the_healthy(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
     policy: &PolicyFacts,
-    judged: &mut Judged,
+    report: &mut CheckReport,
 ) {
-    let route = case.story.in_force(send.node, send.topic, send.called);
+    let route = run.history.in_force(send.node, send.topic, send.called);
     let (Some(route), None) = (route, send.pinned) else {
         return;
     };
-    if case.header().round_trip_ms > ANSWER_MS {
+    if run.header().round_trip_ms > ANSWER_MS {
         return;
     }
     let Some((done, outcome)) = send.done.first() else {
         return;
     };
     // A broker that was restarted since the route was published may be at another address.
-    let since = send.called.ms.min(case.as_of(route));
+    let since = send.called.ms.min(run.as_of(route));
     let since = since.saturating_sub(RECOVERY_MS);
     let stuck = matches!(
         outcome,
         Outcome::Failed(Failure::Attempts(_) | Failure::Deadline)
     );
-    let mut brokers = named(case, send, route);
+    let mut brokers = named(run, send, route);
     // Nearly every send: nobody was ill, and it did not fail for want of an answer.
-    let known = |broker: &&Name| case.header().node(broker).is_some();
-    let calm = case.truth.calm(since, send.deadline_ms());
-    if !stuck && calm && !case.truth.anyone_gone(send.called.ms) && brokers.iter().all(known) {
+    let known = |broker: &&Name| run.header().node(broker).is_some();
+    let calm = run.truth.calm(since, send.deadline_ms());
+    if !stuck && calm && !run.truth.anyone_gone(send.called.ms) && brokers.iter().all(known) {
         return;
     }
     let healthy = |broker: &&Name| {
-        let node = case.header().node(broker);
+        let node = run.header().node(broker);
         node.is_some_and(|node| {
-            let worst = case.worst_for(send, node, (since, send.deadline_ms()));
-            worst == Condition::Healthy && !outlived_its_peer(case, send, (route, broker), node)
+            let worst = run.worst_for(send, node, (since, send.deadline_ms()));
+            worst == Condition::Healthy && !outlived_its_peer(run, send, (route, broker), node)
         })
     };
     let all = brokers.len();
@@ -251,18 +260,18 @@ fn reaches_the_healthy(
     let ill = all - brokers.len();
     // What a refresh in the middle of the send took out of the route is out of reach.
     let last = send.attempts.last().and_then(|attempt| attempt.snapshot);
-    let last = last.map(|index| &case.story.snapshots[index].queues);
+    let last = last.map(|index| &run.history.snapshots[index].queues);
     brokers.retain(|broker| last.is_none_or(|queues| queues.has_broker(broker)));
     let well = brokers.len();
     let attempts = usize::try_from(policy.attempts(send.mode, send.pinned.is_some())).unwrap_or(0);
-    if well == 0 || ill + repeated(case, send) >= attempts || (ill == 0 && !stuck) {
+    if well == 0 || ill + repeated(run, send) >= attempts || (ill == 0 && !stuck) {
         return;
     }
-    judged.case();
-    let excused = |attempt: &AttemptStory<'_>| {
+    report.run();
+    let excused = |attempt: &AttemptHistory<'_>| {
         let left = send.deadline_ms().saturating_sub(attempt.started.ms);
         // It has all the time from the start, or goes on after its share for want of a token.
-        let end = attempt.ended.map_or(done.ms, |end| end.moment.ms);
+        let end = attempt.ended.map_or(done.ms, |end| end.timestamp.ms);
         let outlived = end > attempt.started.ms + attempt.budget_ms;
         let waits = attempt.overtaken.is_none() && (attempt.budget_ms >= left || outlived);
         let early = usize::try_from(attempt.number).is_ok_and(|k| k <= ill);
@@ -271,20 +280,20 @@ fn reaches_the_healthy(
         });
         // A refusal that the policy does not retry is final; an attempt that could not be
         // overtaken for want of a token takes all the time.
-        refused || (waits && early && bucket_was_low(case, send, attempt))
+        refused || (waits && early && bucket_was_low(run, send, attempt))
     };
-    if stuck && !send.attempts.iter().any(excused) && !case.no_such_queue(send) {
-        let (who, number) = (case.name(send.node), send.number);
+    if stuck && !send.attempts.iter().any(excused) && !run.no_such_queue(send) {
+        let (who, number) = (run.name(send.node), send.number);
         let text = format!("{who} s{number} fails, although {well} of its brokers were healthy");
-        judged.wrong(*done, text);
+        report.wrong(*done, text);
     }
 }
 
 /// How many attempts went to a broker again because their route had no other: a name server may tell
 /// of the others only when a refresh in the middle of the send asks.
-fn repeated(case: &Case<'_>, send: &SendStory<'_>) -> usize {
-    let again = |attempt: &&AttemptStory<'_>| {
-        let Some(route) = attempt.snapshot.map(|index| &case.story.snapshots[index]) else {
+fn repeated(run: &CheckedRun<'_>, send: &SendHistory<'_>) -> usize {
+    let again = |attempt: &&AttemptHistory<'_>| {
+        let Some(route) = attempt.snapshot.map(|index| &run.history.snapshots[index]) else {
             return false;
         };
         let tried = |broker: &Name| {
@@ -299,31 +308,31 @@ fn repeated(case: &Case<'_>, send: &SendStory<'_>) -> usize {
 /// Whether the producer holds a connection to a broker that is older than the broker's last start.
 /// After a loss of power nobody told it, and what is written there first is lost.
 pub(super) fn outlived_its_peer(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
     (route, broker): (usize, &str),
     node: NodeId,
 ) -> bool {
     let called = send.called;
-    let snapshot = &case.story.snapshots[route];
+    let snapshot = &run.history.snapshots[route];
     let addresses = snapshot.addresses.iter().filter(|(of, _)| **of == *broker);
-    let mut mine = addresses.flat_map(|(_, to)| case.story.index.connections(send.node, to));
+    let mut mine = addresses.flat_map(|(_, to)| run.history.index.connections(send.node, to));
     mine.any(|index| {
-        let connection = &case.story.connections[*index];
+        let connection = &run.history.connections[*index];
         let over = connection.closed.is_some_and(|(closed, _)| closed < called);
         let opened = connection.opened.filter(|(opened, _)| *opened < called);
-        !over && opened.is_some_and(|(at, _)| case.truth.was_gone(node, at.ms, called.ms))
+        !over && opened.is_some_and(|(at, _)| run.truth.was_gone(node, at.ms, called.ms))
     })
 }
 
 /// The brokers that a send may have gone to, each once: of its route, and of what a refresh brought
 /// in the middle of it, which may be tried before what was there.
-fn named<'t>(case: &Case<'t>, send: &SendStory<'_>, route: usize) -> Vec<&'t Name> {
+fn named<'t>(run: &CheckedRun<'t>, send: &SendHistory<'_>, route: usize) -> Vec<&'t Name> {
     let mut routes: Vec<usize> = send.attempts.iter().filter_map(|it| it.snapshot).collect();
     routes.push(route);
     routes.sort_unstable();
     routes.dedup();
-    let snapshots = &case.story.snapshots;
+    let snapshots = &run.history.snapshots;
     let names = routes
         .iter()
         .flat_map(|index| snapshots[*index].queues.names());
@@ -335,13 +344,17 @@ fn named<'t>(case: &Case<'t>, send: &SendStory<'_>, route: usize) -> Vec<&'t Nam
 
 /// Whether the bucket may have held no token when one was needed: at the attempt's start, or when
 /// its share was used up.
-fn bucket_was_low(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> bool {
+fn bucket_was_low(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+) -> bool {
     let left = send.deadline_ms().saturating_sub(attempt.started.ms);
     let needed = match attempt.budget_ms {
         share if share < left => attempt.started.ms.saturating_add(share),
         _ => attempt.started.ms,
     };
-    let others = case.attempts().filter(|(other, _)| other.node == send.node);
+    let others = run.attempts().filter(|(other, _)| other.node == send.node);
     let taken = others.filter_map(|(_, it)| Some((it.overtaken?, it.tokens_left?)));
     // Nobody was overtaken yet: the bucket is full.
     let last = taken
@@ -350,7 +363,7 @@ fn bucket_was_low(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<
     let Some((at, tenths)) = last else {
         return false;
     };
-    let sends = case.story.sends.iter();
+    let sends = run.history.sends.iter();
     let since = sends.filter(|it| it.node == send.node && it.called > at && it.called.ms < needed);
     // A tenth comes back with each send.
     u64::from(tenths).saturating_add(u64::try_from(since.count()).unwrap_or(u64::MAX))

@@ -1,33 +1,33 @@
 //! A retry leaves the broker that just failed, while there is another.
 //!
-//! Judged by where the attempts go, and by which brokers read them one after the other. A pinned
+//! Checked by where the attempts go, and by which brokers read them one after the other. A pinned
 //! send has no choice; a policy with a health table may have marked every other broker.
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, SendStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, SendHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-09",
     title: "Not the last one",
     source: Source::Both,
     rate_per_mille: 100,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
-        let avoids = case
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
+        let avoids = run
             .policy(send.node)
             .is_some_and(|policy| policy.avoids_last);
         if send.pinned.is_some() || !avoids {
             continue;
         }
         for pair in send.attempts.windows(2) {
-            if has_choice(case, send, &pair[0], &pair[1]) {
-                judged.case();
-                stays(case, send, pair, judged);
+            if has_choice(run, send, &pair[0], &pair[1]) {
+                report.run();
+                stays(run, send, pair, report);
             }
         }
     }
@@ -35,15 +35,15 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 
 /// Whether the route that the second attempt was chosen from has a queue on another broker.
 fn has_choice(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
-    last: &AttemptStory<'_>,
-    next: &AttemptStory<'_>,
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    last: &AttemptHistory<'_>,
+    next: &AttemptHistory<'_>,
 ) -> bool {
-    let Some(snapshot) = next.snapshot.map(|index| &case.story.snapshots[index]) else {
+    let Some(snapshot) = next.snapshot.map(|index| &run.history.snapshots[index]) else {
         return false;
     };
-    let health = case
+    let health = run
         .policy(send.node)
         .is_some_and(|policy| policy.isolation.is_some());
     snapshot.queues.names().any(|broker| {
@@ -52,24 +52,29 @@ fn has_choice(
     })
 }
 
-fn stays(case: &Case<'_>, send: &SendStory<'_>, pair: &[AttemptStory<'_>], judged: &mut Judged) {
-    let (who, number, k) = (case.name(send.node), send.number, pair[1].number);
+fn stays(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    pair: &[AttemptHistory<'_>],
+    report: &mut CheckReport,
+) {
+    let (who, number, k) = (run.name(send.node), send.number, pair[1].number);
     if pair[1].to.broker == pair[0].to.broker {
         let broker = &pair[1].to.broker;
         let text = format!("{who} s{number} #{k} goes to {broker} again, which just failed");
-        judged.wrong(pair[1].started, text);
+        report.wrong(pair[1].started, text);
         return;
     }
-    let seen = |attempt: &AttemptStory<'_>| Some(&case.story.requests[attempt.seen()?]);
+    let seen = |attempt: &AttemptHistory<'_>| Some(&run.history.requests[attempt.seen()?]);
     if let (Some(last), Some(next)) = (seen(&pair[0]), seen(&pair[1]))
         && last.broker == next.broker
     {
-        let broker = case.name(next.broker);
+        let broker = run.name(next.broker);
         let text = format!(
             "{broker} reads {who} s{number} #{k} although it had #{}",
             k - 1
         );
-        judged.wrong(next.received, text);
+        report.wrong(next.received, text);
     }
 }
 

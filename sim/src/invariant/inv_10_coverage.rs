@@ -3,8 +3,8 @@
 //! Three attempts on two brokers of three are a waste while the third one idles. Holds for policies
 //! that avoid every broker that failed in the send.
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::SendStory;
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::SendHistory;
 use rmq_producer::event::Outcome;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -12,29 +12,29 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Coverage",
     source: Source::Both,
     rate_per_mille: 20,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
         let Some((done, Outcome::Failed(_))) = send.done.first() else {
             continue;
         };
-        let covers = case
+        let covers = run
             .policy(send.node)
             .is_some_and(|policy| policy.avoids_all_failed);
         if !covers || send.pinned.is_some() || send.attempts.len() < 2 {
             continue;
         }
-        judged.case();
+        report.run();
         let tried = distinct(send.attempts.iter().map(|attempt| &*attempt.to.broker));
-        let possible = send.attempts.len().min(smallest_route(case, send));
+        let possible = send.attempts.len().min(smallest_route(run, send));
         if tried < possible {
-            let (who, number) = (case.name(send.node), send.number);
+            let (who, number) = (run.name(send.node), send.number);
             let text = format!("{who} s{number} tried {tried} brokers where it could {possible}");
-            judged.wrong(*done, text);
+            report.wrong(*done, text);
         }
     }
 }
@@ -47,10 +47,10 @@ fn distinct<'a>(brokers: impl Iterator<Item = &'a str>) -> usize {
 }
 
 /// The fewest brokers in any route that an attempt of the send was chosen from.
-fn smallest_route(case: &Case<'_>, send: &SendStory<'_>) -> usize {
+fn smallest_route(run: &CheckedRun<'_>, send: &SendHistory<'_>) -> usize {
     let mut routes: Vec<usize> = send.attempts.iter().filter_map(|it| it.snapshot).collect();
     routes.dedup();
-    let snapshots = &case.story.snapshots;
+    let snapshots = &run.history.snapshots;
     let brokers = routes.into_iter();
     let brokers = brokers.map(|route| snapshots[route].queues.brokers().len());
     brokers.min().unwrap_or(0)

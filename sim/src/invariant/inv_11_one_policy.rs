@@ -7,21 +7,21 @@
 use rmq_producer::event::Stage;
 
 use super::inv_08_liveness::retryable;
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-11",
     title: "One policy",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 50,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for (send, attempt) in case.attempts() {
-        let Some(policy) = case.policy(send.node) else {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for (send, attempt) in run.attempts() {
+        let Some(policy) = run.policy(send.node) else {
             continue;
         };
         let Some(end) = attempt.ended else { continue };
@@ -33,13 +33,17 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         if !last {
             continue;
         }
-        judged.case();
-        if let Some(next) = send.attempts.iter().find(|next| next.started > end.moment) {
-            let (who, number, k) = (case.name(send.node), send.number, next.number);
+        report.run();
+        if let Some(next) = send
+            .attempts
+            .iter()
+            .find(|next| next.started > end.timestamp)
+        {
+            let (who, number, k) = (run.name(send.node), send.number, next.number);
             let (past, stage) = (attempt.number, end.stage);
             let code = end.code.unwrap_or(0);
             let text = format!("{who} s{number} #{k} starts after #{past} was {stage:?} ({code})");
-            judged.wrong(next.started, text);
+            report.wrong(next.started, text);
         }
     }
 }

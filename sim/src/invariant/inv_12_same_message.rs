@@ -1,11 +1,11 @@
 //! Every attempt carries the same message, and it is the caller's.
 //!
-//! Judged from what brokers read: over all requests with one unique key, topic, body, flags and
+//! Checked from what brokers read: over all requests with one unique key, topic, body, flags and
 //! properties are equal; only target and times differ. An uncompressed body is the one the caller
 //! gave.
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{RequestStory, SendStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{RequestHistory, SendHistory};
 
 /// The bit of sysFlag that says that the body is compressed.
 const COMPRESSED: i32 = 1;
@@ -15,66 +15,66 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Same message",
     source: Source::Evidence,
     rate_per_mille: 100,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
         let mut requests = send
             .requests
             .iter()
-            .map(|index| &case.story.requests[*index]);
+            .map(|index| &run.history.requests[*index]);
         let Some(first) = requests.next() else {
             continue;
         };
-        as_built(case, send, first, judged);
+        as_built(run, send, first, report);
         for request in requests {
-            judged.case();
+            report.run();
             if let Some(differs) = difference(first, request) {
-                let (who, number) = (case.name(send.node), send.number);
+                let (who, number) = (run.name(send.node), send.number);
                 let text = format!("{who} s{number}: a later attempt has another {differs}");
-                judged.wrong(request.received, text);
+                report.wrong(request.received, text);
             }
         }
     }
     // An attempt whose message has another key is not among its send's requests.
-    for request in &case.story.requests {
+    for request in &run.history.requests {
         if let Some((send, _)) = request.attempt
             && request.send != Some(send)
         {
-            let send = &case.story.sends[send];
-            let (who, number) = (case.name(send.node), send.number);
+            let send = &run.history.sends[send];
+            let (who, number) = (run.name(send.node), send.number);
             let text = format!("{who} s{number}: an attempt has another unique key");
-            judged.wrong(request.received, text);
+            report.wrong(request.received, text);
         }
     }
 }
 
 fn as_built(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
-    request: &RequestStory<'_>,
-    judged: &mut Judged,
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    request: &RequestHistory<'_>,
+    report: &mut CheckReport,
 ) {
     let Some(built) = send.built else { return };
-    let (who, number) = (case.name(send.node), send.number);
+    let (who, number) = (run.name(send.node), send.number);
     let seen = request.seen;
     let plain = seen.sys_flag & COMPRESSED == 0;
     if plain && (seen.body_crc, seen.body_len) != (built.body_crc, built.body_len) {
         let text = format!("{who} s{number}: the body is not the caller's");
-        judged.wrong(request.received, text);
+        report.wrong(request.received, text);
     }
     if *seen.topic != **send.topic {
         let (topic, other) = (send.topic, &seen.topic);
         let text = format!("{who} s{number}: sent to {topic}, arrives for {other}");
-        judged.wrong(request.received, text);
+        report.wrong(request.received, text);
     }
 }
 
 /// What differs between two requests of one message.
-fn difference(first: &RequestStory<'_>, other: &RequestStory<'_>) -> Option<&'static str> {
+fn difference(first: &RequestHistory<'_>, other: &RequestHistory<'_>) -> Option<&'static str> {
     let (first, other) = (first.seen, other.seen);
     if first.topic != other.topic {
         Some("topic")

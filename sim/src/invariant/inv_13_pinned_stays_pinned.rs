@@ -1,41 +1,41 @@
 //! A send to a queue of the caller's choice is attempted only there.
 //!
 //! Callers pin a queue because order depends on it; a "helpful" retry elsewhere breaks it silently.
-//! Judged by what the attempts say and by which broker reads which queue id.
+//! Checked by what the attempts say and by which broker reads which queue id.
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-13",
     title: "Pinned stays pinned",
     source: Source::Both,
     rate_per_mille: 10,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
         let Some(pinned) = send.pinned else { continue };
-        judged.case();
-        let (who, number) = (case.name(send.node), send.number);
+        report.run();
+        let (who, number) = (run.name(send.node), send.number);
         let (broker, queue) = (&pinned.broker, pinned.queue);
         if let Some(attempt) = send.attempts.iter().find(|attempt| attempt.to != pinned) {
             let (k, to, other) = (attempt.number, &attempt.to.broker, attempt.to.queue);
             let text = format!("{who} s{number} #{k} goes to {to}/{other}, not {broker}/{queue}");
-            judged.wrong(attempt.started, text);
+            report.wrong(attempt.started, text);
         }
         let mut requests = send
             .requests
             .iter()
-            .map(|index| &case.story.requests[*index]);
+            .map(|index| &run.history.requests[*index]);
         let stray = requests
-            .find(|request| (case.name(request.broker), request.seen.queue) != (&**broker, queue));
+            .find(|request| (run.name(request.broker), request.seen.queue) != (&**broker, queue));
         if let Some(request) = stray {
-            let (at, other) = (case.name(request.broker), request.seen.queue);
+            let (at, other) = (run.name(request.broker), request.seen.queue);
             let text = format!("{at}/{other} reads {who} s{number}, pinned to {broker}/{queue}");
-            judged.wrong(request.received, text);
+            report.wrong(request.received, text);
         }
     }
 }

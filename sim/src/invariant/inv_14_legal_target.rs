@@ -12,8 +12,8 @@
 use rmq_producer::event::{Mode, QueueRef};
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, Moment, RequestStory, SendStory, WidthSource};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, RequestHistory, SendHistory, Timestamp, WidthSource};
 use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -21,63 +21,63 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Legal target",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let mut widths = Widths {
-        case,
+        run,
         known: Vec::new(),
     };
-    for request in &case.story.requests {
-        judged.case();
-        at_broker(case, request, &mut widths, judged);
+    for request in &run.history.requests {
+        report.run();
+        at_broker(run, request, &mut widths, report);
     }
-    for (send, attempt) in case.attempts() {
-        in_route(case, send, attempt, judged);
+    for (send, attempt) in run.attempts() {
+        in_route(run, send, attempt, report);
     }
 }
 
 /// What the request of an async retry names instead of where it goes, by a policy that makes one
 /// request for all attempts.
-fn of_the_first<'t>(case: &Case<'t>, request: &RequestStory<'t>) -> Option<&'t QueueRef> {
+fn of_the_first<'t>(run: &CheckedRun<'t>, request: &RequestHistory<'t>) -> Option<&'t QueueRef> {
     let (send, _) = request.attempt?;
-    let send = &case.story.sends[send];
-    let policy = case.policy(send.node)?;
+    let send = &run.history.sends[send];
+    let policy = run.policy(send.node)?;
     let one_request = send.mode == Mode::Async && !policy.retargets_queue;
     let first = send.attempts.first().filter(|_| one_request)?;
     Some(first.to)
 }
 
 fn at_broker<'t>(
-    case: &Case<'t>,
-    request: &RequestStory<'t>,
+    run: &CheckedRun<'t>,
+    request: &RequestHistory<'t>,
     widths: &mut Widths<'_, 't>,
-    judged: &mut Judged,
+    report: &mut CheckReport,
 ) {
-    let (broker, seen) = (case.name(request.broker), request.seen);
-    let first = of_the_first(case, request);
+    let (broker, seen) = (run.name(request.broker), request.seen);
+    let first = of_the_first(run, request);
     let meant = first.map_or(broker, |first| &*first.broker);
     if seen.queue < 0 {
-        judged.wrong(
+        report.wrong(
             request.received,
             format!("{broker} reads queue id {}", seen.queue),
         );
     } else if let Some(width) = widths.widest(request)
         && seen.queue >= width
         && meant == broker
-        && !borrowed(case, request)
+        && !borrowed(run, request)
     {
         let (topic, queue) = (&seen.topic, seen.queue);
         let text = format!("{broker} reads queue id {queue}; {topic} has {width} queues there");
-        judged.wrong(request.received, text);
+        report.wrong(request.received, text);
     }
     if let Some(named) = &seen.broker_name
         && **named != *meant
     {
-        judged.wrong(
+        report.wrong(
             request.received,
             format!("{broker} reads a message meant for {named}"),
         );
@@ -85,35 +85,35 @@ fn at_broker<'t>(
     let Some((send, attempt)) = request.attempt else {
         return;
     };
-    let send = &case.story.sends[send];
+    let send = &run.history.sends[send];
     let attempt = &send.attempts[attempt];
     let queue = first.map_or(attempt.to.queue, |first| first.queue);
     if (&*attempt.to.broker, queue) != (broker, seen.queue) {
-        let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+        let (who, number, k) = (run.name(send.node), send.number, attempt.number);
         let to = &attempt.to.broker;
         let other = seen.queue;
         let text =
             format!("{who} s{number} #{k} says {to}/{queue} and arrives at {broker}/{other}");
-        judged.wrong(request.received, text);
+        report.wrong(request.received, text);
     }
 }
 
 /// Whether the queue was chosen from a route that belongs to the default topic.
-fn borrowed(case: &Case<'_>, request: &RequestStory<'_>) -> bool {
+fn borrowed(run: &CheckedRun<'_>, request: &RequestHistory<'_>) -> bool {
     let Some((send, attempt)) = request.attempt else {
         return false;
     };
-    let attempt = &case.story.sends[send].attempts[attempt];
-    let route = attempt.snapshot.map(|index| &case.story.snapshots[index]);
-    route.is_some_and(|route| case.is_borrowed(route))
+    let attempt = &run.history.sends[send].attempts[attempt];
+    let route = attempt.snapshot.map(|index| &run.history.snapshots[index]);
+    route.is_some_and(|route| run.is_borrowed(route))
 }
 
 /// Broker, since when, how many write queues.
-type Heard = (NodeId, Moment, i32);
+type Heard = (NodeId, Timestamp, i32);
 
 /// The write queues of the topics that were sent to, as they changed.
 struct Widths<'a, 't> {
-    case: &'a Case<'t>,
+    run: &'a CheckedRun<'t>,
     /// By topic.
     known: Vec<(&'t Name, Vec<Heard>)>,
 }
@@ -126,22 +126,22 @@ impl<'t> Widths<'_, 't> {
             None => {
                 let mut history = Vec::new();
                 for news in self
-                    .case
-                    .story
+                    .run
+                    .history
                     .widths
                     .iter()
                     .filter(|news| news.topic == topic)
                 {
                     match news.source {
                         WidthSource::Broker(broker, queues) => {
-                            history.push((broker, news.moment, queues));
+                            history.push((broker, news.timestamp, queues));
                         }
                         WidthSource::Route(_, brokers) => {
                             // None to write to is said of a broker that only reads, and that
                             // stores what it is sent all the same.
                             let some = brokers.iter().filter(|(_, queues)| *queues > 0);
                             history.extend(some.filter_map(|(broker, queues)| {
-                                Some((self.case.header().node(broker)?, news.moment, *queues))
+                                Some((self.run.header().node(broker)?, news.timestamp, *queues))
                             }));
                         }
                     }
@@ -155,9 +155,9 @@ impl<'t> Widths<'_, 't> {
 
     /// The most write queues the topic had at the broker since the producer may have heard of
     /// them.
-    fn widest(&mut self, request: &RequestStory<'t>) -> Option<i32> {
-        let mut since = request.received.ms.saturating_sub(grace(self.case)?);
-        if self.case.truth.was_resized(&request.seen.topic) {
+    fn widest(&mut self, request: &RequestHistory<'t>) -> Option<i32> {
+        let mut since = request.received.ms.saturating_sub(grace(self.run)?);
+        if self.run.truth.was_resized(&request.seen.topic) {
             // Name servers may be behind, and a queue of the caller's choice may be gone for good.
             since = 0;
         }
@@ -167,12 +167,12 @@ impl<'t> Widths<'_, 't> {
             .of(&request.seen.topic)
             .iter()
             .filter(|(at, ..)| *at == broker);
-        for (_, moment, queues) in here {
-            if *moment > request.received && widest.is_some() {
+        for (_, timestamp, queues) in here {
+            if *timestamp > request.received && widest.is_some() {
                 break;
             }
             // What was in force when the time of grace began counts, what came before does not.
-            if moment.ms <= since {
+            if timestamp.ms <= since {
                 widest = None;
             }
             widest = widest.max(Some(*queues));
@@ -182,9 +182,9 @@ impl<'t> Widths<'_, 't> {
 }
 
 /// How long a producer may not know of a change.
-fn grace(case: &Case<'_>) -> Option<u64> {
-    let policy = case.header().policies.first()?;
-    let servers = case.header().of_kind(NodeKind::NameServer).count();
+fn grace(run: &CheckedRun<'_>) -> Option<u64> {
+    let policy = run.header().policies.first()?;
+    let servers = run.header().of_kind(NodeKind::NameServer).count();
     let pass = u64::try_from(servers)
         .ok()?
         .saturating_mul(policy.name_server_timeout_ms);
@@ -192,32 +192,32 @@ fn grace(case: &Case<'_>) -> Option<u64> {
         policy
             .poll_ms
             .saturating_add(pass)
-            .saturating_add(case.header().slack_ms),
+            .saturating_add(run.header().slack_ms),
     )
 }
 
 fn in_route(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
-    attempt: &AttemptStory<'_>,
-    judged: &mut Judged,
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    report: &mut CheckReport,
 ) {
-    let (who, number, k) = (case.name(send.node), send.number, attempt.number);
-    let Some(snapshot) = attempt.snapshot.map(|index| &case.story.snapshots[index]) else {
+    let (who, number, k) = (run.name(send.node), send.number, attempt.number);
+    let Some(snapshot) = attempt.snapshot.map(|index| &run.history.snapshots[index]) else {
         let text = format!("{who} s{number} #{k} names a route that was never published");
-        judged.wrong(attempt.started, text);
+        report.wrong(attempt.started, text);
         return;
     };
     let (broker, queue) = (&attempt.to.broker, attempt.to.queue);
     if send.pinned.is_none() && !snapshot.queues.contains(attempt.to) {
         let text = format!("{who} s{number} #{k} goes to {broker}/{queue}, not in its route");
-        judged.wrong(attempt.started, text);
+        report.wrong(attempt.started, text);
     }
     if let Some(address) = attempt.address
         && !snapshot.addresses.iter().any(|at| is(at, broker, address))
     {
         let text = format!("{who} s{number} #{k} goes to {address}, not {broker}'s in its route");
-        judged.wrong(attempt.started, text);
+        report.wrong(attempt.started, text);
     }
 }
 

@@ -5,34 +5,37 @@
 
 use rmq_producer::event::LookupEnd;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::SnapshotStory;
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::SnapshotHistory;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-15",
     title: "Snapshots are values",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let snapshots = &case.story.snapshots;
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let snapshots = &run.history.snapshots;
     for (index, snapshot) in snapshots.iter().enumerate() {
-        judged.case();
-        if let Some(text) = defect(case, snapshot, &snapshots[..index]) {
-            let (who, number) = (case.name(snapshot.node), snapshot.number);
-            judged.wrong(snapshot.moment, format!("route {number} of {who} {text}"));
+        report.run();
+        if let Some(text) = defect(run, snapshot, &snapshots[..index]) {
+            let (who, number) = (run.name(snapshot.node), snapshot.number);
+            report.wrong(
+                snapshot.timestamp,
+                format!("route {number} of {who} {text}"),
+            );
         }
     }
 }
 
 fn defect(
-    case: &Case<'_>,
-    snapshot: &SnapshotStory<'_>,
-    earlier: &[SnapshotStory<'_>],
+    run: &CheckedRun<'_>,
+    snapshot: &SnapshotHistory<'_>,
+    earlier: &[SnapshotHistory<'_>],
 ) -> Option<String> {
     let mut queues: Vec<_> = snapshot.queues.all().iter().collect();
     queues.sort_unstable();
@@ -45,7 +48,7 @@ fn defect(
     {
         return Some("has a number that is in use".to_owned());
     }
-    let Some(lookup) = snapshot.lookup.map(|index| &case.story.lookups[index]) else {
+    let Some(lookup) = snapshot.lookup.map(|index| &run.history.lookups[index]) else {
         return Some("comes from no lookup".to_owned());
     };
     match lookup.ended {

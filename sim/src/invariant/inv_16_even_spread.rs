@@ -1,35 +1,35 @@
 //! Without faults every queue gets its share.
 //!
 //! A rotation that is per topic visits each queue of the route in turn, so over sends that succeed
-//! at once the fullest and the emptiest queue differ by one at most. Judged per producer and route,
+//! at once the fullest and the emptiest queue differ by one at most. Checked per producer and route,
 //! by which broker read which queue id, for producers of the strict form in runs without faults.
 
 use std::collections::BTreeMap;
 
 use rmq_producer::event::{Failure, Outcome};
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{Queues, SendHistory, Timestamp};
 use crate::trace::record::Form;
-use crate::trace::story::{Moment, Queues, SendStory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-16",
     title: "Even spread",
     source: Source::Both,
     rate_per_mille: 10,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    if !case.truth.intervals().is_empty() {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    if !run.truth.intervals().is_empty() {
         return;
     }
     // How often each queue of each route was chosen, in the order of the route; and the last choice.
-    let mut routes: BTreeMap<usize, (Vec<u64>, Moment)> = BTreeMap::new();
-    for send in &case.story.sends {
-        let strict = case
+    let mut routes: BTreeMap<usize, (Vec<u64>, Timestamp)> = BTreeMap::new();
+    for send in &run.history.sends {
+        let strict = run
             .policy(send.node)
             .is_some_and(|policy| policy.form == Form::Strict);
         // A send that was dropped, or broken off by a stop, has moved the rotation on and need not
@@ -47,8 +47,8 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let (Some(route), true, None) = (attempt.snapshot, strict, send.pinned) else {
             continue;
         };
-        let queues = &case.story.snapshots[route].queues;
-        let Some(queue) = chosen(case, send, queues) else {
+        let queues = &run.history.snapshots[route].queues;
+        let Some(queue) = chosen(run, send, queues) else {
             continue;
         };
         let (counts, last) = routes
@@ -58,23 +58,23 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         *last = attempt.started;
     }
     for (route, (counts, last)) in routes {
-        judged.case();
+        report.run();
         let (least, most) = (counts.iter().min(), counts.iter().max());
         if let (Some(least), Some(most)) = (least, most)
             && most - least > 1
         {
-            let snapshot = &case.story.snapshots[route];
-            let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+            let snapshot = &run.history.snapshots[route];
+            let (who, topic) = (run.name(snapshot.node), snapshot.topic);
             let text = format!("{who} gave one queue of {topic} {most} messages, another {least}");
-            judged.wrong(last, text);
+            report.wrong(last, text);
         }
     }
 }
 
 /// The queue that the message arrived for, as a position in the route.
-fn chosen(case: &Case<'_>, send: &SendStory<'_>, queues: &Queues<'_>) -> Option<usize> {
-    let request = &case.story.requests[*send.requests.first()?];
-    let broker = case.name(request.broker);
+fn chosen(run: &CheckedRun<'_>, send: &SendHistory<'_>, queues: &Queues<'_>) -> Option<usize> {
+    let request = &run.history.requests[*send.requests.first()?];
+    let broker = run.name(request.broker);
     queues.position(broker, request.seen.queue)
 }
 

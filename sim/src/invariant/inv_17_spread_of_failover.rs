@@ -7,7 +7,7 @@
 //! and over their brokers.
 //!
 //! Rotations of several routes share one counter, so the counts need not differ by one at most: they
-//! stay within four sigma of even. Judged for producers of the strict form, by where requests
+//! stay within four sigma of even. Checked for producers of the strict form, by where requests
 //! arrived, or, for those that never did, by where they were sent.
 
 use std::collections::BTreeMap;
@@ -16,16 +16,16 @@ use rmq_producer::event::QueueRef;
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, HealthHistory, SendHistory, Timestamp};
 use crate::trace::record::Form;
-use crate::trace::story::{AttemptStory, HealthStory, Moment, SendStory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-17",
     title: "Spread of failover",
     source: Source::Both,
     rate_per_mille: 10,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -37,7 +37,7 @@ const ENOUGH: u64 = 8;
 struct Group {
     /// How often each queue was taken, by its place in the route.
     counts: BTreeMap<usize, u64>,
-    last: Moment,
+    last: Timestamp,
 }
 
 /// What makes a choice: the route; for a first attempt the record that began the isolation, since
@@ -45,31 +45,31 @@ struct Group {
 /// avoided.
 type Choice<'t> = (usize, Option<usize>, Vec<&'t Name>);
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let mut groups: BTreeMap<Choice<'_>, Group> = BTreeMap::new();
-    for (send, attempt) in case.attempts() {
-        let policy = case.policy(send.node);
+    for (send, attempt) in run.attempts() {
+        let policy = run.policy(send.node);
         let strict = policy.is_some_and(|it| it.form == Form::Strict && it.retargets_queue);
         let (Some(route), true, None) = (attempt.snapshot, strict, send.pinned) else {
             continue;
         };
-        let isolated: SmallVec<[_; 4]> = isolated(case, send, attempt).collect();
+        let isolated: SmallVec<[_; 4]> = isolated(run, send, attempt).collect();
         let avoided = avoided(&isolated, attempt);
         if avoided.is_empty() {
             continue;
         }
-        let (broker, queue) = taken(case, attempt);
+        let (broker, queue) = taken(run, attempt);
         if avoided.iter().any(|it| ***it == *broker) {
             continue;
         }
-        let last = isolated.last().map_or(0, |last| last.moment.at);
+        let last = isolated.last().map_or(0, |last| last.timestamp.at);
         let began = (attempt.number == 1).then_some(last);
         let choice = (route, began, avoided);
         let group = groups.entry(choice).or_insert_with(|| Group {
             counts: BTreeMap::new(),
             last: attempt.started,
         });
-        if let Some(place) = case.story.snapshots[route].queues.position(broker, queue) {
+        if let Some(place) = run.history.snapshots[route].queues.position(broker, queue) {
             *group.counts.entry(place).or_default() += 1;
             group.last = attempt.started;
         }
@@ -78,15 +78,15 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         // First attempts whose turn is at no avoided broker keep the order of the route: their spread
         // shows only over a whole round of its queues.
         let least = match began {
-            Some(_) => case.story.snapshots[route].queues.all().len() as u64,
+            Some(_) => run.history.snapshots[route].queues.all().len() as u64,
             None => 0,
         };
-        spread(case, (route, least), &avoided, &group, judged);
+        spread(run, (route, least), &avoided, &group, report);
     }
 }
 
 /// The brokers that failed in this send, and those that the producer avoids because of others.
-fn avoided<'t>(isolated: &[&HealthStory<'t>], attempt: &AttemptStory<'t>) -> Vec<&'t Name> {
+fn avoided<'t>(isolated: &[&HealthHistory<'t>], attempt: &AttemptHistory<'t>) -> Vec<&'t Name> {
     let mut all: Vec<&Name> = isolated.iter().map(|it| it.broker).collect();
     all.extend(attempt.avoided);
     all.sort_unstable();
@@ -96,33 +96,33 @@ fn avoided<'t>(isolated: &[&HealthStory<'t>], attempt: &AttemptStory<'t>) -> Vec
 
 /// The isolations in force when an attempt started, in their order.
 fn isolated<'c, 't>(
-    case: &'c Case<'t>,
-    send: &SendStory<'t>,
-    attempt: &AttemptStory<'t>,
-) -> impl Iterator<Item = &'c HealthStory<'t>> {
+    run: &'c CheckedRun<'t>,
+    send: &SendHistory<'t>,
+    attempt: &AttemptHistory<'t>,
+) -> impl Iterator<Item = &'c HealthHistory<'t>> {
     let (node, now) = (send.node, attempt.started);
-    case.story.isolations(now).iter().filter(move |it| {
-        let until = it.moment.ms.saturating_add(it.for_ms);
-        it.node == node && it.moment < now && now.ms < until
+    run.history.isolations(now).iter().filter(move |it| {
+        let until = it.timestamp.ms.saturating_add(it.for_ms);
+        it.node == node && it.timestamp < now && now.ms < until
     })
 }
 
 /// Where the attempt arrived, or else was sent to.
-fn taken<'t>(case: &Case<'t>, attempt: &AttemptStory<'t>) -> (&'t str, i32) {
-    match attempt.seen().map(|seen| &case.story.requests[seen]) {
-        Some(request) => (case.name(request.broker), request.seen.queue),
+fn taken<'t>(run: &CheckedRun<'t>, attempt: &AttemptHistory<'t>) -> (&'t str, i32) {
+    match attempt.seen().map(|seen| &run.history.requests[seen]) {
+        Some(request) => (run.name(request.broker), request.seen.queue),
         None => (&*attempt.to.broker, attempt.to.queue),
     }
 }
 
 fn spread(
-    case: &Case<'_>,
+    run: &CheckedRun<'_>,
     (route, least): (usize, u64),
     avoided: &[&Name],
     group: &Group,
-    judged: &mut Judged,
+    report: &mut CheckReport,
 ) {
-    let snapshot = &case.story.snapshots[route];
+    let snapshot = &run.history.snapshots[route];
     let left = snapshot.queues.brokers().iter();
     // The queues that such a choice could take, broker by broker.
     let left = left.filter(|(broker, _)| !avoided.contains(broker));
@@ -135,7 +135,7 @@ fn spread(
     if all < ENOUGH.max(least) || !too_many(all, all, 1, queues) {
         return;
     }
-    judged.case();
+    report.run();
     let route = snapshot.queues.all();
     let mut brokers: BTreeMap<&str, u64> = BTreeMap::new();
     for (place, count) in &group.counts {
@@ -158,10 +158,10 @@ fn spread(
         (None, None) => None,
     };
     if let Some((target, count)) = herd {
-        let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+        let (who, topic) = (run.name(snapshot.node), snapshot.topic);
         let text =
             format!("{target} gets {count} of {who}'s {all} attempts to {topic} that avoid others");
-        judged.wrong(group.last, text);
+        report.wrong(group.last, text);
     }
 }
 

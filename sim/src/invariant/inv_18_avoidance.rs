@@ -3,7 +3,7 @@
 //! With fault tolerance on, a result that isolates a broker keeps later sends away from it as long as
 //! there is a better one: a switch that does nothing costs every send its share of time. But a
 //! broker that only refused one message, or that nobody has heard of yet, has done nothing wrong: a
-//! single bad message must not take a healthy broker out of use. Judged where the policy remembers
+//! single bad message must not take a healthy broker out of use. Checked where the policy remembers
 //! results: no first attempt goes to a broker within the isolation that an attempt's end demands,
 //! and each isolation follows from such an end.
 
@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use rmq_producer::event::{Mode, Stage};
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, EndStory, HealthStory, Moment, SendStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptEnd, AttemptHistory, HealthHistory, SendHistory, Timestamp};
 use crate::trace::{IsolationFacts, NodeId};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -21,7 +21,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Avoidance",
     source: Source::Both,
     rate_per_mille: 10,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -30,18 +30,18 @@ pub(super) const INVARIANT: Invariant = Invariant {
 struct Avoided<'t> {
     node: NodeId,
     broker: &'t Name,
-    since: Moment,
+    since: Timestamp,
     until_ms: u64,
 }
 
 /// The avoided brokers of each producer, in the order of the sends.
 type ByBroker<'t> = BTreeMap<NodeId, BTreeMap<&'t str, Vec<Avoided<'t>>>>;
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let mut avoided = ByBroker::new();
-    for (send, attempt) in case.attempts() {
-        let facts = facts(case, send.node);
-        let failed = facts.and_then(|it| Some((it, failed(case, it, send, attempt)?)));
+    for (send, attempt) in run.attempts() {
+        let facts = facts(run, send.node);
+        let failed = facts.and_then(|it| Some((it, failed(run, it, send, attempt)?)));
         if let Some((facts, since)) = failed {
             let of = avoided.entry(send.node).or_default();
             of.entry(&attempt.to.broker).or_default().push(Avoided {
@@ -52,42 +52,46 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             });
         }
     }
-    for (send, attempt) in case.attempts() {
+    for (send, attempt) in run.attempts() {
         if attempt.number == 1 && send.pinned.is_none() && !avoided.is_empty() {
-            keeps_away(case, send, attempt, &avoided, judged);
+            keeps_away(run, send, attempt, &avoided, report);
         }
     }
-    for isolated in case.story.health.iter().filter(|it| it.for_ms > 0) {
-        explained(case, isolated, facts(case, isolated.node), judged);
+    for isolated in run.history.health.iter().filter(|it| it.for_ms > 0) {
+        explained(run, isolated, facts(run, isolated.node), report);
     }
 }
 
 /// What the producer's policy remembers.
-fn facts<'t>(case: &Case<'t>, node: NodeId) -> Option<&'t IsolationFacts> {
-    case.policy(node)?.isolation.as_ref()
+fn facts<'t>(run: &CheckedRun<'t>, node: NodeId) -> Option<&'t IsolationFacts> {
+    run.policy(node)?.isolation.as_ref()
 }
 
 /// When an attempt showed that its broker does not serve, by the policy's rules. One that was not
 /// answered in its share counts as silent, whether it could be overtaken or not.
 fn failed(
-    case: &Case<'_>,
+    run: &CheckedRun<'_>,
     facts: &IsolationFacts,
-    send: &SendStory<'_>,
-    attempt: &AttemptStory<'_>,
-) -> Option<Moment> {
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+) -> Option<Timestamp> {
     if send.pinned.is_some() && send.mode == Mode::Sync && !facts.counts_pinned_sync {
         return None;
     }
     let silent = facts.failures.contains(&Stage::Silent);
-    let unheard = silent.then(|| unheard(case, send, attempt)).flatten();
-    let counts = |end: &EndStory| facts.failures.contains(&end.stage);
-    unheard.or(attempt.ended.filter(counts).map(|end| end.moment))
+    let unheard = silent.then(|| unheard(run, send, attempt)).flatten();
+    let counts = |end: &AttemptEnd| facts.failures.contains(&end.stage);
+    unheard.or(attempt.ended.filter(counts).map(|end| end.timestamp))
 }
 
 /// The end of the millisecond in which an attempt's share was used up, if it was not answered before
 /// and attempts can be overtaken.
-fn unheard(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> Option<Moment> {
-    let overtakes = case
+fn unheard(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+) -> Option<Timestamp> {
+    let overtakes = run
         .policy(send.node)
         .is_some_and(|it| it.overtaken_accepted);
     if send.mode == Mode::Oneway || !overtakes {
@@ -95,27 +99,27 @@ fn unheard(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) ->
     }
     // A frozen producer notices it when it runs again.
     let share_end = attempt.started.ms.saturating_add(attempt.budget_ms);
-    let slack = case.header().slack_ms;
-    let ms = case
+    let slack = run.header().slack_ms;
+    let ms = run
         .due(send.node, share_end, 0)
         .saturating_sub(slack)
         .max(share_end);
     let over = attempt
         .ended
-        .map(|end| end.moment)
+        .map(|end| end.timestamp)
         .into_iter()
         .chain(send.over());
-    let at = case.trace.records.partition_point(|record| record.ms <= ms);
+    let at = run.trace.records.partition_point(|record| record.ms <= ms);
     let open = over.min().is_none_or(|over| over.at >= at);
-    open.then_some(Moment { at, ms })
+    open.then_some(Timestamp { at, ms })
 }
 
 fn keeps_away(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
-    attempt: &AttemptStory<'_>,
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
     avoided: &ByBroker<'_>,
-    judged: &mut Judged,
+    report: &mut CheckReport,
 ) {
     let now = attempt.started;
     let failed = |broker: &Name| {
@@ -124,76 +128,76 @@ fn keeps_away(
         latest.find(|it| it.since < now && now.ms < it.until_ms)
     };
     // A success in the meantime may count for the broker again, as it does in 4.9.
-    let isolated = |broker: &Name| failed(broker).is_some_and(|it| !well_since(case, it, now));
-    let good = |broker: &Name| failed(broker).is_none() && !said_ill(case, send.node, broker, now);
+    let isolated = |broker: &Name| failed(broker).is_some_and(|it| !well_since(run, it, now));
+    let good = |broker: &Name| failed(broker).is_none() && !said_ill(run, send.node, broker, now);
     let Some(route) = attempt.snapshot else {
         return;
     };
-    let queues = &case.story.snapshots[route].queues;
+    let queues = &run.history.snapshots[route].queues;
     // Nobody is better, or there is nothing to avoid.
     if !queues.names().any(good) || !queues.names().any(isolated) {
         return;
     }
-    judged.case();
+    report.run();
     if isolated(&attempt.to.broker) {
-        let (who, number, broker) = (case.name(send.node), send.number, &attempt.to.broker);
+        let (who, number, broker) = (run.name(send.node), send.number, &attempt.to.broker);
         let text = format!("{who} s{number} begins at {broker}, which failed a moment ago");
-        judged.wrong(now, text);
+        report.wrong(now, text);
     }
 }
 
 /// Whether the producer says that it avoids the broker, for whatever reason.
-fn said_ill(case: &Case<'_>, node: NodeId, broker: &Name, now: Moment) -> bool {
-    case.story.isolations(now).iter().any(|it| {
-        let until = it.moment.ms.saturating_add(it.for_ms);
-        it.node == node && it.broker == broker && it.moment < now && now.ms < until
+fn said_ill(run: &CheckedRun<'_>, node: NodeId, broker: &Name, now: Timestamp) -> bool {
+    run.history.isolations(now).iter().any(|it| {
+        let until = it.timestamp.ms.saturating_add(it.for_ms);
+        it.node == node && it.broker == broker && it.timestamp < now && now.ms < until
     })
 }
 
 /// Whether the broker took a message of the producer after it failed.
-fn well_since(case: &Case<'_>, avoided: &Avoided<'_>, now: Moment) -> bool {
+fn well_since(run: &CheckedRun<'_>, avoided: &Avoided<'_>, now: Timestamp) -> bool {
     let (at, window) = (
         (avoided.node, &**avoided.broker),
         (avoided.since.ms, now.ms),
     );
-    let mut own = case.story.attempts_at(at, window);
+    let mut own = run.history.attempts_at(at, window);
     own.any(|(_, attempt)| {
         attempt.ended.is_some_and(|end| {
-            end.stage == Stage::Accepted && end.moment > avoided.since && end.moment < now
+            end.stage == Stage::Accepted && end.timestamp > avoided.since && end.timestamp < now
         })
     })
 }
 
 fn explained(
-    case: &Case<'_>,
-    isolated: &HealthStory<'_>,
+    run: &CheckedRun<'_>,
+    isolated: &HealthHistory<'_>,
     facts: Option<&IsolationFacts>,
-    judged: &mut Judged,
+    report: &mut CheckReport,
 ) {
-    let (now, broker) = (isolated.moment, isolated.broker);
-    let follows = |(send, attempt): (&SendStory<'_>, &AttemptStory<'_>)| {
-        let just = |moment: Moment| moment < now && moment.ms == now.ms;
+    let (now, broker) = (isolated.timestamp, isolated.broker);
+    let follows = |(send, attempt): (&SendHistory<'_>, &AttemptHistory<'_>)| {
+        let just = |timestamp: Timestamp| timestamp < now && timestamp.ms == now.ms;
         let slow = attempt.ended.filter(|end| {
-            let took = end.moment.ms.saturating_sub(attempt.started.ms);
+            let took = end.timestamp.ms.saturating_sub(attempt.started.ms);
             end.stage == Stage::Accepted && facts.is_some_and(|facts| took >= facts.slow_ms)
         });
-        let failed = facts.and_then(|facts| failed(case, facts, send, attempt));
+        let failed = facts.and_then(|facts| failed(run, facts, send, attempt));
         let share_end = attempt.started.ms.saturating_add(attempt.budget_ms);
-        let last = case.due(send.node, share_end, 0);
+        let last = run.due(send.node, share_end, 0);
         let silent = isolated.reason == Stage::Silent && attempt.open_at(now, send.over());
         failed.is_some_and(just)
-            || slow.is_some_and(|end| just(end.moment))
+            || slow.is_some_and(|end| just(end.timestamp))
             || silent && (share_end..=last).contains(&now.ms)
     };
     let too_long = facts.is_none_or(|facts| isolated.for_ms > facts.longest_ms);
-    let (who, reason) = (case.name(isolated.node), isolated.reason);
+    let (who, reason) = (run.name(isolated.node), isolated.reason);
     let (at, window) = ((isolated.node, &**broker), (now.ms, now.ms));
-    if !case.story.attempts_at(at, window).any(follows) {
+    if !run.history.attempts_at(at, window).any(follows) {
         let text = format!("{who} avoids {broker} as {reason:?}, but no attempt there ended so");
-        judged.wrong(now, text);
+        report.wrong(now, text);
     } else if too_long {
         let text = format!("{who} avoids {broker} for {} ms", isolated.for_ms);
-        judged.wrong(now, text);
+        report.wrong(now, text);
     }
 }
 

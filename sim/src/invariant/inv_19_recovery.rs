@@ -8,10 +8,10 @@
 
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::NodeId;
+use crate::trace::history::{AttemptHistory, Timestamp};
 use crate::trace::record::Form;
-use crate::trace::story::{AttemptStory, Moment};
 use crate::truth::{Condition, Scope};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -19,7 +19,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Recovery",
     source: Source::Truth,
     rate_per_mille: 10,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -31,15 +31,15 @@ const ENOUGH: usize = 20;
 struct Window<'c, 't> {
     route: usize,
     node: NodeId,
-    attempts: Vec<&'c AttemptStory<'t>>,
+    attempts: Vec<&'c AttemptHistory<'t>>,
 }
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    if case.truth.intervals().is_empty() {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    if run.truth.intervals().is_empty() {
         return;
     }
     let mut windows: Vec<Window<'_, '_>> = Vec::new();
-    for (node, attempt, route) in first_attempts(case) {
+    for (node, attempt, route) in first_attempts(run) {
         let window = match windows.iter_mut().position(|it| it.route == route) {
             Some(index) => &mut windows[index],
             None => {
@@ -52,19 +52,19 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
                 &mut windows[last]
             }
         };
-        let facts = case
+        let facts = run
             .policy(node)
             .and_then(|policy| policy.isolation.as_ref());
         let longest = facts.map_or(0, |facts| facts.longest_ms);
-        if isolated(case, node, longest, attempt.started) {
+        if isolated(run, node, longest, attempt.started) {
             window.attempts.clear();
             continue;
         }
         window.attempts.push(attempt);
-        let queues = case.story.snapshots[route].queues.len().max(1);
+        let queues = run.history.snapshots[route].queues.len().max(1);
         let rounds = ENOUGH.div_ceil(queues);
         if window.attempts.len() == rounds * queues {
-            shares(case, window, rounds, judged);
+            shares(run, window, rounds, report);
             window.attempts.clear();
         }
     }
@@ -72,9 +72,9 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 
 /// The first attempts of sends without a queue of the caller's choice, in the order they started,
 /// each with its producer and its route.
-fn first_attempts<'c, 't>(case: &'c Case<'t>) -> Vec<(NodeId, &'c AttemptStory<'t>, usize)> {
-    let free = case.story.sends.iter().filter(|send| {
-        let policy = case.policy(send.node);
+fn first_attempts<'c, 't>(run: &'c CheckedRun<'t>) -> Vec<(NodeId, &'c AttemptHistory<'t>, usize)> {
+    let free = run.history.sends.iter().filter(|send| {
+        let policy = run.policy(send.node);
         send.pinned.is_none() && policy.is_some_and(|policy| policy.form == Form::Strict)
     });
     let first = free.filter_map(|send| {
@@ -87,28 +87,28 @@ fn first_attempts<'c, 't>(case: &'c Case<'t>) -> Vec<(NodeId, &'c AttemptStory<'
 }
 
 /// Whether the producer may avoid any broker now.
-fn isolated(case: &Case<'_>, node: NodeId, longest_ms: u64, now: Moment) -> bool {
-    case.story.isolations(now).iter().any(|it| {
-        let until = it.moment.ms.saturating_add(it.for_ms.min(longest_ms));
-        it.node == node && it.moment < now && now.ms < until
+fn isolated(run: &CheckedRun<'_>, node: NodeId, longest_ms: u64, now: Timestamp) -> bool {
+    run.history.isolations(now).iter().any(|it| {
+        let until = it.timestamp.ms.saturating_add(it.for_ms.min(longest_ms));
+        it.node == node && it.timestamp < now && now.ms < until
     })
 }
 
-fn shares(case: &Case<'_>, window: &Window<'_, '_>, rounds: usize, judged: &mut Judged) {
+fn shares(run: &CheckedRun<'_>, window: &Window<'_, '_>, rounds: usize, report: &mut CheckReport) {
     let (Some(first), Some(last)) = (window.attempts.first(), window.attempts.last()) else {
         return;
     };
-    let snapshot = &case.story.snapshots[window.route];
+    let snapshot = &run.history.snapshots[window.route];
     let brokers = snapshot.queues.brokers();
     if brokers.len() < 2 {
         return;
     }
     for (broker, queues) in brokers {
-        let well = recovered(case, window.node, broker, (first.started, last.started));
+        let well = recovered(run, window.node, broker, (first.started, last.started));
         if !well {
             continue;
         }
-        judged.case();
+        report.run();
         let fair = queues * rounds;
         let got = window
             .attempts
@@ -117,28 +117,33 @@ fn shares(case: &Case<'_>, window: &Window<'_, '_>, rounds: usize, judged: &mut 
             .count();
         let off = got.abs_diff(fair);
         if off > 1 && off * 5 > fair {
-            let (who, all) = (case.name(window.node), window.attempts.len());
+            let (who, all) = (run.name(window.node), window.attempts.len());
             let text = format!(
                 "{who} gives {broker}, which is well again, {got} of {all} first attempts, \
                  not {fair}"
             );
-            judged.wrong(last.started, text);
+            report.wrong(last.started, text);
         }
     }
 }
 
 /// Whether the broker was ill for the producer before, and is not any more.
-fn recovered(case: &Case<'_>, node: NodeId, broker: &Name, (from, to): (Moment, Moment)) -> bool {
-    let Some(broker) = case.header().node(broker) else {
+fn recovered(
+    run: &CheckedRun<'_>,
+    node: NodeId,
+    broker: &Name,
+    (from, to): (Timestamp, Timestamp),
+) -> bool {
+    let Some(broker) = run.header().node(broker) else {
         return false;
     };
     let concerns = |scope: Scope| match scope {
         Scope::Node(ill) => ill == broker,
         Scope::Pair(a, b) => (a, b) == (node, broker) || (b, a) == (node, broker),
     };
-    let intervals = case.truth.intervals().iter();
+    let intervals = run.truth.intervals().iter();
     let mut ill = intervals.filter(|it| concerns(it.scope) && it.to_ms < from.ms);
-    ill.next().is_some() && case.truth.worst(node, broker, from.ms, to.ms) == Condition::Healthy
+    ill.next().is_some() && run.truth.worst(node, broker, from.ms, to.ms) == Condition::Healthy
 }
 
 #[cfg(test)]

@@ -6,36 +6,36 @@
 
 use rmq_producer::event::{Failure, Outcome, Stage};
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-20",
     title: "Never empty",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
         // A queue of the caller's choice may be in no route.
         if send.pinned.is_some() {
             continue;
         }
-        let route = case.story.in_force(send.node, send.topic, send.called);
-        let usable = route.is_some_and(|index| !case.story.snapshots[index].queues.is_empty());
+        let route = run.history.in_force(send.node, send.topic, send.called);
+        let usable = route.is_some_and(|index| !run.history.snapshots[index].queues.is_empty());
         if !usable {
             continue;
         }
-        judged.case();
+        report.run();
         if let Some((done, Outcome::Failed(failure))) = send.done.first()
             && is_empty(*failure)
         {
-            let (who, number) = (case.name(send.node), send.number);
+            let (who, number) = (run.name(send.node), send.number);
             let text = format!("{who} s{number} found no queue, although its topic has a route");
-            judged.wrong(*done, text);
+            report.wrong(*done, text);
         }
     }
 }

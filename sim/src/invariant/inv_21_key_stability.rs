@@ -2,21 +2,21 @@
 //!
 //! A key keeps its messages in order only if its queue depends on nothing but the set of the topic's
 //! queues: not on the order in which a name server lists the brokers, not on the producer, not on
-//! time. Judged by where brokers read the messages; the caller says which key each has, the
+//! time. Checked by where brokers read the messages; the caller says which key each has, the
 //! producer which route it chose from.
 
 use std::collections::BTreeMap;
 
 use rmq_producer::event::QueueRef;
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-21",
     title: "Key stability",
     source: Source::Both,
     rate_per_mille: 50,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -33,11 +33,11 @@ struct Sets<'t> {
 }
 
 impl<'t> Sets<'t> {
-    fn of(&mut self, case: &Case<'t>, route: usize) -> usize {
+    fn of(&mut self, run: &CheckedRun<'t>, route: usize) -> usize {
         if let Some(number) = self.known.get(&route) {
             return *number;
         }
-        let mut queues: Vec<&QueueRef> = case.story.snapshots[route].queues.all().iter().collect();
+        let mut queues: Vec<&QueueRef> = run.history.snapshots[route].queues.all().iter().collect();
         queues.sort();
         let next = self.numbers.len();
         let number = *self.numbers.entry(queues).or_insert(next);
@@ -46,8 +46,8 @@ impl<'t> Sets<'t> {
     }
 }
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let works = case.story.work.iter();
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let works = run.history.work.iter();
     let keys: BTreeMap<&str, &str> = works
         .filter_map(|work| Some((&**work.keys, &***work.by.as_ref()?)))
         .collect();
@@ -56,33 +56,33 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
     }
     let mut sets = Sets::default();
     let mut chosen: BTreeMap<Grounds<'_>, (&str, i32)> = BTreeMap::new();
-    for send in &case.story.sends {
+    for send in &run.history.sends {
         let Some(route) = send.selected_from else {
             continue;
         };
-        let set = sets.of(case, route);
+        let set = sets.of(run, route);
         for request in &send.requests {
-            let request = &case.story.requests[*request];
+            let request = &run.history.requests[*request];
             let named = request.seen.keys.as_deref();
             let Some(key) = named.and_then(|keys_of| keys.get(keys_of)) else {
                 continue;
             };
-            let here = (case.name(request.broker), request.seen.queue);
+            let here = (run.name(request.broker), request.seen.queue);
             let grounds = (&**send.topic, set, *key);
             let Some(first) = chosen.get(&grounds) else {
                 chosen.insert(grounds, here);
                 continue;
             };
-            judged.case();
+            report.run();
             if *first != here {
                 let ((broker, queue), (other, wrong)) = (*first, here);
-                let (who, topic) = (case.name(send.node), send.topic);
+                let (who, topic) = (run.name(send.node), send.topic);
                 let text = format!(
                     "{key} of {topic} is at {broker}/{queue}, and {who} s{} takes it to \
                      {other}/{wrong} among the same queues",
                     send.number
                 );
-                judged.wrong(request.received, text);
+                report.wrong(request.received, text);
             }
         }
     }

@@ -1,37 +1,38 @@
 //! One producer's choices do not depend on what another one sends.
 //!
 //! A rotation that all producers of a process share, or one counter for all topics, looks even as
-//! long as one of them sends; with two in step, each always gets the same half of the queues. Judged
+//! long as one of them sends; with two in step, each always gets the same half of the queues. Checked
 //! by two runs: beside a producer, another one of the same client idles, or sends to every topic. The
 //! queues chosen for the first one's sends, topic by topic, are the same, until in one of the runs
 //! the producer avoids a broker that was slow or failed there.
 
 use super::pair::Sends;
-use super::{Invariant, Judge, Judged, Source};
+use super::{CheckReport, Checker, Invariant, Source};
 use crate::trace::Trace;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-22",
     title: "Independence",
-    source: Source::Twins,
+    source: Source::PairedRuns,
     rate_per_mille: 5,
-    judge: Judge::Twins(judge),
+    checker: Checker::PairedRuns(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
+fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
     let (alone, beside) = (Sends::of(one), Sends::of(other));
     let choices_beside = beside.choices();
     for ((node, topic), choices) in alone.choices() {
-        judged.case();
+        report.run();
         let (calm_alone, calm_beside) = (alone.calm_until(node), beside.calm_until(node));
         let others = choices_beside.get(&(node, topic));
         let others = others.map_or(&[][..], |others| others);
-        for (nth, (moment, queue)) in choices.iter().enumerate() {
+        for (nth, (timestamp, queue)) in choices.iter().enumerate() {
             let other = others.get(nth);
-            let is_calm = calm_alone.is_none_or(|end| *moment < end)
-                && calm_beside.is_none_or(|end| other.is_some_and(|(moment, _)| *moment < end));
+            let is_calm = calm_alone.is_none_or(|end| *timestamp < end)
+                && calm_beside
+                    .is_none_or(|end| other.is_some_and(|(timestamp, _)| *timestamp < end));
             if !is_calm {
                 break;
             }
@@ -46,7 +47,7 @@ fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
                     "{who}'s choice {choice} for {topic} is {to}, and {instead} beside another \
                      producer's traffic"
                 );
-                judged.wrong(*moment, text);
+                report.wrong(*timestamp, text);
                 break;
             }
         }
@@ -62,13 +63,13 @@ mod tests {
         accepts("the same queues in turn", || {
             let other = named(named(Scene::new().at(4), 1, "a/0"), 3, "b/0");
             let scene = named(Scene::new().at(4), 1, "a/0");
-            named(scene, 2, "b/0").twin(other)
+            named(scene, 2, "b/0").paired(other)
         }),
         rejects("another's traffic takes a turn", || {
             let other = named(named(Scene::new().at(4), 1, "a/0"), 2, "c/0");
             let scene = named(Scene::new().at(4), 1, "a/0");
             let before = scene.trace.records.len();
-            let mut scene = named(scene, 2, "b/0").twin(other);
+            let mut scene = named(scene, 2, "b/0").paired(other);
             // A call makes two records before the attempt.
             scene.marked = Some(before + 2);
             scene

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use rmq_producer::event::{QueueRef, Stage};
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, Life, Moment, SnapshotStory, WidthSource};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, Life, SnapshotHistory, Timestamp, WidthSource};
 use crate::trace::{NodeId, NodeKind, PolicyFacts};
 use crate::truth::Condition;
 
@@ -21,7 +21,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Freshness",
     source: Source::Truth,
     rate_per_mille: 10,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -33,45 +33,45 @@ const RECOVERY_MS: u64 = 10_000;
 struct Agreed<'t> {
     topic: &'t Name,
     route: &'t [(Name, i32)],
-    since: Moment,
-    until: Moment,
+    since: Timestamp,
+    until: Timestamp,
 }
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let servers: Vec<NodeId> = case.header().of_kind(NodeKind::NameServer).collect();
-    let agreed = agreed(case, &servers);
-    for producer in case.header().of_kind(NodeKind::Producer) {
-        let Some(policy) = case.policy(producer) else {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let servers: Vec<NodeId> = run.header().of_kind(NodeKind::NameServer).collect();
+    let agreed = agreed(run, &servers);
+    for producer in run.header().of_kind(NodeKind::Producer) {
+        let Some(policy) = run.policy(producer) else {
             continue;
         };
         for agreed in &agreed {
-            in_force(case, producer, (policy, &servers), agreed, judged);
+            in_force(run, producer, (policy, &servers), agreed, report);
         }
     }
 }
 
 /// Everything that all name servers agreed on, in order.
-fn agreed<'t>(case: &Case<'t>, servers: &[NodeId]) -> Vec<Agreed<'t>> {
-    let mut topics: Vec<&Name> = case.story.snapshots.iter().map(|it| it.topic).collect();
+fn agreed<'t>(run: &CheckedRun<'t>, servers: &[NodeId]) -> Vec<Agreed<'t>> {
+    let mut topics: Vec<&Name> = run.history.snapshots.iter().map(|it| it.topic).collect();
     topics.sort_unstable();
     topics.dedup();
     let mut all = Vec::new();
     for topic in topics {
         let news =
-            case.story.widths.iter().filter(|news| {
+            run.history.widths.iter().filter(|news| {
                 news.topic == topic && matches!(news.source, WidthSource::Route(..))
             });
-        let boots = case
-            .story
+        let boots = run
+            .history
             .boots
             .iter()
             .filter(|(node, _)| servers.contains(node));
-        let mut turns: Vec<Moment> = news.map(|news| news.moment).collect();
-        turns.extend(boots.map(|(_, moment)| *moment));
+        let mut turns: Vec<Timestamp> = news.map(|news| news.timestamp).collect();
+        turns.extend(boots.map(|(_, timestamp)| *timestamp));
         turns.sort_unstable();
         for (index, since) in turns.iter().enumerate() {
-            let until = turns.get(index + 1).copied().unwrap_or_else(|| case.end());
-            let route_at = |server: &NodeId| case.story.route_at(*server, topic, *since);
+            let until = turns.get(index + 1).copied().unwrap_or_else(|| run.end());
+            let route_at = |server: &NodeId| run.history.route_at(*server, topic, *since);
             let Some(route) = servers.first().map(route_at) else {
                 continue;
             };
@@ -90,53 +90,53 @@ fn agreed<'t>(case: &Case<'t>, servers: &[NodeId]) -> Vec<Agreed<'t>> {
 }
 
 fn in_force(
-    case: &Case<'_>,
+    run: &CheckedRun<'_>,
     producer: NodeId,
     (policy, servers): (&PolicyFacts, &[NodeId]),
     agreed: &Agreed<'_>,
-    judged: &mut Judged,
+    report: &mut CheckReport,
 ) {
-    let Some(before) = case.story.in_force(producer, agreed.topic, agreed.since) else {
+    let Some(before) = run.history.in_force(producer, agreed.topic, agreed.since) else {
         return;
     };
-    if says(case, &case.story.snapshots[before], agreed) {
+    if says(run, &run.history.snapshots[before], agreed) {
         return;
     }
     let count = u64::try_from(servers.len()).unwrap_or(u64::MAX);
     let pass = policy.name_server_timeout_ms.saturating_mul(count);
-    let mut due = case.due(
+    let mut due = run.due(
         producer,
         agreed.since.ms,
         policy.poll_ms.saturating_add(pass),
     );
-    if let Some(failed) = refreshed(case, producer, policy, agreed) {
+    if let Some(failed) = refreshed(run, producer, policy, agreed) {
         let lookup = policy.name_server_timeout_ms;
         // One lookup may be under way, and the next one is spaced.
         let time = policy.refresh_spacing_ms.saturating_add(2 * lookup);
-        due = due.min(case.due(producer, failed.ms, time));
+        due = due.min(run.due(producer, failed.ms, time));
     }
     let since = agreed.since.ms.saturating_sub(RECOVERY_MS);
     // A connection that was opened before the server's last fault may be dead.
     let well = |server: &NodeId| {
-        let dialled = case.dialled(producer, *server, case.after(due));
+        let dialled = run.dialled(producer, *server, run.after(due));
         let since = dialled.map_or(since, |dialled| dialled.ms.min(since));
-        case.truth.worst(producer, *server, since, due) == Condition::Healthy
+        run.truth.worst(producer, *server, since, due) == Condition::Healthy
     };
-    if due >= agreed.until.ms || due >= ends(case, producer) || !servers.iter().all(well) {
+    if due >= agreed.until.ms || due >= ends(run, producer) || !servers.iter().all(well) {
         return;
     }
-    judged.case();
-    let now = case.story.in_force(producer, agreed.topic, case.after(due));
-    if !now.is_some_and(|now| says(case, &case.story.snapshots[now], agreed)) {
-        let (who, topic, late) = (case.name(producer), agreed.topic, due - agreed.since.ms);
+    report.run();
+    let now = run.history.in_force(producer, agreed.topic, run.after(due));
+    if !now.is_some_and(|now| says(run, &run.history.snapshots[now], agreed)) {
+        let (who, topic, late) = (run.name(producer), agreed.topic, due - agreed.since.ms);
         let text = format!("{who} has an old route of {topic} {late} ms after it changed here");
-        judged.wrong(agreed.since, text);
+        report.wrong(agreed.since, text);
     }
 }
 
 /// Whether a published route has exactly the queues of the name servers', and those of brokers that
 /// the topic may still be made on.
-fn says(case: &Case<'_>, snapshot: &SnapshotStory<'_>, agreed: &Agreed<'_>) -> bool {
+fn says(run: &CheckedRun<'_>, snapshot: &SnapshotHistory<'_>, agreed: &Agreed<'_>) -> bool {
     let mut widths: BTreeMap<&Name, usize> = BTreeMap::new();
     for (broker, queues) in agreed.route {
         let queues = usize::try_from(*queues).unwrap_or(0);
@@ -152,7 +152,7 @@ fn says(case: &Case<'_>, snapshot: &SnapshotStory<'_>, agreed: &Agreed<'_>) -> b
     for (broker, count) in snapshot.queues.brokers() {
         match widths.get(broker) {
             Some(width) if width == count => known += 1,
-            None if case.may_be_made(snapshot.node, snapshot.topic, broker, agreed.since) => {}
+            None if run.may_be_made(snapshot.node, snapshot.topic, broker, agreed.since) => {}
             Some(_) | None => return false,
         }
     }
@@ -162,25 +162,25 @@ fn says(case: &Case<'_>, snapshot: &SnapshotStory<'_>, agreed: &Agreed<'_>) -> b
 /// The first attempt after the change whose failure says that the route is old, and which finds no
 /// lookup that was made a moment ago.
 fn refreshed(
-    case: &Case<'_>,
+    run: &CheckedRun<'_>,
     producer: NodeId,
     policy: &PolicyFacts,
     agreed: &Agreed<'_>,
-) -> Option<Moment> {
+) -> Option<Timestamp> {
     if !policy.refreshes_on_failure {
         return None;
     }
-    let old = |attempt: &AttemptStory<'_>| {
+    let old = |attempt: &AttemptHistory<'_>| {
         let end = attempt.ended?;
-        matches!(end.stage, Stage::Dial | Stage::Lost).then_some(end.moment)
+        matches!(end.stage, Stage::Dial | Stage::Lost).then_some(end.timestamp)
     };
-    let attempts = case
+    let attempts = run
         .attempts()
         .filter(|(send, _)| send.node == producer && send.topic == agreed.topic);
     let failed = attempts.filter_map(|(_, attempt)| old(attempt));
-    let spaced = |failed: &Moment| {
+    let spaced = |failed: &Timestamp| {
         let from = failed.ms.saturating_sub(policy.refresh_spacing_ms);
-        let mut lookups = case.story.lookups.iter();
+        let mut lookups = run.history.lookups.iter();
         !lookups.any(|lookup| {
             let lately = (from..=failed.ms).contains(&lookup.started.ms);
             let before = lookup.started < *failed && lately;
@@ -192,10 +192,10 @@ fn refreshed(
 }
 
 /// When the producer's duty ends.
-fn ends(case: &Case<'_>, producer: NodeId) -> u64 {
-    let mut turns = case.story.lives.iter();
+fn ends(run: &CheckedRun<'_>, producer: NodeId) -> u64 {
+    let mut turns = run.history.lives.iter();
     let stopping = turns.find(|(at, life, _)| *at == producer && *life != Life::Started);
-    stopping.map_or(case.trace.end_ms, |(.., moment)| moment.ms)
+    stopping.map_or(run.trace.end_ms, |(.., timestamp)| timestamp.ms)
 }
 
 #[cfg(test)]

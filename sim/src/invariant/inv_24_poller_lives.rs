@@ -8,42 +8,54 @@
 use rmq_producer::event::LookupReason;
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Life, Moment, SnapshotStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{Life, SnapshotHistory, Timestamp};
 use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-24",
     title: "Poller lives",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 500,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let snapshots = &case.story.snapshots;
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let snapshots = &run.history.snapshots;
     for (index, snapshot) in snapshots.iter().enumerate() {
         let known = snapshots[..index].iter().any(|it| same_topic(it, snapshot));
         if !known {
-            polls(case, snapshot.node, snapshot.topic, snapshot.moment, judged);
+            polls(
+                run,
+                snapshot.node,
+                snapshot.topic,
+                snapshot.timestamp,
+                report,
+            );
         }
     }
 }
 
-fn same_topic(one: &SnapshotStory<'_>, other: &SnapshotStory<'_>) -> bool {
+fn same_topic(one: &SnapshotHistory<'_>, other: &SnapshotHistory<'_>) -> bool {
     one.node == other.node && one.topic == other.topic
 }
 
-fn polls(case: &Case<'_>, node: NodeId, topic: &Name, known: Moment, judged: &mut Judged) {
-    let Some(policy) = case.policy(node) else {
+fn polls(
+    run: &CheckedRun<'_>,
+    node: NodeId,
+    topic: &Name,
+    known: Timestamp,
+    report: &mut CheckReport,
+) {
+    let Some(policy) = run.policy(node) else {
         return;
     };
-    let servers = case.header().of_kind(NodeKind::NameServer).count();
+    let servers = run.header().of_kind(NodeKind::NameServer).count();
     // Topics are polled one after the other.
-    let mut topics: Vec<&Name> = case
-        .story
+    let mut topics: Vec<&Name> = run
+        .history
         .lookups
         .iter()
         .map(|lookup| lookup.topic)
@@ -54,60 +66,60 @@ fn polls(case: &Case<'_>, node: NodeId, topic: &Name, known: Moment, judged: &mu
     let pass = policy.name_server_timeout_ms.saturating_mul(calls);
     let bound = policy.poll_ms.saturating_add(pass);
     let mut last = known;
-    for lookup in &case.story.lookups {
+    for lookup in &run.history.lookups {
         let later = lookup.started > known;
         let poll = lookup.reason == LookupReason::Poll;
         if !later || !poll || lookup.node != node || lookup.topic != topic {
             continue;
         }
-        judged.case();
-        if lookup.started.ms > due(case, (node, topic), last, bound) {
-            late(case, node, topic, (last, lookup.started.ms), judged);
+        report.run();
+        if lookup.started.ms > due(run, (node, topic), last, bound) {
+            late(run, node, topic, (last, lookup.started.ms), report);
         }
         last = lookup.started;
     }
-    let end = ends(case, node, known);
-    if end > due(case, (node, topic), last, bound) && !case.truth.was_gone(node, last.ms, end) {
-        late(case, node, topic, (last, end), judged);
+    let end = ends(run, node, known);
+    if end > due(run, (node, topic), last, bound) && !run.truth.was_gone(node, last.ms, end) {
+        late(run, node, topic, (last, end), report);
     }
 }
 
 /// When the next poll is due. A lookup that is under way then may end first, within its time.
-fn due(case: &Case<'_>, (node, topic): (NodeId, &Name), last: Moment, bound: u64) -> u64 {
-    let due = case.due(node, last.ms, bound);
-    let limit = case
+fn due(run: &CheckedRun<'_>, (node, topic): (NodeId, &Name), last: Timestamp, bound: u64) -> u64 {
+    let due = run.due(node, last.ms, bound);
+    let limit = run
         .policy(node)
         .map_or(0, |policy| policy.name_server_timeout_ms);
-    let lookups = case.story.lookups.iter();
+    let lookups = run.history.lookups.iter();
     let same = lookups.filter(|it| it.node == node && it.topic == topic && it.started.ms <= due);
     let ends = same.map(|lookup| {
-        let longest = case.due(node, lookup.started.ms, limit);
+        let longest = run.due(node, lookup.started.ms, limit);
         lookup.ended.map_or(longest, |(ended, _)| ended.ms)
     });
     let under_way = ends.filter(|ends| *ends > due).max();
-    under_way.map_or(due, |ends| case.due(node, ends, 0))
+    under_way.map_or(due, |ends| run.due(node, ends, 0))
 }
 
 fn late(
-    case: &Case<'_>,
+    run: &CheckedRun<'_>,
     node: NodeId,
     topic: &Name,
-    (last, next_ms): (Moment, u64),
-    judged: &mut Judged,
+    (last, next_ms): (Timestamp, u64),
+    report: &mut CheckReport,
 ) {
-    let (who, gap) = (case.name(node), next_ms - last.ms);
-    judged.wrong(
+    let (who, gap) = (run.name(node), next_ms - last.ms);
+    report.wrong(
         last,
         format!("{who} does not refresh {topic} for {gap} ms from here"),
     );
 }
 
 /// When the producer's duty ends.
-fn ends(case: &Case<'_>, node: NodeId, known: Moment) -> u64 {
-    let mut turns = case.story.lives.iter();
-    let stopping =
-        turns.find(|(at, life, moment)| *at == node && *life != Life::Started && *moment > known);
-    stopping.map_or(case.trace.end_ms, |(.., moment)| moment.ms)
+fn ends(run: &CheckedRun<'_>, node: NodeId, known: Timestamp) -> u64 {
+    let mut turns = run.history.lives.iter();
+    let stopping = turns
+        .find(|(at, life, timestamp)| *at == node && *life != Life::Started && *timestamp > known);
+    stopping.map_or(run.trace.end_ms, |(.., timestamp)| timestamp.ms)
 }
 
 #[cfg(test)]

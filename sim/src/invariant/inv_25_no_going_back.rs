@@ -3,35 +3,35 @@
 //! Two lookups may be answered in the other order than they were made. The route in force always
 //! comes from a lookup that started no earlier than that of the route before it.
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-25",
     title: "No going back",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 20,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let snapshots = &case.story.snapshots;
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let snapshots = &run.history.snapshots;
     for (index, next) in snapshots.iter().enumerate() {
         let last = snapshots[..index]
             .iter()
             .rfind(|last| last.node == next.node && last.topic == next.topic);
-        let started = |lookup: Option<usize>| Some(case.story.lookups[lookup?].started);
+        let started = |lookup: Option<usize>| Some(run.history.lookups[lookup?].started);
         let Some(last) = last else { continue };
         let (Some(before), Some(now)) = (started(last.lookup), started(next.lookup)) else {
             continue;
         };
-        judged.case();
+        report.run();
         if now < before {
-            let (who, topic) = (case.name(next.node), next.topic);
+            let (who, topic) = (run.name(next.node), next.topic);
             let (old, new) = (last.number, next.number);
             let text = format!("{who} replaces route {old} of {topic} by {new}, asked for earlier");
-            judged.wrong(next.moment, text);
+            report.wrong(next.timestamp, text);
         }
     }
 }

@@ -7,9 +7,9 @@ use rmq_producer::event::{Failure, Outcome};
 use rmq_remoting::observe::Name;
 
 use super::inv_08_liveness::outlived_its_peer;
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::NodeKind;
-use crate::trace::story::SendStory;
+use crate::trace::history::SendHistory;
 use crate::truth::{Condition, Scope};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -17,7 +17,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Keep what works",
     source: Source::Truth,
     rate_per_mille: 20,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -25,33 +25,33 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// How long brokers must have been healthy: what a fault held back may arrive this much later.
 const RECOVERY_MS: u64 = 10_000;
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let snapshots = &case.story.snapshots;
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let snapshots = &run.history.snapshots;
     for (index, snapshot) in snapshots.iter().enumerate() {
-        let same = case.story.index.routes(snapshot.node, snapshot.topic);
+        let same = run.history.index.routes(snapshot.node, snapshot.topic);
         let before = same.partition_point(|it| *it < index).checked_sub(1);
         let last = before.map(|at| &snapshots[same[at]]);
         if snapshot.queues.is_empty() && last.is_some_and(|last| !last.queues.is_empty()) {
-            let (who, topic) = (case.name(snapshot.node), snapshot.topic);
-            judged.wrong(
-                snapshot.moment,
+            let (who, topic) = (run.name(snapshot.node), snapshot.topic);
+            report.wrong(
+                snapshot.timestamp,
                 format!("{who} replaces its route of {topic} by none"),
             );
         }
     }
-    let ill = name_servers_were_ill(case);
-    for send in case.story.sends.iter().filter(|_| ill) {
-        sends_go_on(case, send, judged);
+    let ill = name_servers_were_ill(run);
+    for send in run.history.sends.iter().filter(|_| ill) {
+        sends_go_on(run, send, report);
     }
 }
 
 /// Whether any fault concerned a name server.
-fn name_servers_were_ill(case: &Case<'_>) -> bool {
+fn name_servers_were_ill(run: &CheckedRun<'_>) -> bool {
     let of_name_server = |node| {
-        let info = case.header().nodes.get(crate::trace::NodeId::index(node));
+        let info = run.header().nodes.get(crate::trace::NodeId::index(node));
         info.is_some_and(|info| info.kind == NodeKind::NameServer)
     };
-    case.truth
+    run.truth
         .intervals()
         .iter()
         .any(|interval| match interval.scope {
@@ -60,22 +60,22 @@ fn name_servers_were_ill(case: &Case<'_>) -> bool {
         })
 }
 
-fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
+fn sends_go_on(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
     let Some((done, outcome)) = send.done.first() else {
         return;
     };
-    let Some(route) = case.story.in_force(send.node, send.topic, send.called) else {
+    let Some(route) = run.history.in_force(send.node, send.topic, send.called) else {
         return;
     };
-    let snapshot = &case.story.snapshots[route];
+    let snapshot = &run.history.snapshots[route];
     // A broker may have moved while a name server did not hear of it.
-    let since = send.called.ms.min(case.as_of(route));
+    let since = send.called.ms.min(run.as_of(route));
     let since = since.saturating_sub(RECOVERY_MS);
     let is_healthy = |name: &Name| {
-        let node = case.header().node(name);
+        let node = run.header().node(name);
         node.is_some_and(|node| {
-            let worst = case.worst_for(send, node, (since, done.ms));
-            worst == Condition::Healthy && !outlived_its_peer(case, send, (route, name), node)
+            let worst = run.worst_for(send, node, (since, done.ms));
+            worst == Condition::Healthy && !outlived_its_peer(run, send, (route, name), node)
         })
     };
     let healthy = match send.pinned {
@@ -92,7 +92,7 @@ fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
     if !healthy {
         return;
     }
-    judged.case();
+    report.run();
     let Outcome::Failed(failure) = outcome else {
         return;
     };
@@ -100,10 +100,10 @@ fn sends_go_on(case: &Case<'_>, send: &SendStory<'_>, judged: &mut Judged) {
         failure,
         Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
     );
-    if !own && !case.no_such_queue(send) {
-        let (who, number) = (case.name(send.node), send.number);
+    if !own && !run.no_such_queue(send) {
+        let (who, number) = (run.name(send.node), send.number);
         let text = format!("{who} s{number} fails, although every broker of its route is healthy");
-        judged.wrong(*done, text);
+        report.wrong(*done, text);
     }
 }
 

@@ -5,22 +5,22 @@
 
 use rmq_producer::event::LookupReason;
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-27",
     title: "Single flight",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 500,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let lookups = &case.story.lookups;
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let lookups = &run.history.lookups;
     for (index, next) in lookups.iter().enumerate() {
-        judged.case();
+        report.run();
         let open = lookups[..index].iter().find(|last| {
             let same = last.node == next.node && last.topic == next.topic;
             let default = LookupReason::DefaultTopic;
@@ -28,12 +28,12 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             same && open && last.reason != default && next.reason != default
         });
         // A lookup whose process was killed has no end.
-        let killed = |from: u64| case.truth.was_gone(next.node, from, next.started.ms);
+        let killed = |from: u64| run.truth.was_gone(next.node, from, next.started.ms);
         if let Some(open) = open.filter(|open| !killed(open.started.ms)) {
-            let (who, topic) = (case.name(next.node), next.topic);
+            let (who, topic) = (run.name(next.node), next.topic);
             let since = next.started.ms - open.started.ms;
             let text = format!("{who} looks {topic} up although it does so since {since} ms");
-            judged.wrong(next.started, text);
+            report.wrong(next.started, text);
         }
     }
 }

@@ -10,26 +10,26 @@
 use rmq_producer::event::{LookupEnd, LookupReason};
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::SnapshotStory;
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::SnapshotHistory;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-29",
     title: "Auto-create bounds",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 10,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let lookups = &case.story.lookups;
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let lookups = &run.history.lookups;
     for (index, lookup) in lookups.iter().enumerate() {
         if lookup.reason != LookupReason::DefaultTopic {
             continue;
         }
-        judged.case();
+        report.run();
         let asked = lookups[..index].iter().any(|own| {
             let missing = own.ended.is_some_and(|(ended, end)| {
                 ended < lookup.started
@@ -43,69 +43,69 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             own.node == lookup.node && by_send && missing
         });
         if !asked {
-            let who = case.name(lookup.node);
+            let who = run.name(lookup.node);
             let text = format!("{who} asks for the default topic, although no send misses a topic");
-            judged.wrong(lookup.started, text);
+            report.wrong(lookup.started, text);
         }
     }
-    let snapshots = &case.story.snapshots;
+    let snapshots = &run.history.snapshots;
     for (index, snapshot) in snapshots.iter().enumerate() {
-        if case.is_borrowed(snapshot) {
-            used(case, snapshot, &snapshots[..index], judged);
+        if run.is_borrowed(snapshot) {
+            used(run, snapshot, &snapshots[..index], report);
         } else {
-            left(case, snapshot, &snapshots[..index], judged);
+            left(run, snapshot, &snapshots[..index], report);
         }
     }
 }
 
 /// Whether a topic's own route leaves out a broker that the topic could still be made on.
 fn left(
-    case: &Case<'_>,
-    snapshot: &SnapshotStory<'_>,
-    earlier: &[SnapshotStory<'_>],
-    judged: &mut Judged,
+    run: &CheckedRun<'_>,
+    snapshot: &SnapshotHistory<'_>,
+    earlier: &[SnapshotHistory<'_>],
+    report: &mut CheckReport,
 ) {
-    let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+    let (who, topic) = (run.name(snapshot.node), snapshot.topic);
     let mut before = earlier.iter().rev();
     let before = before.find(|it| it.node == snapshot.node && it.topic == topic);
     let named = |broker: &Name| snapshot.addresses.iter().any(|(name, _)| name == broker);
     let brokers = before.into_iter().flat_map(|before| before.queues.names());
     for broker in brokers.filter(|broker| !named(broker)) {
-        if case.may_be_made(snapshot.node, topic, broker, snapshot.moment) {
+        if run.may_be_made(snapshot.node, topic, broker, snapshot.timestamp) {
             let text = format!("{who} leaves {broker} out of {topic} before it was tried once");
-            judged.wrong(snapshot.moment, text);
+            report.wrong(snapshot.timestamp, text);
         }
     }
 }
 
 fn used(
-    case: &Case<'_>,
-    snapshot: &SnapshotStory<'_>,
-    earlier: &[SnapshotStory<'_>],
-    judged: &mut Judged,
+    run: &CheckedRun<'_>,
+    snapshot: &SnapshotHistory<'_>,
+    earlier: &[SnapshotHistory<'_>],
+    report: &mut CheckReport,
 ) {
-    let (who, topic) = (case.name(snapshot.node), snapshot.topic);
+    let (who, topic) = (run.name(snapshot.node), snapshot.topic);
     let mut before = earlier.iter().rev();
     let before = before.find(|it| it.node == snapshot.node && it.topic == topic);
     if before.is_some_and(|it| it.queues.all() == snapshot.queues.all()) {
         return;
     }
-    let most = case
+    let most = run
         .policy(snapshot.node)
         .map_or(u32::MAX, |policy| policy.default_topic_queues);
     let exceeds = |count: usize| u32::try_from(count).map_or(true, |count| count > most);
     let mut brokers = snapshot.queues.brokers().iter();
     if let Some((broker, count)) = brokers.find(|(_, count)| exceeds(*count)) {
         let text = format!("{who} uses {count} queues of {broker} for {topic}, allowed {most}");
-        judged.wrong(snapshot.moment, text);
+        report.wrong(snapshot.timestamp, text);
     }
     let own = earlier
         .iter()
-        .find(|it| it.node == snapshot.node && it.topic == topic && !case.is_borrowed(it));
+        .find(|it| it.node == snapshot.node && it.topic == topic && !run.is_borrowed(it));
     if let Some(own) = own {
         let number = own.number;
         let text = format!("{who} replaces route {number} of {topic} by the default topic's");
-        judged.wrong(snapshot.moment, text);
+        report.wrong(snapshot.timestamp, text);
     }
 }
 

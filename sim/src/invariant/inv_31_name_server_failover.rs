@@ -6,7 +6,7 @@
 //! knows the topic, a lookup ends with its answer, within the time of a lookup and within that of
 //! the send that waits for it.
 //!
-//! Judged where the policy asks the whole list. "Healthy" includes the connection that is used: one
+//! Checked where the policy asks the whole list. "Healthy" includes the connection that is used: one
 //! that was opened before the server's last fault may be dead. A share of the time that is too short
 //! for a dial and an answer promises nothing.
 
@@ -14,8 +14,8 @@ use rmq_producer::event::{LookupEnd, LookupReason};
 use rmq_remoting::observe::Name;
 
 use super::inv_32_name_server_list::in_force;
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Life, LookupStory, Moment, WidthSource};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{Life, LookupHistory, Timestamp, WidthSource};
 use crate::trace::{NodeId, NodeKind, PolicyFacts};
 use crate::truth::Condition;
 
@@ -24,7 +24,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Name-server failover",
     source: Source::Truth,
     rate_per_mille: 10,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -32,66 +32,66 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// How long a server must have been healthy: what a fault held back may arrive this much later.
 const RECOVERY_MS: u64 = 10_000;
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let servers = case.header().of_kind(NodeKind::NameServer).count();
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let servers = run.header().of_kind(NodeKind::NameServer).count();
     if servers < 2 {
         return;
     }
-    for lookup in &case.story.lookups {
+    for lookup in &run.history.lookups {
         // The default topic is asked for in what time the topic's own lookup has left.
         let own = lookup.reason != LookupReason::DefaultTopic;
-        let policy = case.policy(lookup.node);
+        let policy = run.policy(lookup.node);
         if let Some(policy) = policy.filter(|policy| own && policy.asks_all_name_servers) {
-            answered(case, lookup, (policy, servers), judged);
+            answered(run, lookup, (policy, servers), report);
         }
     }
 }
 
 fn answered(
-    case: &Case<'_>,
-    lookup: &LookupStory<'_>,
+    run: &CheckedRun<'_>,
+    lookup: &LookupHistory<'_>,
     (policy, servers): (&PolicyFacts, usize),
-    judged: &mut Judged,
+    report: &mut CheckReport,
 ) {
-    let time = time(case, lookup, policy);
+    let time = time(run, lookup, policy);
     let share = time / u64::try_from(servers).unwrap_or(u64::MAX);
-    if share <= 3 * case.header().round_trip_ms {
+    if share <= 3 * run.header().round_trip_ms {
         return;
     }
-    let due = case.due(lookup.node, lookup.started.ms, time);
+    let due = run.due(lookup.node, lookup.started.ms, time);
     let ended = lookup.ended.filter(|(ended, _)| ended.ms <= due);
     let until = ended.map_or(due, |(ended, _)| ended.ms);
-    let all: Vec<NodeId> = case.header().of_kind(NodeKind::NameServer).collect();
-    let helps = |server: &&NodeId| knows(case, lookup, **server, until);
+    let all: Vec<NodeId> = run.header().of_kind(NodeKind::NameServer).collect();
+    let helps = |server: &&NodeId| knows(run, lookup, **server, until);
     let Some(helper) = all.iter().find(helps) else {
         return;
     };
     // With all of them well there is nothing to fail over from.
-    if all.iter().all(|server| knows(case, lookup, *server, until)) || given_up(case, lookup, due) {
+    if all.iter().all(|server| knows(run, lookup, *server, until)) || given_up(run, lookup, due) {
         return;
     }
-    judged.case();
-    let (who, topic, name) = (case.name(lookup.node), lookup.topic, case.name(*helper));
+    report.run();
+    let (who, topic, name) = (run.name(lookup.node), lookup.topic, run.name(*helper));
     match ended {
         Some((_, LookupEnd::Changed | LookupEnd::Unchanged | LookupEnd::Unusable(_))) => {}
-        Some((moment, end)) => {
+        Some((timestamp, end)) => {
             let text = format!("{who} looks {topic} up: {end:?}, although {name} has its route");
-            judged.wrong(moment, text);
+            report.wrong(timestamp, text);
         }
         None => {
             let text = format!("{who} gets no route of {topic} in {time} ms, {name} has it");
-            judged.wrong(lookup.started, text);
+            report.wrong(lookup.started, text);
         }
     }
 }
 
 /// How long the lookup may take: that of the policy, or what is left to the send that waits.
-fn time(case: &Case<'_>, lookup: &LookupStory<'_>, policy: &PolicyFacts) -> u64 {
+fn time(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, policy: &PolicyFacts) -> u64 {
     let most = policy.name_server_timeout_ms;
     if lookup.reason != LookupReason::FirstSend {
         return most;
     }
-    let sends = case.story.sends.iter().filter(|send| {
+    let sends = run.history.sends.iter().filter(|send| {
         let waits =
             send.called < lookup.started && send.over().is_none_or(|it| it > lookup.started);
         waits && send.node == lookup.node && send.topic == lookup.topic
@@ -101,17 +101,17 @@ fn time(case: &Case<'_>, lookup: &LookupStory<'_>, policy: &PolicyFacts) -> u64 
 }
 
 /// Whether a server had the topic's route and was well, as was the connection to it.
-fn knows(case: &Case<'_>, lookup: &LookupStory<'_>, server: NodeId, until: u64) -> bool {
+fn knows(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, server: NodeId, until: u64) -> bool {
     let ended = lookup.ended.filter(|(ended, _)| ended.ms <= until);
-    let end = ended.map_or_else(|| case.after(until), |(ended, _)| ended);
-    let has_route = |moment| {
-        let route = case.story.route_at(server, lookup.topic, moment);
+    let end = ended.map_or_else(|| run.after(until), |(ended, _)| ended);
+    let has_route = |timestamp| {
+        let route = run.history.route_at(server, lookup.topic, timestamp);
         route.iter().any(|(_, queues)| *queues > 0)
     };
     // A broker that left meanwhile may have left just when the server was asked.
     let steady = || {
-        let news = case.story.widths.iter();
-        let mut news = news.filter(|news| news.moment > lookup.started && news.moment < end);
+        let news = run.history.widths.iter();
+        let mut news = news.filter(|news| news.timestamp > lookup.started && news.timestamp < end);
         news.all(|news| match news.source {
             WidthSource::Route(at, route) if at == server && news.topic == lookup.topic => {
                 route.iter().any(|(_, queues)| *queues > 0)
@@ -120,33 +120,38 @@ fn knows(case: &Case<'_>, lookup: &LookupStory<'_>, server: NodeId, until: u64) 
         })
     };
     let recovered = lookup.started.ms.saturating_sub(RECOVERY_MS);
-    let dialled = case.dialled(lookup.node, server, end);
+    let dialled = run.dialled(lookup.node, server, end);
     let since = dialled.map_or(recovered, |dialled| dialled.ms.min(recovered));
-    is_listed(case, lookup, server, end)
-        && case.truth.worst(lookup.node, server, since, until) == Condition::Healthy
+    is_listed(run, lookup, server, end)
+        && run.truth.worst(lookup.node, server, since, until) == Condition::Healthy
         && has_route(lookup.started)
         && has_route(end)
         && steady()
 }
 
 /// Whether a server was in the client's list from the lookup's start to its end.
-fn is_listed(case: &Case<'_>, lookup: &LookupStory<'_>, server: NodeId, end: Moment) -> bool {
-    let info = case.header().nodes.get(server.index());
+fn is_listed(
+    run: &CheckedRun<'_>,
+    lookup: &LookupHistory<'_>,
+    server: NodeId,
+    end: Timestamp,
+) -> bool {
+    let info = run.header().nodes.get(server.index());
     let address = info.and_then(|info| info.address.as_ref());
     let contains = |servers: &[Name]| address.is_some_and(|address| servers.contains(address));
-    let at_start = in_force(case, lookup.node, lookup.started);
-    let changes = case.story.lists.iter();
+    let at_start = in_force(run, lookup.node, lookup.started);
+    let changes = run.history.lists.iter();
     let mut meanwhile =
         changes.filter(|(node, at, _)| *node == lookup.node && *at > lookup.started && *at <= end);
     at_start.is_none_or(contains) && meanwhile.all(|(.., servers)| contains(servers))
 }
 
 /// Whether the lookup was broken off by a stop, or by the end of the run.
-fn given_up(case: &Case<'_>, lookup: &LookupStory<'_>, due: u64) -> bool {
-    let stopped = case.story.lives.iter().any(|(node, life, moment)| {
-        *node == lookup.node && *life != Life::Started && moment.ms <= due
+fn given_up(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, due: u64) -> bool {
+    let stopped = run.history.lives.iter().any(|(node, life, timestamp)| {
+        *node == lookup.node && *life != Life::Started && timestamp.ms <= due
     });
-    lookup.ended.is_none() && (stopped || case.trace.end_ms <= due)
+    lookup.ended.is_none() && (stopped || run.trace.end_ms <= due)
 }
 
 #[cfg(test)]

@@ -7,72 +7,76 @@
 
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::NodeId;
-use crate::trace::story::Moment;
+use crate::trace::history::Timestamp;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-32",
     title: "Name-server membership",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for (node, moment, servers) in &case.story.lists {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for (node, timestamp, servers) in &run.history.lists {
         if servers.is_empty() {
-            let who = case.name(*node);
-            judged.wrong(*moment, format!("{who} has no name server any more"));
+            let who = run.name(*node);
+            report.wrong(*timestamp, format!("{who} has no name server any more"));
         }
     }
-    for lookup in &case.story.lookups {
-        for (moment, server) in &lookup.servers {
-            let Some(list) = in_force(case, lookup.node, *moment) else {
+    for lookup in &run.history.lookups {
+        for (timestamp, server) in &lookup.servers {
+            let Some(list) = in_force(run, lookup.node, *timestamp) else {
                 continue;
             };
-            judged.case();
+            report.run();
             if !list.contains(server) {
-                let who = case.name(lookup.node);
+                let who = run.name(lookup.node);
                 let text = format!("{who} asks {server}, which is not in its list");
-                judged.wrong(*moment, text);
+                report.wrong(*timestamp, text);
             }
         }
     }
-    for asked in &case.story.asked {
-        let Some(index) = case.story.connection_from(asked.peer) else {
+    for asked in &run.history.asked {
+        let Some(index) = run.history.connection_from(asked.peer) else {
             continue;
         };
-        let connection = &case.story.connections[index];
+        let connection = &run.history.connections[index];
         // What was written before the list changed may arrive now.
-        let slack_ms = case.header().slack_ms;
-        let asked_ms = asked.moment.ms;
-        let lately = case.story.lists.iter().filter(|(node, moment, _)| {
+        let slack_ms = run.header().slack_ms;
+        let asked_ms = asked.timestamp.ms;
+        let lately = run.history.lists.iter().filter(|(node, timestamp, _)| {
             *node == connection.node
-                && moment.ms <= asked_ms
-                && moment.ms.saturating_add(slack_ms) >= asked_ms
+                && timestamp.ms <= asked_ms
+                && timestamp.ms.saturating_add(slack_ms) >= asked_ms
         });
-        let list = in_force(case, connection.node, asked.moment).into_iter();
+        let list = in_force(run, connection.node, asked.timestamp).into_iter();
         let known = |list: &[Name]| list.contains(connection.to);
         // So may what a server reads late.
-        let before = |(_, at): &(i32, Moment)| {
-            in_force(case, connection.node, *at).is_none_or(|list| list.contains(connection.to))
+        let before = |(_, at): &(i32, Timestamp)| {
+            in_force(run, connection.node, *at).is_none_or(|list| list.contains(connection.to))
         };
         let changing = lately.count() > 0 || connection.written.last().is_some_and(before);
         if list.into_iter().any(|list| !known(list)) && !changing {
-            let (who, server) = (case.name(connection.node), case.name(asked.server));
+            let (who, server) = (run.name(connection.node), run.name(asked.server));
             let text = format!("{server} reads a route request of {who}, not being in its list");
-            judged.wrong(asked.moment, text);
+            report.wrong(asked.timestamp, text);
         }
     }
 }
 
 /// The list of a producer at some moment.
-pub(super) fn in_force<'t>(case: &Case<'t>, node: NodeId, moment: Moment) -> Option<&'t [Name]> {
-    let mut lists = case.story.lists.iter().rev();
-    let list = lists.find(|(at, since, _)| *at == node && *since <= moment);
+pub(super) fn in_force<'t>(
+    run: &CheckedRun<'t>,
+    node: NodeId,
+    timestamp: Timestamp,
+) -> Option<&'t [Name]> {
+    let mut lists = run.history.lists.iter().rev();
+    let list = lists.find(|(at, since, _)| *at == node && *since <= timestamp);
     list.map(|(.., servers)| *servers)
 }
 

@@ -7,8 +7,8 @@
 use rmq_producer::event::LookupReason;
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Asked, LookupStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{Asked, LookupHistory};
 use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -16,40 +16,40 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Name-server load",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let lookups = &case.story.lookups;
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let lookups = &run.history.lookups;
     for lookup in lookups {
-        judged.case();
-        let mut servers = asked_once(case, lookup);
+        report.run();
+        let mut servers = asked_once(run, lookup);
         servers.sort_unstable();
         let twice = servers.windows(2).any(|pair| pair[0] == pair[1]);
         if let (true, Some((last, _))) = (twice, lookup.servers.last()) {
-            let (who, topic) = (case.name(lookup.node), lookup.topic);
+            let (who, topic) = (run.name(lookup.node), lookup.topic);
             let text = format!("{who} asks a name server twice in one lookup of {topic}");
-            judged.wrong(*last, text);
+            report.wrong(*last, text);
         }
     }
     for (index, lookup) in lookups.iter().enumerate() {
         if lookup.reason == LookupReason::Poll {
-            polls(case, lookup, &lookups[..index], judged);
+            polls(run, lookup, &lookups[..index], report);
         }
     }
-    for producer in case.header().of_kind(NodeKind::Producer) {
-        explained(case, producer, judged);
+    for producer in run.header().of_kind(NodeKind::Producer) {
+        explained(run, producer, report);
     }
 }
 
 /// This poll is not one more than the periods since the first one allow.
 /// The servers of a lookup, without one that was asked again because it was silent. That is the last
 /// one, unless the list of name servers changed meanwhile.
-fn asked_once<'t>(case: &Case<'_>, lookup: &LookupStory<'t>) -> Vec<&'t Name> {
+fn asked_once<'t>(run: &CheckedRun<'_>, lookup: &LookupHistory<'t>) -> Vec<&'t Name> {
     let mut all: Vec<&Name> = lookup.servers.iter().map(|(_, server)| *server).collect();
-    let allowed = case
+    let allowed = run
         .policy(lookup.node)
         .is_some_and(|it| it.second_connections);
     let again = lookup.servers.windows(2).position(|pair| {
@@ -68,12 +68,12 @@ fn asked_once<'t>(case: &Case<'_>, lookup: &LookupStory<'t>) -> Vec<&'t Name> {
 const LEAST_SILENCE_MS: u64 = 50;
 
 fn polls(
-    case: &Case<'_>,
-    poll: &LookupStory<'_>,
-    earlier: &[LookupStory<'_>],
-    judged: &mut Judged,
+    run: &CheckedRun<'_>,
+    poll: &LookupHistory<'_>,
+    earlier: &[LookupHistory<'_>],
+    report: &mut CheckReport,
 ) {
-    let Some(policy) = case.policy(poll.node) else {
+    let Some(policy) = run.policy(poll.node) else {
         return;
     };
     let mut before = earlier.iter().filter(|it| {
@@ -84,7 +84,7 @@ fn polls(
         .unwrap_or(u64::MAX)
         .saturating_add(2);
     let since = poll.started.ms - first.started.ms;
-    let restarted = case
+    let restarted = run
         .truth
         .was_gone(poll.node, first.started.ms, poll.started.ms);
     // One may come early: a producer that ran late catches up.
@@ -93,29 +93,29 @@ fn polls(
         .unwrap_or(u64::MAX)
         .saturating_add(2);
     if count > allowed && !restarted {
-        let (who, topic) = (case.name(poll.node), poll.topic);
-        judged.wrong(
+        let (who, topic) = (run.name(poll.node), poll.topic);
+        report.wrong(
             poll.started,
             format!("{who} polls {topic} {count} times in {since} ms"),
         );
     }
 }
 
-fn explained(case: &Case<'_>, producer: NodeId, judged: &mut Judged) {
-    let lookups = case
-        .story
+fn explained(run: &CheckedRun<'_>, producer: NodeId, report: &mut CheckReport) {
+    let lookups = run
+        .history
         .lookups
         .iter()
         .filter(|lookup| lookup.node == producer);
     let chosen: usize = lookups.map(|lookup| lookup.servers.len()).sum();
     let of_producer = |asked: &&Asked<'_>| {
-        let connection = case.story.connection_from(asked.peer);
-        connection.is_some_and(|index| case.story.connections[index].node == producer)
+        let connection = run.history.connection_from(asked.peer);
+        connection.is_some_and(|index| run.history.connections[index].node == producer)
     };
-    if let Some(asked) = case.story.asked.iter().filter(of_producer).nth(chosen) {
-        let (who, server) = (case.name(producer), case.name(asked.server));
+    if let Some(asked) = run.history.asked.iter().filter(of_producer).nth(chosen) {
+        let (who, server) = (run.name(producer), run.name(asked.server));
         let text = format!("{server} reads a route request of {who} that no lookup made");
-        judged.wrong(asked.moment, text);
+        report.wrong(asked.timestamp, text);
     }
 }
 

@@ -9,65 +9,65 @@ use std::collections::BTreeSet;
 use rmq_mock_broker::event::Ending;
 use rmq_producer::event::Stage;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, ConnectionStory, Moment, SendStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, ConnectionHistory, SendHistory, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-34",
     title: "Ids",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for connection in &case.story.connections {
-        given_once(case, connection, judged);
-        answers(case, connection, judged);
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for connection in &run.history.connections {
+        given_once(run, connection, report);
+        answers(run, connection, report);
     }
-    for (send, attempt) in case.attempts() {
-        judged.case();
-        by_reply(case, send, attempt, judged);
+    for (send, attempt) in run.attempts() {
+        report.run();
+        by_reply(run, send, attempt, report);
     }
 }
 
-fn given_once(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judged) {
+fn given_once(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mut CheckReport) {
     // Ids rise, so a repeated one is rare: only then the set is needed.
     if connection.written.is_sorted_by(|a, b| a.0 < b.0) {
         return;
     }
     let mut seen = BTreeSet::new();
-    for (opaque, moment) in &connection.written {
+    for (opaque, timestamp) in &connection.written {
         if !seen.insert(*opaque) {
-            let (who, to) = (case.name(connection.node), connection.to);
+            let (who, to) = (run.name(connection.node), connection.to);
             let text = format!("{who} writes a second request with one id to {to}");
-            judged.wrong(*moment, text);
+            report.wrong(*timestamp, text);
         }
     }
 }
 
-fn answers(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judged) {
+fn answers(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mut CheckReport) {
     let mut completed = BTreeSet::new();
-    for (opaque, moment, code) in &connection.answers {
+    for (opaque, timestamp, code) in &connection.answers {
         if code.is_none() {
             continue;
         }
-        let (who, to) = (case.name(connection.node), connection.to);
+        let (who, to) = (run.name(connection.node), connection.to);
         let known = connection
             .written
             .iter()
             .rev()
-            .any(|(it, at)| it == opaque && at < moment);
+            .any(|(it, at)| it == opaque && at < timestamp);
         if !known {
-            judged.wrong(
-                *moment,
+            report.wrong(
+                *timestamp,
                 format!("a reply of {to} completes what {who} never wrote"),
             );
         } else if !completed.insert(*opaque) {
-            judged.wrong(
-                *moment,
+            report.wrong(
+                *timestamp,
                 format!("a second reply of {to} completes one request again"),
             );
         }
@@ -75,12 +75,12 @@ fn answers(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judge
 }
 
 fn by_reply(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
-    attempt: &AttemptStory<'_>,
-    judged: &mut Judged,
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    report: &mut CheckReport,
 ) {
-    let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+    let (who, number, k) = (run.name(send.node), send.number, attempt.number);
     if let Some(late) = attempt.late
         && attempt.reply.is_none()
         && attempt.open_at(late, send.over())
@@ -88,20 +88,20 @@ fn by_reply(
         && late.ms <= send.deadline_ms()
     {
         let text = format!("the reply to {who} s{number} #{k} matches nothing, but it is open");
-        judged.wrong(late, text);
+        report.wrong(late, text);
     }
     // A request that was repeated on another connection was on the wire twice.
-    let written = |read: Moment| {
+    let written = |read: Timestamp| {
         attempt
             .wires
             .iter()
             .rev()
-            .find(move |wire| wire.moment < read)
+            .find(move |wire| wire.timestamp < read)
     };
     if let Some((read, code)) = attempt.reply
         && let Some(seen) = written(read).and_then(|wire| wire.seen)
     {
-        let request = &case.story.requests[seen];
+        let request = &run.history.requests[seen];
         // Another answer than the broker's own, or one without an answer of the broker.
         let same = request.ended.is_none_or(|(_, ending)| match ending {
             Ending::Answered { code: given } => given == code,
@@ -109,15 +109,15 @@ fn by_reply(
         });
         if !same {
             let text = format!("{who} s{number} #{k} gets another answer than its broker gave");
-            judged.wrong(read, text);
+            report.wrong(read, text);
         }
     }
     let Some(end) = attempt.ended else { return };
     let answered = matches!(end.stage, Stage::Accepted | Stage::Refused);
     let one_way = send.mode == rmq_producer::event::Mode::Oneway;
-    if answered && !one_way && attempt.reply.is_none_or(|(read, _)| read > end.moment) {
+    if answered && !one_way && attempt.reply.is_none_or(|(read, _)| read > end.timestamp) {
         let text = format!("{who} s{number} #{k} is answered without a reply");
-        judged.wrong(end.moment, text);
+        report.wrong(end.timestamp, text);
     }
 }
 

@@ -6,8 +6,8 @@
 
 use rmq_producer::event::Event;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::Moment;
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::Timestamp;
 use crate::trace::{NodeId, What};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -15,50 +15,50 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Table drains",
     source: Source::Both,
     rate_per_mille: 500,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for (at, record) in case.trace.records.iter().enumerate() {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for (at, record) in run.trace.records.iter().enumerate() {
         let What::Producer(Event::Gauges { pending, .. }) = &record.what else {
             continue;
         };
-        judged.case();
-        let moment = Moment { at, ms: record.ms };
-        let open = open_attempts(case, record.node, moment) + others(case, record.node, moment);
+        report.run();
+        let timestamp = Timestamp { at, ms: record.ms };
+        let open = open_attempts(run, record.node, timestamp) + others(run, record.node, timestamp);
         let pending = usize::try_from(*pending).unwrap_or(usize::MAX);
         if pending > open {
-            let who = case.name(record.node);
+            let who = run.name(record.node);
             let text = format!("{who} keeps {pending} pending requests, {open} are open");
-            judged.wrong(moment, text);
+            report.wrong(timestamp, text);
         }
     }
 }
 
-fn open_attempts(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
-    case.attempts()
-        .filter(|(send, attempt)| send.node == node && attempt.open_at(moment, send.over()))
+fn open_attempts(run: &CheckedRun<'_>, node: NodeId, timestamp: Timestamp) -> usize {
+    run.attempts()
+        .filter(|(send, attempt)| send.node == node && attempt.open_at(timestamp, send.over()))
         .count()
 }
 
 /// Heartbeats, lookups and the like that may still wait for an answer: written on an open
 /// connection within the longest time limit there is, and not answered. What is written a moment
 /// later may be in the table already.
-fn others(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
-    let Some(policy) = case.policy(node) else {
+fn others(run: &CheckedRun<'_>, node: NodeId, timestamp: Timestamp) -> usize {
+    let Some(policy) = run.policy(node) else {
         return 0;
     };
     let limit = policy.name_server_timeout_ms.max(policy.timeout_ms);
-    let soon = case.due(node, moment.ms, 0);
+    let soon = run.due(node, timestamp.ms, 0);
     // A frozen producer gives up late.
-    let may_wait = |at: &Moment| case.due(node, at.ms, limit) >= moment.ms;
-    let connections = case
-        .story
+    let may_wait = |at: &Timestamp| run.due(node, at.ms, limit) >= timestamp.ms;
+    let connections = run
+        .history
         .connections
         .iter()
-        .filter(|it| it.node == node && it.closed.is_none_or(|(closed, _)| closed > moment));
+        .filter(|it| it.node == node && it.closed.is_none_or(|(closed, _)| closed > timestamp));
     connections
         .map(|connection| {
             let recent = connection
@@ -70,7 +70,7 @@ fn others(case: &Case<'_>, node: NodeId, moment: Moment) -> usize {
                 .filter(|(opaque, at)| {
                     let of_attempt = connection.given.iter().any(|given| given.0 == *opaque);
                     let mut answers = connection.answers.iter();
-                    let answered = answers.any(|(it, read, _)| it == opaque && *read < moment);
+                    let answered = answers.any(|(it, read, _)| it == opaque && *read < timestamp);
                     at.ms <= soon && !of_attempt && !answered
                 })
                 .count()

@@ -5,28 +5,28 @@
 
 use rmq_producer::event::Event;
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::What;
-use crate::trace::story::Moment;
+use crate::trace::history::Timestamp;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-36",
     title: "Permits add up",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 500,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for (at, record) in case.trace.records.iter().enumerate() {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for (at, record) in run.trace.records.iter().enumerate() {
         let What::Producer(Event::Gauges { open_sends, .. }) = &record.what else {
             continue;
         };
-        judged.case();
-        let now = Moment { at, ms: record.ms };
-        let open = case.story.sends.iter().filter(|send| {
+        report.run();
+        let now = Timestamp { at, ms: record.ms };
+        let open = run.history.sends.iter().filter(|send| {
             // A callback that has not returned keeps its permit.
             let over = send.callbacks.first().copied().max(send.over());
             let calling = send.mode == rmq_producer::event::Mode::Async
@@ -38,8 +38,8 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let open = open.count();
         let counted = usize::try_from(*open_sends).unwrap_or(usize::MAX);
         if counted > open {
-            let who = case.name(record.node);
-            judged.wrong(
+            let who = run.name(record.node);
+            report.wrong(
                 now,
                 format!("{who} counts {counted} open sends, {open} are open"),
             );

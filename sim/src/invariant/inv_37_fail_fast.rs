@@ -9,39 +9,39 @@ use rmq_producer::event::Stage;
 use rmq_producer::policy::OnLost;
 use rmq_remoting::event::CloseCause;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, Moment, SendStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-37",
     title: "Fail fast",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 100,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for connection in &case.story.connections {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for connection in &run.history.connections {
         let Some((closed, cause)) = connection.closed else {
             continue;
         };
-        if !case
+        if !run
             .policy(connection.node)
             .is_some_and(|policy| notices(policy.on_lost, cause))
         {
             continue;
         }
         for (_, send, attempt, wire) in connection.given.iter().rev() {
-            let send = &case.story.sends[*send];
+            let send = &run.history.sends[*send];
             let attempt = &send.attempts[*attempt];
             let moved = attempt.wires.len() > wire + 1;
             let answered = attempt.reply.is_some_and(|(read, _)| read < closed);
-            let written = attempt.wires[*wire].moment < closed;
+            let written = attempt.wires[*wire].timestamp < closed;
             if written && !moved && !answered && attempt.open_at(closed, send.over()) {
-                judged.case();
-                ends(case, send, attempt, (closed, cause), judged);
+                report.run();
+                ends(run, send, attempt, (closed, cause), report);
             }
         }
     }
@@ -60,39 +60,39 @@ fn notices(on_lost: OnLost, cause: CloseCause) -> bool {
 }
 
 fn ends(
-    case: &Case<'_>,
-    send: &SendStory<'_>,
-    attempt: &AttemptStory<'_>,
-    (closed, cause): (Moment, CloseCause),
-    judged: &mut Judged,
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    (closed, cause): (Timestamp, CloseCause),
+    report: &mut CheckReport,
 ) {
-    let (who, number, k) = (case.name(send.node), send.number, attempt.number);
-    let due = case.due(send.node, closed.ms, 0);
-    let end = attempt.ended.map(|end| (end.moment, Some(end.stage)));
+    let (who, number, k) = (run.name(send.node), send.number, attempt.number);
+    let due = run.due(send.node, closed.ms, 0);
+    let end = attempt.ended.map(|end| (end.timestamp, Some(end.stage)));
     let over = send.over().map(|over| (over, None));
     let Some((ended, stage)) = end
         .into_iter()
         .chain(over)
-        .min_by_key(|(moment, _)| *moment)
+        .min_by_key(|(timestamp, _)| *timestamp)
     else {
-        let gone = case.truth.was_gone(send.node, closed.ms, case.trace.end_ms);
-        if case.trace.end_ms > due && !gone {
+        let gone = run.truth.was_gone(send.node, closed.ms, run.trace.end_ms);
+        if run.trace.end_ms > due && !gone {
             let text = format!("{who} s{number} #{k} stays open when its connection is lost");
-            judged.wrong(closed, text);
+            report.wrong(closed, text);
         }
         return;
     };
     if ended.ms > due {
         let after = ended.ms - closed.ms;
         let text = format!("{who} s{number} #{k} ends {after} ms after its connection was lost");
-        judged.wrong(ended, text);
+        report.wrong(ended, text);
     } else if stage == Some(Stage::Silent)
         && cause != CloseCause::CallTimedOut
         // A producer that was frozen wakes up to both at once, and either is true.
         && closed.ms < send.deadline_ms()
     {
         let text = format!("{who} s{number} #{k} is called silent, its connection was lost");
-        judged.wrong(ended, text);
+        report.wrong(ended, text);
     }
 }
 

@@ -10,51 +10,51 @@
 
 use rmq_remoting::event::CloseCause;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, ConnectionStory, Moment};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, ConnectionHistory, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-38",
     title: "One good connection",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let connections = &case.story.connections;
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let connections = &run.history.connections;
     for (index, connection) in connections.iter().enumerate() {
         let Some((opened, _)) = connection.opened else {
             continue;
         };
-        judged.case();
+        report.run();
         // The connections of a killed process have no end of their own.
-        let killed = |from: u64| case.truth.was_gone(connection.node, from, opened.ms);
+        let killed = |from: u64| run.truth.was_gone(connection.node, from, opened.ms);
         let others = connections[..index].iter();
         let mut others = others.filter(|it| rival(it, connection) && !killed(it.dialled.ms));
-        let (who, to) = (case.name(connection.node), connection.to);
+        let (who, to) = (run.name(connection.node), connection.to);
         // Of several the last one takes the requests; it may have ended meanwhile.
-        let same = |it: &&ConnectionStory<'_>| it.node == connection.node && it.to == to;
+        let same = |it: &&ConnectionHistory<'_>| it.node == connection.node && it.to == to;
         let first = connections[..index].iter().filter(same);
         let first = first.filter(|it| it.opened.is_some_and(|(at, _)| at < opened));
         let first = first.max_by_key(|it| it.dialled).map(|it| it.number);
         let first = others.clone().find(|it| Some(it.number) == first);
-        if first.is_some_and(|first| !doubted(case, first, connection)) {
-            judged.wrong(opened, format!("{who} opens a second connection to {to}"));
-        } else if let Some(until) = others.find_map(|it| kept(case, it, connection)) {
+        if first.is_some_and(|first| !doubted(run, first, connection)) {
+            report.wrong(opened, format!("{who} opens a second connection to {to}"));
+        } else if let Some(until) = others.find_map(|it| kept(run, it, connection)) {
             let text = format!("{who} keeps a connection to {to} that a second one has replaced");
-            judged.wrong(until, text);
+            report.wrong(until, text);
         }
-        used_after_close(case, connection, judged);
-        closed_while_busy(case, connection, judged);
+        used_after_close(run, connection, report);
+        closed_while_busy(run, connection, report);
     }
 }
 
 /// Whether an earlier connection to the same address is in use when this one opens. One that
 /// drains may live on for its last answers.
-fn rival(other: &ConnectionStory<'_>, connection: &ConnectionStory<'_>) -> bool {
+fn rival(other: &ConnectionHistory<'_>, connection: &ConnectionHistory<'_>) -> bool {
     let Some((opened, _)) = connection.opened else {
         return false;
     };
@@ -63,36 +63,44 @@ fn rival(other: &ConnectionStory<'_>, connection: &ConnectionStory<'_>) -> bool 
         .is_some_and(|(_, cause)| cause == CloseCause::Drained);
     let closed = other
         .closed
-        .map(|(moment, _)| moment)
+        .map(|(timestamp, _)| timestamp)
         .into_iter()
         .chain(other.torn)
         .min();
     other.node == connection.node
         && other.to == connection.to
-        && other.opened.is_some_and(|(moment, _)| moment < opened)
+        && other
+            .opened
+            .is_some_and(|(timestamp, _)| timestamp < opened)
         && closed.is_none_or(|closed| closed > opened)
         && !drains
 }
 
 /// Whether a connection may be dead when a second one is dialled: nothing was heard on it since a
 /// request was made that was not answered in its time.
-fn doubted(case: &Case<'_>, first: &ConnectionStory<'_>, second: &ConnectionStory<'_>) -> bool {
-    let Some(policy) = case.policy(first.node) else {
+fn doubted(
+    run: &CheckedRun<'_>,
+    first: &ConnectionHistory<'_>,
+    second: &ConnectionHistory<'_>,
+) -> bool {
+    let Some(policy) = run.policy(first.node) else {
         return false;
     };
     let (Some((opened, _)), now) = (first.opened, second.dialled) else {
         return false;
     };
-    let decided_ms = decided(case, second);
+    let decided_ms = decided(run, second);
     let answers = first.answers.iter().map(|(_, at, _)| *at);
     let heard = answers.filter(|at| at.ms < decided_ms).max();
     let heard = heard.unwrap_or(opened);
-    let silent_in_its_time = |attempt: &AttemptStory<'_>| {
+    let silent_in_its_time = |attempt: &AttemptHistory<'_>| {
         let silent_ms = attempt.started.ms.saturating_add(attempt.budget_ms);
-        let answered = attempt.ended.is_some_and(|end| end.moment.ms < silent_ms);
+        let answered = attempt
+            .ended
+            .is_some_and(|end| end.timestamp.ms < silent_ms);
         silent_ms <= now.ms && !answered
     };
-    let silent_attempt = case.attempts().any(|(send, attempt)| {
+    let silent_attempt = run.attempts().any(|(send, attempt)| {
         let since = attempt.started.ms >= heard.ms;
         send.node == first.node && since && silent_in_its_time(attempt)
     });
@@ -100,12 +108,13 @@ fn doubted(case: &Case<'_>, first: &ConnectionStory<'_>, second: &ConnectionStor
     let silent_here = first.given.iter().any(|(opaque, send, attempt, _)| {
         let mut written = first.written.iter();
         let since = written.any(|(it, at)| it == opaque && at.ms >= heard.ms);
-        since && silent_in_its_time(&case.story.sends[*send].attempts[*attempt])
+        since && silent_in_its_time(&run.history.sends[*send].attempts[*attempt])
     });
     // Heartbeats and lookups have times of their own.
     let of_attempt = |opaque: i32| first.given.iter().any(|it| it.0 == opaque);
     let silent_request = first.written.iter().any(|(opaque, at)| {
-        let answered = |it: &&(i32, Moment, Option<i32>)| it.0 == *opaque && it.1.ms < decided_ms;
+        let answered =
+            |it: &&(i32, Timestamp, Option<i32>)| it.0 == *opaque && it.1.ms < decided_ms;
         !of_attempt(*opaque)
             && at.ms >= heard.ms
             && at.ms.saturating_add(LEAST_SILENCE_MS) <= now.ms
@@ -117,10 +126,10 @@ fn doubted(case: &Case<'_>, first: &ConnectionStory<'_>, second: &ConnectionStor
 /// The first millisecond in which a producer may have decided to dial: a slow one dials some time
 /// after, and so does one whose last dial of the address was in vain: it failed, or nothing was heard
 /// on what it opened.
-fn decided(case: &Case<'_>, dialled: &ConnectionStory<'_>) -> u64 {
+fn decided(run: &CheckedRun<'_>, dialled: &ConnectionHistory<'_>) -> u64 {
     let now_ms = dialled.dialled.ms;
-    let slow = case.truth.slow_since(dialled.node, now_ms);
-    let earlier = case.story.connections.iter();
+    let slow = run.truth.slow_since(dialled.node, now_ms);
+    let earlier = run.history.connections.iter();
     let earlier = earlier.filter(|it| it.node == dialled.node && it.to == dialled.to);
     let in_vain = earlier.filter_map(|it| match it.closed {
         Some((closed, _)) => it.answers.is_empty().then_some(closed.ms),
@@ -140,20 +149,20 @@ const LONGEST_REDIAL_PAUSE_MS: u64 = 500;
 /// When a connection that a second one has replaced should have ended and had not: when the last
 /// request that was open then has had its time.
 fn kept(
-    case: &Case<'_>,
-    first: &ConnectionStory<'_>,
-    second: &ConnectionStory<'_>,
-) -> Option<Moment> {
-    let mine = case.story.sends.iter().filter(|it| it.node == first.node);
+    run: &CheckedRun<'_>,
+    first: &ConnectionHistory<'_>,
+    second: &ConnectionHistory<'_>,
+) -> Option<Timestamp> {
+    let mine = run.history.sends.iter().filter(|it| it.node == first.node);
     let timeouts = mine.map(|send| send.deadline_ms().saturating_sub(send.called.ms));
     let longest = timeouts.max().unwrap_or_default().max(LONGEST_CALL_MS);
     let proven = second.answers.iter().map(|(_, at, _)| *at).min()?;
-    let due = case.due(first.node, proven.ms, longest);
+    let due = run.due(first.node, proven.ms, longest);
     let ended = first.closed.map(|(at, _)| at).into_iter().chain(first.torn);
-    let ended = ended.min().map_or(case.trace.end_ms, |at| at.ms);
+    let ended = ended.min().map_or(run.trace.end_ms, |at| at.ms);
     // The first one may be heard itself, which proves that it is no dead one.
     let heard = first.answers.iter().any(|(_, at, _)| *at > second.dialled);
-    let gone = case.truth.was_gone(first.node, proven.ms, due);
+    let gone = run.truth.was_gone(first.node, proven.ms, due);
     // The second one is gone again: the first one has its place back.
     let ends = second
         .closed
@@ -167,41 +176,49 @@ fn kept(
 /// The longest that a heartbeat or a lookup takes, in milliseconds.
 const LONGEST_CALL_MS: u64 = 3_000;
 
-fn used_after_close(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judged) {
+fn used_after_close(
+    run: &CheckedRun<'_>,
+    connection: &ConnectionHistory<'_>,
+    report: &mut CheckReport,
+) {
     let Some((closed, cause)) = connection.closed else {
         return;
     };
     // In a friendly end what was accepted before still leaves.
     let friendly = matches!(cause, CloseCause::Stopped | CloseCause::Offline);
-    let last_ms = closed.ms + case.header().slack_ms;
+    let last_ms = closed.ms + run.header().slack_ms;
     let mut written = connection.written.iter();
     if let Some((_, written)) =
         written.find(|(_, at)| *at > closed && !(friendly && at.ms <= last_ms))
     {
-        let (who, to) = (case.name(connection.node), connection.to);
-        judged.wrong(
+        let (who, to) = (run.name(connection.node), connection.to);
+        report.wrong(
             *written,
             format!("{who} writes to {to} on a closed connection"),
         );
     }
 }
 
-fn closed_while_busy(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judged) {
+fn closed_while_busy(
+    run: &CheckedRun<'_>,
+    connection: &ConnectionHistory<'_>,
+    report: &mut CheckReport,
+) {
     let Some((closed, CloseCause::Idle)) = connection.closed else {
         return;
     };
-    let busy = |moment: Moment, send: usize, attempt: usize| {
-        let send = &case.story.sends[send];
-        send.attempts[attempt].open_at(moment, send.over())
+    let busy = |timestamp: Timestamp, send: usize, attempt: usize| {
+        let send = &run.history.sends[send];
+        send.attempts[attempt].open_at(timestamp, send.over())
     };
     if connection
         .given
         .iter()
         .any(|(_, send, attempt, _)| busy(closed, *send, *attempt))
     {
-        let (who, to) = (case.name(connection.node), connection.to);
+        let (who, to) = (run.name(connection.node), connection.to);
         let text = format!("{who} closes its connection to {to} as idle with an attempt open");
-        judged.wrong(closed, text);
+        report.wrong(closed, text);
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Requests share connections, tables and tasks. A client in which one timeout closes the connection
 //! for all, or in which the callbacks queue up behind the one that waits, multiplies one lost answer
-//! by the load. Judged by two runs: in one of them a single async send never gets an answer. Every
+//! by the load. Checked by two runs: in one of them a single async send never gets an answer. Every
 //! other send ends as it does without that, and takes as long, give or take the dials and the
 //! slack.
 
 use super::pair::Sends;
-use super::{Invariant, Judge, Judged, Source};
+use super::{CheckReport, Checker, Invariant, Source};
 use crate::fault::{FaultEvent, FaultKind, Position};
 use crate::trace::record::Form;
 use crate::trace::{Record, Trace, What};
@@ -15,9 +15,9 @@ use crate::trace::{Record, Trace, What};
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-39",
     title: "Requests are independent",
-    source: Source::Twins,
+    source: Source::PairedRuns,
     rate_per_mille: 2,
-    judge: Judge::Twins(judge),
+    checker: Checker::PairedRuns(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -25,7 +25,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// Round trips that a send may take more or less: a dial, a refresh of its route.
 const ROUND_TRIPS: u64 = 2;
 
-fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
+fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
     // A policy may close a connection on which a call timed out.
     let strict = |trace: &Trace| {
         let mut policies = trace.header.policies.iter();
@@ -46,17 +46,17 @@ fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
         let Some(other) = with.get(name).filter(|_| !is_own) else {
             continue;
         };
-        judged.case();
+        report.run();
         let who = one.header.name(send.node);
         if send.well != other.well {
             let text = format!("{who} {name} ends otherwise beside a send that is not answered");
-            judged.wrong(send.called, text);
+            report.wrong(send.called, text);
         } else if send.took_ms.abs_diff(other.took_ms) > slack {
             let (alone, beside) = (send.took_ms, other.took_ms);
             let text = format!(
                 "{who} {name} takes {alone} ms, and {beside} ms beside a send that is not answered"
             );
-            judged.wrong(send.called, text);
+            report.wrong(send.called, text);
         }
     }
 }
@@ -83,7 +83,7 @@ mod tests {
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("the others take as long as without it", || {
             let other = named(hangs(silence(Scene::new()), 1, "a/0"), 2, "b/0");
-            named(named(Scene::new(), 1, "a/0"), 2, "b/0").twin(other)
+            named(named(Scene::new(), 1, "a/0"), 2, "b/0").paired(other)
         }),
         rejects("the next send waits for the lost answer", || {
             let other = hangs(silence(Scene::new()), 1, "a/0")
@@ -92,13 +92,13 @@ mod tests {
             let other = other.at(2_000).named_success(2);
             named(named(Scene::new(), 1, "a/0"), 2, "b/0")
                 .wrong_call(2)
-                .twin(other)
+                .paired(other)
         }),
         rejects("the next send fails with it", || {
             let other = hangs(hangs(silence(Scene::new()), 1, "a/0"), 2, "b/0");
             named(named(Scene::new(), 1, "a/0"), 2, "b/0")
                 .wrong_call(2)
-                .twin(other)
+                .paired(other)
         }),
     ];
 

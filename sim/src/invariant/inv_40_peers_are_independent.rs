@@ -4,10 +4,10 @@
 //! makes a broker that hangs the affair of all the others. So while some broker is ill, an attempt
 //! that goes to a healthy one is answered as if nothing were wrong: within a dial and a round trip.
 //! What the producer itself has lately sent there, and must share the connection with, is taken into
-//! account: more bytes than a fraction of a window are not judged.
+//! account: more bytes than a fraction of a window are not checked.
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{AttemptStory, SendStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, SendHistory};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::Condition;
 
@@ -16,7 +16,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Peers are independent",
     source: Source::Truth,
     rate_per_mille: 100,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -26,55 +26,60 @@ const RECOVERY_MS: u64 = 10_000;
 /// Bytes that a connection takes without waiting for its peer.
 const FREE_BYTES: u64 = 32_768;
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    if case.truth.intervals().is_empty() {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    if run.truth.intervals().is_empty() {
         return;
     }
-    let brokers: Vec<NodeId> = case.header().of_kind(NodeKind::Broker).collect();
-    for (send, attempt) in case.attempts() {
-        let Some(broker) = case.header().node(&attempt.to.broker) else {
+    let brokers: Vec<NodeId> = run.header().of_kind(NodeKind::Broker).collect();
+    for (send, attempt) in run.attempts() {
+        let Some(broker) = run.header().node(&attempt.to.broker) else {
             continue;
         };
         // A dial and a request.
-        let bound = 2 * case.header().round_trip_ms;
-        let due = case.due(send.node, attempt.started.ms, bound);
+        let bound = 2 * run.header().round_trip_ms;
+        let due = run.due(send.node, attempt.started.ms, bound);
         let well = |node: NodeId, since: u64| {
-            case.truth.worst(send.node, node, since, due) == Condition::Healthy
+            run.truth.worst(send.node, node, since, due) == Condition::Healthy
         };
         let others = brokers.iter().filter(|node| **node != broker);
         let ill = others
             .filter(|node| !well(**node, attempt.started.ms))
             .count()
             > 0;
-        let waits = || crowded(case, send, attempt, due) || creates(case, send, broker, due);
-        if ill && well(broker, since(case, send, attempt)) && !waits() {
-            judged.case();
-            answered(case, (send, attempt), due, judged);
+        let waits = || crowded(run, send, attempt, due) || creates(run, send, broker, due);
+        if ill && well(broker, since(run, send, attempt)) && !waits() {
+            report.run();
+            answered(run, (send, attempt), due, report);
         }
     }
 }
 
 /// Since when the broker must be healthy: a connection that is older than a fault may be dead.
-fn since(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>) -> u64 {
+fn since(run: &CheckedRun<'_>, send: &SendHistory<'_>, attempt: &AttemptHistory<'_>) -> u64 {
     let recovered = attempt.started.ms.saturating_sub(RECOVERY_MS);
     let own = attempt
         .address
-        .map_or(&[][..], |to| case.story.index.connections(send.node, to));
+        .map_or(&[][..], |to| run.history.index.connections(send.node, to));
     let connections = own
         .iter()
         .rev()
-        .map(|index| &case.story.connections[*index]);
+        .map(|index| &run.history.connections[*index]);
     let mut older = connections.filter(|it| it.dialled < attempt.started);
     let dialled = older.next();
-    let published = attempt.snapshot.map(|route| case.as_of(route));
+    let published = attempt.snapshot.map(|route| run.as_of(route));
     let known = dialled.map(|it| it.dialled.ms).into_iter().chain(published);
     known.chain([recovered]).min().unwrap_or(recovered)
 }
 
 /// Whether the producer has more on its way to the broker than a connection takes at once.
-fn crowded(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>, due: u64) -> bool {
+fn crowded(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    due: u64,
+) -> bool {
     let at = (send.node, &*attempt.to.broker);
-    let waiting = case.story.attempts_at(at, (attempt.started.ms, due));
+    let waiting = run.history.attempts_at(at, (attempt.started.ms, due));
     let waiting = waiting.filter(|(other, it)| {
         let over = other
             .over()
@@ -86,27 +91,27 @@ fn crowded(case: &Case<'_>, send: &SendStory<'_>, attempt: &AttemptStory<'_>, du
 }
 
 /// Whether the broker creates the topic meanwhile: it tells the name servers before it answers.
-fn creates(case: &Case<'_>, send: &SendStory<'_>, broker: NodeId, due: u64) -> bool {
-    let mut created = case.story.index.created(broker).iter();
+fn creates(run: &CheckedRun<'_>, send: &SendHistory<'_>, broker: NodeId, due: u64) -> bool {
+    let mut created = run.history.index.created(broker).iter();
     created.any(|(at, topic)| *topic == send.topic && *at > send.called && at.ms <= due)
 }
 
 fn answered(
-    case: &Case<'_>,
-    (send, attempt): (&SendStory<'_>, &AttemptStory<'_>),
+    run: &CheckedRun<'_>,
+    (send, attempt): (&SendHistory<'_>, &AttemptHistory<'_>),
     due: u64,
-    judged: &mut Judged,
+    report: &mut CheckReport,
 ) {
-    let ended = attempt.ended.map(|end| end.moment.ms);
+    let ended = attempt.ended.map(|end| end.timestamp.ms);
     let over = send.over().map(|over| over.ms);
     let until = ended.into_iter().chain(over).min();
-    let alive = case.trace.end_ms > due;
+    let alive = run.trace.end_ms > due;
     if alive && until.is_none_or(|until| until > due) {
-        let (who, number, k) = (case.name(send.node), send.number, attempt.number);
+        let (who, number, k) = (run.name(send.node), send.number, attempt.number);
         let (broker, bound) = (&attempt.to.broker, due - attempt.started.ms);
         let text =
             format!("{who} s{number} #{k} waits over {bound} ms for {broker}, which is well");
-        judged.wrong(attempt.started, text);
+        report.wrong(attempt.started, text);
     }
 }
 

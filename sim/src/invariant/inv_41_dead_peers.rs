@@ -7,42 +7,45 @@
 
 use rmq_producer::event::Mode;
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{ConnectionHistory, Timestamp};
 use crate::trace::record::PatienceFacts;
-use crate::trace::story::{ConnectionStory, Moment};
 use crate::trace::{NodeId, work};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-41",
     title: "Dead peers",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 1,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let connections = &case.story.connections;
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let connections = &run.history.connections;
     for (index, connection) in connections.iter().enumerate() {
-        let Some(talk) = Talk::of(case, connection) else {
+        let Some(talk) = Talk::of(run, connection) else {
             continue;
         };
-        for moment in &talk.asked {
-            if talk.is_dead(case, *moment) {
-                judged.case();
-                let (who, to) = (case.name(connection.node), connection.to);
+        for timestamp in &talk.asked {
+            if talk.is_dead(run, *timestamp) {
+                report.run();
+                let (who, to) = (run.name(connection.node), connection.to);
                 let text = format!("{who} puts an attempt on a connection to {to} that is dead");
-                judged.wrong(*moment, text);
+                report.wrong(*timestamp, text);
             }
         }
         // One that was given up and replaced shows that the rule was kept.
-        let same = case.story.index.connections(connection.node, connection.to);
+        let same = run
+            .history
+            .index
+            .connections(connection.node, connection.to);
         let later = &same[same.partition_point(|it| *it <= index)..];
         let mut later = later.iter().map(|it| &connections[*it]);
         let replaced = later.find(|next| next.opened.is_some());
-        if replaced.is_some_and(|next| talk.is_dead(case, next.dialled)) {
-            judged.case();
+        if replaced.is_some_and(|next| talk.is_dead(run, next.dialled)) {
+            report.run();
         }
     }
 }
@@ -51,26 +54,26 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
 struct Talk<'t> {
     node: NodeId,
     patience: &'t PatienceFacts,
-    opened: Moment,
+    opened: Timestamp,
     /// When attempts that wait for an answer were put on it, in order.
-    asked: Vec<Moment>,
+    asked: Vec<Timestamp>,
     /// When answers came, in order.
-    heard: Vec<Moment>,
+    heard: Vec<Timestamp>,
 }
 
 impl<'t> Talk<'t> {
-    fn of(case: &Case<'t>, connection: &ConnectionStory<'_>) -> Option<Self> {
-        let patience = case.policy(connection.node)?.patience.as_ref()?;
+    fn of(run: &CheckedRun<'t>, connection: &ConnectionHistory<'_>) -> Option<Self> {
+        let patience = run.policy(connection.node)?.patience.as_ref()?;
         let (opened, _) = connection.opened?;
         let given = connection.given.iter();
-        let mut asked: Vec<Moment> = given
+        let mut asked: Vec<Timestamp> = given
             .filter_map(|(_, send, attempt, wire)| {
-                let send = &case.story.sends[*send];
+                let send = &run.history.sends[*send];
                 let wire = send.attempts[*attempt].wires.get(*wire)?;
-                (send.mode != Mode::Oneway).then_some(wire.moment)
+                (send.mode != Mode::Oneway).then_some(wire.timestamp)
             })
             .collect();
-        let mut heard: Vec<Moment> = connection.answers.iter().map(|(_, at, _)| *at).collect();
+        let mut heard: Vec<Timestamp> = connection.answers.iter().map(|(_, at, _)| *at).collect();
         work::done(asked.len() + heard.len());
         asked.sort_unstable();
         heard.sort_unstable();
@@ -83,19 +86,20 @@ impl<'t> Talk<'t> {
         })
     }
 
-    /// Whether, just before `moment`, the connection had been silent for too long.
-    fn is_dead(&self, case: &Case<'_>, moment: Moment) -> bool {
+    /// Whether, just before `timestamp`, the connection had been silent for too long.
+    fn is_dead(&self, run: &CheckedRun<'_>, timestamp: Timestamp) -> bool {
         work::done(1);
-        let heard = self.heard.partition_point(|at| *at <= moment);
+        let heard = self.heard.partition_point(|at| *at <= timestamp);
         let heard = heard
             .checked_sub(1)
             .map_or(self.opened, |at| self.heard[at]);
         let first = self.asked.partition_point(|at| *at <= heard);
-        let end = self.asked.partition_point(|at| *at < moment);
+        let end = self.asked.partition_point(|at| *at < timestamp);
         let count = end.saturating_sub(first);
         let enough = u32::try_from(count).is_ok_and(|count| count >= self.patience.requests);
-        let long_ago =
-            |first: &Moment| moment.ms > case.due(self.node, first.ms, self.patience.silence_ms);
+        let long_ago = |first: &Timestamp| {
+            timestamp.ms > run.due(self.node, first.ms, self.patience.silence_ms)
+        };
         enough && count > 0 && self.asked.get(first).is_some_and(long_ago)
     }
 }

@@ -8,32 +8,31 @@
 use rmq_producer::event::{Failure, Outcome};
 use rmq_remoting::event::CloseCause;
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::NodeId;
-use crate::trace::story::{ConnectionStory, Life, Moment, WidthSource};
+use crate::trace::history::{ConnectionHistory, Life, Timestamp, WidthSource};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-42",
     title: "Kept alive",
     source: Source::Both,
     rate_per_mille: 100,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for connection in &case.story.connections {
-        carries(case, connection, judged);
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for connection in &run.history.connections {
+        carries(run, connection, report);
     }
-    if case.truth.intervals().is_empty() {
-        nothing_fails(case, judged);
+    if run.truth.intervals().is_empty() {
+        nothing_fails(run, report);
     }
 }
 
-fn carries(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judged) {
-    let (Some((opened, _)), Some(policy)) = (connection.opened, case.policy(connection.node))
-    else {
+fn carries(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mut CheckReport) {
+    let (Some((opened, _)), Some(policy)) = (connection.opened, run.policy(connection.node)) else {
         return;
     };
     // The new requests of a server that drains go over a fresh one.
@@ -43,34 +42,41 @@ fn carries(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judge
     {
         return;
     }
-    let stops = case.story.lives.iter().filter_map(|(node, life, moment)| {
-        (*node == connection.node && *life != Life::Started).then_some(*moment)
-    });
-    let closed = connection.closed.map(|(moment, _)| moment).into_iter();
-    let (beside, only_since) = beside(case, connection, opened);
+    let stops = run
+        .history
+        .lives
+        .iter()
+        .filter_map(|(node, life, timestamp)| {
+            (*node == connection.node && *life != Life::Started).then_some(*timestamp)
+        });
+    let closed = connection
+        .closed
+        .map(|(timestamp, _)| timestamp)
+        .into_iter();
+    let (beside, only_since) = beside(run, connection, opened);
     let ends = closed.chain(connection.torn).chain(stops).chain(beside);
     let end = ends
         .filter(|end| *end > opened)
         .min()
-        .unwrap_or_else(|| case.end());
+        .unwrap_or_else(|| run.end());
     let mut last = opened.max(only_since);
-    let written = connection.written.iter().map(|(_, moment)| *moment);
+    let written = connection.written.iter().map(|(_, timestamp)| *timestamp);
     // What is dialled beside it was to carry the requests that it is not trusted with.
-    let beside = case.story.connections.iter().filter(|other| {
+    let beside = run.history.connections.iter().filter(|other| {
         let same = other.node == connection.node && other.to == connection.to;
         same && other.opened.is_none() && other.dialled > opened
     });
-    let mut traffic: Vec<Moment> = written.chain(beside.map(|other| other.dialled)).collect();
+    let mut traffic: Vec<Timestamp> = written.chain(beside.map(|other| other.dialled)).collect();
     traffic.sort_unstable();
     for next in traffic.into_iter().chain([end]) {
-        let due = case.due(connection.node, last.ms, policy.idle_ms / 2);
-        let routed = |moment| in_route(case, connection, moment);
+        let due = run.due(connection.node, last.ms, policy.idle_ms / 2);
+        let routed = |timestamp| in_route(run, connection, timestamp);
         if next.ms >= due && routed(last) && routed(next) {
-            judged.case();
+            report.run();
             if next.ms > due {
-                let (who, to, gap) = (case.name(connection.node), connection.to, next.ms - last.ms);
+                let (who, to, gap) = (run.name(connection.node), connection.to, next.ms - last.ms);
                 let text = format!("{who} writes nothing to {to} for {gap} ms from here");
-                judged.wrong(last, text);
+                report.wrong(last, text);
             }
         }
         last = next;
@@ -80,54 +86,60 @@ fn carries(case: &Case<'_>, connection: &ConnectionStory<'_>, judged: &mut Judge
 /// When a second connection to the same address opens, of which one takes the requests from then on;
 /// and since when this one is the only one.
 fn beside(
-    case: &Case<'_>,
-    connection: &ConnectionStory<'_>,
-    opened: Moment,
-) -> (Option<Moment>, Moment) {
-    let connections = case.story.connections.iter();
+    run: &CheckedRun<'_>,
+    connection: &ConnectionHistory<'_>,
+    opened: Timestamp,
+) -> (Option<Timestamp>, Timestamp) {
+    let connections = run.history.connections.iter();
     let others = connections.filter(|other| {
         let same = other.node == connection.node && other.to == connection.to;
         same && other.number != connection.number
     });
     let openings = others.clone().filter_map(|other| Some(other.opened?.0));
-    let later = openings.filter(|moment| *moment > opened).min();
+    let later = openings.filter(|timestamp| *timestamp > opened).min();
     let earlier = others.filter(|other| other.opened.is_some_and(|(at, _)| at < opened));
     let ends = earlier.filter_map(|other| Some(other.closed?.0));
     (later, ends.max().unwrap_or(opened))
 }
 
 /// Whether sends may use the connection: its address is in a route in force.
-fn in_route(case: &Case<'_>, connection: &ConnectionStory<'_>, moment: Moment) -> bool {
+fn in_route(
+    run: &CheckedRun<'_>,
+    connection: &ConnectionHistory<'_>,
+    timestamp: Timestamp,
+) -> bool {
     let node: NodeId = connection.node;
-    let snapshots = case.story.snapshots.iter().enumerate();
+    let snapshots = run.history.snapshots.iter().enumerate();
     let mut named = snapshots.filter(|(_, snapshot)| {
         let mut addresses = snapshot.addresses.iter();
         snapshot.node == node && addresses.any(|(_, address)| address == connection.to)
     });
-    named.any(|(index, snapshot)| case.story.in_force(node, snapshot.topic, moment) == Some(index))
+    named.any(|(index, snapshot)| {
+        run.history.in_force(node, snapshot.topic, timestamp) == Some(index)
+    })
 }
 
-fn nothing_fails(case: &Case<'_>, judged: &mut Judged) {
+fn nothing_fails(run: &CheckedRun<'_>, report: &mut CheckReport) {
     // Before that, nobody can know where a message may go.
-    let mut news = case.story.widths.iter();
+    let mut news = run.history.widths.iter();
     let first_route = news.find(|news| matches!(news.source, WidthSource::Route(..)));
-    let known_ms = first_route.map(|news| news.moment.ms);
-    for send in &case.story.sends {
+    let known_ms = first_route.map(|news| news.timestamp.ms);
+    for send in &run.history.sends {
         let Some((done, outcome)) = send.done.first() else {
             continue;
         };
-        judged.case();
+        report.run();
         if let Outcome::Failed(failure) = outcome
             && !matches!(
                 failure,
                 Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
             )
-            && !case.no_such_queue(send)
+            && !run.no_such_queue(send)
             && !(*failure == Failure::NoRoute && known_ms.is_some_and(|ms| send.called.ms <= ms))
         {
-            let (who, number) = (case.name(send.node), send.number);
+            let (who, number) = (run.name(send.node), send.number);
             let text = format!("{who} s{number} fails in a run without faults: {failure:?}");
-            judged.wrong(*done, text);
+            report.wrong(*done, text);
         }
     }
 }

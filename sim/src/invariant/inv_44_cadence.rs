@@ -1,11 +1,11 @@
 //! Every broker of a route with a connection hears from the producer.
 //!
 //! While a connection to a healthy broker is open and a route of the producer names its address,
-//! heartbeats arrive there no further apart than the period, whatever other brokers do. Judged by
+//! heartbeats arrive there no further apart than the period, whatever other brokers do. Checked by
 //! what the brokers read.
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{ConnectionStory, Life, Moment};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{ConnectionHistory, Life, Timestamp};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::Condition;
 
@@ -14,78 +14,90 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Cadence",
     source: Source::Evidence,
     rate_per_mille: 500,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for connection in &case.story.connections {
-        let broker = case
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for connection in &run.history.connections {
+        let broker = run
             .header()
             .of_kind(NodeKind::Broker)
-            .find(|node| case.header().nodes[node.index()].address.as_ref() == Some(connection.to));
+            .find(|node| run.header().nodes[node.index()].address.as_ref() == Some(connection.to));
         if let Some(broker) = broker {
-            beats(case, connection, broker, judged);
+            beats(run, connection, broker, report);
         }
     }
 }
 
-fn beats(case: &Case<'_>, connection: &ConnectionStory<'_>, broker: NodeId, judged: &mut Judged) {
+fn beats(
+    run: &CheckedRun<'_>,
+    connection: &ConnectionHistory<'_>,
+    broker: NodeId,
+    report: &mut CheckReport,
+) {
     let Some((opened, local)) = connection.opened else {
         return;
     };
-    let Some(policy) = case.policy(connection.node) else {
+    let Some(policy) = run.policy(connection.node) else {
         return;
     };
     let closed = connection
         .closed
-        .map(|(moment, _)| moment)
+        .map(|(timestamp, _)| timestamp)
         .into_iter()
         .chain(connection.torn);
-    let stops = case.story.lives.iter().filter_map(|(node, life, moment)| {
-        (*node == connection.node && *life != Life::Started).then_some(*moment)
-    });
-    let end = closed.chain(stops).filter(|moment| *moment > opened).min();
-    let end = end.unwrap_or_else(|| case.end());
+    let stops = run
+        .history
+        .lives
+        .iter()
+        .filter_map(|(node, life, timestamp)| {
+            (*node == connection.node && *life != Life::Started).then_some(*timestamp)
+        });
+    let end = closed
+        .chain(stops)
+        .filter(|timestamp| *timestamp > opened)
+        .min();
+    let end = end.unwrap_or_else(|| run.end());
     let period = policy
         .heartbeat_ms
-        .saturating_add(case.header().round_trip_ms);
+        .saturating_add(run.header().round_trip_ms);
     let mut last = opened;
-    let beats = case
-        .story
+    let beats = run
+        .history
         .beats
         .iter()
-        .filter(|(at, peer, moment)| *at == broker && *peer == local && *moment > opened);
-    for moment in beats.map(|(.., moment)| *moment).chain([end]) {
-        let due = case.due(connection.node, last.ms, period);
-        let healthy = case.truth.worst(connection.node, broker, last.ms, due) == Condition::Healthy;
+        .filter(|(at, peer, timestamp)| *at == broker && *peer == local && *timestamp > opened);
+    for timestamp in beats.map(|(.., timestamp)| *timestamp).chain([end]) {
+        let due = run.due(connection.node, last.ms, period);
+        let healthy = run.truth.worst(connection.node, broker, last.ms, due) == Condition::Healthy;
         // A broker that left the routes is not the producer's any more.
         let needed = |until| {
-            let story = &case.story;
-            story.routed(connection.node, connection.to, last, until)
+            let history = &run.history;
+            history.routed(connection.node, connection.to, last, until)
         };
-        let owed = healthy && moment.ms >= due && needed(due);
+        let owed = healthy && timestamp.ms >= due && needed(due);
         if owed {
-            judged.case();
+            report.run();
         }
-        if owed && moment.ms > due {
-            late(case, (connection.node, broker), (last, moment), judged);
-        } else if moment != end {
-            judged.case();
+        if owed && timestamp.ms > due {
+            late(run, (connection.node, broker), (last, timestamp), report);
+        } else if timestamp != end {
+            report.run();
         }
-        last = moment;
+        last = timestamp;
     }
 }
 
 fn late(
-    case: &Case<'_>,
+    run: &CheckedRun<'_>,
     (producer, broker): (NodeId, NodeId),
-    (last, next): (Moment, Moment),
-    judged: &mut Judged,
+    (last, next): (Timestamp, Timestamp),
+    report: &mut CheckReport,
 ) {
-    let (who, name, gap) = (case.name(producer), case.name(broker), next.ms - last.ms);
-    judged.wrong(
+    let (who, name, gap) = (run.name(producer), run.name(broker), next.ms - last.ms);
+    report.wrong(
         last,
         format!("{name} hears nothing of {who} for {gap} ms from here"),
     );

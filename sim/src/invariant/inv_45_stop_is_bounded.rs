@@ -1,10 +1,10 @@
 //! `stop` returns within its limit, whatever the servers do.
 //!
-//! Judged by the producer's own words and, where the caller's view was recorded, by when the call
+//! Checked by the producer's own words and, where the caller's view was recorded, by when the call
 //! returned to it.
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Life, Moment};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{Life, Timestamp};
 use crate::trace::{NodeId, What, WorkEvent};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -12,29 +12,30 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Stop is bounded",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let turns = |wanted: Life| {
-        case.story
+        run.history
             .lives
             .iter()
             .filter(move |(_, life, _)| *life == wanted)
     };
     for (node, _, called) in turns(Life::Stopping) {
-        let ended = turns(Life::Stopped).find(|(at, _, moment)| at == node && moment > called);
+        let ended =
+            turns(Life::Stopped).find(|(at, _, timestamp)| at == node && timestamp > called);
         bounded(
-            case,
+            run,
             *node,
             *called,
-            ended.map(|(.., moment)| *moment),
-            judged,
+            ended.map(|(.., timestamp)| *timestamp),
+            report,
         );
     }
-    let records = &case.trace.records;
+    let records = &run.trace.records;
     for (at, record) in records.iter().enumerate() {
         if record.what != What::Work(WorkEvent::StopCalled) {
             continue;
@@ -42,45 +43,45 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         let returned = records[at..].iter().position(|it| {
             it.node == record.node && it.what == What::Work(WorkEvent::StopReturned)
         });
-        let returned = returned.map(|after| Moment {
+        let returned = returned.map(|after| Timestamp {
             at: at + after,
             ms: records[at + after].ms,
         });
         bounded(
-            case,
+            run,
             record.node,
-            Moment { at, ms: record.ms },
+            Timestamp { at, ms: record.ms },
             returned,
-            judged,
+            report,
         );
     }
 }
 
 fn bounded(
-    case: &Case<'_>,
+    run: &CheckedRun<'_>,
     node: NodeId,
-    called: Moment,
-    ended: Option<Moment>,
-    judged: &mut Judged,
+    called: Timestamp,
+    ended: Option<Timestamp>,
+    report: &mut CheckReport,
 ) {
-    let Some(policy) = case.policy(node) else {
+    let Some(policy) = run.policy(node) else {
         return;
     };
-    judged.case();
-    let due = case.due(node, called.ms, policy.stop_ms);
-    let (who, limit) = (case.name(node), policy.stop_ms);
+    report.run();
+    let due = run.due(node, called.ms, policy.stop_ms);
+    let (who, limit) = (run.name(node), policy.stop_ms);
     match ended {
         Some(ended) if ended.ms > due => {
             let took = ended.ms - called.ms;
-            judged.wrong(
+            report.wrong(
                 ended,
                 format!("{who} took {took} ms to stop, its limit is {limit}"),
             );
         }
-        None if case.trace.end_ms > due
-            && !case.truth.was_gone(node, called.ms, case.trace.end_ms) =>
+        None if run.trace.end_ms > due
+            && !run.truth.was_gone(node, called.ms, run.trace.end_ms) =>
         {
-            judged.wrong(called, format!("{who} never finishes to stop"));
+            report.wrong(called, format!("{who} never finishes to stop"));
         }
         Some(_) | None => {}
     }

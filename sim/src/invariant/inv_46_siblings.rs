@@ -2,21 +2,21 @@
 //!
 //! Producers of one program share connections, routes and heartbeats. The one that stops first must
 //! not take them along: closed connections, forgotten routes and a client that is said to be gone
-//! are found by its siblings, at the worst time of a deployment. Judged by two runs: beside a
+//! are found by its siblings, at the worst time of a deployment. Checked by two runs: beside a
 //! producer, another one of the same client idles, or stops half-way. Every send of the first one
 //! goes to the same queue and ends alike, and takes as long, give or take the slack and what a
 //! connection that is already open saves.
 
 use super::pair::Sends;
-use super::{Invariant, Judge, Judged, Source};
+use super::{CheckReport, Checker, Invariant, Source};
 use crate::trace::Trace;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-46",
     title: "Siblings",
-    source: Source::Twins,
+    source: Source::PairedRuns,
     rate_per_mille: 5,
-    judge: Judge::Twins(judge),
+    checker: Checker::PairedRuns(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -24,16 +24,16 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// Round trips that a send may take more or less: a dial and a lookup.
 const ROUND_TRIPS: u64 = 2;
 
-fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
+fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
     let (idle, stopped) = (Sends::of(one), Sends::of(other));
     let stopped = stopped.by_name();
     let slack = one.header.slack_ms + ROUND_TRIPS * one.header.round_trip_ms;
     for (name, send) in idle.by_name() {
-        judged.case();
+        report.run();
         let who = one.header.name(send.node);
         let Some(other) = stopped.get(name) else {
             let text = format!("{who} {name} reaches no broker when a sibling stops");
-            judged.wrong(send.called, text);
+            report.wrong(send.called, text);
             continue;
         };
         let text = if send.well != other.well {
@@ -46,7 +46,7 @@ fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
         } else {
             continue;
         };
-        judged.wrong(send.called, text);
+        report.wrong(send.called, text);
     }
 }
 
@@ -56,21 +56,21 @@ mod tests {
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
-        accepts("both runs are alike", || two().twin(two())),
+        accepts("both runs are alike", || two().paired(two())),
         rejects("a send fails", || {
             let other = unanswered(named(Scene::new(), 1, "a/0"), 2, "b/0");
-            two().wrong_call(2).twin(other)
+            two().wrong_call(2).paired(other)
         }),
         rejects("a send goes elsewhere", || {
             let other = named(named(Scene::new(), 1, "a/0"), 2, "c/0");
-            two().wrong_call(2).twin(other)
+            two().wrong_call(2).paired(other)
         }),
         rejects("a send takes a second longer", || {
             let other = named(Scene::new(), 1, "a/0").call(2).attempt(2, 1, "b/0");
-            two().wrong_call(2).twin(other.at(1_500).named_success(2))
+            two().wrong_call(2).paired(other.at(1_500).named_success(2))
         }),
         rejects("a send is not made", || {
-            two().wrong_call(2).twin(named(Scene::new(), 1, "a/0"))
+            two().wrong_call(2).paired(named(Scene::new(), 1, "a/0"))
         }),
     ];
 

@@ -6,52 +6,52 @@
 //! producer, names the send's topic, and is read by a broker that some route of that topic, known to
 //! that producer by then, has named.
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{RequestStory, SendStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{RequestHistory, SendHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-47",
     title: "Confinement",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for request in &case.story.requests {
-        judged.case();
-        let broker = case.name(request.broker);
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for request in &run.history.requests {
+        report.run();
+        let broker = run.name(request.broker);
         let topic = &request.seen.topic;
-        let Some(send) = request.send.map(|send| &case.story.sends[send]) else {
-            judged.wrong(
+        let Some(send) = request.send.map(|send| &run.history.sends[send]) else {
+            report.wrong(
                 request.received,
                 format!("{broker} reads a message for {topic} that nobody has sent"),
             );
             continue;
         };
-        let (who, number) = (case.name(send.node), send.number);
+        let (who, number) = (run.name(send.node), send.number);
         if topic != send.topic {
             let text = format!(
                 "{broker} reads {who} s{number} for {topic}, not {}",
                 send.topic
             );
-            judged.wrong(request.received, text);
-        } else if !named(case, send, request) {
+            report.wrong(request.received, text);
+        } else if !named(run, send, request) {
             let text = format!("{broker} reads {who} s{number}, but no route of {topic} names it");
-            judged.wrong(request.received, text);
+            report.wrong(request.received, text);
         }
     }
 }
 
 /// Whether a route of the topic that the producer knew has the broker.
-fn named(case: &Case<'_>, send: &SendStory<'_>, request: &RequestStory<'_>) -> bool {
-    let broker = case.name(request.broker);
-    case.story.snapshots.iter().any(|snapshot| {
+fn named(run: &CheckedRun<'_>, send: &SendHistory<'_>, request: &RequestHistory<'_>) -> bool {
+    let broker = run.name(request.broker);
+    run.history.snapshots.iter().any(|snapshot| {
         snapshot.node == send.node
             && snapshot.topic == send.topic
-            && snapshot.moment < request.received
+            && snapshot.timestamp < request.received
             && snapshot.addresses.iter().any(|(name, _)| **name == *broker)
     })
 }

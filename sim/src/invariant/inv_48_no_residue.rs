@@ -1,50 +1,50 @@
 //! A stopped producer leaves nothing behind.
 //!
 //! When `stop` has returned, no connection of the producer is open, none is dialled any more, and
-//! nothing is written. Judged by its connections' events and, where the engine tells, the kernel's.
+//! nothing is written. Checked by its connections' events and, where the engine tells, the kernel's.
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::NodeId;
-use crate::trace::story::{ConnectionStory, Life, Moment};
+use crate::trace::history::{ConnectionHistory, Life, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-48",
     title: "No residue",
     source: Source::Both,
     rate_per_mille: 500,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for (node, life, stopped) in &case.story.lives {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for (node, life, stopped) in &run.history.lives {
         if *life != Life::Stopped {
             continue;
         }
-        judged.case();
-        // A new life of the same node is another story.
-        let again = case.story.lives.iter().find_map(|(at, life, moment)| {
-            (at == node && *life == Life::Started && moment > stopped).then_some(*moment)
+        report.run();
+        // A new life of the same node is another history.
+        let again = run.history.lives.iter().find_map(|(at, life, timestamp)| {
+            (at == node && *life == Life::Started && timestamp > stopped).then_some(*timestamp)
         });
-        let until = again.unwrap_or_else(|| case.end());
-        let connections = case.story.connections.iter().filter(|it| it.node == *node);
+        let until = again.unwrap_or_else(|| run.end());
+        let connections = run.history.connections.iter().filter(|it| it.node == *node);
         for connection in connections.filter(|it| it.dialled < until) {
-            residue(case, *node, connection, (*stopped, until), judged);
+            residue(run, *node, connection, (*stopped, until), report);
         }
     }
 }
 
 fn residue(
-    case: &Case<'_>,
+    run: &CheckedRun<'_>,
     node: NodeId,
-    connection: &ConnectionStory<'_>,
-    (stopped, until): (Moment, Moment),
-    judged: &mut Judged,
+    connection: &ConnectionHistory<'_>,
+    (stopped, until): (Timestamp, Timestamp),
+    report: &mut CheckReport,
 ) {
-    let (who, to) = (case.name(node), connection.to);
+    let (who, to) = (run.name(node), connection.to);
     if connection.dialled > stopped {
-        judged.wrong(
+        report.wrong(
             connection.dialled,
             format!("{who} dials {to} after it was stopped"),
         );
@@ -55,19 +55,19 @@ fn residue(
         .iter()
         .find(|(_, at)| *at > stopped && *at < until);
     if let Some((_, at)) = written {
-        judged.wrong(*at, format!("{who} writes to {to} after it was stopped"));
+        report.wrong(*at, format!("{who} writes to {to} after it was stopped"));
         return;
     }
-    let due = case.due(node, stopped.ms, 0);
+    let due = run.due(node, stopped.ms, 0);
     let closed = connection
         .closed
-        .map(|(moment, _)| moment)
+        .map(|(timestamp, _)| timestamp)
         .into_iter()
         .chain(connection.torn);
     let open = closed.min().is_none_or(|closed| closed.ms > due);
-    let gone = case.truth.was_gone(node, connection.dialled.ms, until.ms);
+    let gone = run.truth.was_gone(node, connection.dialled.ms, until.ms);
     if connection.opened.is_some() && open && until.ms > due && !gone {
-        judged.wrong(
+        report.wrong(
             stopped,
             format!("{who} is stopped, but its connection to {to} stays open"),
         );

@@ -1,49 +1,49 @@
 //! What is acknowledged is stored, where it is said to be, with the caller's body.
 //!
-//! The one promise nobody forgives breaking. Judged by what the brokers stored, from the producer's
+//! The one promise nobody forgives breaking. Checked by what the brokers stored, from the producer's
 //! outcome and, where the caller's view was recorded, from what the caller got.
 
 use rmq_producer::event::Outcome;
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::WorkResult;
-use crate::trace::story::{Moment, StoredStory};
+use crate::trace::history::{StoredMessage, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-49",
     title: "Acknowledged means stored",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
         let Some((done, Outcome::Sent { at, offset, .. })) = send.done.first() else {
             continue;
         };
-        judged.case();
+        report.run();
         let mut copies = send.requests.iter().filter_map(|index| {
-            let request = &case.story.requests[*index];
-            Some((case.name(request.broker), request.stored?))
+            let request = &run.history.requests[*index];
+            Some((run.name(request.broker), request.stored?))
         });
         let place = (&*at.broker, at.queue, *offset);
         let Some(copy) = copies.find(|(broker, copy)| is_at(broker, copy, place, *done)) else {
-            let who = format!("{} s{}", case.name(send.node), send.number);
-            judged.wrong(*done, not_there(&who, place));
+            let who = format!("{} s{}", run.name(send.node), send.number);
+            report.wrong(*done, not_there(&who, place));
             continue;
         };
         let body = send.built.map(|built| built.body_crc);
         // A compressed body has no checksum.
         if copy.1.body_crc != 0 && body.is_some_and(|body| body != copy.1.body_crc) {
-            let who = format!("{} s{}", case.name(send.node), send.number);
-            judged.wrong(*done, format!("{who} is stored with another body"));
+            let who = format!("{} s{}", run.name(send.node), send.number);
+            report.wrong(*done, format!("{who} is stored with another body"));
         }
     }
-    for work in &case.story.work {
+    for work in &run.history.work {
         let Some((
             returned,
             WorkResult::Sent {
@@ -57,34 +57,34 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             continue;
         };
         let place = (&**broker, *queue, *offset);
-        match stored(case, key, place, *returned) {
-            None => judged.wrong(*returned, not_there(work.keys, place)),
+        match stored(run, key, place, *returned) {
+            None => report.wrong(*returned, not_there(work.keys, place)),
             Some(copy) if copy.body_crc != 0 && copy.body_crc != work.body_crc => {
                 let text = format!("{} is stored with another body", work.keys);
-                judged.wrong(*returned, text);
+                report.wrong(*returned, text);
             }
             Some(_) => {}
         }
     }
 }
 
-fn is_at(name: &str, copy: &StoredStory<'_>, place: (&str, i32, i64), before: Moment) -> bool {
-    (name, copy.queue, copy.offset) == place && copy.moment < before
+fn is_at(name: &str, copy: &StoredMessage<'_>, place: (&str, i32, i64), before: Timestamp) -> bool {
+    (name, copy.queue, copy.offset) == place && copy.timestamp < before
 }
 
 /// The copy with this key at this place, looked for from the newest request on.
 fn stored<'t>(
-    case: &Case<'t>,
+    run: &CheckedRun<'t>,
     key: &Name,
     place: (&str, i32, i64),
-    before: Moment,
-) -> Option<StoredStory<'t>> {
-    let mut requests = case.story.requests.iter().rev();
+    before: Timestamp,
+) -> Option<StoredMessage<'t>> {
+    let mut requests = run.history.requests.iter().rev();
     let request = requests.find(|request| {
         request.stored.is_some_and(|copy| {
             copy.offset == place.2
                 && copy.key == key
-                && is_at(case.name(request.broker), &copy, place, before)
+                && is_at(run.name(request.broker), &copy, place, before)
         })
     })?;
     request.stored

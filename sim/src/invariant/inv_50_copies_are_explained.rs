@@ -4,24 +4,24 @@
 //! make copies. So a message has at most one copy more than it has retries, and no broker stores a
 //! key that nobody sent.
 
-use super::{Case, Invariant, Judge, Judged, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-50",
     title: "Copies are explained",
     source: Source::Both,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    for send in &case.story.sends {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in &run.history.sends {
         let copies = send
             .requests
             .iter()
-            .filter_map(|index| case.story.requests[*index].stored);
+            .filter_map(|index| run.history.requests[*index].stored);
         // A one-way attempt tells of no request.
         let requests = send
             .attempts
@@ -29,22 +29,22 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
             .map(|attempt| attempt.wires.len().max(1));
         let written: usize = requests.sum();
         for (count, copy) in (1..).zip(copies) {
-            judged.case();
+            report.run();
             if count > written {
-                let (who, number) = (case.name(send.node), send.number);
+                let (who, number) = (run.name(send.node), send.number);
                 let text = format!("{who} s{number} has {count} copies by {written} requests");
-                judged.wrong(copy.moment, text);
+                report.wrong(copy.timestamp, text);
             }
         }
     }
-    for request in &case.story.requests {
+    for request in &run.history.requests {
         let Some(copy) = request.stored else { continue };
-        let broker = case.name(request.broker);
+        let broker = run.name(request.broker);
         // Without any send in the trace the messages come from a client that tells nothing.
-        let unknown = !case.story.sends.is_empty() && request.send.is_none();
+        let unknown = !run.history.sends.is_empty() && request.send.is_none();
         if unknown || request.seen.key.as_ref().is_some_and(|key| key != copy.key) {
             let text = format!("{broker} stores a message under a key that nobody gave it");
-            judged.wrong(copy.moment, text);
+            report.wrong(copy.timestamp, text);
         }
     }
 }

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::{Moment, WorkStory};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{Timestamp, WorkHistory};
 use crate::trace::{NodeId, WorkResult};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -19,24 +19,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "Order",
     source: Source::Evidence,
     rate_per_mille: 500,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
 /// A message that its caller knows to be stored.
 struct Acknowledged<'c, 't> {
-    work: &'c WorkStory<'t>,
-    returned: Moment,
+    work: &'c WorkHistory<'t>,
+    returned: Timestamp,
     offset: i64,
 }
 
 /// A producer and a queue: topic, broker, id.
 type Queue<'t> = (NodeId, &'t Name, &'t Name, i32);
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let mut queues: BTreeMap<Queue<'_>, Vec<Acknowledged<'_, '_>>> = BTreeMap::new();
-    for work in &case.story.work {
+    for work in &run.history.work {
         let Some((returned, result)) = work.returned.first() else {
             continue;
         };
@@ -58,15 +58,15 @@ fn judge(case: &Case<'_>, judged: &mut Judged) {
         }
     }
     for ((_, _, broker, _), queue) in queues {
-        in_order(case, broker, queue, judged);
+        in_order(run, broker, queue, report);
     }
 }
 
 fn in_order(
-    case: &Case<'_>,
+    run: &CheckedRun<'_>,
     broker: &Name,
     mut by_call: Vec<Acknowledged<'_, '_>>,
-    judged: &mut Judged,
+    report: &mut CheckReport,
 ) {
     by_call.sort_unstable_by_key(|it| it.work.called);
     let mut by_return: Vec<&Acknowledged<'_, '_>> = by_call.iter().collect();
@@ -83,16 +83,16 @@ fn in_order(
         let Some(Acknowledged { work, offset, .. }) = before else {
             continue;
         };
-        judged.case();
+        report.run();
         // A broker that came back without its data counts from the beginning.
-        let node = case.header().node(broker);
-        let gone = |node| case.truth.was_gone(node, work.called.ms, next.returned.ms);
+        let node = run.header().node(broker);
+        let gone = |node| run.truth.was_gone(node, work.called.ms, next.returned.ms);
         if next.offset <= *offset && !node.is_some_and(gone) {
             let text = format!(
                 "{} is at {} of {broker}'s queue, behind a message acknowledged before at {offset}",
                 next.work.keys, next.offset
             );
-            judged.wrong(next.returned, text);
+            report.wrong(next.returned, text);
         }
     }
 }

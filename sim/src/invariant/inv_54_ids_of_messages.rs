@@ -7,29 +7,29 @@ use std::collections::BTreeMap;
 
 use rmq_remoting::observe::Name;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::SendStory;
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::SendHistory;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-54",
     title: "Ids of messages",
-    source: Source::Testimony,
+    source: Source::ClientEvents,
     rate_per_mille: 900,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    let mut keys: BTreeMap<&Name, &SendStory<'_>> = BTreeMap::new();
-    for send in &case.story.sends {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let mut keys: BTreeMap<&Name, &SendHistory<'_>> = BTreeMap::new();
+    for send in &run.history.sends {
         let Some(built) = send.built else { continue };
-        judged.case();
+        report.run();
         if let Some(first) = keys.insert(built.key, send) {
-            let (who, number) = (case.name(send.node), send.number);
-            let (other, its) = (case.name(first.node), first.number);
+            let (who, number) = (run.name(send.node), send.number);
+            let (other, its) = (run.name(first.node), first.number);
             let text = format!("{who} s{number} has the unique key of {other} s{its}");
-            judged.wrong(built.moment, text);
+            report.wrong(built.timestamp, text);
         }
     }
 }

@@ -1,36 +1,36 @@
 //! The same binary, scenario and seed give the same trace.
 //!
 //! Everything else rests on it: a failure that cannot be repeated cannot be shrunk, explained or
-//! kept as a test. Judged by two runs that differ in nothing.
+//! kept as a test. Checked by two runs that differ in nothing.
 
-use super::{Invariant, Judge, Judged, Source};
+use super::{CheckReport, Checker, Invariant, Source};
 use crate::trace::Trace;
 use crate::trace::diverge::first_difference;
-use crate::trace::story::Moment;
+use crate::trace::history::Timestamp;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-55",
     title: "Replay",
-    source: Source::Twins,
+    source: Source::PairedRuns,
     rate_per_mille: 5,
-    judge: Judge::Twins(judge),
+    checker: Checker::PairedRuns(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
-    judged.case();
+fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
+    report.run();
     if let Some(difference) = first_difference(one, other) {
         let ms = difference
             .left
             .last()
             .or(difference.right.last())
             .map_or(0, |record| record.ms);
-        let moment = Moment {
+        let timestamp = Timestamp {
             at: difference.at,
             ms,
         };
-        judged.wrong(moment, difference.headline(&one.header));
+        report.wrong(timestamp, difference.headline(&one.header));
     }
 }
 
@@ -39,16 +39,16 @@ mod tests {
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
-        accepts("two equal runs", || run().twin(run())),
+        accepts("two equal runs", || run().paired(run())),
         rejects("one event comes a millisecond later", || {
             let scene = Scene::new().at(1).call(1).wrong().attempt(1, 1, "a/0");
             // `call` makes two records: the first of them differs.
             let scene = scene.wrong_call(1);
-            scene.twin(Scene::new().at(2).call(1))
+            scene.paired(Scene::new().at(2).call(1))
         }),
         rejects("one run goes on", || {
             let other = run().at(99).call(2);
-            let mut scene = run().twin(other);
+            let mut scene = run().paired(other);
             scene.marked = Some(scene.trace.records.len());
             scene
         }),

@@ -2,29 +2,29 @@
 //!
 //! Clocks of machines jump: time servers correct them, hypervisors stop them, people set them. A wait
 //! that is computed from the wall clock then ends at once or never, and no test on a desk shows it.
-//! Judged by two runs: in one of them the producers' wall clocks jump forwards and back. Every record
+//! Checked by two runs: in one of them the producers' wall clocks jump forwards and back. Every record
 //! is the same, but for the unique keys and the properties made with them, which carry the time.
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_producer::event::Event;
 use rmq_remoting::observe::Name;
 
-use super::{Invariant, Judge, Judged, Source};
-use crate::trace::story::Moment;
+use super::{CheckReport, Checker, Invariant, Source};
+use crate::trace::history::Timestamp;
 use crate::trace::{Record, Trace, What, WorkEvent, WorkResult};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-56",
     title: "Clock",
-    source: Source::Twins,
+    source: Source::PairedRuns,
     rate_per_mille: 5,
-    judge: Judge::Twins(judge),
+    checker: Checker::PairedRuns(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
-    judged.case();
+fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
+    report.run();
     let (a, b) = (&one.records, &other.records);
     let alike = a.iter().zip(b).take_while(|(a, b)| alike(a, b)).count();
     if alike == a.len() && alike == b.len() {
@@ -32,9 +32,9 @@ fn judge(one: &Trace, other: &Trace, judged: &mut Judged) {
     }
     let record = a.get(alike).or(b.get(alike));
     let (ms, who) = record.map_or((0, "nobody"), |it| (it.ms, one.header.name(it.node)));
-    let moment = Moment { at: alike, ms };
-    judged.wrong(
-        moment,
+    let timestamp = Timestamp { at: alike, ms };
+    report.wrong(
+        timestamp,
         format!("record {alike}, of {who}, is another one when the wall clock jumps"),
     );
 }
@@ -84,7 +84,7 @@ mod tests {
                     *key = "another time".into();
                 }
             }
-            sent().twin(other)
+            sent().paired(other)
         }),
         rejects("a poll comes when the clock has jumped", || {
             let early = Scene::new()
@@ -92,7 +92,7 @@ mod tests {
                 .lookup(2, rmq_producer::event::LookupReason::Poll);
             let mut scene = sent();
             scene.marked = Some(Scene::new().trace.records.len());
-            scene.twin(early)
+            scene.paired(early)
         }),
         rejects("a body changes with the time", || {
             let mut other = sent();
@@ -107,7 +107,7 @@ mod tests {
                 .records
                 .iter()
                 .position(|record| matches!(record.what, What::Producer(Event::Built { .. })));
-            scene.twin(other)
+            scene.paired(other)
         }),
     ];
 

@@ -5,8 +5,8 @@
 
 use rmq_producer::event::Event;
 
-use super::{Case, Invariant, Judge, Judged, Source};
-use crate::trace::story::Moment;
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::Timestamp;
 use crate::trace::{End, What};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -14,44 +14,44 @@ pub(super) const INVARIANT: Invariant = Invariant {
     title: "No panic",
     source: Source::End,
     rate_per_mille: 1000,
-    judge: Judge::Run(judge),
+    checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
-fn judge(case: &Case<'_>, judged: &mut Judged) {
-    judged.case();
-    for (at, record) in case.trace.records.iter().enumerate() {
+fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    report.run();
+    for (at, record) in run.trace.records.iter().enumerate() {
         if let What::Producer(Event::TaskPanicked { task }) = &record.what {
-            let text = format!("{}: the task {task} panicked", case.name(record.node));
-            judged.wrong(Moment { at, ms: record.ms }, text);
+            let text = format!("{}: the task {task} panicked", run.name(record.node));
+            report.wrong(Timestamp { at, ms: record.ms }, text);
         }
     }
-    let text = match &case.trace.end {
+    let text = match &run.trace.end {
         End::Finished | End::Horizon { .. } => return,
         End::Panicked {
             node,
             task,
             message,
         } => {
-            format!("{}: the task {task} panicked: {message}", case.name(*node))
+            format!("{}: the task {task} panicked: {message}", run.name(*node))
         }
         End::Deadlock { waiting } => {
             let mut text = "nothing can run any more; waiting:".to_owned();
             for wait in waiting {
-                text.push_str(&format!(" {}/{}", case.name(wait.node), wait.task));
+                text.push_str(&format!(" {}/{}", run.name(wait.node), wait.task));
             }
             text
         }
         End::Livelock { node, task } => {
             format!(
                 "{}: the task {task} keeps one instant from ending",
-                case.name(*node)
+                run.name(*node)
             )
         }
         End::EventLimit => "the run reached its limit of events".to_owned(),
     };
-    judged.wrong(case.end(), text);
+    report.wrong(run.end(), text);
 }
 
 #[cfg(test)]

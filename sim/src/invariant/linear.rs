@@ -22,8 +22,8 @@ const SIZE: Size = Size {
     sends: 60,
 };
 
-/// What all judges look at in a run of this size, with a broker that crashes, one that stands still
-/// and one that answers late, so that every judge has something to look at.
+/// What all checkers look at in a run of this size, with a broker that crashes, one that stands still
+/// and one that answers late, so that every checker has something to look at.
 fn work_of(size: Size) -> u64 {
     let brokers = ('a'..='z').take(size.brokers);
     let brokers: Vec<String> = brokers.map(|it| format!("\"broker-{it}\"")).collect();
@@ -42,7 +42,7 @@ fn work_of(size: Size) -> u64 {
     let scenario = Scenario::parse("linear.toml", &text, &none).unwrap();
     let run = run::run(&Arc::new(scenario), 3, Engine::Event).unwrap();
     work::taken();
-    super::judge(&run.trace);
+    super::check(&run.trace);
     work::taken()
 }
 

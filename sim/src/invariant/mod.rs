@@ -1,20 +1,20 @@
 //! What must hold in every run, whatever goes wrong in it.
 //!
 //! One file per invariant of the catalogue, all of one form: the constant `INVARIANT` with id,
-//! title and judge, the judge itself, and hand-written traces that it accepts and rejects. A judge
-//! that rejects nothing judges nothing, so the registry's test demands both of each.
+//! title and checker, the checker itself, and hand-written traces that it accepts and rejects. A checker
+//! that rejects nothing checks nothing, so the registry's test demands both of each.
 //!
-//! Judges look at [`Case`]: the trace, the trace joined ([`Story`]) and the ground truth of its
+//! Checkers look at [`CheckedRun`]: the trace, the trace joined ([`History`]) and the ground truth of its
 //! faults ([`Truth`]). What servers saw (evidence) is preferred to what the producer says of
-//! itself (testimony); where both exist they must agree.
+//! itself (client-side events); where both exist they must agree.
 //!
-//! Each judge counts how often its *precondition* was true: an invariant about retries says nothing
+//! Each checker counts how often its *precondition* was true: an invariant about retries says nothing
 //! about a run without one, and a sweep in which that count stays low has not tested it.
 
 use rmq_producer::event::{LookupReason, Mode};
 use rmq_remoting::observe::Name;
 
-use crate::trace::story::{AttemptStory, Moment, SendStory, SnapshotStory, Story};
+use crate::trace::history::{AttemptHistory, History, SendHistory, SnapshotHistory, Timestamp};
 use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace, work};
 use crate::truth::{self, Truth};
 use crate::verdict::{Class, Finding, Verdict};
@@ -145,56 +145,56 @@ pub struct Invariant {
     pub id: &'static str,
     /// Its name.
     pub title: &'static str,
-    /// What it is judged from.
+    /// What it is checked from.
     pub source: Source,
     /// In how many of a thousand seeds of a sweep its precondition must be true at least once.
     pub rate_per_mille: u32,
-    /// How it is judged.
-    pub judge: Judge,
+    /// How it is checked.
+    pub checker: Checker,
     #[cfg(test)]
     examples: &'static [scene::Example],
 }
 
-/// What an invariant is judged from.
+/// What an invariant is checked from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// What servers, callers and connections saw.
     Evidence,
     /// What the producer says of itself.
-    Testimony,
-    /// Evidence and testimony, which must agree.
+    ClientEvents,
+    /// Evidence and client-side events, which must agree.
     Both,
     /// The ground truth of the faults, and the two above.
     Truth,
     /// How the run ended.
     End,
     /// Two runs that differ in one thing, or in nothing.
-    Twins,
+    PairedRuns,
 }
 
-/// How an invariant is judged.
+/// How an invariant is checked.
 #[derive(Debug, Clone, Copy)]
-pub enum Judge {
+pub enum Checker {
     /// From one run.
-    Run(fn(&Case<'_>, &mut Judged)),
+    Run(fn(&CheckedRun<'_>, &mut CheckReport)),
     /// From two runs; the caller chooses what they differ in.
-    Twins(fn(&Trace, &Trace, &mut Judged)),
+    PairedRuns(fn(&Trace, &Trace, &mut CheckReport)),
 }
 
-/// What a judge found.
+/// What a checker found.
 #[derive(Debug)]
-pub struct Judged {
+pub struct CheckReport {
     /// Whose findings these are.
     pub by: &'static str,
-    /// How often there was something to judge.
+    /// How often there was something to check.
     pub precondition: u64,
     /// What is wrong, in the order it was noticed.
     pub findings: Vec<Finding>,
 }
 
-impl Judged {
+impl CheckReport {
     fn new(by: &'static str) -> Self {
-        Judged {
+        CheckReport {
             by,
             precondition: 0,
             findings: Vec::new(),
@@ -202,12 +202,12 @@ impl Judged {
     }
 
     /// Counts one case in which the invariant has something to say.
-    fn case(&mut self) {
+    fn run(&mut self) {
         self.precondition += 1;
     }
 
     /// Notes what is wrong at a record.
-    fn wrong(&mut self, at: Moment, text: String) {
+    fn wrong(&mut self, at: Timestamp, text: String) {
         self.findings.push(Finding {
             by: self.by,
             at: Some(at.at),
@@ -216,23 +216,23 @@ impl Judged {
     }
 }
 
-/// A run as the judges see it.
+/// A run as the checkers see it.
 #[derive(Debug)]
-pub struct Case<'t> {
+pub struct CheckedRun<'t> {
     /// The records.
     pub trace: &'t Trace,
     /// The records, joined.
-    pub story: Story<'t>,
+    pub history: History<'t>,
     /// The faults.
     pub truth: Truth,
 }
 
-impl<'t> Case<'t> {
-    /// Prepares a trace for its judges.
+impl<'t> CheckedRun<'t> {
+    /// Prepares a trace for its checkers.
     pub fn of(trace: &'t Trace) -> Self {
-        Case {
+        CheckedRun {
             trace,
-            story: Story::of(trace),
+            history: History::of(trace),
             truth: Truth::of(trace),
         }
     }
@@ -250,33 +250,33 @@ impl<'t> Case<'t> {
     }
 
     /// Whether a route belongs to the default topic: the topic was unknown when it was asked for.
-    fn is_borrowed(&self, route: &SnapshotStory<'_>) -> bool {
+    fn is_borrowed(&self, route: &SnapshotHistory<'_>) -> bool {
         route
             .lookup
-            .is_some_and(|index| self.story.lookups[index].reason == LookupReason::DefaultTopic)
+            .is_some_and(|index| self.history.lookups[index].reason == LookupReason::DefaultTopic)
     }
 
-    /// Whether a topic may still be made on a broker at `moment`: the policy makes topics everywhere,
+    /// Whether a topic may still be made on a broker at `timestamp`: the policy makes topics everywhere,
     /// this one went by the default topic's route with the broker in it, and nothing was sent there.
-    fn may_be_made(&self, node: NodeId, topic: &Name, broker: &Name, moment: Moment) -> bool {
+    fn may_be_made(&self, node: NodeId, topic: &Name, broker: &Name, timestamp: Timestamp) -> bool {
         let everywhere = self.policy(node).is_some_and(|it| it.creates_everywhere);
-        let by_default = |route: &SnapshotStory<'_>| {
-            let here = route.node == node && route.topic == topic && route.moment <= moment;
+        let by_default = |route: &SnapshotHistory<'_>| {
+            let here = route.node == node && route.topic == topic && route.timestamp <= timestamp;
             here && self.is_borrowed(route) && route.queues.has_broker(broker)
         };
-        let tried = |(send, attempt): (&SendStory<'_>, &AttemptStory<'_>)| {
+        let tried = |(send, attempt): (&SendHistory<'_>, &AttemptHistory<'_>)| {
             let here = send.node == node && send.topic == topic;
-            here && attempt.to.broker == *broker && attempt.started <= moment
+            here && attempt.to.broker == *broker && attempt.started <= timestamp
         };
-        everywhere && self.story.snapshots.iter().any(by_default) && !self.attempts().any(tried)
+        everywhere && self.history.snapshots.iter().any(by_default) && !self.attempts().any(tried)
     }
 
     /// Since when what a route says may be out of date: when it was published, or what a name server
     /// that lied told of.
     fn as_of(&self, route: usize) -> u64 {
-        let snapshot = &self.story.snapshots[route];
-        let lookup = snapshot.lookup.map(|index| &self.story.lookups[index]);
-        let told = snapshot.moment.ms;
+        let snapshot = &self.history.snapshots[route];
+        let lookup = snapshot.lookup.map(|index| &self.history.lookups[index]);
+        let told = snapshot.timestamp.ms;
         let asked = lookup.map_or(told, |lookup| lookup.started.ms);
         self.truth.answered_as_of(asked, told)
     }
@@ -284,13 +284,13 @@ impl<'t> Case<'t> {
     /// Whether a broker refused a queue that the producer could not know to be none: of a route that
     /// was borrowed from the default topic, because a name server did not know the topic yet (scenario
     /// `borrowed-route.toml`), or that an operator took away (`fewer-queues.toml`).
-    fn no_such_queue(&self, send: &SendStory<'_>) -> bool {
+    fn no_such_queue(&self, send: &SendHistory<'_>) -> bool {
         let Some(last) = send.attempts.last() else {
             return false;
         };
         let code = self.header().profile.invalid_parameter();
         let refused = last.ended.and_then(|end| end.code) == Some(code);
-        let route = last.snapshot.map(|index| &self.story.snapshots[index]);
+        let route = last.snapshot.map(|index| &self.history.snapshots[index]);
         let borrowed = route.is_some_and(|route| self.is_borrowed(route));
         refused && (borrowed || self.truth.was_resized(send.topic))
     }
@@ -310,20 +310,20 @@ impl<'t> Case<'t> {
         due
     }
 
-    /// When a producer dialled the connection to a name server that it has at `moment`, or had last.
-    fn dialled(&self, producer: NodeId, server: NodeId, moment: Moment) -> Option<Moment> {
+    /// When a producer dialled the connection to a name server that it has at `timestamp`, or had last.
+    fn dialled(&self, producer: NodeId, server: NodeId, timestamp: Timestamp) -> Option<Timestamp> {
         let info = self.header().nodes.get(server.index());
         let address = info.and_then(|info| info.address.as_ref())?;
-        let own = self.story.index.connections(producer, address);
+        let own = self.history.index.connections(producer, address);
         let mut dials = own
             .iter()
             .rev()
-            .map(|it| self.story.connections[*it].dialled);
-        dials.find(|dialled| *dialled < moment)
+            .map(|it| self.history.connections[*it].dialled);
+        dials.find(|dialled| *dialled < timestamp)
     }
 
     /// The last millisecond in which a send may end, by its producer's policy.
-    fn send_due(&self, send: &SendStory<'_>) -> u64 {
+    fn send_due(&self, send: &SendHistory<'_>) -> u64 {
         let Some(policy) = self.policy(send.node) else {
             return u64::MAX;
         };
@@ -351,12 +351,12 @@ impl<'t> Case<'t> {
     /// so for this one it is as ill as they are for it.
     fn worst_for(
         &self,
-        send: &SendStory<'_>,
+        send: &SendHistory<'_>,
         broker: NodeId,
         (from_ms, to_ms): (u64, u64),
     ) -> truth::Condition {
         let own = self.truth.worst(send.node, broker, from_ms, to_ms);
-        let mut created = self.story.index.created(broker).iter();
+        let mut created = self.history.index.created(broker).iter();
         let creates = created.any(|(at, topic)| {
             let in_time = *at >= send.called && at.ms <= to_ms;
             in_time && *topic == send.topic
@@ -370,73 +370,73 @@ impl<'t> Case<'t> {
     }
 
     /// Every attempt with its send.
-    fn attempts(&self) -> impl Iterator<Item = (&SendStory<'t>, &AttemptStory<'t>)> {
-        work::done(self.story.sends.len());
-        self.story
+    fn attempts(&self) -> impl Iterator<Item = (&SendHistory<'t>, &AttemptHistory<'t>)> {
+        work::done(self.history.sends.len());
+        self.history
             .sends
             .iter()
             .flat_map(|send| send.attempts.iter().map(move |it| (send, it)))
     }
 
     /// The moment after everything that happened up to the end of this millisecond.
-    fn after(&self, ms: u64) -> Moment {
+    fn after(&self, ms: u64) -> Timestamp {
         let at = self.trace.records.partition_point(|it| it.ms <= ms);
-        Moment { at, ms }
+        Timestamp { at, ms }
     }
 
     /// The end of the run as a moment after all others.
-    fn end(&self) -> Moment {
-        Moment {
+    fn end(&self) -> Timestamp {
+        Timestamp {
             at: self.trace.records.len(),
             ms: self.trace.end_ms,
         }
     }
 }
 
-/// The judgement of one run by every invariant that needs only one.
+/// The findings of one run by every invariant that needs only one.
 #[derive(Debug)]
-pub struct Judgement {
+pub struct RunFindings {
     /// How often each invariant had something to say, in the order of [`all`].
     pub preconditions: Vec<(&'static str, u64)>,
     /// Everything found, the earliest record first.
     pub findings: Vec<Finding>,
 }
 
-/// Judges a run.
-pub fn judge(trace: &Trace) -> Judgement {
-    let case = Case::of(trace);
-    let mut judgement = Judgement {
+/// Checks a run.
+pub fn check(trace: &Trace) -> RunFindings {
+    let run = CheckedRun::of(trace);
+    let mut findings = RunFindings {
         preconditions: Vec::with_capacity(all().len()),
         findings: vec![],
     };
     for invariant in all() {
-        if let Judge::Run(judge) = invariant.judge {
-            let mut judged = Judged::new(invariant.id);
-            judge(&case, &mut judged);
-            judgement
+        if let Checker::Run(check) = invariant.checker {
+            let mut report = CheckReport::new(invariant.id);
+            check(&run, &mut report);
+            findings
                 .preconditions
-                .push((invariant.id, judged.precondition));
-            judgement.findings.append(&mut judged.findings);
+                .push((invariant.id, report.precondition));
+            findings.findings.append(&mut report.findings);
         }
     }
-    judgement
+    findings
         .findings
         .sort_by_key(|finding| finding.at.unwrap_or(usize::MAX));
-    judgement
+    findings
 }
 
-/// Judges two runs by the invariant of this id; none if there is no such judge of two.
-pub fn judge_twins(id: &str, one: &Trace, other: &Trace) -> Option<Judged> {
+/// Checks two runs by the invariant of this id; none if there is no such checker of two.
+pub fn check_pair(id: &str, one: &Trace, other: &Trace) -> Option<CheckReport> {
     let invariant = all().iter().find(|invariant| invariant.id == id)?;
-    let Judge::Twins(judge) = invariant.judge else {
+    let Checker::PairedRuns(check) = invariant.checker else {
         return None;
     };
-    let mut judged = Judged::new(invariant.id);
-    judge(one, other, &mut judged);
-    Some(judged)
+    let mut report = CheckReport::new(invariant.id);
+    check(one, other, &mut report);
+    Some(report)
 }
 
-impl Judgement {
+impl RunFindings {
     /// The verdict of a run: its end decides the class where it did not end well.
     pub fn verdict(&self, trace: &Trace) -> Verdict {
         let class = match &trace.end {
@@ -467,15 +467,19 @@ mod tests {
     use super::scene::Example;
     use super::*;
 
-    fn findings(invariant: &Invariant, example: &Example) -> (Judged, Option<usize>) {
+    fn findings(invariant: &Invariant, example: &Example) -> (CheckReport, Option<usize>) {
         let scene = (example.scene)();
-        let mut judged = Judged::new(invariant.id);
-        match (invariant.judge, &scene.twin) {
-            (Judge::Run(judge), _) => judge(&Case::of(&scene.trace), &mut judged),
-            (Judge::Twins(judge), Some(twin)) => judge(&scene.trace, &twin.trace, &mut judged),
-            (Judge::Twins(_), None) => panic!("{}: {} has no twin", invariant.id, example.says),
+        let mut report = CheckReport::new(invariant.id);
+        match (invariant.checker, &scene.paired) {
+            (Checker::Run(check), _) => check(&CheckedRun::of(&scene.trace), &mut report),
+            (Checker::PairedRuns(check), Some(paired)) => {
+                check(&scene.trace, &paired.trace, &mut report);
+            }
+            (Checker::PairedRuns(_), None) => {
+                panic!("{}: {} has no twin", invariant.id, example.says)
+            }
         }
-        (judged, scene.marked)
+        (report, scene.marked)
     }
 
     #[test]
@@ -484,10 +488,10 @@ mod tests {
             let accepted = invariant.examples.iter().filter(|example| example.accepted);
             let mut precondition = 0;
             for example in accepted {
-                let (judged, _) = findings(invariant, example);
+                let (report, _) = findings(invariant, example);
                 let says = (invariant.id, example.says);
-                assert_eq!(judged.findings, [], "{says:?}");
-                precondition += judged.precondition;
+                assert_eq!(report.findings, [], "{says:?}");
+                precondition += report.precondition;
             }
             assert!(
                 precondition > 0,
@@ -506,9 +510,9 @@ mod tests {
                 .iter()
                 .filter(|example| !example.accepted)
             {
-                let (judged, marked) = findings(invariant, example);
+                let (report, marked) = findings(invariant, example);
                 let says = (invariant.id, example.says);
-                let first = judged
+                let first = report
                     .findings
                     .first()
                     .unwrap_or_else(|| panic!("{says:?}"));
@@ -533,6 +537,6 @@ mod tests {
             scene.at(1000 * send).whole(send, &format!("{to}/{queue}"))
         });
         let scene = scene.end(End::Finished, 15_000);
-        assert_eq!(judge(&scene.trace).findings, []);
+        assert_eq!(check(&scene.trace).findings, []);
     }
 }

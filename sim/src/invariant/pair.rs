@@ -1,16 +1,16 @@
-//! What the judges of two runs compare: the sends of both, found again by the caller's own name.
+//! What the checkers of two runs compare: the sends of both, found again by the caller's own name.
 
 use std::collections::BTreeMap;
 
 use rmq_producer::event::{Outcome, QueueRef};
 use rmq_remoting::observe::Name;
 
-use crate::trace::story::{Moment, SendStory, Story};
+use crate::trace::history::{History, SendHistory, Timestamp};
 use crate::trace::{NodeId, Trace};
 
 /// The sends of one run that carry a name of their caller's (`KEYS`) and reached a broker.
 pub(super) struct Sends<'t> {
-    story: Story<'t>,
+    history: History<'t>,
 }
 
 /// A send, as it is compared.
@@ -20,9 +20,9 @@ pub(super) struct Compared<'c> {
     /// Its topic.
     pub(super) topic: &'c Name,
     /// When it was called.
-    pub(super) called: Moment,
+    pub(super) called: Timestamp,
     /// Its first target, and when it was chosen; none if the caller chose it.
-    pub(super) chosen: Option<(Moment, &'c QueueRef)>,
+    pub(super) chosen: Option<(Timestamp, &'c QueueRef)>,
     /// Whether it ended well; none if it has no outcome.
     pub(super) well: Option<bool>,
     /// How long it took, in milliseconds.
@@ -38,14 +38,14 @@ impl<'c> Compared<'c> {
 
 impl<'t> Sends<'t> {
     pub(super) fn of(trace: &'t Trace) -> Self {
-        let story = Story::of(trace);
-        Self { story }
+        let history = History::of(trace);
+        Self { history }
     }
 
     /// Every send by its name.
     pub(super) fn by_name(&self) -> BTreeMap<&Name, Compared<'_>> {
-        let named = self.story.sends.iter().filter_map(|send| {
-            let request = &self.story.requests[*send.requests.first()?];
+        let named = self.history.sends.iter().filter_map(|send| {
+            let request = &self.history.requests[*send.requests.first()?];
             Some((request.seen.keys.as_ref()?, compared(send)))
         });
         named.collect()
@@ -54,17 +54,17 @@ impl<'t> Sends<'t> {
     /// When the producer first avoided a broker: by then it may choose otherwise than in another
     /// run, in which the broker was a moment quicker. Or when a caller first dropped a send: whether
     /// that took a turn depends on how far it had come.
-    pub(super) fn calm_until(&self, node: NodeId) -> Option<Moment> {
-        let mut health = self.story.health.iter();
-        let avoided = health.find(|it| it.node == node).map(|it| it.moment);
-        let sends = self.story.sends.iter().filter(|send| send.node == node);
+    pub(super) fn calm_until(&self, node: NodeId) -> Option<Timestamp> {
+        let mut health = self.history.health.iter();
+        let avoided = health.find(|it| it.node == node).map(|it| it.timestamp);
+        let sends = self.history.sends.iter().filter(|send| send.node == node);
         let dropped = sends.filter_map(|send| send.cancelled).min();
         avoided.into_iter().chain(dropped).min()
     }
 
     /// The queues that were chosen for each producer and topic, in the order of the choices, each
     /// with the moment.
-    pub(super) fn choices(&self) -> BTreeMap<(NodeId, &Name), Vec<(Moment, &QueueRef)>> {
+    pub(super) fn choices(&self) -> BTreeMap<(NodeId, &Name), Vec<(Timestamp, &QueueRef)>> {
         let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for send in self.by_name().into_values() {
             if let Some(chosen) = send.chosen {
@@ -72,13 +72,13 @@ impl<'t> Sends<'t> {
             }
         }
         for choices in all.values_mut() {
-            choices.sort_unstable_by_key(|(moment, _)| *moment);
+            choices.sort_unstable_by_key(|(timestamp, _)| *timestamp);
         }
         all
     }
 }
 
-fn compared<'c>(send: &'c SendStory<'_>) -> Compared<'c> {
+fn compared<'c>(send: &'c SendHistory<'_>) -> Compared<'c> {
     let first = send.attempts.first();
     let free = first.filter(|_| send.pinned.is_none());
     let well = send

@@ -1,5 +1,5 @@
 //! What happens in a run beside its scenario: the one thing in which the two runs of a
-//! [`twin`](super::twin) differ.
+//! [`paired`](super::paired) differ.
 
 use std::sync::Arc;
 use std::time::Duration;

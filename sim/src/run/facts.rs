@@ -1,4 +1,4 @@
-//! The policy of a producer, and what the judges must know of it.
+//! The policy of a producer, and what the checkers must know of it.
 
 use rmq_producer::Policy;
 use rmq_producer::decide::{auto_create, health, retry};
@@ -29,7 +29,7 @@ pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
     Ok(policy)
 }
 
-/// What a judge must know of a policy.
+/// What a checker must know of a policy.
 pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
     let timeout_ms = policy.send_timeout;
     let scan_ms = match policy.timeout_scan {

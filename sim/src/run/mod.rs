@@ -8,7 +8,7 @@
 //! - `controller`: carries out the plan; `servers`, `workload`, `producers`: the nodes.
 //! - `effect`: whether faults started, and what they did.
 //! - `control`, `watch`: how faults reach servers, and what may start a fault.
-//! - [`twin`]: two runs that differ in one thing; `beside`: what that is.
+//! - [`paired`]: two runs that differ in one thing; `beside`: what that is.
 //! - [`summary`]: figures of the trace, and the expectations of the scenario.
 
 use std::sync::Arc;
@@ -32,13 +32,13 @@ mod effect;
 mod engines;
 mod facts;
 mod layout;
+pub mod paired;
 mod play;
 mod progress;
 mod seal;
 mod sends;
 mod servers;
 pub mod summary;
-pub mod twin;
 mod watch;
 mod workload;
 
@@ -141,7 +141,7 @@ impl RunConfig {
     }
 }
 
-/// Runs a scenario. One seed in twenty plays a second run, or a pair of them, and is judged by what
+/// Runs a scenario. One seed in twenty plays a second run, or a pair of them, and is checked by what
 /// it differs in.
 ///
 /// # Errors
@@ -159,13 +159,13 @@ pub fn run_with(scenario: &Arc<Scenario>, knobs: RunConfig) -> Result<Run, RunEr
     check(scenario, knobs.engine, Nodes::OfScenario)?;
     let act = async |cluster| play::workloads(cluster, Beside::Nothing).await;
     let played = carry_out(scenario, knobs, act)?;
-    let mut run = judged(scenario, knobs, played.played);
+    let mut run = checked(scenario, knobs, played.played);
     let stuck = played.value.unwrap_or_default();
     if !stuck.is_empty() && run.verdict.class == Class::Pass {
         run.verdict.class = Class::NoProgress;
     }
     run.verdict.findings.extend(stuck);
-    twin::play(scenario, &mut run)?;
+    paired::play(scenario, &mut run)?;
     Ok(run)
 }
 
@@ -240,7 +240,7 @@ fn check_place(scenario: &Scenario, fault: &Fault, nodes: Nodes) -> Result<(), R
     })
 }
 
-/// What a run left, before anybody judges it.
+/// What a run left, before anybody checks it.
 #[derive(Debug)]
 pub(crate) struct Played {
     pub(crate) trace: Trace,
@@ -249,7 +249,7 @@ pub(crate) struct Played {
     pub(crate) effects: Vec<Effect>,
 }
 
-pub(crate) fn judged(scenario: &Scenario, knobs: RunConfig, played: Played) -> Run {
+pub(crate) fn checked(scenario: &Scenario, knobs: RunConfig, played: Played) -> Run {
     let trace = played.trace;
     let mut summary = Summary::of(&trace);
     let name = |node| Name::from(trace.header.name(node));
@@ -257,8 +257,8 @@ pub(crate) fn judged(scenario: &Scenario, knobs: RunConfig, played: Played) -> R
     summary.links = links
         .map(|(from, to, bytes)| (name(*from), name(*to), *bytes))
         .collect();
-    let judgement = invariant::judge(&trace);
-    let mut verdict = judgement.verdict(&trace);
+    let findings = invariant::check(&trace);
+    let mut verdict = findings.verdict(&trace);
     if let (End::Horizon { waiting }, Class::Pass | Class::Violation) = (&trace.end, verdict.class)
     {
         let waiting: Vec<String> = waiting
@@ -285,7 +285,7 @@ pub(crate) fn judged(scenario: &Scenario, knobs: RunConfig, played: Played) -> R
         digest: Digest::of(&trace),
         summary,
         verdict,
-        preconditions: judgement.preconditions,
+        preconditions: findings.preconditions,
         ledger: played.ledger,
         effects: played.effects,
         trace,

@@ -123,7 +123,7 @@ impl RunningCluster {
         (node, host)
     }
 
-    /// Notes the policy that a added's producer has, for the judges.
+    /// Notes the policy that a added's producer has, for the checkers.
     pub(crate) fn has_policy(&self, node: NodeId, policy: &Policy) {
         let mut added_nodes = self.controller.added_nodes.lock();
         if let Some(added) = added_nodes.iter_mut().find(|added| added.node == node) {

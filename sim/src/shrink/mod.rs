@@ -84,7 +84,7 @@ impl std::fmt::Display for FailureId {
 /// Says how a scenario fails; none if it passes or cannot run.
 pub type Failing<'a> = dyn Fn(&Scenario) -> Option<FailureId> + 'a;
 
-/// Judges by running a seed on the event engine. A scenario in which far more happens than in the
+/// Judges candidates by running a seed on the event engine. A scenario in which far more happens than in the
 /// first one is not smaller, however little it says: such a run is broken off.
 pub fn failing(seed: u64) -> impl Fn(&Scenario) -> Option<FailureId> {
     let most_events = Cell::new(None);
@@ -174,7 +174,7 @@ struct Shrinker<'a> {
     progress: &'a mut dyn FnMut(&Progress<'_>),
     runs: u32,
     steps: Vec<String>,
-    /// Candidates that were judged before, as text.
+    /// Candidates that were checked before, as text.
     tried: BTreeSet<String>,
     passing: Option<(String, Scenario)>,
 }
@@ -219,13 +219,13 @@ impl Shrinker<'_> {
             return false;
         }
         self.runs += 1;
-        let judged = (self.failing)(&candidate);
-        let kept = judged.as_ref() == Some(&self.failure);
+        let failure = (self.failing)(&candidate);
+        let kept = failure.as_ref() == Some(&self.failure);
         if kept {
             self.best = candidate;
             self.steps.push(step.to_owned());
             self.passing = None;
-        } else if judged.is_none() {
+        } else if failure.is_none() {
             self.remember_passing(step, candidate);
         }
         (self.progress)(&Progress {

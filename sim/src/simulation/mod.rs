@@ -246,7 +246,7 @@ fn run_one(
         cluster.until_up().await;
         check(Sim { cluster }).await
     })?;
-    let mut run = run::judged(scenario, knobs, outcome.played);
+    let mut run = run::checked(scenario, knobs, outcome.played);
     if let Some(Err(error)) = outcome.value {
         if run.verdict.is_pass() {
             run.verdict.class = Class::Violation;

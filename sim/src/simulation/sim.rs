@@ -111,7 +111,7 @@ impl SimProducer {
     }
 
     /// Sets what else a producer has, at its own builder: limits, hooks, the start of its rotation.
-    /// Policy, timeout and retries are set here, for the judges read them.
+    /// Policy, timeout and retries are set here, for the checkers read them.
     ///
     /// ```
     /// # use rmq_sim::simulation::{Cluster, Simulation};

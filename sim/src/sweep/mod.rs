@@ -30,7 +30,7 @@ pub use shard::{Shard, ShardError};
 pub use tally::{Failure, Portion, Sweep};
 
 /// The build of this laboratory: its version, and a digest of the sources of generator, engine,
-/// judges, producer and mocks. A seed repeats its run, and a sweep's file can be continued, with the
+/// checkers, producer and mocks. A seed repeats its run, and a sweep's file can be continued, with the
 /// same build only.
 pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("RMQ_SIM_SOURCES"));
 

@@ -1,7 +1,7 @@
 //! Where two traces part.
 //!
 //! When two runs that must be equal are not, the first record that differs and what led to it are
-//! the whole story; everything after it is consequence.
+//! the whole history; everything after it is consequence.
 
 use std::fmt::Write as _;
 
@@ -57,7 +57,7 @@ impl Difference {
     }
 
     /// The records before, once, then what each side did.
-    pub fn story(&self, header: &Header) -> String {
+    pub fn context(&self, header: &Header) -> String {
         let before = self.at.min(BEFORE);
         let mut text = String::new();
         for record in &self.left[..before] {
@@ -113,8 +113,8 @@ mod tests {
         assert_eq!(left.trace.records[difference.at].ms, 20);
         assert_eq!((difference.left.len(), difference.right.len()), (21, 21));
         assert_eq!(difference.left[..20], difference.right[..20]);
-        let story = difference.story(&left.trace.header);
-        let ends: Vec<&str> = story.lines().skip(20).map(|line| &line[..10]).collect();
+        let context = difference.context(&left.trace.header);
+        let ends: Vec<&str> = context.lines().skip(20).map(|line| &line[..10]).collect();
         assert_eq!(ends, [r#"- {"ms":20"#, r#"+ {"ms":21"#]);
     }
 
@@ -124,9 +124,9 @@ mod tests {
         let mut right = left.clone();
         assert_eq!(first_line(&left, &right), None);
         right[25].push('!');
-        let story = first_line(&left, &right).unwrap();
-        assert!(story.starts_with("record 25 differs\n  5\n"), "{story}");
-        assert!(story.ends_with("  24\n- 25\n+ 25!\n"), "{story}");
+        let context = first_line(&left, &right).unwrap();
+        assert!(context.starts_with("record 25 differs\n  5\n"), "{context}");
+        assert!(context.ends_with("  24\n- 25\n+ 25!\n"), "{context}");
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(difference.at, right.records.len());
         assert!(
             difference
-                .story(&left.trace.header)
+                .context(&left.trace.header)
                 .ends_with("+ (the end)\n")
         );
         assert_eq!(first_difference(&right, &right), None);

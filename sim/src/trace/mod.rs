@@ -1,13 +1,13 @@
 //! What happened in a run, in one list, and the views of it.
 //!
-//! A run's only memory is its trace. Judges read it, digests fold it, people read its short form;
+//! A run's only memory is its trace. Checkers read it, digests fold it, people read its short form;
 //! nothing looks into a component to find out what it did. That is what makes a run repeatable,
 //! comparable and explainable from a file.
 //!
 //! - [`record`]: the list itself: who did what, when, and the header of facts about the run.
 //! - [`recorder`]: the observers that fill it while the run goes on.
 //! - [`digest`]: one number for a whole run.
-//! - [`story`]: the records joined into sends, attempts, requests, lookups and connections.
+//! - [`history`]: the records joined into sends, attempts, requests, lookups and connections.
 //! - [`short`]: the trace for people.
 //! - [`wire`]: what brokers saw, for comparing clients and engines.
 //! - [`json`]: the trace for programs.
@@ -16,18 +16,18 @@
 pub mod by_send;
 pub mod digest;
 pub mod diverge;
+pub mod history;
 pub mod json;
 pub mod record;
 pub mod recorder;
 pub mod short;
-pub mod story;
 pub mod wire;
 pub(crate) mod work;
 
 pub use digest::{Digest, Digester};
+pub use history::History;
 pub use record::{
     AttemptSaid, End, ErrorSaid, Form, Header, IsolationFacts, NodeId, NodeInfo, NodeKind,
     PatienceFacts, PolicyFacts, Record, Trace, Waiting, What, WorkEvent, WorkResult,
 };
 pub use recorder::Recorder;
-pub use story::Story;

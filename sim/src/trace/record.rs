@@ -1,7 +1,7 @@
 //! The trace of a run: the facts of its header, and one record for each thing that happened.
 //!
-//! Every judgement about a run is made from these values and from nothing else, so they say
-//! everything a judge needs: the topology and the policy stand in the header, faults and the
+//! All findings about a run are made from these values and from nothing else, so they say
+//! everything a checker needs: the topology and the policy stand in the header, faults and the
 //! workload write records as the components do.
 
 use dst_engine::EngineEvent;
@@ -51,7 +51,7 @@ pub enum Form {
     Parity,
 }
 
-/// What the judges must know of one producer's policy.
+/// What the checkers must know of one producer's policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PolicyFacts {
     /// The producer.
@@ -317,7 +317,7 @@ impl From<&SendError> for ErrorSaid {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
-    /// Testimony of a producer.
+    /// Client-side events of a producer.
     Producer(ProducerEvent),
     /// Evidence of a broker.
     Broker(BrokerEvent),

@@ -16,8 +16,8 @@ use indexmap::IndexMap;
 use rmq_mock_broker::event::Ending;
 use rmq_remoting::observe::Name;
 
+use super::history::{History, RequestHistory};
 use super::record::{Header, NodeId, PolicyFacts, Trace};
-use super::story::{RequestStory, Story};
 
 /// The times a client may wait for, by which requests are classed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,9 +214,9 @@ pub struct WireTrace {
 impl WireTrace {
     /// Derives the wire trace. Messages without a unique key are left out.
     pub fn of(trace: &Trace, timing: &Timing) -> Self {
-        let story = Story::of(trace);
-        let mut by_key: IndexMap<&Name, Vec<&RequestStory<'_>>> = IndexMap::new();
-        for request in &story.requests {
+        let history = History::of(trace);
+        let mut by_key: IndexMap<&Name, Vec<&RequestHistory<'_>>> = IndexMap::new();
+        for request in &history.requests {
             if let Some(key) = &request.seen.key {
                 by_key.entry(key).or_default().push(request);
             }
@@ -298,7 +298,7 @@ fn number<T: PartialEq>(known: &mut Vec<T>, it: T) -> usize {
         })
 }
 
-fn end(request: &RequestStory<'_>) -> WireEnd {
+fn end(request: &RequestHistory<'_>) -> WireEnd {
     match request.ended {
         Some((_, Ending::Answered { code })) => WireEnd::Answered(code),
         Some((_, Ending::NoAnswerDue)) => WireEnd::OneWay,

@@ -1,4 +1,4 @@
-//! Counts what judges look at, in tests only: a count of work grows as time does, and does not
+//! Counts what checkers look at, in tests only: a count of work grows as time does, and does not
 //! depend on the machine.
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub struct About {
     /// Its name.
     pub name: String,
     /// What goes wrong, in one sentence.
-    pub story: String,
+    pub description: String,
     /// Where it was reported: `owner/repository#number`.
     pub citation: Vec<String>,
     /// The invariants of the catalogue that it breaks.

@@ -69,7 +69,7 @@ fn table(filter: &str) -> ExitCode {
             (Place::Network, Ok(network)) => Some(network.run(row)),
             (Place::Network, Err(_)) => None,
         };
-        wrong += u32::from(!judge(row, kernel, &event::run(row), &mut recorded));
+        wrong += u32::from(!compared(row, kernel, &event::run(row), &mut recorded));
     }
     recorded.save();
     println!("{wrong} rows disagree");
@@ -77,7 +77,7 @@ fn table(filter: &str) -> ExitCode {
 }
 
 /// Compares one row's outcomes and prints the verdict.
-fn judge(row: &Row, kernel: Option<Notes>, engine: &Notes, recorded: &mut Recorded) -> bool {
+fn compared(row: &Row, kernel: Option<Notes>, engine: &Notes, recorded: &mut Recorded) -> bool {
     let place = match row.place {
         Place::Loop => "L",
         Place::Network => "N",

@@ -15,8 +15,8 @@ use crate::support::{
 fn a_sync_send_leaves_a_broker_for_javas_codes_and_ends_at_any_other() {
     for policy in strict_and_java() {
         for code in [1, 2, 14, 16, 17, 204, 205] {
-            let story = brokers(2).fault(late(sends("broker-a", answer(code))));
-            let ((outcome, _), seen) = play_warm(story, &policy, async |_, producer| {
+            let setup = brokers(2).fault(late(sends("broker-a", answer(code))));
+            let ((outcome, _), seen) = play_warm(setup, &policy, async |_, producer| {
                 send_sync(producer, message()).await
             });
             let sent = outcome.unwrap();
@@ -27,8 +27,8 @@ fn a_sync_send_leaves_a_broker_for_javas_codes_and_ends_at_any_other() {
             );
         }
         for code in [3, 4, 13, 29, 604] {
-            let story = brokers(2).fault(late(sends("broker-a", answer(code))));
-            let ((outcome, _), seen) = play_warm(story, &policy, async |_, producer| {
+            let setup = brokers(2).fault(late(sends("broker-a", answer(code))));
+            let ((outcome, _), seen) = play_warm(setup, &policy, async |_, producer| {
                 send_sync(producer, message()).await
             });
             let error = outcome.unwrap_err();
@@ -44,8 +44,8 @@ fn a_sync_send_leaves_a_broker_for_javas_codes_and_ends_at_any_other() {
 
 #[test]
 fn java_4_9_is_told_of_a_busy_broker_at_once() {
-    let story = brokers(2).fault(late(sends("broker-a", answer(2))));
-    let ((outcome, _), seen) = play_warm(story, &Policy::java_4_9(), async |_, producer| {
+    let setup = brokers(2).fault(late(sends("broker-a", answer(2))));
+    let ((outcome, _), seen) = play_warm(setup, &Policy::java_4_9(), async |_, producer| {
         send_sync(producer, message()).await
     });
     assert_eq!((outcome.unwrap_err().code(), &*seen.path()), (Some(2), "a"));
@@ -60,8 +60,8 @@ fn a_message_that_is_stored_but_not_safe_is_a_result_after_one_request() {
             (12, SendStatus::FlushSlaveTimeout),
         ] {
             let then = RuleAction::StoreThenAnswer(StoreThenAnswer { code });
-            let story = brokers(2).fault(late(sends("broker-a", then)));
-            let ((outcome, _), seen) = play_warm(story, &policy, async |_, producer| {
+            let setup = brokers(2).fault(late(sends("broker-a", then)));
+            let ((outcome, _), seen) = play_warm(setup, &policy, async |_, producer| {
                 send_sync(producer, message()).await
             });
             let sent = outcome.unwrap();
@@ -99,8 +99,8 @@ fn a_refusal_tells_code_remark_and_address() {
 #[test]
 fn a_queue_of_an_unknown_broker_makes_no_request() {
     for (policy, attempts) in [(Policy::strict(), 3), (Policy::java_5_3(), 1)] {
-        let story = brokers(1).causes(&["INV-42"]);
-        let (outcome, seen) = play(story, &policy, async |_, producer| {
+        let setup = brokers(1).causes(&["INV-42"]);
+        let (outcome, seen) = play(setup, &policy, async |_, producer| {
             let queue = MessageQueue::new("orders", "x", 0);
             producer.send_to(message(), queue).await
         });
@@ -161,10 +161,10 @@ fn the_same_message_sent_twice_is_two_messages() {
 #[test]
 fn a_broker_that_stores_and_never_answers_has_a_copy_of_each_attempt() {
     for (policy, copies) in [(Policy::strict(), 3), (Policy::java_5_3(), 1)] {
-        let story = brokers(2)
+        let setup = brokers(2)
             .fault(late(sends("broker-a", RuleAction::DropReply)))
             .fault(late(sends("broker-b", RuleAction::DropReply)));
-        let ((outcome, took), seen) = play_warm(story, &policy, async |_, producer| {
+        let ((outcome, took), seen) = play_warm(setup, &policy, async |_, producer| {
             send_sync(producer, message()).await
         });
         let error = outcome.unwrap_err();

@@ -16,8 +16,8 @@ use crate::support::{
 fn javas_retry_after_a_reset_keeps_queue_and_name_of_the_first_broker_and_strict_does_not() {
     for (policy, named, queue) in [(Policy::strict(), "b", 0), (Policy::java_5_3(), "a", 1)] {
         let reset = first_sends_to("broker-a", 1, 1, RuleAction::ResetBefore);
-        let story = brokers(2).fault(late(reset));
-        let ((outcome, _), seen) = play_warm(story, &policy, async |_, producer| {
+        let setup = brokers(2).fault(late(reset));
+        let ((outcome, _), seen) = play_warm(setup, &policy, async |_, producer| {
             producer.send(message()).await.unwrap();
             send_async(producer, message()).await
         });
@@ -38,8 +38,8 @@ fn javas_retry_after_a_reset_keeps_queue_and_name_of_the_first_broker_and_strict
 #[test]
 fn a_busy_broker_ends_javas_async_send_and_strict_goes_on() {
     for (policy, path) in [(Policy::strict(), "ab"), (Policy::java_5_3(), "a")] {
-        let story = brokers(2).fault(late(sends("broker-a", answer(2))));
-        let ((outcome, _), seen) = play_warm(story, &policy, async |_, producer| {
+        let setup = brokers(2).fault(late(sends("broker-a", answer(2))));
+        let ((outcome, _), seen) = play_warm(setup, &policy, async |_, producer| {
             send_async(producer, message()).await
         });
         assert_eq!(seen.path(), path, "{}", policy.name);
@@ -58,10 +58,10 @@ fn java_notices_a_silent_broker_a_second_late_and_calls_back_once() {
         (Policy::java_5_3(), "a", 4_000..=5_999),
     ] {
         let silent = |broker| late(sends(broker, RuleAction::DropRequest));
-        let story = brokers(2)
+        let setup = brokers(2)
             .fault(silent("broker-a"))
             .fault(silent("broker-b"));
-        let ((outcome, took), seen) = play_warm(story, &policy, async |sim, producer| {
+        let ((outcome, took), seen) = play_warm(setup, &policy, async |sim, producer| {
             let outcome = send_async(producer, message()).await;
             // Long enough for whatever might follow the callback.
             sim.until_secs(30).await;
@@ -83,8 +83,8 @@ fn java_notices_a_silent_broker_a_second_late_and_calls_back_once() {
 #[test]
 fn an_async_send_to_a_chosen_queue_dials_its_refusing_broker_three_times() {
     for policy in strict_and_java() {
-        let story = brokers(2).fault(refuse("broker-a"));
-        let (outcome, seen) = play(story, &policy, async |_, producer| {
+        let setup = brokers(2).fault(refuse("broker-a"));
+        let (outcome, seen) = play(setup, &policy, async |_, producer| {
             let (told, outcome) = oneshot::channel();
             let queue = MessageQueue::new("orders", "broker-a", 1);
             producer
@@ -114,8 +114,8 @@ fn without_retries_an_async_send_makes_one_request() {
     for mut policy in strict_and_java() {
         policy.attempts.async_ = 1;
         let reset = first_sends("broker-a", 1, RuleAction::ResetBefore);
-        let story = brokers(2).fault(late(reset));
-        let ((outcome, _), seen) = play_warm(story, &policy, async |_, producer| {
+        let setup = brokers(2).fault(late(reset));
+        let ((outcome, _), seen) = play_warm(setup, &policy, async |_, producer| {
             send_async(producer, message()).await
         });
         let error = outcome.unwrap_err();

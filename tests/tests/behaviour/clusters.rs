@@ -37,8 +37,8 @@ fn gone(what: &What) -> bool {
 #[test]
 fn a_killed_broker_costs_one_retry_and_no_message() {
     for policy in strict_and_java() {
-        let story = brokers(2).fault(crash("broker-a").at_secs(5));
-        let (outcomes, seen) = play_warm(story, &policy, async |sim, producer| {
+        let setup = brokers(2).fault(crash("broker-a").at_secs(5));
+        let (outcomes, seen) = play_warm(setup, &policy, async |sim, producer| {
             send_until(sim, producer, 10).await
         });
         let sent: Vec<_> = outcomes
@@ -59,8 +59,8 @@ fn a_killed_broker_costs_one_retry_and_no_message() {
 fn a_broker_without_power_costs_its_own_calls_their_time_and_the_others_nothing() {
     for mut policy in strict_and_java() {
         policy.attempts.pinned_sync = 1;
-        let story = brokers(2).fault(power_loss("broker-a").at_secs(5));
-        let ((to_a, to_b), seen) = play_warm(story, &policy, async |sim, producer| {
+        let setup = brokers(2).fault(power_loss("broker-a").at_secs(5));
+        let ((to_a, to_b), seen) = play_warm(setup, &policy, async |sim, producer| {
             sim.until_secs(6).await;
             let pinned = |broker| {
                 let began = tokio::time::Instant::now();
@@ -109,8 +109,8 @@ fn a_broker_whose_permission_is_wiped_gets_no_send_after_the_next_poll() {
 #[test]
 fn a_topic_that_nobody_may_write_is_not_looked_for_elsewhere() {
     for policy in strict_and_java() {
-        let story = brokers(1).causes(&["INV-42"]);
-        let ((outcome, _), seen) = play(story, &policy, async |sim, producer| {
+        let setup = brokers(1).causes(&["INV-42"]);
+        let ((outcome, _), seen) = play(setup, &policy, async |sim, producer| {
             let wipe = WipeWritePerm {
                 broker_name: "broker-a",
             };
@@ -131,8 +131,8 @@ fn a_topic_that_nobody_may_write_is_not_looked_for_elsewhere() {
 #[test]
 fn name_servers_that_restart_empty_stop_new_producers_only() {
     for policy in strict_and_java() {
-        let story = brokers(2).fault(crash("ns-1").at_secs(5).down_for_secs(1));
-        let ((old, early, late), _) = play_warm(story, &policy, async |sim, producer| {
+        let setup = brokers(2).fault(crash("ns-1").at_secs(5).down_for_secs(1));
+        let ((old, early, late), _) = play_warm(setup, &policy, async |sim, producer| {
             sim.until_secs(7).await;
             let new = sim
                 .producer("new")
@@ -165,8 +165,8 @@ fn name_servers_that_restart_empty_stop_new_producers_only() {
 fn a_broker_that_knows_no_farewell_delays_no_stop() {
     for policy in strict_and_java() {
         let code = request::UNREGISTER_CLIENT;
-        let story = brokers(1).fault(requests("broker-a", code, answer(3)));
-        let (took, seen) = play(story, &policy, async |_, producer| {
+        let setup = brokers(1).fault(requests("broker-a", code, answer(3)));
+        let (took, seen) = play(setup, &policy, async |_, producer| {
             producer.send(message()).await.unwrap();
             let began = tokio::time::Instant::now();
             producer.stop().await;

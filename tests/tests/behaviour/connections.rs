@@ -21,7 +21,7 @@ fn a_sync_timeout_closes_javas_connection_under_an_async_send_and_strict_keeps_i
         (Policy::strict(), "broker-a", 802),
         (Policy::java_5_3(), "broker-b", 600),
     ] {
-        let story = brokers(2)
+        let setup = brokers(2)
             .fault(late(first_sends_to("broker-a", 0, 1, delay(800))))
             .fault(late(first_sends_to(
                 "broker-a",
@@ -29,7 +29,7 @@ fn a_sync_timeout_closes_javas_connection_under_an_async_send_and_strict_keeps_i
                 1,
                 RuleAction::DropRequest,
             )));
-        let ((sync, (other, took)), seen) = play_warm(story, &policy, async |_, producer| {
+        let ((sync, (other, took)), seen) = play_warm(setup, &policy, async |_, producer| {
             let limit = Duration::from_millis(600);
             let other = send_async(producer, message());
             let sync = async {
@@ -66,13 +66,13 @@ fn java_waits_for_a_dial_into_nothing_and_strict_for_its_deadline() {
     ] {
         policy.attempts.sync = attempts;
         policy.send_timeout = 500;
-        let story = brokers(1).fault(Fault {
+        let setup = brokers(1).fault(Fault {
             kind: FaultKind::SwallowDials,
             place: Place::Node("broker-a".into()),
             at: Position::Time { ms: 0 },
             for_ms: None,
         });
-        let ((outcome, took), seen) = play(story, &policy, async |_, producer| {
+        let ((outcome, took), seen) = play(setup, &policy, async |_, producer| {
             send_sync(producer, message()).await
         });
         let error = outcome.unwrap_err();
@@ -88,8 +88,8 @@ fn java_waits_for_a_dial_into_nothing_and_strict_for_its_deadline() {
 #[test]
 fn a_broker_that_refuses_its_heartbeat_delays_no_other_ones() {
     for policy in strict_and_java() {
-        let story = brokers(2).fault(refuse("broker-a"));
-        let ((), seen) = play(story, &policy, async |sim, producer| {
+        let setup = brokers(2).fault(refuse("broker-a"));
+        let ((), seen) = play(setup, &policy, async |sim, producer| {
             producer.send(message()).await.unwrap();
             sim.until_secs(40).await;
         });
@@ -113,8 +113,8 @@ fn a_broker_that_refuses_its_heartbeat_delays_no_other_ones() {
 #[test]
 fn a_request_is_repeated_on_a_fresh_connection_when_its_broker_goes_away() {
     for policy in [Policy::strict(), Policy::java_5_3()] {
-        let story = brokers(2).fault(late(first_sends("broker-a", 1, answer(1_500))));
-        let ((outcome, _), seen) = play_warm(story, &policy, async |_, producer| {
+        let setup = brokers(2).fault(late(first_sends("broker-a", 1, answer(1_500))));
+        let ((outcome, _), seen) = play_warm(setup, &policy, async |_, producer| {
             send_sync(producer, message()).await
         });
         outcome.unwrap();

@@ -40,8 +40,8 @@ fn back_after(seen: &Evidence, since: u64) -> Option<u64> {
 #[test]
 fn a_broker_that_took_600_ms_is_left_alone_for_2_s_in_5_x_and_for_30_s_in_4_9() {
     for (policy, isolated) in remembering().into_iter().zip([2_000, 2_000, 30_000]) {
-        let story = brokers(2).fault(late(first_sends("broker-a", 1, delay(600))));
-        let ((), seen) = play_warm(story, &policy, async |sim, producer| {
+        let setup = brokers(2).fault(late(first_sends("broker-a", 1, delay(600))));
+        let ((), seen) = play_warm(setup, &policy, async |sim, producer| {
             send_for(sim, producer, isolated + 1_000).await;
         });
         let slow = seen.sends()[0].clone();
@@ -62,8 +62,8 @@ fn a_quick_success_in_between_ends_the_isolation_in_4_9_only() {
         .into_iter()
         .zip([2_000..2_400, 2_000..2_400, 0..1_400])
     {
-        let story = brokers(2).fault(late(first_sends("broker-a", 1, delay(600))));
-        let ((), seen) = play_warm(story, &policy, async |sim, producer| {
+        let setup = brokers(2).fault(late(first_sends("broker-a", 1, delay(600))));
+        let ((), seen) = play_warm(setup, &policy, async |sim, producer| {
             send_for(sim, producer, 1_000).await;
             let queue = MessageQueue::new("orders", "broker-a", 0);
             // Java's sync sends to a chosen queue teach nothing.
@@ -97,8 +97,8 @@ fn a_quick_success_in_between_ends_the_isolation_in_4_9_only() {
 fn while_both_are_slow_both_are_used() {
     for policy in remembering() {
         let slow = |broker| late(sends(broker, delay(600)));
-        let story = brokers(2).fault(slow("broker-a")).fault(slow("broker-b"));
-        let ((), seen) = play_warm(story, &policy, async |_, producer| {
+        let setup = brokers(2).fault(slow("broker-a")).fault(slow("broker-b"));
+        let ((), seen) = play_warm(setup, &policy, async |_, producer| {
             for _ in 0..5 {
                 producer.send(message()).await.unwrap();
             }
@@ -117,8 +117,8 @@ fn while_both_are_slow_both_are_used() {
 #[test]
 fn a_broker_that_refused_a_connection_is_left_alone_for_10_s_in_5_x_and_for_600_s_in_4_9() {
     for (policy, isolated) in remembering().into_iter().zip([10_000, 10_000, 600_000]) {
-        let story = brokers(2).fault(refuse("broker-a").for_ms(WARM));
-        let ((), seen) = play(story, &policy, async |sim, producer| {
+        let setup = brokers(2).fault(refuse("broker-a").for_ms(WARM));
+        let ((), seen) = play(setup, &policy, async |sim, producer| {
             for _ in 0..=(isolated / 500 + 4) {
                 producer.send(message()).await.unwrap();
                 sim.sleep(Duration::from_millis(500)).await;
@@ -143,8 +143,8 @@ fn a_broker_that_refused_a_connection_is_left_alone_for_10_s_in_5_x_and_for_600_
 fn the_only_broker_is_used_however_it_failed() {
     for policy in remembering() {
         // Longer than a send, whose attempts outlast a short refusal.
-        let story = brokers(1).fault(refuse("broker-a").for_ms(4_000));
-        let ((), seen) = play(story, &policy, async |sim, producer| {
+        let setup = brokers(1).fault(refuse("broker-a").for_ms(4_000));
+        let ((), seen) = play(setup, &policy, async |sim, producer| {
             producer.send(message()).await.unwrap_err();
             sim.until_secs(5).await;
             for _ in 0..3 {

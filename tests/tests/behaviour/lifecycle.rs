@@ -35,8 +35,8 @@ fn a_group_with_a_blank_does_not_start_and_neither_does_it_a_second_time() {
 #[test]
 fn a_producer_starts_while_every_server_is_down() {
     for policy in strict_and_java() {
-        let story = brokers(1).fault(refuse("ns-1")).fault(refuse("broker-a"));
-        let ((), seen) = play(story, &policy, async |_, _| {});
+        let setup = brokers(1).fault(refuse("ns-1")).fault(refuse("broker-a"));
+        let ((), seen) = play(setup, &policy, async |_, _| {});
         assert_eq!((&*seen.dials(), seen.lookups().len()), ("", 0));
     }
 }
@@ -97,7 +97,7 @@ fn a_group_is_taken_until_its_producer_has_stopped() {
     }
 }
 
-/// The codes of the requests that a server of the story's own has read.
+/// The codes of the requests that a server of the test's own has read.
 #[derive(Debug, Default)]
 struct Codes(Mutex<Vec<i32>>);
 

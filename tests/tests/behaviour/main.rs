@@ -1,4 +1,4 @@
-//! What a producer does, check by check: each plays a small story under virtual time, with the
+//! What a producer does, check by check: each runs a small set-up under virtual time, with the
 //! default policy and with a preset where they differ on purpose, and looks at what servers and
 //! wire saw. `tests/checks.toml` says which check of the specification each test proves.
 

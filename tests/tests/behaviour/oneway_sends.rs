@@ -13,8 +13,8 @@ fn an_unreachable_broker_is_an_error_of_a_oneway_send_but_for_java_5_3() {
         (Policy::java_4_9(), Some(Failure::Attempts(Stage::Dial))),
         (Policy::java_5_3(), None),
     ] {
-        let story = brokers(1).fault(refuse("broker-a"));
-        let (outcome, seen) = play(story, &policy, async |sim, producer| {
+        let setup = brokers(1).fault(refuse("broker-a"));
+        let (outcome, seen) = play(setup, &policy, async |sim, producer| {
             let outcome = producer.send_oneway(message()).await;
             sim.until_secs(3).await;
             outcome

@@ -20,8 +20,8 @@ fn a_broker_that_left_every_route_gets_no_heartbeat_and_loses_its_connection() {
             broker: "broker-b".into(),
         });
         let code = request::GET_ROUTEINFO_BY_TOPIC;
-        let story = brokers(2).fault(late(requests("ns-1", code, without_b)));
-        let ((), seen) = play_warm(story, &policy, async |sim, _| {
+        let setup = brokers(2).fault(late(requests("ns-1", code, without_b)));
+        let ((), seen) = play_warm(setup, &policy, async |sim, _| {
             sim.until_secs(70).await;
         });
         // The poll at 30 s brings the route without it, the round at 31 s cleans up.
@@ -40,8 +40,8 @@ fn a_broker_that_left_every_route_gets_no_heartbeat_and_loses_its_connection() {
 #[test]
 fn without_a_name_server_an_unknown_topic_is_told_with_the_reason() {
     for policy in strict_and_java() {
-        let story = brokers(1).fault(refuse("ns-1"));
-        let ((outcome, _), seen) = play(story, &policy, async |_, producer| {
+        let setup = brokers(1).fault(refuse("ns-1"));
+        let ((outcome, _), seen) = play(setup, &policy, async |_, producer| {
             send_sync(producer, message()).await
         });
         let error = outcome.unwrap_err();
@@ -66,8 +66,8 @@ fn java_looks_up_tbw102_whatever_its_default_topic_and_names_that_in_the_request
     ] {
         policy.default_topic = "MyKey".to_owned();
         policy.default_route.polled = false;
-        let story = brokers(1).causes(&["INV-42"]);
-        let ((outcome, _), seen) = play(story, &policy, async |_, producer| {
+        let setup = brokers(1).causes(&["INV-42"]);
+        let ((outcome, _), seen) = play(setup, &policy, async |_, producer| {
             send_sync(producer, Message::new("new", "hello")).await
         });
         let error = outcome.unwrap_err();

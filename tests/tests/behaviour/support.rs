@@ -1,4 +1,4 @@
-//! A story for one check: a small cluster, one producer, what it is asked to do, and the evidence.
+//! One set-up for each check: a small cluster, one producer, what it is asked to do, and the evidence.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -30,9 +30,9 @@ use tokio::time::Instant;
 
 pub(crate) type Outcome = Result<Sent, SendError>;
 
-/// The cluster of a story and what goes wrong in it.
+/// A cluster and what goes wrong in it.
 #[derive(Clone)]
-pub(crate) struct Story {
+pub(crate) struct Setup {
     brokers: u8,
     simulation: Simulation,
     /// Invariants that the caller breaks, who asks for what cannot be.
@@ -40,23 +40,23 @@ pub(crate) struct Story {
 }
 
 /// So many brokers with two queues of `orders` each, on a network with a latency of 1 ms.
-pub(crate) fn brokers(brokers: u8) -> Story {
+pub(crate) fn brokers(brokers: u8) -> Setup {
     let cluster = Cluster::new().brokers(brokers).topic("orders", 2);
-    Story {
+    Setup {
         brokers,
         simulation: Simulation::new(cluster),
         caused: &[],
     }
 }
 
-impl Story {
+impl Setup {
     /// Adds a fault.
     pub(crate) fn fault(mut self, fault: impl Into<Fault>) -> Self {
         self.simulation = self.simulation.fault(fault);
         self
     }
 
-    /// The caller asks for what cannot be had although nothing is wrong, and the judge must see it.
+    /// The caller asks for what cannot be had although nothing is wrong, and the checker must see it.
     pub(crate) fn causes(mut self, invariant: &'static [&'static str]) -> Self {
         self.caused = invariant;
         self
@@ -129,18 +129,18 @@ pub(crate) fn late(fault: impl Into<Fault>) -> Fault {
     Fault { at, ..fault.into() }
 }
 
-/// When the story of a warm producer begins, in virtual milliseconds.
+/// When what a warm producer does begins, in virtual milliseconds.
 pub(crate) const WARM: u64 = 2_000;
 
-/// Plays a story of a producer that has a route, and a connection to every broker. It begins, and
+/// Runs a producer that has a route, and a connection to every broker. It begins, and
 /// so does the evidence, at [`WARM`].
 pub(crate) fn play_warm<T>(
-    story: Story,
+    setup: Setup,
     policy: &Policy,
     act: impl AsyncFnOnce(&Sim, &Producer) -> T,
 ) -> (T, Evidence) {
-    let queues = 2 * u32::from(story.brokers);
-    let (told, mut seen) = play(story, policy, async |sim, producer| {
+    let queues = 2 * u32::from(setup.brokers);
+    let (told, mut seen) = play(setup, policy, async |sim, producer| {
         for _ in 0..queues {
             let sent = producer.send(Message::new("orders", "warm-up")).await;
             sent.expect("nothing is wrong yet");
@@ -152,10 +152,10 @@ pub(crate) fn play_warm<T>(
     (told, seen)
 }
 
-/// Plays a story on one seed. Every judge of the laboratory must be content with it, but for what
-/// its caller [`causes`](Story::causes).
+/// Runs a set-up on one seed. Every checker of the laboratory must be content with it, but for what
+/// its caller [`causes`](Setup::causes).
 pub(crate) fn play<T>(
-    story: Story,
+    setup: Setup,
     policy: &Policy,
     act: impl AsyncFnOnce(&Sim, &Producer) -> T,
 ) -> (T, Evidence) {
@@ -165,30 +165,30 @@ pub(crate) fn play<T>(
         let acted = async move { keep.set(Some(act(&sim, &producer).await)) };
         Box::pin(acted) as Acting<'_>
     };
-    let seen = run(story, policy, Box::new(act));
+    let seen = run(setup, policy, Box::new(act));
     (told.take().expect("it came to its end"), seen)
 }
 
-/// What a story's caller does, as one type for all stories: the engine is compiled once.
+/// What a caller does, as one type for all set-ups: the engine is compiled once.
 type Act<'a> = Box<dyn FnOnce(Sim, Producer) -> Acting<'a> + 'a>;
 type Acting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-fn run(story: Story, policy: &Policy, act: Act<'_>) -> Evidence {
+fn run(setup: Setup, policy: &Policy, act: Act<'_>) -> Evidence {
     let act = Cell::new(Some(act));
-    let run = story.simulation.run(7, async |sim| {
+    let run = setup.simulation.run(7, async |sim| {
         let producer = sim
             .producer("p")
             .policy(policy.clone())
             .with(|builder| builder.rotation_start(0));
         let producer = producer.start().await?;
-        let act = act.take().expect("a story is played once");
+        let act = act.take().expect("a set-up runs once");
         act(sim, producer.clone()).await;
         producer.stop().await;
         Ok(())
     });
     let run = run.expect("the nodes start");
     let broken: BTreeSet<_> = run.verdict.findings.iter().map(|it| it.by).collect();
-    let known: BTreeSet<_> = story.caused.iter().copied().collect();
+    let known: BTreeSet<_> = setup.caused.iter().copied().collect();
     assert_eq!(broken, known, "{}: {}", policy.name, run.verdict);
     Evidence(run)
 }

@@ -13,17 +13,17 @@ use rmq_sim::simulation::refuse;
 use rmq_sim::trace::What;
 
 use crate::support::{
-    Evidence, Story, answer, brokers, delay, first_sends, late, message, play, play_warm, requests,
+    Evidence, Setup, answer, brokers, delay, first_sends, late, message, play, play_warm, requests,
     send_sync, sends, strict_and_java,
 };
 
 #[test]
 fn brokers_that_refuse_the_connection_are_tried_in_turn_three_times() {
     for policy in strict_and_java() {
-        let story = brokers(2)
+        let setup = brokers(2)
             .fault(refuse("broker-a"))
             .fault(refuse("broker-b"));
-        let ((outcome, _), seen) = play(story, &policy, async |_, producer| {
+        let ((outcome, _), seen) = play(setup, &policy, async |_, producer| {
             send_sync(producer, message()).await
         });
         let error = outcome.unwrap_err();
@@ -45,8 +45,8 @@ fn brokers_that_refuse_the_connection_are_tried_in_turn_three_times() {
 fn brokers_that_close_instead_of_answering_lose_each_attempt() {
     for policy in strict_and_java() {
         let close = |broker| sends(broker, RuleAction::CloseBefore);
-        let story = brokers(2).fault(close("broker-a")).fault(close("broker-b"));
-        let ((outcome, took), seen) = play(story, &policy, async |_, producer| {
+        let setup = brokers(2).fault(close("broker-a")).fault(close("broker-b"));
+        let ((outcome, took), seen) = play(setup, &policy, async |_, producer| {
             send_sync(producer, message()).await
         });
         let error = outcome.unwrap_err();
@@ -58,7 +58,7 @@ fn brokers_that_close_instead_of_answering_lose_each_attempt() {
     }
 }
 
-fn silent_pair() -> Story {
+fn silent_pair() -> Setup {
     let silent = |broker| late(sends(broker, RuleAction::DropRequest));
     brokers(2)
         .fault(silent("broker-a"))
@@ -96,8 +96,8 @@ fn silent_brokers_use_up_javas_send_with_one_request_and_strict_reaches_three() 
 fn one_silent_attempt_without_retries_is_told_as_such() {
     for mut policy in strict_and_java() {
         policy.attempts.sync = 1;
-        let story = brokers(2).fault(sends("broker-a", RuleAction::DropRequest));
-        let ((outcome, took), seen) = play(story, &policy, async |_, producer| {
+        let setup = brokers(2).fault(sends("broker-a", RuleAction::DropRequest));
+        let ((outcome, took), seen) = play(setup, &policy, async |_, producer| {
             send_sync(producer, message()).await
         });
         let error = outcome.unwrap_err();
@@ -128,7 +128,7 @@ fn with_a_limit_for_each_request_three_silent_brokers_are_reached_in_one_send() 
 
 #[test]
 fn a_copy_that_is_not_flushed_is_returned_after_better_ones_failed() {
-    let story = || {
+    let setup = || {
         brokers(2)
             .fault(first_sends(
                 "broker-a",
@@ -142,7 +142,7 @@ fn a_copy_that_is_not_flushed_is_returned_after_better_ones_failed() {
         for (not_safe, path, dials) in [(NotSafe::RetrySync, "aa", "ab"), (NotSafe::Done, "a", "a")]
         {
             policy.not_safe = not_safe;
-            let ((outcome, _), seen) = play(story(), &policy, async |_, producer| {
+            let ((outcome, _), seen) = play(setup(), &policy, async |_, producer| {
                 send_sync(producer, message()).await
             });
             let sent = outcome.unwrap();
@@ -162,13 +162,13 @@ fn a_copy_that_is_not_flushed_is_returned_after_better_ones_failed() {
 fn a_copy_without_a_replica_is_returned_when_the_next_broker_finds_the_message_illegal() {
     for mut policy in strict_and_java() {
         policy.not_safe = NotSafe::RetrySync;
-        let story = brokers(2)
+        let setup = brokers(2)
             .fault(sends(
                 "broker-a",
                 RuleAction::StoreThenAnswer(StoreThenAnswer { code: 11 }),
             ))
             .fault(sends("broker-b", answer(13)));
-        let ((outcome, _), seen) = play(story, &policy, async |_, producer| {
+        let ((outcome, _), seen) = play(setup, &policy, async |_, producer| {
             send_sync(producer, message()).await
         });
         assert_eq!(outcome.unwrap().status, SendStatus::SlaveNotAvailable);
@@ -195,8 +195,8 @@ fn a_lookup_that_uses_up_the_time_leaves_none_for_a_request() {
         ),
     ] {
         let code = request::GET_ROUTEINFO_BY_TOPIC;
-        let story = brokers(1).fault(requests("ns-1", code, delay(1_600)));
-        let ((outcome, took), seen) = play(story, &policy, async |_, producer| {
+        let setup = brokers(1).fault(requests("ns-1", code, delay(1_600)));
+        let ((outcome, took), seen) = play(setup, &policy, async |_, producer| {
             send_sync(producer, rmq_producer::Message::new("new", "hello")).await
         });
         let error = outcome.unwrap_err();
@@ -213,8 +213,8 @@ fn a_lookup_in_a_hurry_dials_no_second_connection_to_a_slow_name_server() {
     for (limit_ms, dials) in [(150, 0), (300, 1)] {
         let code = request::GET_ROUTEINFO_BY_TOPIC;
         let slow = late(requests("ns-1", code, delay(5_000)));
-        let story = brokers(1).fault(slow);
-        let (outcome, seen) = play_warm(story, &Policy::strict(), async |_, producer| {
+        let setup = brokers(1).fault(slow);
+        let (outcome, seen) = play_warm(setup, &Policy::strict(), async |_, producer| {
             let message = rmq_producer::Message::new("new", "hello");
             let limit = Duration::from_millis(limit_ms);
             producer.send_with_timeout(message, limit).await
@@ -233,11 +233,11 @@ fn a_lookup_in_a_hurry_dials_no_second_connection_to_a_slow_name_server() {
 #[test]
 fn the_last_of_different_failures_names_the_send() {
     for policy in strict_and_java() {
-        let story = brokers(3)
+        let setup = brokers(3)
             .fault(sends("broker-a", answer(2)))
             .fault(sends("broker-b", answer(2)))
             .fault(refuse("broker-c"));
-        let ((outcome, _), seen) = play(story, &policy, async |_, producer| {
+        let ((outcome, _), seen) = play(setup, &policy, async |_, producer| {
             send_sync(producer, message()).await
         });
         let error = outcome.unwrap_err();

@@ -131,7 +131,7 @@ fn mapping_bomb(connection: Connection) -> BoxFuture<'static, ()> {
     })
 }
 
-/// What the story may allocate in sum for each lookup of a bomb: reading an answer of a frame's
+/// What the run may allocate in sum for each lookup of a bomb: reading an answer of a frame's
 /// size takes some copies of it.
 const MOST_ALLOCATED: usize = 1 << 30;
 

@@ -53,7 +53,7 @@ fn allocated() -> usize {
 /// No peer may make the process hold more than so many bytes. A frame has 16 MiB, and while it is
 /// read its bytes are there more than once; the peer of these tests is in the same process.
 pub(crate) const MOST_LIVE: usize = 96 << 20;
-/// Sends of a story, and the time between two.
+/// Sends of a run, and the time between two.
 const SENDS: u64 = 100;
 const EVERY: Duration = Duration::from_millis(10);
 /// A send's time.
@@ -61,7 +61,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// The grain of virtual time: an end in the millisecond of the deadline is in time.
 const GRAIN: Duration = Duration::from_millis(1);
 
-/// What a story came to.
+/// What a run came to.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// Sends that failed, with their errors.
@@ -70,7 +70,7 @@ pub(crate) struct Seen {
     pub(crate) nowhere: Vec<String>,
     /// The longest send.
     pub(crate) longest: Duration,
-    /// The most bytes that were held at a time, beyond those before the story.
+    /// The most bytes that were held at a time, beyond those before the run.
     pub(crate) most_live: usize,
     /// Bytes that were allocated in sum, freed again or not.
     pub(crate) spent: usize,
@@ -110,18 +110,18 @@ pub(crate) enum Role {
     NameServer,
 }
 
-/// Plays the story of a producer that sends for a second, beside such a server.
+/// Runs a producer that sends for a second, beside such a server.
 pub(crate) fn beside(role: Role, peer: Peer) -> Seen {
     let _alone = alone();
     let before = allocated();
     let seen = Mutex::new(Seen::default());
     let cluster = Cluster::new().brokers(2).topic("orders", 2);
-    let run = Simulation::new(cluster).run(7, async |sim| story(&sim, role, peer, &seen).await);
+    let run = Simulation::new(cluster).run(7, async |sim| play(&sim, role, peer, &seen).await);
     let run = run.unwrap();
     let error = run.verdict.findings.iter().find(|it| it.by == "check");
     assert!(
         error.is_none(),
-        "the story did not come to its end: {error:?}"
+        "the run did not come to its end: {error:?}"
     );
     let mut seen = seen.into_inner();
     seen.broken_beside = broken(&run);
@@ -129,7 +129,7 @@ pub(crate) fn beside(role: Role, peer: Peer) -> Seen {
     seen
 }
 
-async fn story(sim: &Sim, role: Role, peer: Peer, seen: &Mutex<Seen>) -> Result<(), CheckError> {
+async fn play(sim: &Sim, role: Role, peer: Peer, seen: &Mutex<Seen>) -> Result<(), CheckError> {
     let mallory = sim.host("mallory");
     let at = SocketAddr::new(mallory.identity().address, 10_911);
     let dialled = Arc::new(AtomicUsize::new(0));

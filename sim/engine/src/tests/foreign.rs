@@ -108,7 +108,7 @@ fn a_task_of_tokio_directs_the_run() {
 }
 
 /// What the engine tells of several conversations at once, begun by Tokio's tasks.
-fn story(seed: u64, ready_order: ReadyOrder) -> Vec<EngineEvent> {
+fn events(seed: u64, ready_order: ReadyOrder) -> Vec<EngineEvent> {
     let config = EngineConfig {
         seed,
         ready_order,
@@ -142,13 +142,13 @@ fn story(seed: u64, ready_order: ReadyOrder) -> Vec<EngineEvent> {
 #[test]
 fn a_seed_repeats_its_run_with_tasks_of_tokio() {
     for order in [ReadyOrder::Fifo, ReadyOrder::Seeded] {
-        let first = story(3, order);
+        let first = events(3, order);
         assert!(first.len() > 160, "{} events", first.len());
         for _ in 0..5 {
-            assert_eq!(story(3, order), first);
+            assert_eq!(events(3, order), first);
         }
     }
-    assert_ne!(story(3, ReadyOrder::Seeded), story(4, ReadyOrder::Seeded));
+    assert_ne!(events(3, ReadyOrder::Seeded), events(4, ReadyOrder::Seeded));
 }
 
 #[test]

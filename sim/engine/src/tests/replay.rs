@@ -6,7 +6,7 @@ use super::*;
 use crate::{NetworkConfig, ReadyOrder};
 
 /// Three clients, two servers, jitter, loss, a crash and a freeze; everything the engine told.
-fn story(seed: u64) -> Vec<EngineEvent> {
+fn events(seed: u64) -> Vec<EngineEvent> {
     let network = NetworkConfig {
         latency_ms: 2,
         jitter_ms: 7,
@@ -61,25 +61,25 @@ async fn client(host: SharedHost, n: u8) {
 #[test]
 fn two_runs_of_one_seed_tell_the_same_events() {
     for seed in 0..20 {
-        let first = story(seed);
+        let first = events(seed);
         assert!(first.len() > 100);
-        assert_eq!(first, story(seed), "seed {seed}");
+        assert_eq!(first, events(seed), "seed {seed}");
     }
-    assert_ne!(story(1), story(2));
+    assert_ne!(events(1), events(2));
 }
 
 #[test]
 fn a_run_after_ten_other_seeds_on_the_same_thread_tells_the_same_events() {
-    let first = story(77);
+    let first = events(77);
     for seed in 0..10 {
-        story(seed);
+        events(seed);
     }
-    assert_eq!(first, story(77));
+    assert_eq!(first, events(77));
 }
 
 #[test]
 fn a_run_on_another_thread_tells_the_same_events() {
-    let first = story(5);
-    let other = std::thread::scope(|scope| scope.spawn(|| story(5)).join().unwrap());
+    let first = events(5);
+    let other = std::thread::scope(|scope| scope.spawn(|| events(5)).join().unwrap());
     assert_eq!(first, other);
 }

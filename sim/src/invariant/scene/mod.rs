@@ -1,9 +1,9 @@
-//! Hand-written traces for the judges' own tests.
+//! Hand-written traces for the checkers' own tests.
 //!
 //! A [`Scene`] starts with a healthy cluster (`p1`, two name servers, three brokers with four
 //! queues each for the topic `orders`), a published route and open connections, and goes on as its
 //! methods say, one line per thing that happens. `wrong()` marks the last record as the one that a
-//! rejecting judge must name.
+//! rejecting checker must name.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,12 +25,12 @@ use crate::trace::{
 
 mod send;
 
-/// A trace and what a judge must say of it.
+/// A trace and what a checker must say of it.
 #[derive(Debug)]
 pub(crate) struct Example {
     /// What happens in it.
     pub(crate) says: &'static str,
-    /// Whether the judge must find nothing wrong.
+    /// Whether the checker must find nothing wrong.
     pub(crate) accepted: bool,
     /// Makes it.
     pub(crate) scene: fn() -> Scene,
@@ -73,8 +73,8 @@ pub(crate) struct Scene {
     pub(crate) trace: Trace,
     /// The record a finding must name.
     pub(crate) marked: Option<usize>,
-    /// The other run, for judges of two.
-    pub(crate) twin: Option<Box<Scene>>,
+    /// The other run, for checkers of two.
+    pub(crate) paired: Option<Box<Scene>>,
     now: u64,
     pub(crate) who: NodeId,
     next_opaque: i32,
@@ -210,7 +210,7 @@ impl Scene {
                 end_ms: 60_000,
             },
             marked: None,
-            twin: None,
+            paired: None,
             now: 0,
             who: NodeId(0),
             next_opaque: 0,
@@ -299,8 +299,8 @@ impl Scene {
     }
 
     /// The other run of a pair.
-    pub(crate) fn twin(mut self, other: Scene) -> Self {
-        self.twin = Some(Box::new(other));
+    pub(crate) fn paired(mut self, other: Scene) -> Self {
+        self.paired = Some(Box::new(other));
         self
     }
 

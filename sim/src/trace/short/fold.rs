@@ -8,17 +8,17 @@ use rmq_producer::event::Outcome;
 
 use super::names::Names;
 use super::{Columns, Row};
+use crate::trace::history::{History, SendHistory};
 use crate::trace::record::NodeId;
-use crate::trace::story::{SendStory, Story};
 
 /// Whether a send went well at once: one attempt, a success, no fault in its way.
-pub(super) fn uneventful(send: &SendStory<'_>, story: &Story<'_>) -> bool {
+pub(super) fn uneventful(send: &SendHistory<'_>, history: &History<'_>) -> bool {
     let [attempt] = &send.attempts[..] else {
         return false;
     };
     let ruled = attempt
         .seen()
-        .is_some_and(|index| story.requests[index].ruled.is_some());
+        .is_some_and(|index| history.requests[index].ruled.is_some());
     let well = match send.outcome() {
         Some(Outcome::Sent { code, .. }) => *code == 0,
         Some(Outcome::Written) => true,
@@ -49,9 +49,9 @@ impl Folds {
     /// Takes an uneventful send that is done at `ms`.
     pub(super) fn add(
         &mut self,
-        send: &SendStory<'_>,
+        send: &SendHistory<'_>,
         ms: u64,
-        story: &Story<'_>,
+        history: &History<'_>,
         (names, columns): (&Names<'_>, &Columns),
     ) {
         let took = ms - send.called.ms;
@@ -82,7 +82,7 @@ impl Folds {
         fold.first = fold.first.min(send.number);
         fold.last = fold.last.max(send.number);
         fold.took = (fold.took.0.min(took), fold.took.1.max(took));
-        for request in send.requests.iter().map(|index| &story.requests[*index]) {
+        for request in send.requests.iter().map(|index| &history.requests[*index]) {
             let Some(column) = columns.find(request.broker) else {
                 continue;
             };

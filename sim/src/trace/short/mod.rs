@@ -18,8 +18,8 @@
 
 use std::fmt::Write as _;
 
+use super::history::History;
 use super::record::{NodeId, NodeKind, Trace};
-use super::story::Story;
 
 mod fold;
 mod names;
@@ -79,10 +79,10 @@ impl Columns {
 
 /// The short trace as text: a head with the legend, the columns' names, and the lines.
 pub fn render(trace: &Trace) -> String {
-    let story = Story::of(trace);
+    let history = History::of(trace);
     let names = Names::of(&trace.header);
     let columns = Columns::of(trace);
-    let rows = rows::rows(trace, &story, &names, &columns);
+    let rows = rows::rows(trace, &history, &names, &columns);
     let titles: Vec<&str> = columns
         .0
         .iter()

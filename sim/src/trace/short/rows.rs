@@ -9,13 +9,13 @@ use super::fold::{Folds, uneventful};
 use super::names::Names;
 use super::{Columns, Row, words};
 use crate::fault::{Fault, FaultEvent, FaultKind, Millis, Place};
+use crate::trace::history::{AttemptHistory, History, SendHistory, Timestamp};
 use crate::trace::record::{NodeId, Record, Trace, What, WorkEvent};
-use crate::trace::story::{AttemptStory, Moment, SendStory, Story};
 use crate::truth::Truth;
 
 struct Scribe<'a, 't> {
     trace: &'t Trace,
-    story: &'a Story<'t>,
+    history: &'a History<'t>,
     truth: Truth,
     names: &'a Names<'t>,
     columns: &'a Columns,
@@ -27,7 +27,7 @@ struct Scribe<'a, 't> {
 
 pub(super) fn rows<'t>(
     trace: &'t Trace,
-    story: &Story<'t>,
+    history: &History<'t>,
     names: &Names<'t>,
     columns: &Columns,
 ) -> Vec<Row> {
@@ -35,7 +35,7 @@ pub(super) fn rows<'t>(
     let (rows, folds) = (Vec::new(), Folds::default());
     let mut scribe = Scribe {
         trace,
-        story,
+        history,
         truth,
         names,
         columns,
@@ -44,9 +44,9 @@ pub(super) fn rows<'t>(
         servers_only: false,
     };
     for (at, record) in trace.records.iter().enumerate() {
-        let moment = Moment { at, ms: record.ms };
+        let timestamp = Timestamp { at, ms: record.ms };
         match &record.what {
-            What::Producer(event) => scribe.producer(record, moment, event),
+            What::Producer(event) => scribe.producer(record, timestamp, event),
             What::Broker(event) => scribe.broker(record, event),
             What::NameServer(event) => scribe.name_server(record, event),
             What::Fault(event) => scribe.fault(record.ms, event),
@@ -78,7 +78,7 @@ impl Scribe<'_, '_> {
         self.columns.find(self.trace.header.node(broker)?)
     }
 
-    fn producer(&mut self, record: &Record, moment: Moment, event: &Event) {
+    fn producer(&mut self, record: &Record, timestamp: Timestamp, event: &Event) {
         match event {
             Event::Attempt { send, .. }
             | Event::Overtaken { send, .. }
@@ -86,15 +86,15 @@ impl Scribe<'_, '_> {
             | Event::Resend { send, .. }
             | Event::Done { send, .. }
             | Event::Cancelled { send } => {
-                let story = self.story;
-                let found = story.sends.iter().rposition(|it| {
-                    (it.node, it.number) == (record.node, *send) && it.called <= moment
+                let history = self.history;
+                let found = history.sends.iter().rposition(|it| {
+                    (it.node, it.number) == (record.node, *send) && it.called <= timestamp
                 });
                 if let Some(index) = found {
-                    self.send(record, event, &story.sends[index]);
+                    self.send(record, event, &history.sends[index]);
                 }
             }
-            Event::Snapshot { snapshot, .. } => self.route(record, *snapshot, moment),
+            Event::Snapshot { snapshot, .. } => self.route(record, *snapshot, timestamp),
             Event::LookupEnded { lookup, end } => {
                 if let Some(text) = words::lookup_end(end) {
                     self.lookup_failed(record, *lookup, &text);
@@ -129,12 +129,12 @@ impl Scribe<'_, '_> {
         }
     }
 
-    fn send(&mut self, record: &Record, event: &Event, send: &SendStory<'_>) {
-        if uneventful(send, self.story) {
+    fn send(&mut self, record: &Record, event: &Event, send: &SendHistory<'_>) {
+        if uneventful(send, self.history) {
             if matches!(event, Event::Done { .. }) {
                 self.servers_only = false;
                 let with = (self.names, self.columns);
-                self.folds.add(send, record.ms, self.story, with);
+                self.folds.add(send, record.ms, self.history, with);
             }
             return;
         }
@@ -190,11 +190,11 @@ impl Scribe<'_, '_> {
     }
 
     /// What the servers saw of an attempt.
-    fn evidence(&self, attempt: &AttemptStory<'_>, broker: &str) -> (Option<usize>, String) {
+    fn evidence(&self, attempt: &AttemptHistory<'_>, broker: &str) -> (Option<usize>, String) {
         let Some(index) = attempt.seen() else {
             return (self.column(broker), String::new());
         };
-        let request = &self.story.requests[index];
+        let request = &self.history.requests[index];
         let mut glyphs = "*".to_owned();
         if request.stored.is_some() {
             glyphs.push('=');
@@ -206,10 +206,14 @@ impl Scribe<'_, '_> {
     }
 
     /// `orders <- ns-2: a4 b4 c4 (route 1)`.
-    fn route(&mut self, record: &Record, snapshot: u64, moment: Moment) {
-        let found = self.story.snapshots.iter().find(|it| it.moment == moment);
+    fn route(&mut self, record: &Record, snapshot: u64, timestamp: Timestamp) {
+        let found = self
+            .history
+            .snapshots
+            .iter()
+            .find(|it| it.timestamp == timestamp);
         let Some(route) = found else { return };
-        let lookup = route.lookup.map(|index| &self.story.lookups[index]);
+        let lookup = route.lookup.map(|index| &self.history.lookups[index]);
         let server = lookup
             .and_then(|it| it.servers.last())
             .map(|(_, server)| &***server);
@@ -231,7 +235,7 @@ impl Scribe<'_, '_> {
     }
 
     fn lookup_failed(&mut self, record: &Record, lookup: u64, text: &str) {
-        let mut lookups = self.story.lookups.iter();
+        let mut lookups = self.history.lookups.iter();
         let found = lookups.find(|it| it.node == record.node && it.number == lookup);
         let Some(lookup) = found else { return };
         let topic = lookup.topic;
@@ -246,7 +250,7 @@ impl Scribe<'_, '_> {
         match event {
             Transport::Late { connection, opaque } => {
                 let found = self
-                    .story
+                    .history
                     .connections
                     .iter()
                     .rev()
@@ -255,7 +259,7 @@ impl Scribe<'_, '_> {
                 let Some((_, send, attempt, _)) = given.find(|it| it.0 == *opaque) else {
                     return;
                 };
-                let send = &self.story.sends[*send];
+                let send = &self.history.sends[*send];
                 let attempt = &send.attempts[*attempt];
                 let text = format!("s{} #{} . late answer", send.number, attempt.number);
                 let column = self.column(&attempt.to.broker);
@@ -361,9 +365,9 @@ impl Scribe<'_, '_> {
     /// Whether the fault takes a process with open connections of a producer away.
     fn breaks(&self, fault: &Fault, node: NodeId, ms: u64) -> bool {
         let kills = matches!(fault.kind, FaultKind::Crash(_) | FaultKind::Stop(_));
-        let open = self.story.connections.iter().any(|it| {
-            let opened = it.opened.is_some_and(|(moment, _)| moment.ms <= ms);
-            let closed = it.closed.is_some_and(|(moment, _)| moment.ms < ms);
+        let open = self.history.connections.iter().any(|it| {
+            let opened = it.opened.is_some_and(|(timestamp, _)| timestamp.ms <= ms);
+            let closed = it.closed.is_some_and(|(timestamp, _)| timestamp.ms < ms);
             opened && !closed && self.names.at(it.to).1 == Some(node)
         });
         kills && open

@@ -4,7 +4,7 @@ use rmq_producer::event::{Failure, LookupEnd, Outcome, Stage};
 use rmq_remoting::code::response_name;
 use rmq_remoting::event::CloseCause;
 
-use crate::trace::story::{AttemptStory, SendStory};
+use crate::trace::history::{AttemptHistory, SendHistory};
 
 use super::names::Names;
 
@@ -35,14 +35,18 @@ fn code_name(code: i32) -> String {
 }
 
 /// What an attempt's end leads to: another attempt, or nothing yet.
-pub(super) fn attempt_end(send: &SendStory<'_>, attempt: &AttemptStory<'_>, text: &str) -> String {
+pub(super) fn attempt_end(
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    text: &str,
+) -> String {
     let next = send.attempts.iter().any(|it| it.number > attempt.number);
     let waits = attempt.overtaken.is_some();
     let then = if next && !waits { ", retry" } else { "" };
     let (number, k) = (send.number, attempt.number);
     let ended = attempt
         .ended
-        .map_or(attempt.started.ms, |end| end.moment.ms);
+        .map_or(attempt.started.ms, |end| end.timestamp.ms);
     format!(
         "s{number} #{k} x {text} after {}ms{then}",
         ended - attempt.started.ms
@@ -50,7 +54,12 @@ pub(super) fn attempt_end(send: &SendStory<'_>, attempt: &AttemptStory<'_>, text
 }
 
 /// How a send ended.
-pub(super) fn done(send: &SendStory<'_>, outcome: &Outcome, ms: u64, names: &Names<'_>) -> String {
+pub(super) fn done(
+    send: &SendHistory<'_>,
+    outcome: &Outcome,
+    ms: u64,
+    names: &Names<'_>,
+) -> String {
     let (number, attempts) = (send.number, send.attempts.len());
     let took = ms - send.called.ms;
     let plural = if attempts == 1 { "" } else { "s" };

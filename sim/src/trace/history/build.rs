@@ -1,0 +1,422 @@
+//! The pass that joins a trace: the producers' and the callers' side.
+
+use std::collections::BTreeMap;
+
+use rmq_producer::event::{Event, SendNumber, SnapshotNumber};
+use rmq_remoting::event::Event as Transport;
+use rmq_remoting::observe::Name;
+use smallvec::SmallVec;
+
+use super::{
+    AttemptEnd, AttemptHistory, BuiltMessage, ConnectionHistory, HealthHistory, History, Index,
+    Life, LookupHistory, Queues, SendHistory, SnapshotHistory, Timestamp, Wire, WorkHistory,
+};
+use crate::trace::{NodeId, Trace, What, WorkEvent};
+
+/// A history in the making, and where to find its parts again.
+pub(super) struct Builder<'t> {
+    pub(super) history: History<'t>,
+    sends: BTreeMap<(NodeId, SendNumber), usize>,
+    works: BTreeMap<&'t str, usize>,
+    /// Where in the list of requests each broker's present incarnation begins.
+    pub(super) incarnations: Vec<(NodeId, usize)>,
+    /// The send looked up last: its events mostly come in a row.
+    last: Option<(NodeId, SendNumber, usize)>,
+}
+
+pub(super) fn build(trace: &Trace) -> History<'_> {
+    let mut builder = Builder {
+        history: History::default(),
+        sends: BTreeMap::new(),
+        works: BTreeMap::new(),
+        incarnations: Vec::new(),
+        last: None,
+    };
+    for (at, record) in trace.records.iter().enumerate() {
+        let timestamp = Timestamp { at, ms: record.ms };
+        match &record.what {
+            What::Producer(event) => builder.producer(record.node, timestamp, event),
+            What::Broker(event) => builder.broker(record.node, timestamp, event),
+            What::NameServer(event) => builder.name_server(record.node, timestamp, event),
+            What::Work(event) => builder.work(record.node, timestamp, event),
+            What::Engine(event) => builder.engine(timestamp, event),
+            What::Fault(_) => {}
+        }
+    }
+    builder.history.index = Index::of(&builder.history);
+    builder.history
+}
+
+impl<'t> Builder<'t> {
+    fn producer(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Event) {
+        match event {
+            Event::Transport(event) => self.transport(node, timestamp, event),
+            Event::Started { .. } => self.history.lives.push((node, Life::Started, timestamp)),
+            Event::Stopping => self.history.lives.push((node, Life::Stopping, timestamp)),
+            Event::Stopped => self.history.lives.push((node, Life::Stopped, timestamp)),
+            Event::Call { .. } => self.call(node, timestamp, event),
+            Event::NameServers { servers } => self.history.lists.push((node, timestamp, servers)),
+            Event::Health {
+                broker,
+                for_ms,
+                reason,
+            } => self.history.health.push(HealthHistory {
+                node,
+                timestamp,
+                broker,
+                for_ms: *for_ms,
+                reason: *reason,
+            }),
+            Event::Lookup { .. }
+            | Event::NameServerChosen { .. }
+            | Event::LookupEnded { .. }
+            | Event::Snapshot { .. } => self.route(node, timestamp, event),
+            _ => self.of_send(node, timestamp, event),
+        }
+    }
+
+    fn call(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Event) {
+        let Event::Call {
+            send,
+            topic,
+            mode,
+            timeout_ms,
+            pinned,
+        } = event
+        else {
+            return;
+        };
+        let index = self.history.sends.len();
+        self.sends.insert((node, *send), index);
+        self.last = Some((node, *send, index));
+        self.history.sends.push(SendHistory {
+            node,
+            number: *send,
+            called: timestamp,
+            topic,
+            mode: *mode,
+            timeout_ms: *timeout_ms,
+            pinned: pinned.as_ref(),
+            selected_from: None,
+            built: None,
+            attempts: SmallVec::new(),
+            done: SmallVec::new(),
+            cancelled: None,
+            callbacks: SmallVec::new(),
+            requests: SmallVec::new(),
+        });
+    }
+
+    fn find(&mut self, node: NodeId, send: SendNumber) -> Option<usize> {
+        if let Some((last_node, last_send, index)) = self.last
+            && (last_node, last_send) == (node, send)
+        {
+            return Some(index);
+        }
+        let index = self.sends.get(&(node, send)).copied()?;
+        self.last = Some((node, send, index));
+        Some(index)
+    }
+
+    /// Events of one send.
+    fn of_send(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Event) {
+        let send = match event {
+            Event::Built { send, .. }
+            | Event::Selected { send, .. }
+            | Event::Attempt { send, .. }
+            | Event::Requested { send, .. }
+            | Event::Overtaken { send, .. }
+            | Event::AttemptEnded { send, .. }
+            | Event::Done { send, .. }
+            | Event::Cancelled { send }
+            | Event::Callback { send } => *send,
+            _ => return,
+        };
+        let Some(index) = self.find(node, send) else {
+            self.history.strays.push(timestamp);
+            return;
+        };
+        match event {
+            Event::Selected { snapshot, to, .. } => {
+                self.history.sends[index].pinned = Some(to);
+                self.history.sends[index].selected_from = self.snapshot(node, *snapshot);
+            }
+            Event::Attempt { .. } => self.attempt(index, timestamp, event),
+            Event::Requested {
+                number,
+                connection,
+                opaque,
+                ..
+            } => {
+                self.requested(index, *number, timestamp, (*connection, *opaque));
+            }
+            _ => of_known_send(&mut self.history.sends[index], timestamp, event),
+        }
+    }
+
+    /// A producer's route, by its number.
+    fn snapshot(&self, node: NodeId, number: SnapshotNumber) -> Option<usize> {
+        let mut snapshots = self.history.snapshots.iter();
+        snapshots.rposition(|it| it.node == node && it.number == number)
+    }
+
+    fn attempt(&mut self, index: usize, timestamp: Timestamp, event: &'t Event) {
+        let Event::Attempt {
+            number,
+            snapshot,
+            to,
+            address,
+            budget_ms,
+            avoided,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let node = self.history.sends[index].node;
+        let snapshot = self.snapshot(node, *snapshot);
+        self.history.sends[index].attempts.push(AttemptHistory {
+            started: timestamp,
+            number: *number,
+            snapshot,
+            to,
+            address: address.as_ref(),
+            budget_ms: *budget_ms,
+            avoided,
+            wires: SmallVec::new(),
+            overtaken: None,
+            tokens_left: None,
+            ended: None,
+            reply: None,
+            late: None,
+        });
+    }
+
+    fn requested(&mut self, send: usize, number: u32, timestamp: Timestamp, id: (u64, i32)) {
+        let (connection, opaque) = id;
+        let node = self.history.sends[send].node;
+        let connection = self.connection(node, connection);
+        let attempts = &mut self.history.sends[send].attempts;
+        let Some(attempt) = attempts.iter().rposition(|it| it.number == number) else {
+            self.history.strays.push(timestamp);
+            return;
+        };
+        let wires = &mut attempts[attempt].wires;
+        if let Some(connection) = connection {
+            let given = (opaque, send, attempt, wires.len());
+            self.history.connections[connection].given.push(given);
+        }
+        wires.push(Wire {
+            timestamp,
+            connection,
+            opaque,
+            seen: None,
+        });
+    }
+
+    fn route(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Event) {
+        let find = |lookups: &[LookupHistory<'_>], number: u64| {
+            lookups
+                .iter()
+                .rposition(|it| it.node == node && it.number == number)
+        };
+        match event {
+            Event::Lookup {
+                lookup,
+                topic,
+                reason,
+            } => self.history.lookups.push(LookupHistory {
+                node,
+                number: *lookup,
+                started: timestamp,
+                topic,
+                reason: *reason,
+                servers: SmallVec::new(),
+                ended: None,
+            }),
+            Event::NameServerChosen { lookup, server } => {
+                if let Some(index) = find(&self.history.lookups, *lookup) {
+                    self.history.lookups[index]
+                        .servers
+                        .push((timestamp, server));
+                }
+            }
+            Event::LookupEnded { lookup, end } => {
+                if let Some(index) = find(&self.history.lookups, *lookup) {
+                    self.history.lookups[index].ended = Some((timestamp, end));
+                }
+            }
+            Event::Snapshot {
+                snapshot,
+                topic,
+                lookup,
+                queues,
+                addresses,
+            } => {
+                let lookup = find(&self.history.lookups, *lookup);
+                self.history.snapshots.push(SnapshotHistory {
+                    node,
+                    number: *snapshot,
+                    timestamp,
+                    topic,
+                    lookup,
+                    queues: Queues::of(queues),
+                    addresses,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn connection(&self, node: NodeId, number: u64) -> Option<usize> {
+        self.history
+            .connections
+            .iter()
+            .rposition(|it| it.node == node && it.number == number)
+    }
+
+    fn transport(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Transport) {
+        if let Transport::Dial { connection, to } = event {
+            self.history
+                .connections
+                .push(dialled(node, *connection, timestamp, to));
+            return;
+        }
+        let (Transport::DialFailed { connection, .. }
+        | Transport::Opened { connection, .. }
+        | Transport::Closed { connection, .. }
+        | Transport::Written { connection, .. }
+        | Transport::Reply { connection, .. }
+        | Transport::Late { connection, .. }
+        | Transport::Dial { connection, .. }) = event;
+        let Some(index) = self.connection(node, *connection) else {
+            self.history.strays.push(timestamp);
+            return;
+        };
+        let connection = &mut self.history.connections[index];
+        match event {
+            Transport::Dial { .. } => {}
+            Transport::DialFailed { .. } => connection.failed = Some(timestamp),
+            Transport::Opened { local, .. } => connection.opened = Some((timestamp, *local)),
+            Transport::Closed { cause, .. } => connection.closed = Some((timestamp, *cause)),
+            Transport::Written { opaque, .. } => connection.written.push((*opaque, timestamp)),
+            Transport::Reply { opaque, code, .. } => {
+                connection.answers.push((*opaque, timestamp, Some(*code)));
+                if let Some(attempt) = self.given(index, *opaque) {
+                    attempt.reply = Some((timestamp, *code));
+                }
+            }
+            Transport::Late { opaque, .. } => {
+                connection.answers.push((*opaque, timestamp, None));
+                if let Some(attempt) = self.given(index, *opaque) {
+                    attempt.late = attempt.late.or(Some(timestamp));
+                }
+            }
+        }
+    }
+
+    /// The attempt that has an id on a connection.
+    fn given(&mut self, connection: usize, opaque: i32) -> Option<&mut AttemptHistory<'t>> {
+        let given = &self.history.connections[connection].given;
+        let (_, send, attempt, _) = *given.iter().rev().find(|it| it.0 == opaque)?;
+        self.history.sends[send].attempts.get_mut(attempt)
+    }
+
+    fn work(&mut self, node: NodeId, timestamp: Timestamp, event: &'t WorkEvent) {
+        match event {
+            WorkEvent::Called {
+                keys,
+                topic,
+                by,
+                body_crc,
+                ..
+            } => {
+                self.works.insert(&**keys, self.history.work.len());
+                self.history.work.push(WorkHistory {
+                    node,
+                    keys,
+                    called: timestamp,
+                    topic,
+                    by: by.as_ref(),
+                    body_crc: *body_crc,
+                    returned: SmallVec::new(),
+                    dropped: None,
+                });
+            }
+            WorkEvent::Returned { keys, result } => match self.works.get(&**keys) {
+                Some(index) => self.history.work[*index].returned.push((timestamp, result)),
+                None => self.history.strays.push(timestamp),
+            },
+            WorkEvent::Dropped { keys } => {
+                if let Some(index) = self.works.get(&**keys) {
+                    self.history.work[*index].dropped = Some(timestamp);
+                }
+            }
+            WorkEvent::StopCalled | WorkEvent::StopReturned | WorkEvent::Healed => {}
+        }
+    }
+}
+
+fn dialled(node: NodeId, number: u64, timestamp: Timestamp, to: &Name) -> ConnectionHistory<'_> {
+    ConnectionHistory {
+        node,
+        number,
+        dialled: timestamp,
+        to,
+        opened: None,
+        failed: None,
+        closed: None,
+        torn: None,
+        given: Vec::new(),
+        answers: Vec::new(),
+        written: Vec::new(),
+    }
+}
+
+fn of_known_send<'t>(send: &mut SendHistory<'t>, timestamp: Timestamp, event: &'t Event) {
+    match event {
+        Event::Built {
+            key,
+            body_len,
+            body_crc,
+            ..
+        } => {
+            let (body_len, body_crc) = (*body_len, *body_crc);
+            send.built = Some(BuiltMessage {
+                timestamp,
+                key,
+                body_crc,
+                body_len,
+            });
+        }
+        Event::Overtaken {
+            number,
+            tokens_left,
+            ..
+        } => {
+            if let Some(attempt) = send.attempts.iter_mut().find(|it| it.number == *number) {
+                attempt.overtaken = Some(timestamp);
+                attempt.tokens_left = Some(*tokens_left);
+            }
+        }
+        Event::AttemptEnded {
+            number,
+            stage,
+            code,
+            ..
+        } => {
+            if let Some(attempt) = send.attempts.iter_mut().find(|it| it.number == *number) {
+                let end = AttemptEnd {
+                    timestamp,
+                    stage: *stage,
+                    code: *code,
+                };
+                attempt.ended = attempt.ended.or(Some(end));
+            }
+        }
+        Event::Done { outcome, .. } => send.done.push((timestamp, outcome)),
+        Event::Cancelled { .. } => send.cancelled = send.cancelled.or(Some(timestamp)),
+        Event::Callback { .. } => send.callbacks.push(timestamp),
+        _ => {}
+    }
+}

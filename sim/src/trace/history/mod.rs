@@ -1,0 +1,497 @@
+//! A trace, joined: each send with its attempts, the requests that brokers saw and what was stored.
+//!
+//! Records stand in the order things happened, mixed over all nodes. Checkers and views think in
+//! sends, lookups and connections. The joining is made here, once for all of them and in one pass:
+//! connection = the pair of addresses, request = (connection, opaque), message = unique key.
+//! Nothing is copied but references into the trace, and nothing is checked.
+
+use std::net::SocketAddr;
+
+use rmq_mock_broker::event::{Ending, SendSeen};
+use rmq_producer::event::{LookupEnd, LookupReason, Mode, Outcome, QueueRef, Stage};
+use rmq_remoting::event::CloseCause;
+use rmq_remoting::observe::Name;
+use smallvec::SmallVec;
+
+use super::record::{NodeId, Trace, WorkResult};
+use super::work;
+
+mod build;
+mod index;
+mod route;
+mod servers;
+
+pub use index::Index;
+pub use route::Queues;
+
+/// A place in the trace: the record's index and its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp {
+    /// The index of the record.
+    pub at: usize,
+    /// Its millisecond.
+    pub ms: u64,
+}
+
+/// Everything that belongs together in a trace.
+#[derive(Debug, Default)]
+pub struct History<'t> {
+    /// Sends, in the order of the calls.
+    pub sends: Vec<SendHistory<'t>>,
+    /// Send requests as the brokers read them, in order of arrival.
+    pub requests: Vec<RequestHistory<'t>>,
+    /// Routes as producers published them.
+    pub snapshots: Vec<SnapshotHistory<'t>>,
+    /// Lookups of producers.
+    pub lookups: Vec<LookupHistory<'t>>,
+    /// Connections of producers.
+    pub connections: Vec<ConnectionHistory<'t>>,
+    /// What callers did and got.
+    pub work: Vec<WorkHistory<'t>>,
+    /// Heartbeats as the brokers read them: broker, client's address, when.
+    pub beats: Vec<(NodeId, SocketAddr, Timestamp)>,
+    /// Route requests as the name servers read them.
+    pub asked: Vec<Asked<'t>>,
+    /// News of write queues, of every topic.
+    pub widths: Vec<Width<'t>>,
+    /// Sends ended that no call started, and attempts of such sends.
+    pub strays: Vec<Timestamp>,
+    /// Tasks of nodes, as the engine runs them.
+    pub tasks: Vec<TaskHistory>,
+    /// Brokers that producers avoid from some moment on.
+    pub health: Vec<HealthHistory<'t>>,
+    /// Lists of name servers, as they came into force.
+    pub lists: Vec<(NodeId, Timestamp, &'t [Name])>,
+    /// Servers that begin to listen: at first, and after each restart.
+    pub boots: Vec<(NodeId, Timestamp)>,
+    /// `Started`, `Stopping` and `Stopped` of producers.
+    pub lives: Vec<(NodeId, Life, Timestamp)>,
+    /// Where to find some of all this again.
+    pub index: Index<'t>,
+}
+
+/// A turn in a producer's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It can send.
+    Started,
+    /// `stop` was called.
+    Stopping,
+    /// `stop` is done.
+    Stopped,
+}
+
+/// A send.
+#[derive(Debug)]
+pub struct SendHistory<'t> {
+    /// The producer.
+    pub node: NodeId,
+    /// Its number at the producer.
+    pub number: u64,
+    /// The call.
+    pub called: Timestamp,
+    /// The topic.
+    pub topic: &'t Name,
+    /// How it is sent.
+    pub mode: Mode,
+    /// Its whole time.
+    pub timeout_ms: u64,
+    /// The queue the caller chose, itself or by a selector.
+    pub pinned: Option<&'t QueueRef>,
+    /// The route a selector chose from: an index into [`History::snapshots`].
+    pub selected_from: Option<usize>,
+    /// The message once it was built.
+    pub built: Option<BuiltMessage<'t>>,
+    /// Its attempts, in the order they started.
+    pub attempts: SmallVec<[AttemptHistory<'t>; 1]>,
+    /// Every `Done`; more than one is a fault of the producer.
+    pub done: SmallVec<[(Timestamp, &'t Outcome); 1]>,
+    /// When the caller dropped it.
+    pub cancelled: Option<Timestamp>,
+    /// Every return of its callback.
+    pub callbacks: SmallVec<[Timestamp; 1]>,
+    /// The requests with its unique key that brokers read: indexes into [`History::requests`].
+    pub requests: SmallVec<[usize; 1]>,
+}
+
+impl SendHistory<'_> {
+    /// When its whole time is used up.
+    pub fn deadline_ms(&self) -> u64 {
+        self.called.ms.saturating_add(self.timeout_ms)
+    }
+
+    /// When it was over: its first `Done`, or its cancellation.
+    pub fn over(&self) -> Option<Timestamp> {
+        let done = self.done.first().map(|(timestamp, _)| *timestamp);
+        match (done, self.cancelled) {
+            (Some(done), Some(cancelled)) => Some(done.min(cancelled)),
+            (done, cancelled) => done.or(cancelled),
+        }
+    }
+
+    /// Its outcome.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.done.first().map(|(_, outcome)| *outcome)
+    }
+}
+
+/// A message as it was built.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltMessage<'t> {
+    /// When.
+    pub timestamp: Timestamp,
+    /// Its unique key.
+    pub key: &'t Name,
+    /// CRC-32 of the caller's body.
+    pub body_crc: u32,
+    /// The bytes of the caller's body.
+    pub body_len: u32,
+}
+
+/// An attempt of a send, with the request that a broker saw.
+#[derive(Debug)]
+pub struct AttemptHistory<'t> {
+    /// Its start.
+    pub started: Timestamp,
+    /// Its number within the send, from 1.
+    pub number: u32,
+    /// The route it was chosen from: an index into [`History::snapshots`].
+    pub snapshot: Option<usize>,
+    /// Where it goes.
+    pub to: &'t QueueRef,
+    /// The broker's address.
+    pub address: Option<&'t Name>,
+    /// Its share of the time.
+    pub budget_ms: u64,
+    /// The brokers that were avoided.
+    pub avoided: &'t [Name],
+    /// The requests it wrote: more than one only after a drain notice.
+    pub wires: SmallVec<[Wire; 1]>,
+    /// When it was overtaken.
+    pub overtaken: Option<Timestamp>,
+    /// What was left in the bucket then, in tenths of a token.
+    pub tokens_left: Option<u32>,
+    /// Its end.
+    pub ended: Option<AttemptEnd>,
+    /// The answer that completed its request, with the response code.
+    pub reply: Option<(Timestamp, i32)>,
+    /// An answer that came when the request had left the table.
+    pub late: Option<Timestamp>,
+}
+
+impl AttemptHistory<'_> {
+    /// The request the broker read, as an index into [`History::requests`].
+    pub fn seen(&self) -> Option<usize> {
+        self.wires.iter().rev().find_map(|wire| wire.seen)
+    }
+
+    /// Whether it was open at a moment: started, and not ended before it.
+    pub fn open_at(&self, timestamp: Timestamp, over: Option<Timestamp>) -> bool {
+        let end = self
+            .ended
+            .map(|end| end.timestamp)
+            .into_iter()
+            .chain(over)
+            .min();
+        self.started < timestamp && end.is_none_or(|end| end > timestamp)
+    }
+}
+
+/// A request of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Wire {
+    /// When it got its id.
+    pub timestamp: Timestamp,
+    /// The connection: an index into [`History::connections`].
+    pub connection: Option<usize>,
+    /// Its id.
+    pub opaque: i32,
+    /// What the broker saw: an index into [`History::requests`].
+    pub seen: Option<usize>,
+}
+
+/// The end of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptEnd {
+    /// When.
+    pub timestamp: Timestamp,
+    /// At which stage.
+    pub stage: Stage,
+    /// The response code, where a broker answered.
+    pub code: Option<i32>,
+}
+
+/// A send request as a broker saw it.
+#[derive(Debug)]
+pub struct RequestHistory<'t> {
+    /// The broker.
+    pub broker: NodeId,
+    /// Its number in that incarnation.
+    pub number: u64,
+    /// When it was read.
+    pub received: Timestamp,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The request code.
+    pub code: i32,
+    /// Its id.
+    pub opaque: i32,
+    /// No answer wanted.
+    pub oneway: bool,
+    /// What it carried.
+    pub seen: &'t SendSeen,
+    /// The rule that applied.
+    pub ruled: Option<&'t Name>,
+    /// What was stored.
+    pub stored: Option<StoredMessage<'t>>,
+    /// How it left the broker; none if the broker died before.
+    pub ended: Option<(Timestamp, Ending)>,
+    /// The send and the attempt (indexes), joined by connection and id.
+    pub attempt: Option<(usize, usize)>,
+    /// The send (an index), joined by the unique key.
+    pub send: Option<usize>,
+}
+
+/// A message that a broker stored.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredMessage<'t> {
+    /// When.
+    pub timestamp: Timestamp,
+    /// The queue.
+    pub queue: i32,
+    /// Its position in the queue.
+    pub offset: i64,
+    /// Its unique key.
+    pub key: &'t Name,
+    /// CRC-32 of the stored body; zero if it is compressed.
+    pub body_crc: u32,
+}
+
+/// A route that a producer published.
+#[derive(Debug)]
+pub struct SnapshotHistory<'t> {
+    /// The producer.
+    pub node: NodeId,
+    /// Its number.
+    pub number: u64,
+    /// When.
+    pub timestamp: Timestamp,
+    /// The topic.
+    pub topic: &'t Name,
+    /// The lookup it came from: an index into [`History::lookups`].
+    pub lookup: Option<usize>,
+    /// The writable queues.
+    pub queues: Queues<'t>,
+    /// The masters' addresses.
+    pub addresses: &'t [(Name, Name)],
+}
+
+/// A lookup.
+#[derive(Debug)]
+pub struct LookupHistory<'t> {
+    /// The producer.
+    pub node: NodeId,
+    /// Its number.
+    pub number: u64,
+    /// Its start.
+    pub started: Timestamp,
+    /// The topic.
+    pub topic: &'t Name,
+    /// Why.
+    pub reason: LookupReason,
+    /// The name servers asked, in order.
+    pub servers: SmallVec<[(Timestamp, &'t Name); 1]>,
+    /// Its end.
+    pub ended: Option<(Timestamp, &'t LookupEnd)>,
+}
+
+/// A connection of a producer, from its dial.
+#[derive(Debug)]
+pub struct ConnectionHistory<'t> {
+    /// The producer.
+    pub node: NodeId,
+    /// Its number.
+    pub number: u64,
+    /// The dial.
+    pub dialled: Timestamp,
+    /// The address.
+    pub to: &'t Name,
+    /// When it opened, and this end's address.
+    pub opened: Option<(Timestamp, SocketAddr)>,
+    /// When the dial failed.
+    pub failed: Option<Timestamp>,
+    /// When it closed, and why.
+    pub closed: Option<(Timestamp, CloseCause)>,
+    /// When the engine saw this end go.
+    pub torn: Option<Timestamp>,
+    /// Ids given on it: opaque, send, attempt, wire (indexes).
+    pub given: Vec<(i32, usize, usize, usize)>,
+    /// Answers on it that completed a request or matched none: opaque, when, code if it completed.
+    pub answers: Vec<(i32, Timestamp, Option<i32>)>,
+    /// Requests written on it.
+    pub written: Vec<(i32, Timestamp)>,
+}
+
+/// A broker is avoided by a producer.
+#[derive(Debug, Clone, Copy)]
+pub struct HealthHistory<'t> {
+    /// The producer.
+    pub node: NodeId,
+    /// Since when.
+    pub timestamp: Timestamp,
+    /// The broker.
+    pub broker: &'t Name,
+    /// For how long.
+    pub for_ms: u64,
+    /// What made it so.
+    pub reason: Stage,
+}
+
+/// A task of a node.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskHistory {
+    /// The node.
+    pub node: NodeId,
+    /// Its number in the run.
+    pub number: u64,
+    /// Its name.
+    pub name: &'static str,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+}
+
+/// A send as its caller saw it.
+#[derive(Debug)]
+pub struct WorkHistory<'t> {
+    /// The producer.
+    pub node: NodeId,
+    /// What identifies it.
+    pub keys: &'t Name,
+    /// When it was called.
+    pub called: Timestamp,
+    /// The topic.
+    pub topic: &'t Name,
+    /// The key whose hash chooses the queue.
+    pub by: Option<&'t Name>,
+    /// CRC-32 of the body.
+    pub body_crc: u32,
+    /// Every return; more than one is a fault of the producer.
+    pub returned: SmallVec<[(Timestamp, &'t WorkResult); 1]>,
+    /// When the caller dropped it.
+    pub dropped: Option<Timestamp>,
+}
+
+/// A route request as a name server read it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'t> {
+    /// The name server.
+    pub server: NodeId,
+    /// Who asks, by address.
+    pub peer: SocketAddr,
+    /// When.
+    pub timestamp: Timestamp,
+    /// The topic.
+    pub topic: &'t Name,
+}
+
+/// News of how many write queues a topic has at brokers, from some moment on.
+#[derive(Debug, Clone, Copy)]
+pub struct Width<'t> {
+    /// The topic.
+    pub topic: &'t Name,
+    /// Since when.
+    pub timestamp: Timestamp,
+    /// Who says so.
+    pub source: WidthSource<'t>,
+}
+
+/// Who says how many write queues there are.
+#[derive(Debug, Clone, Copy)]
+pub enum WidthSource<'t> {
+    /// The broker that created the topic.
+    Broker(NodeId, i32),
+    /// A name server, of its route: brokers by name.
+    Route(NodeId, &'t [(Name, i32)]),
+}
+
+impl<'t> History<'t> {
+    /// Joins a trace.
+    pub fn of(trace: &'t Trace) -> Self {
+        build::build(trace)
+    }
+
+    /// The connection of a producer whose own end has this address.
+    pub fn connection_from(&self, local: SocketAddr) -> Option<usize> {
+        self.connections
+            .iter()
+            .rposition(|it| it.opened.is_some_and(|(_, address)| address == local))
+    }
+
+    /// What a name server says of a topic at some moment: the write queues of each broker. Empty
+    /// if it knows none, as after a restart.
+    pub fn route_at(&self, server: NodeId, topic: &str, timestamp: Timestamp) -> &'t [(Name, i32)] {
+        let boots = self.boots.iter().rev();
+        let booted = boots
+            .filter(|(node, at)| *node == server && *at <= timestamp)
+            .map(|(_, at)| *at)
+            .next();
+        let news = self.widths.iter().rev().filter(|news| {
+            news.timestamp <= timestamp && booted.is_none_or(|booted| news.timestamp > booted)
+        });
+        let mut routes = news.filter_map(|news| match news.source {
+            WidthSource::Route(node, route) if node == server && **news.topic == *topic => {
+                Some(route)
+            }
+            _ => None,
+        });
+        routes.next().unwrap_or_default()
+    }
+
+    /// Whether a producer had one route all the time from `from` to `to_ms`, whatever its topic,
+    /// that named this master.
+    pub fn routed(&self, node: NodeId, master: &Name, from: Timestamp, to_ms: u64) -> bool {
+        let own = || self.snapshots.iter().filter(|it| it.node == node);
+        let names = |it: &SnapshotHistory<'_>| it.addresses.iter().any(|(_, at)| at == master);
+        let mut candidates = own().filter(|it| it.timestamp <= from && names(it));
+        candidates.any(|first| {
+            let mut later =
+                own().filter(|it| it.topic == first.topic && it.timestamp > first.timestamp);
+            later.all(|it| it.timestamp.ms > to_ms || names(it))
+        })
+    }
+
+    /// The attempts of a producer at a broker that may have been open, or have ended, from `from_ms` to
+    /// `to_ms`, each with its send.
+    pub fn attempts_at(
+        &self,
+        at: (NodeId, &str),
+        window: (u64, u64),
+    ) -> impl Iterator<Item = (&SendHistory<'t>, &AttemptHistory<'t>)> {
+        let found = self.index.attempts(&self.sends, at, window).iter();
+        found.map(|(send, attempt)| {
+            let send = &self.sends[*send];
+            (send, &send.attempts[*attempt])
+        })
+    }
+
+    /// The isolations that may be in force just before a moment: those of the time before it that is
+    /// as long as the longest of all.
+    pub fn isolations(&self, now: Timestamp) -> &[HealthHistory<'t>] {
+        let longest = self.index.longest_isolation_ms;
+        let end = self.health.partition_point(|it| it.timestamp < now);
+        let began = |it: &HealthHistory<'_>| it.timestamp.ms.saturating_add(longest) <= now.ms;
+        let start = self.health[..end].partition_point(began);
+        work::done(1 + end - start);
+        &self.health[start..end]
+    }
+
+    /// The route in force for a topic at a producer at some moment: an index into `snapshots`.
+    pub fn in_force(&self, node: NodeId, topic: &str, timestamp: Timestamp) -> Option<usize> {
+        let mut routes = self.index.routes(node, topic).iter().rev();
+        routes
+            .find(|index| self.snapshots[**index].timestamp <= timestamp)
+            .copied()
+    }
+}
