@@ -28,7 +28,13 @@ struct CompleteOnDrop {
 
 impl Drop for CompleteOnDrop {
     fn drop(&mut self) {
-        let broken = Err(Arc::new(LookupError::BrokenOff(Name::clone(&self.topic))));
+        let topic = Name::clone(&self.topic);
+        let error = if std::thread::panicking() {
+            LookupError::BrokenOff(topic)
+        } else {
+            LookupError::Closed(topic)
+        };
+        let broken = Err(Arc::new(error));
         self.core.routes.complete(&self.topic, &self.lookup, broken);
     }
 }

@@ -74,6 +74,9 @@ pub enum LookupError {
         /// The servers' list.
         servers: String,
     },
+    /// The client was stopped, or the runtime under it dropped, while the lookup was under way.
+    #[error("the lookup of {} ended with its client", name(.0))]
+    Closed(Name),
     /// The lookup's task ended early.
     #[error("the lookup of {} was broken off", name(.0))]
     BrokenOff(Name),

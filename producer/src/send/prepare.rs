@@ -190,6 +190,7 @@ impl SendOperation {
         };
         found.map_err(|error| {
             let failure = match &*error {
+                LookupError::Closed(_) => Failure::Closed,
                 LookupError::NotExist { .. } | LookupError::Unusable { .. } => Failure::NoRoute,
                 LookupError::Refused { .. }
                 | LookupError::Unreachable { .. }
