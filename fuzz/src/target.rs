@@ -76,7 +76,7 @@ targets! {
     properties 512 ["\u{1}" "\u{2}" "KEYS\u{1}" "TAGS\u{1}" "\u{1}\u{2}" "a\u{1}b\u{2}" "\u{2}\u{2}"],
     ids 64 ["00000000" "FFFFFFFF" "00002A9F" "7F000001"],
     scenario 8192 [
-        "format = 1" "seconds = " "[cluster]\n" "brokers = [" "topics = { t = 4 }" "[[fault]]\n" "do = \"crash\"\n"
+        "format = 2" "seconds = " "[cluster]\n" "brokers = [" "topics = { t = 4 }" "[[fault]]\n" "do = \"crash\"\n"
         "on = \"broker-a\"\n" "at = \"1s\"\n" "for = \"1s\"\n" "[[workload]]\n" "producer = \"p1\"\n"
         "[producer.p1]\n" "policy = \"strict\"\n" "sends = " "every = \"1ms\"\n" "[expect]\n" "\"1h\"" "ms"
         "9223372036854775807" "4294967296" "-1" "0" "\u{7f}" "per-mille = 1000\n" "mode = \"async\"\n" "name-servers = "

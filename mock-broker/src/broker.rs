@@ -26,7 +26,7 @@ use crate::service::Front;
 use crate::state::Shared;
 use crate::topic::Topics;
 
-/// A running broker. Dropping it is a kill: no goodbye to anyone. [`Broker::stop`] is graceful.
+/// A running broker. Dropping it is a kill: nobody is told. [`Broker::stop`] is graceful.
 #[derive(Debug)]
 pub struct Broker {
     server: Server,

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 const SCAN: Duration = Duration::from_secs(10);
 
 /// When a broker that was started then closes the connection of a client whose last heartbeat came
-/// at `beat`: at the first look after its time. Nothing if that is too far away for a clock.
+/// at `heartbeat`: at the first look after its time. Nothing if that is too far away for a clock.
 ///
 /// There is no task that looks: each connection knows its own end.
-pub(crate) fn expiry(started: Instant, beat: Instant, patience: Duration) -> Option<Instant> {
-    let over = beat.saturating_duration_since(started) + patience;
+pub(crate) fn expiry(started: Instant, heartbeat: Instant, patience: Duration) -> Option<Instant> {
+    let over = heartbeat.saturating_duration_since(started) + patience;
     let looks = u32::try_from(over.as_millis() / SCAN.as_millis()).ok()?;
     started
         .checked_add(SCAN.checked_mul(looks)?)?
@@ -26,9 +26,9 @@ mod tests {
     #[test]
     fn a_client_goes_with_the_first_look_after_its_time() {
         let started = Instant::now();
-        let goes = |beat| {
+        let goes = |heartbeat| {
             let patience = Duration::from_secs(120);
-            let at = started + Duration::from_secs(beat);
+            let at = started + Duration::from_secs(heartbeat);
             (expiry(started, at, patience).unwrap() - started).as_secs()
         };
         assert_eq!([0, 1, 9, 10, 25].map(goes), [130, 130, 130, 140, 150]);

@@ -1,5 +1,5 @@
 //! How a broker makes itself known: one connection to each name server, a full registration
-//! regularly, a small one for each new topic, and a goodbye.
+//! regularly, a small one for each new topic, and an unregistration at the end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use crate::event::Event;
 use crate::full_body::{Body, FullBody};
 use crate::topic::Topics;
 
-/// How long one name server may take to answer the goodbye.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one name server may take to answer the unregistration.
+const UNREGISTER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The broker's side of its name servers.
 #[derive(Debug)]
@@ -228,7 +228,7 @@ impl Registrar {
         }
     }
 
-    /// Says goodbye to each name server in turn.
+    /// Unregisters at each name server in turn.
     pub(crate) async fn unregister(&self) {
         for server in self.reached() {
             let address = self.address();
@@ -238,7 +238,7 @@ impl Registrar {
                 cluster_name: &self.config.cluster,
                 broker_id: self.config.id,
             };
-            let deadline = Instant::now() + GOODBYE_TIMEOUT;
+            let deadline = Instant::now() + UNREGISTER_TIMEOUT;
             if self
                 .client
                 .call(&server.name, &request, deadline)

@@ -164,7 +164,7 @@ impl Bench {
     }
 }
 
-fn goodbye() -> UnregisterBroker<'static> {
+fn unregister() -> UnregisterBroker<'static> {
     UnregisterBroker {
         broker_name: "broker-a",
         broker_addr: "10.0.0.1:10911",
@@ -189,7 +189,10 @@ async fn a_registered_broker_is_in_route_and_cluster_until_it_leaves() {
             .unwrap();
         let info = ClusterInfo::decode(&info.body).unwrap();
         assert_eq!(info.cluster_addr_table["c"], ["broker-a".into()]);
-        assert_eq!(bench.call(&broker, &goodbye(), LONG).await.unwrap().code, 0);
+        assert_eq!(
+            bench.call(&broker, &unregister(), LONG).await.unwrap().code,
+            0
+        );
         bench.until_route_is(&client, 17).await;
         assert_eq!(bench.removed(), [RemovalCause::Unregistered]);
     }

@@ -173,7 +173,7 @@ pub enum Event {
         /// Its whole time, in milliseconds.
         timeout_ms: u64,
         /// The queue the caller chose, if any.
-        pinned: Option<QueueRef>,
+        target_queue: Option<QueueRef>,
     },
     /// The message was built, once for all attempts.
     Built {
@@ -244,7 +244,7 @@ pub enum Event {
         /// The broker's address, if known.
         address: Option<Name>,
         /// The timeout of the attempt, in milliseconds: after that it may be hedged.
-        budget_ms: u64,
+        timeout_ms: u64,
         /// The brokers this choice avoided.
         avoided: Vec<Name>,
     },
@@ -261,7 +261,7 @@ pub enum Event {
     },
     /// The attempt was not answered within its timeout and is hedged: the next one starts while it
     /// stays open.
-    Overtaken {
+    Hedged {
         /// The send.
         send: SendNumber,
         /// The attempt.
@@ -316,7 +316,7 @@ pub enum Event {
         servers: Arc<[Name]>,
     },
     /// A heartbeat was answered (`code`), or not (`None`).
-    Beat {
+    Heartbeat {
         /// The broker's address.
         broker: Name,
         /// The response code.

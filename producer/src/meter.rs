@@ -92,7 +92,7 @@ pub struct BrokerFigures {
     /// count when they end.
     pub failed: BTreeMap<Stage, u64>,
     /// Attempts that were hedged when their timeout was over.
-    pub overtaken: u64,
+    pub hedged: u64,
     /// The time from the request to the answer of the attempts that were stored.
     pub latency: Latencies,
 }
@@ -202,9 +202,9 @@ impl State {
                 self.broker(&to.broker).attempts += 1;
                 self.open.insert((*send, *number), Name::clone(&to.broker));
             }
-            Event::Overtaken { send, number, .. } => {
+            Event::Hedged { send, number, .. } => {
                 if let Some(broker) = self.open.get(&(*send, *number)).cloned() {
-                    self.broker(&broker).overtaken += 1;
+                    self.broker(&broker).hedged += 1;
                 }
             }
             Event::AttemptEnded {
@@ -267,7 +267,7 @@ mod tests {
                 queue: 0,
             },
             address: None,
-            budget_ms: 1_000,
+            timeout_ms: 1_000,
             avoided: Vec::new(),
         });
     }
@@ -288,7 +288,7 @@ mod tests {
             topic: "t".into(),
             mode: Mode::Sync,
             timeout_ms: 3_000,
-            pinned: None,
+            target_queue: None,
         });
     }
 

@@ -63,7 +63,6 @@ pub struct Policy {
     pub deadline: Deadline,
     /// How long an attempt may take before the next one starts. Read by
     /// [`attempt_timeout`](crate::decide::budget::attempt_timeout).
-    #[serde(rename = "share")]
     pub attempt_timeout: AttemptTimeout,
     /// Which ends of an attempt lead to the next one. Read by
     /// [`retryable`](crate::decide::retry::retryable).
@@ -131,26 +130,21 @@ pub struct Policy {
     pub refresh_on_failure: bool,
     /// What becomes of an attempt that is not answered within its timeout. Read by
     /// [`at_attempt_timeout`](crate::decide::budget::at_attempt_timeout).
-    #[serde(rename = "overtaken")]
     pub hedged_answer: HedgedAnswer,
     /// The hedging budget: how many attempts at brokers that are not known to answer may hedge others
     /// before it must refill (as the retry throttling of gRPC's proposal A6). Read by
     /// [`HedgingBudget::full`](crate::decide::budget::HedgingBudget::full).
-    #[serde(rename = "overtake-tokens")]
     pub hedging_tokens: u32,
     /// Tenths of a token that each send puts back. Read by
     /// [`HedgingBudget::refill`](crate::decide::budget::HedgingBudget::refill).
-    #[serde(rename = "overtake-refill-tenths")]
     pub hedging_refill_tenths: u32,
     /// Which connection an attempt takes that hedges a silent one, and so whether an attempt at the only
     /// broker of a topic can be hedged. Read by [`hedge_over`](crate::decide::budget::hedge_over).
-    #[serde(rename = "overtake-over")]
     pub hedge_over: HedgeOver,
     /// A broker whose last so many results were prompt, by the first isolating row of the health
     /// table, is known to answer: a hedged attempt at it takes no token. 0: no broker is. Lower it and a
     /// cluster that answers now quickly, now slowly sees more copies. Read by
     /// [`known`](crate::decide::health::known).
-    #[serde(rename = "overtake-known")]
     pub hedge_known: u32,
     /// The longest an attempt waits, in milliseconds, whose broker has just refused a connection of
     /// the same send while there is no other broker; so the attempts outlast a restart. 0: none
@@ -286,10 +280,13 @@ impl Policy {
             ("send-timeout", self.send_timeout),
             ("attempts.sync", u64::from(self.attempts.sync)),
             ("attempts.async", u64::from(self.attempts.async_)),
-            ("attempts.pinned-sync", u64::from(self.attempts.pinned_sync)),
             (
-                "attempts.pinned-async",
-                u64::from(self.attempts.pinned_async),
+                "attempts.target-queue-sync",
+                u64::from(self.attempts.target_queue_sync),
+            ),
+            (
+                "attempts.target-queue-async",
+                u64::from(self.attempts.target_queue_async),
             ),
             ("name-server-timeout", self.name_server_timeout),
             ("dial-timeout", self.dial_timeout),
@@ -303,7 +300,7 @@ impl Policy {
             ("route-limits.brokers", u64::from(self.route_limits.brokers)),
             ("route-limits.queues", u64::from(self.route_limits.queues)),
             ("periods.poll", self.periods.poll),
-            ("periods.beat", self.periods.heartbeat),
+            ("periods.heartbeat", self.periods.heartbeat),
             ("periods.heartbeat-timeout", self.periods.heartbeat_timeout),
             ("periods.idle", self.periods.idle),
             ("health.detector.period", self.health.detector.period),
@@ -362,7 +359,12 @@ mod tests {
     fn retries_are_attempts_beyond_the_first_where_a_preset_makes_any() {
         let attempts = |policy: Policy, retries| {
             let of = policy.with_retries(retries).attempts;
-            [of.sync, of.async_, of.pinned_sync, of.pinned_async]
+            [
+                of.sync,
+                of.async_,
+                of.target_queue_sync,
+                of.target_queue_async,
+            ]
         };
         assert_eq!(attempts(Policy::strict(), 4), [5, 5, 5, 5]);
         assert_eq!(attempts(Policy::java_5_3(), 4), [5, 5, 1, 5]);

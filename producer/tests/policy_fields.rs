@@ -15,20 +15,9 @@ const DECISIONS: [&str; 9] = [
     include_str!("../src/decide/select.rs"),
 ];
 
-/// The keys of a policy file whose fields have other names.
-const RENAMED: [(&str, &str); 6] = [
-    ("share", "attempt_timeout"),
-    ("overtaken", "hedged_answer"),
-    ("overtake-tokens", "hedging_tokens"),
-    ("overtake-refill-tenths", "hedging_refill_tenths"),
-    ("overtake-over", "hedge_over"),
-    ("overtake-known", "hedge_known"),
-];
-
 /// The name of the field that a key sets.
 fn field(key: &str) -> String {
-    let renamed = RENAMED.iter().find(|(old, _)| *old == key);
-    renamed.map_or_else(|| key.replace('-', "_"), |(_, field)| (*field).to_owned())
+    key.replace('-', "_")
 }
 
 /// The functions outside tests that read `policy.field`.

@@ -148,8 +148,8 @@ async fn a_silent_broker_is_overtaken_after_its_share() {
     let sent = producer.send(message()).await.unwrap();
     assert_eq!((&*sent.queue.broker, sent.attempts), ("broker-b", 2));
     assert!(began.elapsed() >= Duration::from_millis(300));
-    let overtaken = |event: &Event| matches!(event, Event::Overtaken { number: 1, .. });
-    assert_eq!(cluster.events.count(overtaken), 1);
+    let hedged = |event: &Event| matches!(event, Event::Hedged { number: 1, .. });
+    assert_eq!(cluster.events.count(hedged), 1);
     let superseded = |event: &Event| {
         matches!(
             event,
@@ -171,7 +171,7 @@ async fn a_silent_broker_is_overtaken_after_its_share() {
 }
 
 #[tokio::test]
-async fn an_overtaken_attempt_that_answers_first_completes_the_send() {
+async fn a_hedged_attempt_that_answers_first_completes_the_send() {
     let cluster = Cluster::start(2, "orders", 1).await;
     cluster.brokers[0].does(Script::StoreAfter(Duration::from_millis(450)));
     cluster.brokers[1].does(Script::Silent);
@@ -295,7 +295,7 @@ async fn all_brokers_silent_ends_at_the_deadline_with_every_attempt_listed() {
 }
 
 #[tokio::test]
-async fn a_pinned_send_goes_nowhere_else() {
+async fn a_send_to_a_target_queue_goes_nowhere_else() {
     let cluster = Cluster::start(2, "orders", 2).await;
     cluster.brokers[1].does(Script::Refuse(2));
     let producer = cluster.producer().start().await.unwrap();
@@ -361,7 +361,7 @@ async fn a_oneway_send_is_flagged_and_does_not_wait() {
 }
 
 #[tokio::test]
-async fn stop_ends_pending_sends_as_closed_and_says_goodbye() {
+async fn stop_ends_pending_sends_as_closed_and_unregisters() {
     let cluster = Cluster::start(1, "orders", 1).await;
     cluster.brokers[0].does(Script::Silent);
     let producer = cluster.producer().start().await.unwrap();
@@ -423,7 +423,7 @@ async fn a_heartbeat_follows_the_first_connection() {
     let cluster = Cluster::start(1, "orders", 1).await;
     let producer = cluster.producer().start().await.unwrap();
     producer.send(message()).await.unwrap();
-    let answered = |event: &Event| matches!(event, Event::Beat { code: Some(0), .. });
+    let answered = |event: &Event| matches!(event, Event::Heartbeat { code: Some(0), .. });
     while cluster.events.count(answered) == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

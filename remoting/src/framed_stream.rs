@@ -160,7 +160,7 @@ impl FramedStream {
         std::mem::take(&mut self.heard)
     }
 
-    /// Says goodbye: shuts the writing side down.
+    /// Ends politely: shuts the writing side down.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_moved_digest_is_found_and_seeds_outside_the_range_are_left_out() {
-        let text = "format = 1\nseconds = 2\n[cluster]\nbrokers = [\"broker-a\"]\n";
+        let text = "format = 2\nseconds = 2\n[cluster]\nbrokers = [\"broker-a\"]\n";
         let scenario = Scenario::parse("s.toml", text, &|_| Ok(String::new())).unwrap();
         let scenario = Arc::new(scenario);
         let of = |_| Arc::clone(&scenario);

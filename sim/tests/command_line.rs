@@ -75,7 +75,7 @@ fn refused(folder: &Path, arguments: &[&str], code: i32, words: &[&str]) {
 }
 
 /// A cluster of one broker that nothing happens to.
-const CALM: &str = "format = 1\nseconds = 3\n[cluster]\nbrokers = [\"broker-a\"]\n\
+const CALM: &str = "format = 2\nseconds = 3\n[cluster]\nbrokers = [\"broker-a\"]\n\
     topics = { orders = 1 }\n[producer.p1]\n[[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 2\n";
 
 fn with_calm(name: &str) -> PathBuf {
@@ -89,13 +89,13 @@ fn a_scenario_of_an_unknown_format_is_refused_by_every_command_that_reads_one() 
     let folder = folder("format");
     fs::write(
         folder.join("new.toml"),
-        CALM.replace("format = 1", "format = 2"),
+        CALM.replace("format = 2", "format = 3"),
     )
     .expect("a file");
     let words = [
         "new.toml:1:",
-        "format 2 is unknown",
-        "remedy: write `format = 1`",
+        "format 3 is unknown",
+        "remedy: write `format = 2`",
     ];
     for arguments in [
         &["run", "new.toml", "--jsonl", "trace.jsonl"][..],

@@ -12,7 +12,7 @@ use rmq_sim::scenario::Scenario;
 /// Two brokers, and forty sends from the first second on, two a second.
 fn play(faults: &str) -> Run {
     let text = format!(
-        "format = 1\nseconds = 60\n\
+        "format = 2\nseconds = 60\n\
          [cluster]\nname-servers = 2\nbrokers = [\"broker-a\", \"broker-b\"]\n\
          topics = {{ orders = 4 }}\n[producer.p1]\n\
          [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 40\nevery = \"500ms\"\n{faults}"

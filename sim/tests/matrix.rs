@@ -19,9 +19,9 @@ use rmq_sim::scenario::Scenario;
 use rmq_sim::trace::What;
 use rmq_sim::verdict::Class;
 
-/// What brokers are asked: heartbeats, sends, the goodbye of a client.
+/// What brokers are asked: heartbeats, sends, the unregistration of a client.
 const OF_BROKERS: [&str; 3] = ["HEART_BEAT", "SEND_MESSAGE_V2", "UNREGISTER_CLIENT"];
-/// What name servers are asked: routes, registrations, the goodbye of a broker.
+/// What name servers are asked: routes, registrations, the unregistration of a broker.
 const OF_NAME_SERVERS: [&str; 3] = [
     "GET_ROUTEINFO_BY_TOPIC",
     "REGISTER_BROKER",
@@ -30,7 +30,7 @@ const OF_NAME_SERVERS: [&str; 3] = [
 
 /// Two brokers, one of which leaves in order; a topic that is there and one that is not.
 const CLUSTER: &str = r#"
-format = 1
+format = 2
 seconds = 8
 [cluster]
 name-servers = 1
@@ -98,7 +98,7 @@ fn fired(run: &Run, kind: &FaultKind) -> bool {
 /// What a kind of server is asked, and its name.
 fn servers(site: Site) -> Vec<(&'static str, [&'static str; 3])> {
     let brokers = ("broker-a", OF_BROKERS);
-    // The one that says goodbye to the name server is broker-b.
+    // The one that unregisters at the name server is broker-b.
     let name_servers = ("ns-1", OF_NAME_SERVERS);
     match site {
         Site::Broker => vec![brokers],

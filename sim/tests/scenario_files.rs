@@ -3,11 +3,13 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests")]
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rmq_producer::Policy;
 use rmq_sim::fault::{FaultKind, Place, Position, RuleAction};
-use rmq_sim::scenario::{Scenario, ScenarioError};
+use rmq_sim::scenario::{PolicySource, Scenario, ScenarioError};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
@@ -26,7 +28,7 @@ fn parse(text: &str) -> Result<Scenario, ScenarioError> {
 /// A scenario that is right, with more lines at its end.
 fn with(lines: &str) -> String {
     format!(
-        "format = 1\nseconds = 60\n\
+        "format = 2\nseconds = 60\n\
          [cluster]\nbrokers = [\"broker-a\", \"broker-b\"]\n\
          [producer.p1]\n\
          [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 10\n{lines}"
@@ -50,10 +52,10 @@ fn refused(text: &str, line: usize, what: &str, remedy: &str) {
 #[test]
 fn every_scenario_of_the_project_reads_and_says_what_to_watch() {
     let mut seen = 0;
-    for entry in std::fs::read_dir(folder()).expect("the folder") {
+    for entry in fs::read_dir(folder()).expect("the folder") {
         let path = entry.expect("an entry").path();
         let scenario = Scenario::load(&path).unwrap_or_else(|error| panic!("{error}"));
-        let text = std::fs::read_to_string(&path).expect("the text");
+        let text = fs::read_to_string(&path).expect("the text");
         assert!(text.contains("\n# Watch: "), "{}", scenario.name);
         assert!(text.contains("[expect]"), "{}", scenario.name);
         assert!(scenario.expect.failed.is_some(), "{}", scenario.name);
@@ -65,7 +67,7 @@ fn every_scenario_of_the_project_reads_and_says_what_to_watch() {
 /// The reference for people who write scenarios.
 fn reference() -> String {
     let path = folder().join("../docs/scenarios.md");
-    std::fs::read_to_string(path).expect("the reference")
+    fs::read_to_string(path).expect("the reference")
 }
 
 #[test]
@@ -82,7 +84,7 @@ fn the_example_of_the_reference_reads_and_is_played() {
 #[test]
 fn the_reference_names_every_key_of_every_table_and_no_other() {
     let text = reference();
-    let head = "format = 1\nseconds = 60\n[cluster]\nbrokers = [\"broker-a\"]\n";
+    let head = "format = 2\nseconds = 60\n[cluster]\nbrokers = [\"broker-a\"]\n";
     let tables = [
         ("## The file", "zzz = 1\n".to_owned() + head),
         ("## `[cluster]`", format!("{head}zzz = 1")),
@@ -287,10 +289,10 @@ fn impossible_figures_are_refused() {
         "from 1",
     );
     refused(
-        &with("").replace("format = 1", "format = 2"),
+        &with("").replace("format = 2", "format = 3"),
         1,
-        "format 2",
-        "format = 1",
+        "format 3",
+        "format = 2",
     );
 }
 
@@ -365,4 +367,46 @@ fn an_answer_that_claims_a_message_was_stored_is_refused_with_the_fault_that_sto
     }
     let refuses = "[[fault]]\ndo = \"answer\"\non = \"broker-a\"\ncode = \"SYSTEM_BUSY\"\n";
     assert!(parse(&with(refuses)).is_ok());
+}
+
+/// The scenarios of the last commit of format 1 whose files are called otherwise today.
+const RENAMED: [(&str, &str); 2] = [
+    ("overtake-budget.toml", "hedging-budget.toml"),
+    ("pinned-broker-left.toml", "target-broker-left.toml"),
+];
+
+#[test]
+fn every_scenario_of_format_1_is_read_as_what_it_is_in_format_2() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut read = 0;
+    for entry in fs::read_dir(folder.join("tests/format_1")).expect("the folder") {
+        let old = entry.expect("a file").path();
+        let file = old.file_name().and_then(|it| it.to_str()).expect("a name");
+        let renamed = RENAMED.iter().find(|(it, _)| *it == file);
+        let today = renamed.map_or(file, |(_, today)| today);
+        let text = fs::read_to_string(&old).expect("the file");
+        assert!(text.contains("\nformat  = 1\n"), "{file}");
+        let old = Scenario::load(&old).expect("a scenario of format 1");
+        let new = folder.join("../scenarios").join(today);
+        let mut new = Scenario::load(&new).expect("a scenario of format 2");
+        new.name = old.name.clone();
+        assert_eq!(old, new, "{file}");
+        read += 1;
+    }
+    assert_eq!(read, 42);
+}
+
+#[test]
+fn a_policy_file_in_the_words_of_format_1_is_read() {
+    let strict = Policy::strict().to_toml().expect("a policy");
+    let old = strict.replacen("attempt-timeout = ", "share = ", 1);
+    let old = old.replacen("hedging-tokens = ", "overtake-tokens = ", 1);
+    assert_ne!(old, strict);
+    let text = "format = 1\nseconds = 1\n[cluster]\nbrokers = [\"b\"]\n[producer.p]\npolicy = \"p.toml\"\n";
+    let load = |_: &str| Ok(old.clone());
+    let scenario = Scenario::parse("old.toml", text, &load).expect("a scenario");
+    let PolicySource::Text { text, .. } = &scenario.producers[0].policy else {
+        panic!("a policy file");
+    };
+    assert_eq!(Policy::from_toml(text).expect("a policy"), Policy::strict());
 }

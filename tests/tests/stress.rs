@@ -429,7 +429,7 @@ fn four_threads_and_a_broker_that_is_killed_again_and_again_break_no_timeless_in
         left.trace.records.len(),
     );
     for (id, cases) in &checked {
-        println!("{id} judged {cases} times");
+        println!("{id} checked {cases} times");
     }
     println!(
         "{tasks} tasks left; pending, open, limited sends and bytes {:?}",

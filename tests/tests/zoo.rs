@@ -62,6 +62,6 @@ fn every_bug_breaks_an_invariant_that_is_judged() {
             .invariants
             .iter()
             .any(|one| checked.contains(one.as_str()));
-        assert!(hit, "{id}: none of {:?} is judged", about.invariants);
+        assert!(hit, "{id}: none of {:?} is checked", about.invariants);
     }
 }

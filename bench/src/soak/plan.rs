@@ -24,7 +24,7 @@ pub(crate) enum Server {
 pub(crate) enum Deed {
     /// SIGKILL.
     Kill,
-    /// SIGTERM: it says goodbye.
+    /// SIGTERM: it unregisters.
     Stop,
     /// SIGSTOP.
     Freeze,

@@ -137,11 +137,11 @@ async fn nesting_without_end_and_fields_without_number_are_answered() {
         (deep.as_str(), 0),
         (&deep.replace("\"x\"", "\"consumerDataSet\""), 1),
     ] {
-        let beat = WithBody {
+        let heartbeat = WithBody {
             header: HeartBeat,
             body: body.as_bytes(),
         };
-        assert_eq!(call(&bench, &beat).await.code, code);
+        assert_eq!(call(&bench, &heartbeat).await.code, code);
     }
     let names: Vec<String> = (0..100_000).map(|n| format!("x{n}")).collect();
     let mut fields: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();

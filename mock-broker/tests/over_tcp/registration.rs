@@ -73,7 +73,7 @@ fn known_to(server: &Server) -> Config {
 
 const FIRST: Heard = (request::REGISTER_BROKER, 13);
 const ONE: Heard = (request::REGISTER_BROKER, 1);
-const GOODBYE: Heard = (request::UNREGISTER_BROKER, 0);
+const UNREGISTER: Heard = (request::UNREGISTER_BROKER, 0);
 
 #[tokio::test]
 async fn the_first_registration_carries_the_system_topics() {
@@ -192,7 +192,7 @@ async fn version_5_leaves_its_name_servers_before_it_closes() {
     bench.send("K", LONG).await.unwrap();
     let at = bench.broker.local_addr();
     bench.broker.stop().await;
-    assert_eq!(ear.heard().last(), Some(&GOODBYE));
+    assert_eq!(ear.heard().last(), Some(&UNREGISTER));
     assert!(
         tokio::net::TcpStream::connect(at).await.is_err(),
         "the port is closed"
@@ -215,11 +215,11 @@ async fn version_4_9_closes_before_it_leaves_and_registers_everything_for_a_new_
     })
     .await;
     bench.broker.stop().await;
-    assert_eq!(ear.heard().last(), Some(&GOODBYE));
+    assert_eq!(ear.heard().last(), Some(&UNREGISTER));
 }
 
 #[tokio::test]
-async fn a_dropped_broker_says_no_goodbye() {
+async fn a_dropped_broker_unregisters_nowhere() {
     let ear = Arc::new(Ear::default());
     let server = listen(&ear).await;
     let bench = bench(known_to(&server)).await;

@@ -356,19 +356,19 @@ async fn an_administrator_creates_and_changes_a_topic() {
 
 #[tokio::test]
 async fn a_heartbeat_is_answered_as_the_release_does() {
-    let beat = WithBody {
+    let heartbeat = WithBody {
         header: HeartBeat,
         body: br#"{"clientID":"c"}"#,
     };
     let modern = bench(config()).await;
-    let answer = call(&modern, &beat).await;
+    let answer = call(&modern, &heartbeat).await;
     assert!(answer.header::<HeartBeatResponse>().unwrap().supports_v2);
     let old = bench(Config {
         profile: Profile::V4_9_7,
         ..config()
     })
     .await;
-    let answer = call(&old, &beat).await;
+    let answer = call(&old, &heartbeat).await;
     assert_eq!((answer.code, answer.version, answer.ext.len()), (0, 407, 0));
     let garbage = WithBody {
         header: HeartBeat,

@@ -114,7 +114,7 @@ fn send_heartbeat(
         };
         let reply = core.call_over(over, &broker, &request, deadline).await;
         let code = reply.ok().map(|reply| reply.code);
-        core.emit(Event::Beat { broker, code });
+        core.emit(Event::Heartbeat { broker, code });
     }
 }
 

@@ -35,9 +35,9 @@ pub fn attempts(policy: &Policy, mode: Mode, has_target_queue: bool) -> u32 {
     let of = &policy.attempts;
     match (mode, has_target_queue) {
         (Mode::Sync, false) => of.sync,
-        (Mode::Sync, true) => of.pinned_sync,
+        (Mode::Sync, true) => of.target_queue_sync,
         (Mode::Async, false) => of.async_,
-        (Mode::Async, true) => of.pinned_async,
+        (Mode::Async, true) => of.target_queue_async,
         (Mode::Oneway, _) => 1,
     }
 }

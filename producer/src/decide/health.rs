@@ -61,7 +61,7 @@ pub fn isolation(policy: &Policy, ended: Ended, took: Millis) -> Option<Isolatio
 /// Whether the end of an attempt teaches anything about its broker.
 #[must_use]
 pub fn counts(policy: &Policy, mode: Mode, has_target_queue: bool) -> bool {
-    let counts_with_target = |rules: &Health| rules.counts_pinned_sync || mode != Mode::Sync;
+    let counts_with_target = |rules: &Health| rules.counts_target_queue_sync || mode != Mode::Sync;
     rules(policy).is_some_and(|rules| !has_target_queue || counts_with_target(rules))
 }
 

@@ -14,9 +14,9 @@ pub struct Attempts {
     #[serde(rename = "async")]
     pub async_: u32,
     /// Of a sync send to a queue the caller chose: every attempt goes to that queue.
-    pub pinned_sync: u32,
+    pub target_queue_sync: u32,
     /// Of an async send to a queue the caller chose.
-    pub pinned_async: u32,
+    pub target_queue_async: u32,
 }
 
 impl Attempts {
@@ -32,7 +32,7 @@ impl Attempts {
     pub fn with_sync_retries(self, retries: u32) -> Self {
         Self {
             sync: configured(self.sync, retries),
-            pinned_sync: configured(self.pinned_sync, retries),
+            target_queue_sync: configured(self.target_queue_sync, retries),
             ..self
         }
     }
@@ -42,7 +42,7 @@ impl Attempts {
     pub fn with_async_retries(self, retries: u32) -> Self {
         Self {
             async_: configured(self.async_, retries),
-            pinned_async: configured(self.pinned_async, retries),
+            target_queue_async: configured(self.target_queue_async, retries),
             ..self
         }
     }
@@ -181,7 +181,7 @@ pub struct Health {
     /// counts as a quick success.
     pub counts_dispatch: bool,
     /// Whether sync sends to a queue that the caller chose teach anything.
-    pub counts_pinned_sync: bool,
+    pub counts_target_queue_sync: bool,
     /// Who is chosen while every broker is avoided.
     pub fallback: Fallback,
     /// Whether brokers in the table are asked if they can be reached again.
@@ -542,12 +542,10 @@ pub struct RouteBounds {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Presence {
     /// A heartbeat goes out on each new connection to a master.
-    #[serde(rename = "beat-on-open")]
     pub heartbeat_on_open: bool,
     /// The Java client's inner producer, `CLIENT_INNER_PRODUCER`, is named beside the groups.
     pub inner_group: bool,
     /// Brokers are told when a group is gone.
-    #[serde(rename = "farewell")]
     pub unregister: bool,
 }
 
@@ -560,13 +558,10 @@ pub struct Periods {
     /// Between two refreshes of the routes. A change of topology is seen within this time.
     pub poll: u64,
     /// The first heartbeat after the start.
-    #[serde(rename = "first-beat")]
     pub first_heartbeat: u64,
     /// Between two heartbeats to a broker, which closes what is silent for 120 s.
-    #[serde(rename = "beat")]
     pub heartbeat: u64,
     /// The longest a heartbeat or its answer may take.
-    #[serde(rename = "beat-timeout")]
     pub heartbeat_timeout: u64,
     /// The least time between two lookups of one topic that failed attempts ask for.
     pub refresh_spacing: u64,

@@ -226,7 +226,7 @@ impl<'a> Attempts<'a> {
             snapshot: self.snapshot.number,
             to: to.clone(),
             address: address.clone(),
-            budget_ms: timeout,
+            timeout_ms: timeout,
             avoided,
         });
         let which = (number, &to, address.as_ref());
@@ -309,7 +309,7 @@ impl<'a> Attempts<'a> {
             }
             budget.tenths()
         };
-        self.send.emit(Event::Overtaken {
+        self.send.emit(Event::Hedged {
             send: self.send.number,
             number: hedge.silent,
             tokens_left,

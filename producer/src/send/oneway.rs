@@ -105,7 +105,7 @@ async fn attempt(
         snapshot: snapshot.number,
         to: to.clone(),
         address: address.clone(),
-        budget_ms: left.max(budget::LEAST),
+        timeout_ms: left.max(budget::LEAST),
         avoided: Vec::new(),
     });
     let written = async {

@@ -97,7 +97,7 @@ impl SendOperation {
             topic: Name::clone(send.call.message.topic()),
             mode: send.call.mode,
             timeout_ms: timeout,
-            pinned: send.target_queue.as_ref().map(MessageQueue::to_ref),
+            target_queue: send.target_queue.as_ref().map(MessageQueue::to_ref),
         });
         send
     }

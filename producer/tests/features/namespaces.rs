@@ -38,8 +38,8 @@ async fn servers_see_the_namespace_and_the_program_does_not() {
         .unwrap_err();
     assert_eq!(&**missing.topic(), "missing");
     producer.stop().await;
-    let beat = &cluster.brokers[0].asked(request::HEART_BEAT)[0];
-    let body = String::from_utf8_lossy(&beat.body).into_owned();
+    let heartbeat = &cluster.brokers[0].asked(request::HEART_BEAT)[0];
+    let body = String::from_utf8_lossy(&heartbeat.body).into_owned();
     assert!(body.contains("NS%test-group"), "{body}");
     let lookup = &cluster.name_server.asked(request::GET_ROUTEINFO_BY_TOPIC)[0];
     assert_eq!(lookup.ext.get("topic"), Some("NS%T"));

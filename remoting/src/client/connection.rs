@@ -182,7 +182,7 @@ impl<'a> ConnectionTask<'a> {
             if write_buffer.is_closing() {
                 let ended = self.handle.pending(|pending| pending.ended());
                 let cause = ended.unwrap_or(CloseCause::Stopped);
-                self.goodbye(cause, cx);
+                self.shut_down(cause, cx);
                 return Poll::Ready(cause);
             }
             let blocked = self.write(cx);
@@ -221,7 +221,7 @@ impl<'a> ConnectionTask<'a> {
 
     /// The connection was closed from this side. In a friendly end what fits into the machine's
     /// buffers still leaves; a request that was reported as lost must not, it is made again elsewhere.
-    fn goodbye(&mut self, cause: CloseCause, cx: &mut Context<'_>) {
+    fn shut_down(&mut self, cause: CloseCause, cx: &mut Context<'_>) {
         let leaves = match cause {
             CloseCause::Stopped => true,
             CloseCause::Offline => self.handle.pending(|pending| pending.lost()) == 0,

@@ -155,7 +155,7 @@ pub struct Handed {
 }
 
 /// A client, shared by cloning it. Dropping the last clone drops its connections without a word;
-/// [`stop`](Self::stop) says goodbye.
+/// [`stop`](Self::stop) unregisters.
 #[derive(Clone)]
 pub struct RemotingClient {
     core: Arc<Core>,

@@ -170,10 +170,10 @@ fn answers_to_registrations_tell_a_slave_where_its_master_is() {
 
 #[test]
 fn heartbeats_topic_lists_and_versions_are_read_and_written() {
-    let [beat, answer] = &golden("HEART_BEAT of a producer")[..] else {
+    let [heartbeat, answer] = &golden("HEART_BEAT of a producer")[..] else {
         panic!("two frames")
     };
-    let data: HeartbeatData = body::from_json(&decode_one(beat).body).unwrap();
+    let data: HeartbeatData = body::from_json(&decode_one(heartbeat).body).unwrap();
     assert_eq!(data.producer_data_set.len(), 1);
     let text = r#"{"clientID":"cid17c90d","consumerDataSet":[],"heartbeatFingerprint":0,"producerDataSet":[{"groupName":"pgPRBT_7c90d_314"}],"withoutSub":false}"#;
     assert_eq!(body::to_json(&data), text);

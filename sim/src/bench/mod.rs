@@ -150,7 +150,7 @@ pub fn all(clock: Clock, line: &mut dyn FnMut(String)) -> Result<(), BenchError>
     line(format!("  polls a send: {}.{}", polls / 10, polls % 10));
     let standard = standard_scenarios(clock, Duration::from_secs(2))?;
     line(format!(
-        "standard scenarios, judged                      {standard}  (floor 400 /s)"
+        "standard scenarios, checked                     {standard}  (floor 400 /s)"
     ));
     let compared = compare(clock, 3_600, 60)?;
     line(compared.to_string());

@@ -12,7 +12,7 @@ use crate::verdict::Class;
 /// One producer, two name servers, three masters, 60 sends at one a second, 60 virtual seconds with
 /// heartbeats, polls and registrations.
 const STANDARD: &str = r#"
-format  = 1
+format  = 2
 seconds = 60
 [cluster]
 name-servers = 2

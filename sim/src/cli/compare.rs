@@ -77,14 +77,14 @@ fn add(sum: &mut Summary, run: &Summary) {
     sum.failed += run.failed;
     sum.attempts += run.attempts;
     sum.copies += run.copies;
-    sum.overtaken += run.overtaken;
+    sum.hedged += run.hedged;
     sum.stored += run.stored;
     sum.max_attempts = sum.max_attempts.max(run.max_attempts);
     sum.max_send_ms = sum.max_send_ms.max(run.max_send_ms);
 }
 
 const HEAD: &str = "\
-policy    |  sends | failed | failed % | attempts | overtaken | copies | longest send
+policy    |  sends | failed | failed % | attempts |    hedged | copies | longest send
 ----------|-------:|-------:|---------:|---------:|----------:|-------:|-------------:
 ";
 
@@ -100,7 +100,7 @@ fn row(policy: &str, sum: &Summary) -> String {
         per_mille / 10,
         per_mille % 10,
         sum.attempts,
-        sum.overtaken,
+        sum.hedged,
         sum.copies,
         sum.max_send_ms,
     );

@@ -65,10 +65,10 @@ pub(super) fn invariants(args: &InvariantArgs) -> Result<Class, CliError> {
 fn class(source: Source) -> &'static str {
     match source {
         Source::Evidence => "evidence",
-        Source::ClientEvents => "testimony",
+        Source::ClientEvents => "client events",
         Source::Both => "both",
         Source::Truth => "truth",
         Source::End => "end",
-        Source::PairedRuns => "twins",
+        Source::PairedRuns => "paired runs",
     }
 }

@@ -40,8 +40,8 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-   0  pass: every judged invariant and every expectation holds
-   1  a file, a port or the terminal: nothing was judged
+   0  pass: every checked invariant and every expectation holds
+   1  a file, a port or the terminal: nothing was checked
    2  the command line was not understood
   10  violation: an invariant or an expectation of the scenario does not hold
   11  no progress: something stays pending past its bound

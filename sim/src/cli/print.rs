@@ -56,13 +56,13 @@ pub(super) fn knobs(scenario: &Scenario, knobs: RunConfig) -> String {
 pub(super) fn summary(run: &Run, faults: &[Fault]) -> String {
     let figures = &run.summary;
     let mut text = format!(
-        "sends    {}: {} ok, {} failed; at most {} attempts and {} ms a send; {} overtaken\n",
+        "sends    {}: {} ok, {} failed; at most {} attempts and {} ms a send; {} hedged\n",
         figures.sends,
         figures.ok,
         figures.failed,
         figures.max_attempts,
         figures.max_send_ms,
-        figures.overtaken,
+        figures.hedged,
     );
     let _ = write!(
         text,

@@ -291,7 +291,7 @@ fn report(scenario: Option<&Path>, sweep: &Sweep) -> String {
         .map(|(id, runs)| format!("{id} {}", print::percent(*runs, sweep.runs)))
         .collect();
     for (line, chunk) in exercised.chunks(7).enumerate() {
-        let title = if line == 0 { "judged   " } else { "         " };
+        let title = if line == 0 { "checked  " } else { "         " };
         let _ = writeln!(text, "{title}{}", chunk.join("  "));
     }
     if scenario.is_none() {

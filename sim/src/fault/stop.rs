@@ -1,4 +1,4 @@
-//! `stop`: an orderly shutdown: the process says goodbye first.
+//! `stop`: an orderly shutdown: the process unregisters first.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub(super) const KIND: Kind = Kind {
     site: Site::Server,
     keys: &["data", "address"],
     sample: "",
-    situation: "an orderly shutdown: the process says goodbye first",
+    situation: "an orderly shutdown: the process unregisters first",
     engines: Engines::ALL,
     is_at_once: false,
     changes: Changes::Life,

@@ -145,7 +145,9 @@ impl fmt::Display for Knobs {
             )?;
             match &one.target {
                 Target::Any => writeln!(f)?,
-                Target::Queue { broker, queue } => writeln!(f, ", pinned to {broker}/{queue}")?,
+                Target::Queue { broker, queue } => {
+                    writeln!(f, ", to queue {broker}/{queue}")?;
+                }
                 Target::Keys(keys) => writeln!(f, ", by {keys} keys")?,
             }
         }

@@ -27,7 +27,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         );
     }
     for send in &run.history.sends {
-        report.run();
+        report.exercised();
         ends(run, send, report);
         callback(send, report);
     }

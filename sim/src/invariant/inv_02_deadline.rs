@@ -20,7 +20,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some((done, _)) = send.done.first() else {
             continue;
         };
-        report.run();
+        report.exercised();
         if done.ms > run.send_due(send) {
             let (who, number, timeout) = (run.name(send.node), send.number, send.timeout_ms);
             let took = done.ms - send.called.ms;

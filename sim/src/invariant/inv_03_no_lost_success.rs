@@ -40,16 +40,16 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some(policy) = run.policy(send.node) else {
             continue;
         };
-        let current = attempt.overtaken.is_none_or(|overtaken| read < overtaken);
+        let current = attempt.hedged.is_none_or(|hedged| read < hedged);
         let in_time = read.ms <= send.deadline_ms();
         let over = send.over();
         if !in_time || over.is_some_and(|over| over < read) {
             continue;
         }
-        if !policy.overtaken_accepted && !current {
+        if !policy.hedged_accepted && !current {
             continue;
         }
-        report.run();
+        report.exercised();
         if let Some((done, outcome)) = send.done.first()
             && !matches!(outcome, Outcome::Sent { .. })
         {
@@ -90,18 +90,18 @@ mod tests {
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
-        accepts("the overtaken attempt's success completes the send", || {
-            overtaken()
+        accepts("the hedged attempt's success completes the send", || {
+            hedged()
                 .reply(1, 1, 0)
                 .ended(1, 1, Stage::Accepted, 0)
                 .sent(1, 1)
         }),
         accepts("a success after the deadline is too late", || {
-            let scene = overtaken().at(3000).failed(1, Failure::Deadline);
+            let scene = hedged().at(3000).failed(1, Failure::Deadline);
             scene.at(3100).late(1, 1)
         }),
-        accepts("an imitated client ignores the overtaken attempt", || {
-            let scene = overtaken().facts(|header| header.policies[0].overtaken_accepted = false);
+        accepts("an imitated client ignores the hedged attempt", || {
+            let scene = hedged().facts(|header| header.policies[0].hedged_accepted = false);
             scene.late(1, 1).at(3000).failed(1, Failure::Deadline)
         }),
         rejects("a success that was read is followed by a failure", || {
@@ -115,9 +115,9 @@ mod tests {
             scene.failed(1, Failure::Deadline).wrong()
         }),
         rejects(
-            "the overtaken attempt's success finds its request gone",
+            "the hedged attempt's success finds its request gone",
             || {
-                overtaken()
+                hedged()
                     .late(1, 1)
                     .at(3000)
                     .failed(1, Failure::Deadline)
@@ -126,15 +126,15 @@ mod tests {
         ),
     ];
 
-    /// #1 to broker-a was overtaken after a second; its answer arrives after 1.2 s.
-    fn overtaken() -> Scene {
+    /// #1 to broker-a was hedged after a second; its answer arrives after 1.2 s.
+    fn hedged() -> Scene {
         let scene = Scene::new()
             .at(0)
             .call(1)
             .attempt(1, 1, "a/0")
             .at(2)
             .seen(1, 1);
-        let scene = scene.at(1000).overtaken(1, 1).attempt(1, 2, "b/0");
+        let scene = scene.at(1000).hedged(1, 1).attempt(1, 2, "b/0");
         scene.at(1198).stored(1, 1).answered(1, 1, 0).at(1200)
     }
 }

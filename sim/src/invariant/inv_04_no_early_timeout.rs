@@ -1,7 +1,7 @@
 //! Nobody gives up before the time is used up.
 //!
 //! A send whose outcome is a timeout has had its whole timeout, unless its attempts are used up; an
-//! attempt that is called silent has had its budget. An early timeout throws away answers that were
+//! attempt that is called silent has had its timeout. An early timeout throws away answers that were
 //! on their way.
 
 use rmq_producer::event::{Failure, Outcome, Stage};
@@ -29,12 +29,12 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             let Some(end) = attempt.ended.filter(|end| end.stage == Stage::Silent) else {
                 continue;
             };
-            report.run();
+            report.exercised();
             let had = end.timestamp.ms - attempt.started.ms;
-            let budget = attempt.budget_ms;
-            if had + GRAIN_MS < budget {
+            let timeout = attempt.timeout_ms;
+            if had + GRAIN_MS < timeout {
                 let (who, number, k) = (run.name(send.node), send.number, attempt.number);
-                let text = format!("{who} s{number} #{k} is silent after {had} of {budget} ms");
+                let text = format!("{who} s{number} #{k} is silent after {had} of {timeout} ms");
                 report.wrong(end.timestamp, text);
             }
         }
@@ -48,8 +48,8 @@ fn outcome(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckRepor
     let Some(policy) = run.policy(send.node) else {
         return;
     };
-    let allowed =
-        usize::try_from(policy.attempts(send.mode, send.pinned.is_some())).unwrap_or(usize::MAX);
+    let allowed = usize::try_from(policy.attempts(send.mode, send.target_queue.is_some()))
+        .unwrap_or(usize::MAX);
     let used_up = send.attempts.len() >= allowed;
     let timeout = match failure {
         Failure::Deadline => true,
@@ -59,7 +59,7 @@ fn outcome(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckRepor
     if !timeout {
         return;
     }
-    report.run();
+    report.exercised();
     if done.ms + GRAIN_MS < send.deadline_ms() {
         let (who, number, timeout) = (run.name(send.node), send.number, send.timeout_ms);
         let took = done.ms - send.called.ms;
@@ -92,7 +92,7 @@ mod tests {
             open().at(2900).failed(1, Failure::Deadline).wrong()
         }),
         rejects(
-            "an attempt is called silent before its budget is used up",
+            "an attempt is called silent before its timeout is over",
             || open().at(900).ended(1, 1, Stage::Silent, None).wrong(),
         ),
         rejects("silence ends a send that has attempts left", || {

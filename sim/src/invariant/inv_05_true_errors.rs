@@ -44,7 +44,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             }
             _ => String::new(),
         };
-        report.run();
+        report.exercised();
         if !text.is_empty() {
             report.wrong(*done, text);
         }

@@ -24,8 +24,8 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         if send.attempts.is_empty() {
             continue;
         }
-        report.run();
-        let allowed = usize::try_from(policy.attempts(send.mode, send.pinned.is_some()))
+        report.exercised();
+        let allowed = usize::try_from(policy.attempts(send.mode, send.target_queue.is_some()))
             .unwrap_or(usize::MAX);
         let (who, number) = (run.name(send.node), send.number);
         if let Some(attempt) = send.attempts.get(allowed) {

@@ -1,7 +1,7 @@
 //! Every attempt has time of its own.
 //!
 //! An attempt that starts with nothing left can only fail; one that is given more than is left will
-//! break the deadline. Under equal shares its budget is the time until it may be overtaken.
+//! break the deadline. Under equal timeouts its timeout is the time until it may be hedged.
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::record::Form;
@@ -25,16 +25,16 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         {
             continue;
         }
-        report.run();
+        report.exercised();
         let left = send.deadline_ms().saturating_sub(attempt.started.ms);
         let (who, number, k) = (run.name(send.node), send.number, attempt.number);
-        let budget = attempt.budget_ms;
+        let timeout = attempt.timeout_ms;
         let text = if left == 0 {
             format!("{who} s{number} #{k} starts with no time left")
-        } else if budget == 0 {
-            format!("{who} s{number} #{k} starts without a budget")
-        } else if budget > left {
-            format!("{who} s{number} #{k} has a budget of {budget} ms with {left} ms left")
+        } else if timeout == 0 {
+            format!("{who} s{number} #{k} starts without a timeout")
+        } else if timeout > left {
+            format!("{who} s{number} #{k} has a timeout of {timeout} ms with {left} ms left")
         } else {
             continue;
         };
@@ -50,22 +50,22 @@ mod tests {
     use crate::trace::What;
 
     pub(super) const EXAMPLES: &[Example] = &[
-        accepts("an attempt with its share", || attempt_at(0, 1000)),
+        accepts("an attempt with its timeout", || attempt_at(0, 1000)),
         accepts("the last millisecond", || attempt_at(2999, 1)),
         rejects("an attempt at the deadline", || attempt_at(3000, 1).wrong()),
-        rejects("no budget", || attempt_at(100, 0).wrong()),
+        rejects("no timeout", || attempt_at(100, 0).wrong()),
         rejects("more than is left", || attempt_at(2500, 501).wrong()),
     ];
 
-    fn attempt_at(ms: u64, budget: u64) -> Scene {
+    fn attempt_at(ms: u64, timeout: u64) -> Scene {
         let scene = Scene::new()
             .at(0)
             .call(1)
             .at(ms)
             .attempt_by(1, 1, queue("a/0"), 1);
         scene.change(|what| {
-            if let What::Producer(Event::Attempt { budget_ms, .. }) = what {
-                *budget_ms = budget;
+            if let What::Producer(Event::Attempt { timeout_ms, .. }) = what {
+                *timeout_ms = timeout;
             }
         })
     }

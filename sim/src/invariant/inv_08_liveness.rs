@@ -1,6 +1,6 @@
 //! A retry that is due happens, and a cluster with a healthy broker takes the message.
 //!
-//! When the newest attempt ended in a way that the policy retries, or was overtaken, and attempts
+//! When the newest attempt ended in a way that the policy retries, or was hedged, and attempts
 //! and time are left, the next one starts at once; or, at a broker that has just refused a connection
 //! of the same send while there is no other, not before its part of the time, if the policy spaces
 //! such attempts. And, for a producer of the strict form: while
@@ -30,7 +30,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// may arrive this much later.
 const RECOVERY_MS: u64 = 10_000;
 
-/// What overtaking takes from the bucket, in tenths.
+/// What hedging takes from the bucket, in tenths.
 const TOKEN_TENTHS: u64 = 10;
 
 /// A healthy broker answers within this time.
@@ -55,7 +55,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             .find(|it| it.number == attempt.number + 1)
             && let Some(ready) = ready(run, send, attempt)
         {
-            report.run();
+            report.exercised();
             let again = no_other(run, send, (attempt, Some(next)), ready);
             let pause = if again {
                 pause(run, send, attempt, ready)
@@ -84,8 +84,8 @@ fn ready(
     let ended = attempt
         .ended
         .filter(|end| retryable(policy, send.mode, end.stage, end.code));
-    match (attempt.overtaken, ended) {
-        (Some(overtaken), _) => Some(overtaken),
+    match (attempt.hedged, ended) {
+        (Some(hedged), _) => Some(hedged),
         (None, ended) => ended.map(|end| end.timestamp),
     }
 }
@@ -115,7 +115,7 @@ fn no_other(
     };
     let route = run.history.in_force(send.node, send.topic, ready);
     let all = route
-        .filter(|_| send.pinned.is_none())
+        .filter(|_| send.target_queue.is_none())
         .into_iter()
         .flat_map(|route| run.history.snapshots[route].queues.names());
     let tried = |broker: &Name| {
@@ -139,7 +139,7 @@ fn pause(
     let Some(policy) = run.policy(send.node) else {
         return 0;
     };
-    let all = u64::from(policy.attempts(send.mode, send.pinned.is_some())).max(1);
+    let all = u64::from(policy.attempts(send.mode, send.target_queue.is_some())).max(1);
     let part = send.deadline_ms().saturating_sub(send.called.ms) / all;
     let left = all.saturating_sub(u64::from(attempt.number));
     let begins = send.deadline_ms().saturating_sub(part * left);
@@ -192,7 +192,7 @@ fn next_starts(
         .is_some_and(|over| over.ms <= due && !gave_up(send));
     let ended = run.trace.end_ms <= due;
     let gone = run.truth.was_gone(send.node, ready.ms, due);
-    if attempt.number >= policy.attempts(send.mode, send.pinned.is_some())
+    if attempt.number >= policy.attempts(send.mode, send.target_queue.is_some())
         || !left
         || over
         || ended
@@ -200,7 +200,7 @@ fn next_starts(
     {
         return;
     }
-    report.run();
+    report.exercised();
     let (who, number, k) = (run.name(send.node), send.number, attempt.number + 1);
     report.wrong(
         ready,
@@ -225,7 +225,7 @@ fn reaches_the_healthy(
     report: &mut CheckReport,
 ) {
     let route = run.history.in_force(send.node, send.topic, send.called);
-    let (Some(route), None) = (route, send.pinned) else {
+    let (Some(route), None) = (route, send.target_queue) else {
         return;
     };
     if run.header().round_trip_ms > ANSWER_MS {
@@ -263,23 +263,24 @@ fn reaches_the_healthy(
     let last = last.map(|index| &run.history.snapshots[index].queues);
     brokers.retain(|broker| last.is_none_or(|queues| queues.has_broker(broker)));
     let well = brokers.len();
-    let attempts = usize::try_from(policy.attempts(send.mode, send.pinned.is_some())).unwrap_or(0);
+    let attempts =
+        usize::try_from(policy.attempts(send.mode, send.target_queue.is_some())).unwrap_or(0);
     if well == 0 || ill + repeated(run, send) >= attempts || (ill == 0 && !stuck) {
         return;
     }
-    report.run();
+    report.exercised();
     let excused = |attempt: &AttemptHistory<'_>| {
         let left = send.deadline_ms().saturating_sub(attempt.started.ms);
-        // It has all the time from the start, or goes on after its share for want of a token.
+        // It has all the time from the start, or goes on after its timeout for want of a token.
         let end = attempt.ended.map_or(done.ms, |end| end.timestamp.ms);
-        let outlived = end > attempt.started.ms + attempt.budget_ms;
-        let waits = attempt.overtaken.is_none() && (attempt.budget_ms >= left || outlived);
+        let outlived = end > attempt.started.ms + attempt.timeout_ms;
+        let waits = attempt.hedged.is_none() && (attempt.timeout_ms >= left || outlived);
         let early = usize::try_from(attempt.number).is_ok_and(|k| k <= ill);
         let refused = attempt.ended.is_some_and(|end| {
             end.stage == Stage::Refused && !retryable(policy, send.mode, end.stage, end.code)
         });
         // A refusal that the policy does not retry is final; an attempt that could not be
-        // overtaken for want of a token takes all the time.
+        // hedged for want of a token takes all the time.
         refused || (waits && early && bucket_was_low(run, send, attempt))
     };
     if stuck && !send.attempts.iter().any(excused) && !run.no_such_queue(send) {
@@ -343,20 +344,20 @@ fn named<'t>(run: &CheckedRun<'t>, send: &SendHistory<'_>, route: usize) -> Vec<
 }
 
 /// Whether the bucket may have held no token when one was needed: at the attempt's start, or when
-/// its share was used up.
+/// its timeout was over.
 fn bucket_was_low(
     run: &CheckedRun<'_>,
     send: &SendHistory<'_>,
     attempt: &AttemptHistory<'_>,
 ) -> bool {
     let left = send.deadline_ms().saturating_sub(attempt.started.ms);
-    let needed = match attempt.budget_ms {
-        share if share < left => attempt.started.ms.saturating_add(share),
+    let needed = match attempt.timeout_ms {
+        timeout if timeout < left => attempt.started.ms.saturating_add(timeout),
         _ => attempt.started.ms,
     };
     let others = run.attempts().filter(|(other, _)| other.node == send.node);
-    let taken = others.filter_map(|(_, it)| Some((it.overtaken?, it.tokens_left?)));
-    // Nobody was overtaken yet: the bucket is full.
+    let taken = others.filter_map(|(_, it)| Some((it.hedged?, it.tokens_left?)));
+    // Nobody was hedged yet: the bucket is full.
     let last = taken
         .filter(|(at, _)| at.ms <= needed)
         .max_by_key(|(at, _)| *at);
@@ -468,33 +469,29 @@ mod tests {
         rejects("the retry starts late", || {
             lost().at(500).attempt_marked(1, 2, "b/0")
         }),
-        rejects("the overtaking attempt never starts", || {
+        rejects("the hedging attempt never starts", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(1000);
             scene
-                .overtaken(1, 1)
+                .hedged(1, 1)
                 .wrong()
                 .at(3000)
                 .failed(1, Failure::Deadline)
         }),
-        accepts("the last token goes while the share runs", || {
+        accepts("the last token goes while the timeout runs", || {
             let scene = Scene::new().at(0).fault(1, FaultKind::Freeze, "broker-a");
             let scene = scene.at(10_000).call(9).attempt(9, 1, "a/0");
             let scene = scene.at(10_100).call(1).attempt(1, 1, "a/1").at(11_000);
-            let scene = scene.overtaken(9, 1).change(|what| {
-                if let What::Producer(Event::Overtaken { tokens_left, .. }) = what {
+            let scene = scene.hedged(9, 1).change(|what| {
+                if let What::Producer(Event::Hedged { tokens_left, .. }) = what {
                     *tokens_left = 5;
                 }
             });
             let scene = scene.attempt(9, 2, "b/0").succeeds(9, 2);
             scene.at(13_100).failed(1, Failure::Deadline)
         }),
-        accepts("an attempt has no token to be overtaken with", || {
+        accepts("an attempt has no token to be hedged with", || {
             hangs(
-                Scene::new()
-                    .at(0)
-                    .call(9)
-                    .attempt(9, 1, "b/0")
-                    .overtaken(9, 1),
+                Scene::new().at(0).call(9).attempt(9, 1, "b/0").hedged(9, 1),
                 5,
             )
         }),
@@ -531,7 +528,7 @@ mod tests {
     /// The only ill broker of three eats the whole time of a send.
     fn hangs(scene: Scene, tokens: u32) -> Scene {
         let scene = scene.change(|what| {
-            if let What::Producer(Event::Overtaken { tokens_left, .. }) = what {
+            if let What::Producer(Event::Hedged { tokens_left, .. }) = what {
                 *tokens_left = tokens;
             }
         });
@@ -544,8 +541,8 @@ mod tests {
             .fault(1, FaultKind::Freeze, "broker-a")
             .call(1);
         let scene = scene.attempt_by(1, 1, queue("a/0"), 1).change(|what| {
-            if let What::Producer(Event::Attempt { budget_ms, .. }) = what {
-                *budget_ms = TIMEOUT;
+            if let What::Producer(Event::Attempt { timeout_ms, .. }) = what {
+                *timeout_ms = TIMEOUT;
             }
         });
         scene.at(10_000 + TIMEOUT).failed(1, Failure::Deadline)

@@ -1,6 +1,6 @@
 //! A retry leaves the broker that just failed, while there is another.
 //!
-//! Checked by where the attempts go, and by which brokers read them one after the other. A pinned
+//! Checked by where the attempts go, and by which brokers read them one after the other. A targeted
 //! send has no choice; a policy with a health table may have marked every other broker.
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
@@ -21,12 +21,12 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let avoids = run
             .policy(send.node)
             .is_some_and(|policy| policy.avoids_last);
-        if send.pinned.is_some() || !avoids {
+        if send.target_queue.is_some() || !avoids {
             continue;
         }
         for pair in send.attempts.windows(2) {
             if has_choice(run, send, &pair[0], &pair[1]) {
-                report.run();
+                report.exercised();
                 stays(run, send, pair, report);
             }
         }
@@ -95,7 +95,7 @@ mod tests {
                 .request(1, 2, 1)
                 .succeeds(1, 2)
         }),
-        accepts("a pinned send stays", || {
+        accepts("a send to a target queue stays", || {
             let scene = Scene::new().at(0).call_to(1, Mode::Sync, Some("a/0"));
             scene
                 .attempt(1, 1, "a/0")

@@ -25,10 +25,10 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let covers = run
             .policy(send.node)
             .is_some_and(|policy| policy.avoids_all_failed);
-        if !covers || send.pinned.is_some() || send.attempts.len() < 2 {
+        if !covers || send.target_queue.is_some() || send.attempts.len() < 2 {
             continue;
         }
-        report.run();
+        report.exercised();
         let tried = distinct(send.attempts.iter().map(|attempt| &*attempt.to.broker));
         let possible = send.attempts.len().min(smallest_route(run, send));
         if tried < possible {

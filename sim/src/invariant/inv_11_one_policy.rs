@@ -33,7 +33,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         if !last {
             continue;
         }
-        report.run();
+        report.exercised();
         if let Some(next) = send
             .attempts
             .iter()

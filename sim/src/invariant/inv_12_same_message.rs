@@ -31,7 +31,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         };
         as_built(run, send, first, report);
         for request in requests {
-            report.run();
+            report.exercised();
             if let Some(differs) = difference(first, request) {
                 let (who, number) = (run.name(send.node), send.number);
                 let text = format!("{who} s{number}: a later attempt has another {differs}");

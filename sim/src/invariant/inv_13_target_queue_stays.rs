@@ -7,7 +7,7 @@ use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-13",
-    title: "Pinned stays pinned",
+    title: "The target queue stays",
     source: Source::Both,
     rate_per_mille: 10,
     checker: Checker::Run(check),
@@ -17,11 +17,17 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for send in &run.history.sends {
-        let Some(pinned) = send.pinned else { continue };
-        report.run();
+        let Some(target_queue) = send.target_queue else {
+            continue;
+        };
+        report.exercised();
         let (who, number) = (run.name(send.node), send.number);
-        let (broker, queue) = (&pinned.broker, pinned.queue);
-        if let Some(attempt) = send.attempts.iter().find(|attempt| attempt.to != pinned) {
+        let (broker, queue) = (&target_queue.broker, target_queue.queue);
+        if let Some(attempt) = send
+            .attempts
+            .iter()
+            .find(|attempt| attempt.to != target_queue)
+        {
             let (k, to, other) = (attempt.number, &attempt.to.broker, attempt.to.queue);
             let text = format!("{who} s{number} #{k} goes to {to}/{other}, not {broker}/{queue}");
             report.wrong(attempt.started, text);
@@ -34,7 +40,8 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             .find(|request| (run.name(request.broker), request.seen.queue) != (&**broker, queue));
         if let Some(request) = stray {
             let (at, other) = (run.name(request.broker), request.seen.queue);
-            let text = format!("{at}/{other} reads {who} s{number}, pinned to {broker}/{queue}");
+            let text =
+                format!("{at}/{other} reads {who} s{number}, for target queue {broker}/{queue}");
             report.wrong(request.received, text);
         }
     }
@@ -48,22 +55,22 @@ mod tests {
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("every attempt goes to the chosen queue", || {
-            let scene = pinned().attempt(1, 1, "a/2").refused(1, 1, 2);
+            let scene = target_queue().attempt(1, 1, "a/2").refused(1, 1, 2);
             scene.attempt(1, 2, "a/2").succeeds(1, 2)
         }),
         rejects("a retry goes to another broker", || {
-            let scene = pinned().attempt(1, 1, "a/2").refused(1, 1, 2);
+            let scene = target_queue().attempt(1, 1, "a/2").refused(1, 1, 2);
             scene.attempt_by(1, 2, queue("b/2"), 1).wrong()
         }),
         rejects("the message arrives for another queue", || {
-            pinned()
+            target_queue()
                 .attempt(1, 1, "a/2")
                 .seen_with(1, 1, |seen| seen.queue = 1)
                 .wrong()
         }),
     ];
 
-    fn pinned() -> Scene {
+    fn target_queue() -> Scene {
         Scene::new().at(0).call_to(1, Mode::Sync, Some("a/2"))
     }
 }

@@ -32,7 +32,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         known: Vec::new(),
     };
     for request in &run.history.requests {
-        report.run();
+        report.exercised();
         at_broker(run, request, &mut widths, report);
     }
     for (send, attempt) in run.attempts() {
@@ -209,7 +209,7 @@ fn in_route(
         return;
     };
     let (broker, queue) = (&attempt.to.broker, attempt.to.queue);
-    if send.pinned.is_none() && !snapshot.queues.contains(attempt.to) {
+    if send.target_queue.is_none() && !snapshot.queues.contains(attempt.to) {
         let text = format!("{who} s{number} #{k} goes to {broker}/{queue}, not in its route");
         report.wrong(attempt.started, text);
     }

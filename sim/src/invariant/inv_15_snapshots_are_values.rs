@@ -21,7 +21,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let snapshots = &run.history.snapshots;
     for (index, snapshot) in snapshots.iter().enumerate() {
-        report.run();
+        report.exercised();
         if let Some(text) = defect(run, snapshot, &snapshots[..index]) {
             let (who, number) = (run.name(snapshot.node), snapshot.number);
             report.wrong(

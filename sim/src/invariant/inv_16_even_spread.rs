@@ -44,7 +44,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             [attempt] => attempt,
             _ => return,
         };
-        let (Some(route), true, None) = (attempt.snapshot, strict, send.pinned) else {
+        let (Some(route), true, None) = (attempt.snapshot, strict, send.target_queue) else {
             continue;
         };
         let queues = &run.history.snapshots[route].queues;
@@ -58,7 +58,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         *last = attempt.started;
     }
     for (route, (counts, last)) in routes {
-        report.run();
+        report.exercised();
         let (least, most) = (counts.iter().min(), counts.iter().max());
         if let (Some(least), Some(most)) = (least, most)
             && most - least > 1

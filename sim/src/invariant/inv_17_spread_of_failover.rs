@@ -50,7 +50,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for (send, attempt) in run.attempts() {
         let policy = run.policy(send.node);
         let strict = policy.is_some_and(|it| it.form == Form::Strict && it.retargets_queue);
-        let (Some(route), true, None) = (attempt.snapshot, strict, send.pinned) else {
+        let (Some(route), true, None) = (attempt.snapshot, strict, send.target_queue) else {
             continue;
         };
         let isolated: SmallVec<[_; 4]> = isolated(run, send, attempt).collect();
@@ -135,7 +135,7 @@ fn spread(
     if all < ENOUGH.max(least) || !too_many(all, all, 1, queues) {
         return;
     }
-    report.run();
+    report.exercised();
     let route = snapshot.queues.all();
     let mut brokers: BTreeMap<&str, u64> = BTreeMap::new();
     for (place, count) in &group.counts {

@@ -1,7 +1,7 @@
 //! A broker that fails is left alone for a while, and no other is.
 //!
 //! With fault tolerance on, a result that isolates a broker keeps later sends away from it as long as
-//! there is a better one: a switch that does nothing costs every send its share of time. But a
+//! there is a better one: a switch that does nothing costs every send an attempt timeout. But a
 //! broker that only refused one message, or that nobody has heard of yet, has done nothing wrong: a
 //! single bad message must not take a healthy broker out of use. Checked where the policy remembers
 //! results: no first attempt goes to a broker within the isolation that an attempt's end demands,
@@ -53,7 +53,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         }
     }
     for (send, attempt) in run.attempts() {
-        if attempt.number == 1 && send.pinned.is_none() && !avoided.is_empty() {
+        if attempt.number == 1 && send.target_queue.is_none() && !avoided.is_empty() {
             keeps_away(run, send, attempt, &avoided, report);
         }
     }
@@ -68,14 +68,14 @@ fn facts<'t>(run: &CheckedRun<'t>, node: NodeId) -> Option<&'t IsolationFacts> {
 }
 
 /// When an attempt showed that its broker does not serve, by the policy's rules. One that was not
-/// answered in its share counts as silent, whether it could be overtaken or not.
+/// answered in its timeout counts as silent, whether it could be hedged or not.
 fn failed(
     run: &CheckedRun<'_>,
     facts: &IsolationFacts,
     send: &SendHistory<'_>,
     attempt: &AttemptHistory<'_>,
 ) -> Option<Timestamp> {
-    if send.pinned.is_some() && send.mode == Mode::Sync && !facts.counts_pinned_sync {
+    if send.target_queue.is_some() && send.mode == Mode::Sync && !facts.counts_target_queue_sync {
         return None;
     }
     let silent = facts.failures.contains(&Stage::Silent);
@@ -84,21 +84,19 @@ fn failed(
     unheard.or(attempt.ended.filter(counts).map(|end| end.timestamp))
 }
 
-/// The end of the millisecond in which an attempt's share was used up, if it was not answered before
-/// and attempts can be overtaken.
+/// The end of the millisecond in which an attempt's timeout was over, if it was not answered before
+/// and attempts can be hedged.
 fn unheard(
     run: &CheckedRun<'_>,
     send: &SendHistory<'_>,
     attempt: &AttemptHistory<'_>,
 ) -> Option<Timestamp> {
-    let overtakes = run
-        .policy(send.node)
-        .is_some_and(|it| it.overtaken_accepted);
-    if send.mode == Mode::Oneway || !overtakes {
+    let hedges = run.policy(send.node).is_some_and(|it| it.hedged_accepted);
+    if send.mode == Mode::Oneway || !hedges {
         return None;
     }
     // A frozen producer notices it when it runs again.
-    let share_end = attempt.started.ms.saturating_add(attempt.budget_ms);
+    let share_end = attempt.started.ms.saturating_add(attempt.timeout_ms);
     let slack = run.header().slack_ms;
     let ms = run
         .due(send.node, share_end, 0)
@@ -138,7 +136,7 @@ fn keeps_away(
     if !queues.names().any(good) || !queues.names().any(isolated) {
         return;
     }
-    report.run();
+    report.exercised();
     if isolated(&attempt.to.broker) {
         let (who, number, broker) = (run.name(send.node), send.number, &attempt.to.broker);
         let text = format!("{who} s{number} begins at {broker}, which failed a moment ago");
@@ -182,7 +180,7 @@ fn explained(
             end.stage == Stage::Accepted && facts.is_some_and(|facts| took >= facts.slow_ms)
         });
         let failed = facts.and_then(|facts| failed(run, facts, send, attempt));
-        let share_end = attempt.started.ms.saturating_add(attempt.budget_ms);
+        let share_end = attempt.started.ms.saturating_add(attempt.timeout_ms);
         let last = run.due(send.node, share_end, 0);
         let silent = isolated.reason == Stage::Silent && attempt.open_at(now, send.over());
         failed.is_some_and(just)
@@ -235,7 +233,7 @@ mod tests {
             lost().at(2_000).call(2).attempt_marked(2, 1, "a/1")
         }),
         accepts(
-            "a broker that is silent for an attempt's share is avoided",
+            "a broker that is silent for an attempt timeout is avoided",
             || {
                 let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(1_005);
                 let scene = isolates(scene, "broker-a", 10_000, Stage::Silent);
@@ -243,14 +241,14 @@ mod tests {
             },
         ),
         rejects(
-            "a silent broker is gone to again, though nothing was overtaken",
+            "a silent broker is gone to again, though nothing was hedged",
             || {
                 let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(1_200);
                 scene.call(2).attempt_marked(2, 1, "a/1")
             },
         ),
         rejects(
-            "a broker is avoided as silent before its attempt's share is used up",
+            "a broker is avoided as silent before its attempt's timeout is over",
             || {
                 let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(900);
                 isolates(scene, "broker-a", 10_000, Stage::Silent).wrong()

@@ -75,7 +75,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 fn first_attempts<'c, 't>(run: &'c CheckedRun<'t>) -> Vec<(NodeId, &'c AttemptHistory<'t>, usize)> {
     let free = run.history.sends.iter().filter(|send| {
         let policy = run.policy(send.node);
-        send.pinned.is_none() && policy.is_some_and(|policy| policy.form == Form::Strict)
+        send.target_queue.is_none() && policy.is_some_and(|policy| policy.form == Form::Strict)
     });
     let first = free.filter_map(|send| {
         let attempt = send.attempts.first()?;
@@ -108,7 +108,7 @@ fn shares(run: &CheckedRun<'_>, window: &Window<'_, '_>, rounds: usize, report: 
         if !well {
             continue;
         }
-        report.run();
+        report.exercised();
         let fair = queues * rounds;
         let got = window
             .attempts

@@ -21,7 +21,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for send in &run.history.sends {
         // A queue of the caller's choice may be in no route.
-        if send.pinned.is_some() {
+        if send.target_queue.is_some() {
             continue;
         }
         let route = run.history.in_force(send.node, send.topic, send.called);
@@ -29,7 +29,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         if !usable {
             continue;
         }
-        report.run();
+        report.exercised();
         if let Some((done, Outcome::Failed(failure))) = send.done.first()
             && is_empty(*failure)
         {

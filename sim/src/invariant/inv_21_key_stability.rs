@@ -73,7 +73,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
                 chosen.insert(grounds, here);
                 continue;
             };
-            report.run();
+            report.exercised();
             if *first != here {
                 let ((broker, queue), (other, wrong)) = (*first, here);
                 let (who, topic) = (run.name(send.node), send.topic);

@@ -24,7 +24,7 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
     let (alone, beside) = (Sends::of(one), Sends::of(other));
     let choices_beside = beside.choices();
     for ((node, topic), choices) in alone.choices() {
-        report.run();
+        report.exercised();
         let (calm_alone, calm_beside) = (alone.calm_until(node), beside.calm_until(node));
         let others = choices_beside.get(&(node, topic));
         let others = others.map_or(&[][..], |others| others);

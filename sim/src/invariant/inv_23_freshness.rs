@@ -125,7 +125,7 @@ fn in_force(
     if due >= agreed.until.ms || due >= ends(run, producer) || !servers.iter().all(well) {
         return;
     }
-    report.run();
+    report.exercised();
     let now = run.history.in_force(producer, agreed.topic, run.after(due));
     if !now.is_some_and(|now| says(run, &run.history.snapshots[now], agreed)) {
         let (who, topic, late) = (run.name(producer), agreed.topic, due - agreed.since.ms);

@@ -72,7 +72,7 @@ fn polls(
         if !later || !poll || lookup.node != node || lookup.topic != topic {
             continue;
         }
-        report.run();
+        report.exercised();
         if lookup.started.ms > due(run, (node, topic), last, bound) {
             late(run, node, topic, (last, lookup.started.ms), report);
         }

@@ -26,7 +26,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let (Some(before), Some(now)) = (started(last.lookup), started(next.lookup)) else {
             continue;
         };
-        report.run();
+        report.exercised();
         if now < before {
             let (who, topic) = (run.name(next.node), next.topic);
             let (old, new) = (last.number, next.number);

@@ -78,11 +78,11 @@ fn sends_go_on(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckR
             worst == Condition::Healthy && !outlived_its_peer(run, send, (route, name), node)
         })
     };
-    let healthy = match send.pinned {
+    let healthy = match send.target_queue {
         // The route promises nothing of a broker that it does not name.
-        Some(pinned) => {
+        Some(target_queue) => {
             let mut named = snapshot.addresses.iter().map(|(name, _)| name);
-            named.any(|name| *name == pinned.broker) && is_healthy(&pinned.broker)
+            named.any(|name| *name == target_queue.broker) && is_healthy(&target_queue.broker)
         }
         None => {
             let queues = &snapshot.queues;
@@ -92,7 +92,7 @@ fn sends_go_on(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckR
     if !healthy {
         return;
     }
-    report.run();
+    report.exercised();
     let Outcome::Failed(failure) = outcome else {
         return;
     };

@@ -20,7 +20,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let lookups = &run.history.lookups;
     for (index, next) in lookups.iter().enumerate() {
-        report.run();
+        report.exercised();
         let open = lookups[..index].iter().find(|last| {
             let same = last.node == next.node && last.topic == next.topic;
             let default = LookupReason::DefaultTopic;

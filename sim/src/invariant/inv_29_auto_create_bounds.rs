@@ -29,7 +29,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         if lookup.reason != LookupReason::DefaultTopic {
             continue;
         }
-        report.run();
+        report.exercised();
         let asked = lookups[..index].iter().any(|own| {
             let missing = own.ended.is_some_and(|(ended, end)| {
                 ended < lookup.started
@@ -207,7 +207,7 @@ mod tests {
             topic: "news".into(),
             mode: Mode::Sync,
             timeout_ms: 3000,
-            pinned: None,
+            target_queue: None,
         };
         scene.at(10).say(call).attempt_by(1, 1, queue("b/0"), 2)
     }

@@ -70,7 +70,7 @@ fn answered(
     if all.iter().all(|server| knows(run, lookup, *server, until)) || given_up(run, lookup, due) {
         return;
     }
-    report.run();
+    report.exercised();
     let (who, topic, name) = (run.name(lookup.node), lookup.topic, run.name(*helper));
     match ended {
         Some((_, LookupEnd::Changed | LookupEnd::Unchanged | LookupEnd::Unusable(_))) => {}

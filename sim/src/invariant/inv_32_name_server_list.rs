@@ -33,7 +33,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             let Some(list) = in_force(run, lookup.node, *timestamp) else {
                 continue;
             };
-            report.run();
+            report.exercised();
             if !list.contains(server) {
                 let who = run.name(lookup.node);
                 let text = format!("{who} asks {server}, which is not in its list");

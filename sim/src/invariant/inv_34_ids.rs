@@ -28,7 +28,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         answers(run, connection, report);
     }
     for (send, attempt) in run.attempts() {
-        report.run();
+        report.exercised();
         by_reply(run, send, attempt, report);
     }
 }
@@ -194,6 +194,6 @@ mod tests {
             .attempt(1, 1, "a/0")
             .at(2)
             .seen(1, 1);
-        scene.at(1000).overtaken(1, 1).attempt(1, 2, "b/0")
+        scene.at(1000).hedged(1, 1).attempt(1, 2, "b/0")
     }
 }

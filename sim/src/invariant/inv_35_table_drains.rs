@@ -25,7 +25,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let What::Producer(Event::Gauges { pending, .. }) = &record.what else {
             continue;
         };
-        report.run();
+        report.exercised();
         let timestamp = Timestamp { at, ms: record.ms };
         let open = open_attempts(run, record.node, timestamp) + others(run, record.node, timestamp);
         let pending = usize::try_from(*pending).unwrap_or(usize::MAX);
@@ -87,11 +87,11 @@ mod tests {
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
-        accepts("an overtaken attempt is open", || {
+        accepts("a hedged attempt is open", || {
             gauges(two_open().at(1500), 2)
         }),
         accepts("a heartbeat waits for its answer", || {
-            gauges(beat(Scene::new().at(100)), 1)
+            gauges(heartbeat(Scene::new().at(100)), 1)
         }),
         accepts("nothing is pending when all is quiet", || {
             gauges(Scene::new().at(0).whole(1, "a/0").at(20_000), 0)
@@ -106,7 +106,7 @@ mod tests {
             gauges(scene, 1).wrong()
         }),
         rejects("a heartbeat is never given up", || {
-            gauges(beat(Scene::new().at(100)).at(3200), 1).wrong()
+            gauges(heartbeat(Scene::new().at(100)).at(3200), 1).wrong()
         }),
     ];
 
@@ -119,7 +119,7 @@ mod tests {
         })
     }
 
-    fn beat(scene: Scene) -> Scene {
+    fn heartbeat(scene: Scene) -> Scene {
         scene.say(Event::Transport(Transport::Written {
             connection: 1,
             opaque: 500,
@@ -133,6 +133,6 @@ mod tests {
             .attempt(1, 1, "a/0")
             .at(2)
             .seen(1, 1);
-        scene.at(1000).overtaken(1, 1).attempt(1, 2, "b/0")
+        scene.at(1000).hedged(1, 1).attempt(1, 2, "b/0")
     }
 }

@@ -24,7 +24,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let What::Producer(Event::Gauges { open_sends, .. }) = &record.what else {
             continue;
         };
-        report.run();
+        report.exercised();
         let now = Timestamp { at, ms: record.ms };
         let open = run.history.sends.iter().filter(|send| {
             // A callback that has not returned keeps its permit.

@@ -40,7 +40,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             let answered = attempt.reply.is_some_and(|(read, _)| read < closed);
             let written = attempt.wires[*wire].timestamp < closed;
             if written && !moved && !answered && attempt.open_at(closed, send.over()) {
-                report.run();
+                report.exercised();
                 ends(run, send, attempt, (closed, cause), report);
             }
         }

@@ -29,7 +29,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some((opened, _)) = connection.opened else {
             continue;
         };
-        report.run();
+        report.exercised();
         // The connections of a killed process have no end of their own.
         let killed = |from: u64| run.truth.was_gone(connection.node, from, opened.ms);
         let others = connections[..index].iter();
@@ -94,7 +94,7 @@ fn doubted(
     let heard = answers.filter(|at| at.ms < decided_ms).max();
     let heard = heard.unwrap_or(opened);
     let silent_in_its_time = |attempt: &AttemptHistory<'_>| {
-        let silent_ms = attempt.started.ms.saturating_add(attempt.budget_ms);
+        let silent_ms = attempt.started.ms.saturating_add(attempt.timeout_ms);
         let answered = attempt
             .ended
             .is_some_and(|end| end.timestamp.ms < silent_ms);
@@ -386,7 +386,7 @@ mod tests {
         Scene::new().at(100).say(Event::Transport(written))
     }
 
-    /// An attempt at broker-a that is not answered in its share.
+    /// An attempt at broker-a that is not answered in its timeout.
     fn silent() -> Scene {
         Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(1_100)
     }

@@ -46,7 +46,7 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
         let Some(other) = with.get(name).filter(|_| !is_own) else {
             continue;
         };
-        report.run();
+        report.exercised();
         let who = one.header.name(send.node);
         if send.well != other.well {
             let text = format!("{who} {name} ends otherwise beside a send that is not answered");

@@ -48,7 +48,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             > 0;
         let waits = || crowded(run, send, attempt, due) || creates(run, send, broker, due);
         if ill && well(broker, since(run, send, attempt)) && !waits() {
-            report.run();
+            report.exercised();
             answered(run, (send, attempt), due, report);
         }
     }

@@ -30,7 +30,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         };
         for timestamp in &talk.asked {
             if talk.is_dead(run, *timestamp) {
-                report.run();
+                report.exercised();
                 let (who, to) = (run.name(connection.node), connection.to);
                 let text = format!("{who} puts an attempt on a connection to {to} that is dead");
                 report.wrong(*timestamp, text);
@@ -45,7 +45,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let mut later = later.iter().map(|it| &connections[*it]);
         let replaced = later.find(|next| next.opened.is_some());
         if replaced.is_some_and(|next| talk.is_dead(run, next.dialled)) {
-            report.run();
+            report.exercised();
         }
     }
 }

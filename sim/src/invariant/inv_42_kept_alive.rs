@@ -72,7 +72,7 @@ fn carries(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mu
         let due = run.due(connection.node, last.ms, policy.idle_ms / 2);
         let routed = |timestamp| in_route(run, connection, timestamp);
         if next.ms >= due && routed(last) && routed(next) {
-            report.run();
+            report.exercised();
             if next.ms > due {
                 let (who, to, gap) = (run.name(connection.node), connection.to, next.ms - last.ms);
                 let text = format!("{who} writes nothing to {to} for {gap} ms from here");
@@ -128,7 +128,7 @@ fn nothing_fails(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some((done, outcome)) = send.done.first() else {
             continue;
         };
-        report.run();
+        report.exercised();
         if let Outcome::Failed(failure) = outcome
             && !matches!(
                 failure,

@@ -26,12 +26,12 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             .of_kind(NodeKind::Broker)
             .find(|node| run.header().nodes[node.index()].address.as_ref() == Some(connection.to));
         if let Some(broker) = broker {
-            beats(run, connection, broker, report);
+            heartbeats(run, connection, broker, report);
         }
     }
 }
 
-fn beats(
+fn heartbeats(
     run: &CheckedRun<'_>,
     connection: &ConnectionHistory<'_>,
     broker: NodeId,
@@ -64,12 +64,12 @@ fn beats(
         .heartbeat_ms
         .saturating_add(run.header().round_trip_ms);
     let mut last = opened;
-    let beats = run
+    let heartbeats = run
         .history
-        .beats
+        .heartbeats
         .iter()
         .filter(|(at, peer, timestamp)| *at == broker && *peer == local && *timestamp > opened);
-    for timestamp in beats.map(|(.., timestamp)| *timestamp).chain([end]) {
+    for timestamp in heartbeats.map(|(.., timestamp)| *timestamp).chain([end]) {
         let due = run.due(connection.node, last.ms, period);
         let healthy = run.truth.worst(connection.node, broker, last.ms, due) == Condition::Healthy;
         // A broker that left the routes is not the producer's any more.
@@ -79,12 +79,12 @@ fn beats(
         };
         let owed = healthy && timestamp.ms >= due && needed(due);
         if owed {
-            report.run();
+            report.exercised();
         }
         if owed && timestamp.ms > due {
             late(run, (connection.node, broker), (last, timestamp), report);
         } else if timestamp != end {
-            report.run();
+            report.exercised();
         }
         last = timestamp;
     }
@@ -122,14 +122,14 @@ mod tests {
             let scene = all(Scene::new(), 1000)
                 .at(20_000)
                 .fault(1, FaultKind::Freeze, "broker-a");
-            let scene = beat(beat(scene.at(31_000), "broker-b", 2), "broker-c", 3);
+            let scene = heartbeat(heartbeat(scene.at(31_000), "broker-b", 2), "broker-c", 3);
             scene.end(End::Finished, 60_000)
         }),
         accepts("a broker that left the route hears no more", || {
             let scene = all(Scene::new(), 1000).at(30_000);
             let scene = scene.lookup(2, LookupReason::Poll);
             let scene = scene.found(2, 2, &["a/0", "b/0"]).at(31_000);
-            let scene = beat(beat(scene, "broker-a", 1), "broker-b", 2);
+            let scene = heartbeat(heartbeat(scene, "broker-a", 1), "broker-b", 2);
             scene.end(End::Finished, 60_000)
         }),
         rejects("a broker that came back to the route hears nothing", || {
@@ -139,23 +139,26 @@ mod tests {
             let scene = scene.lookup(3, LookupReason::FailedAttempt);
             let scene = scene.found(3, 3, &["a/0", "b/0", "c/0"]);
             let scene = all(scene, 31_000).wrong().at(61_000);
-            let scene = beat(beat(scene, "broker-a", 1), "broker-b", 2);
+            let scene = heartbeat(heartbeat(scene, "broker-a", 1), "broker-b", 2);
             scene.end(End::Finished, 70_000)
         }),
         rejects("one broker is forgotten", || {
             // The last heartbeat of the first round is that of broker-c.
             let scene = all(Scene::new(), 1000).wrong().at(31_000);
-            let scene = all(beat(beat(scene, "broker-a", 1), "broker-b", 2), 61_000);
+            let scene = all(
+                heartbeat(heartbeat(scene, "broker-a", 1), "broker-b", 2),
+                61_000,
+            );
             scene.end(End::Finished, 70_000)
         }),
     ];
 
     fn all(scene: Scene, ms: u64) -> Scene {
-        let scene = beat(beat(scene.at(ms), "broker-a", 1), "broker-b", 2);
-        beat(scene, "broker-c", 3)
+        let scene = heartbeat(heartbeat(scene.at(ms), "broker-a", 1), "broker-b", 2);
+        heartbeat(scene, "broker-c", 3)
     }
 
-    fn beat(scene: Scene, broker: &str, connection: u64) -> Scene {
+    fn heartbeat(scene: Scene, broker: &str, connection: u64) -> Scene {
         let peer = scene.local(connection);
         let (code, oneway, send) = (request::HEART_BEAT, false, None);
         let event = BrokerEvent::Received {

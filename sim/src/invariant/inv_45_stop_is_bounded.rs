@@ -67,7 +67,7 @@ fn bounded(
     let Some(policy) = run.policy(node) else {
         return;
     };
-    report.run();
+    report.exercised();
     let due = run.due(node, called.ms, policy.stop_ms);
     let (who, limit) = (run.name(node), policy.stop_ms);
     match ended {

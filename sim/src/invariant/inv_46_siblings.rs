@@ -29,7 +29,7 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
     let stopped = stopped.by_name();
     let slack = one.header.slack_ms + ROUND_TRIPS * one.header.round_trip_ms;
     for (name, send) in idle.by_name() {
-        report.run();
+        report.exercised();
         let who = one.header.name(send.node);
         let Some(other) = stopped.get(name) else {
             let text = format!("{who} {name} reaches no broker when a sibling stops");

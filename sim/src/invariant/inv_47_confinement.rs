@@ -21,7 +21,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for request in &run.history.requests {
-        report.run();
+        report.exercised();
         let broker = run.name(request.broker);
         let topic = &request.seen.topic;
         let Some(send) = request.send.map(|send| &run.history.sends[send]) else {

@@ -22,7 +22,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         if *life != Life::Stopped {
             continue;
         }
-        report.run();
+        report.exercised();
         // A new life of the same node is another history.
         let again = run.history.lives.iter().find_map(|(at, life, timestamp)| {
             (at == node && *life == Life::Started && timestamp > stopped).then_some(*timestamp)

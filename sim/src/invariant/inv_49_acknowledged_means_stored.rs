@@ -25,7 +25,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some((done, Outcome::Sent { at, offset, .. })) = send.done.first() else {
             continue;
         };
-        report.run();
+        report.exercised();
         let mut copies = send.requests.iter().filter_map(|index| {
             let request = &run.history.requests[*index];
             Some((run.name(request.broker), request.stored?))

@@ -29,7 +29,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             .map(|attempt| attempt.wires.len().max(1));
         let written: usize = requests.sum();
         for (count, copy) in (1..).zip(copies) {
-            report.run();
+            report.exercised();
             if count > written {
                 let (who, number) = (run.name(send.node), send.number);
                 let text = format!("{who} s{number} has {count} copies by {written} requests");
@@ -60,7 +60,7 @@ mod tests {
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a lost reply leaves two copies with one key", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(2);
-            let scene = scene.seen(1, 1).stored(1, 1).at(1000).overtaken(1, 1);
+            let scene = scene.seen(1, 1).stored(1, 1).at(1000).hedged(1, 1);
             scene
                 .attempt(1, 2, "b/0")
                 .succeeds(1, 2)

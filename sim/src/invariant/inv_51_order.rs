@@ -4,7 +4,7 @@
 //! queue read the messages in the order of their offsets. So where one producer's send was
 //! acknowledged before another was called, and both are in one queue, the first one has the smaller
 //! offset. (Copies that nobody acknowledged may come later; that each is explained by an attempt is
-//! INV-50, that a pinned send stays in its queue INV-13.)
+//! INV-50, that a send to a target queue stays in its queue INV-13.)
 
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ fn in_order(
         let Some(Acknowledged { work, offset, .. }) = before else {
             continue;
         };
-        report.run();
+        report.exercised();
         // A broker that came back without its data counts from the beginning.
         let node = run.header().node(broker);
         let gone = |node| run.truth.was_gone(node, work.called.ms, next.returned.ms);

@@ -24,7 +24,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let mut keys: BTreeMap<&Name, &SendHistory<'_>> = BTreeMap::new();
     for send in &run.history.sends {
         let Some(built) = send.built else { continue };
-        report.run();
+        report.exercised();
         if let Some(first) = keys.insert(built.key, send) {
             let (who, number) = (run.name(send.node), send.number);
             let (other, its) = (run.name(first.node), first.number);

@@ -19,7 +19,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
-    report.run();
+    report.exercised();
     if let Some(difference) = first_difference(one, other) {
         let ms = difference
             .left

@@ -20,7 +20,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
-    report.run();
+    report.exercised();
     for (at, record) in run.trace.records.iter().enumerate() {
         if let What::Producer(Event::TaskPanicked { task }) = &record.what {
             let text = format!("{}: the task {task} panicked", run.name(record.node));

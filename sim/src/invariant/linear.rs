@@ -30,7 +30,7 @@ fn work_of(size: Size) -> u64 {
     let Size { queues, sends, .. } = size;
     let every = 48_000 / sends;
     let text = format!(
-        "format = 1\nseconds = 60\n[cluster]\nbrokers = [{}]\ntopics = {{ orders = {queues} }}\n\
+        "format = 2\nseconds = 60\n[cluster]\nbrokers = [{}]\ntopics = {{ orders = {queues} }}\n\
          [producer.p1]\n[[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nmode = \"async\"\n\
          sends = {sends}\nevery = \"{every}ms\"\n\
          [[fault]]\ndo = \"crash\"\non = \"broker-a\"\nat = \"10s\"\nfor = \"5s\"\n\

@@ -31,7 +31,7 @@ mod inv_09_not_the_last_one;
 mod inv_10_coverage;
 mod inv_11_one_policy;
 mod inv_12_same_message;
-mod inv_13_pinned_stays_pinned;
+mod inv_13_target_queue_stays;
 mod inv_14_legal_target;
 mod inv_15_snapshots_are_values;
 mod inv_16_even_spread;
@@ -94,7 +94,7 @@ pub fn all() -> &'static [Invariant] {
             inv_10_coverage::INVARIANT,
             inv_11_one_policy::INVARIANT,
             inv_12_same_message::INVARIANT,
-            inv_13_pinned_stays_pinned::INVARIANT,
+            inv_13_target_queue_stays::INVARIANT,
             inv_14_legal_target::INVARIANT,
             inv_15_snapshots_are_values::INVARIANT,
             inv_16_even_spread::INVARIANT,
@@ -202,7 +202,7 @@ impl CheckReport {
     }
 
     /// Counts one case in which the invariant has something to say.
-    fn run(&mut self) {
+    fn exercised(&mut self) {
         self.precondition += 1;
     }
 
@@ -339,7 +339,7 @@ impl<'t> CheckedRun<'t> {
             bound = bound.saturating_add(policy.name_server_timeout_ms.saturating_mul(calls));
         }
         if policy.deadline_of_attempt {
-            let attempts = policy.attempts(send.mode, send.pinned.is_some());
+            let attempts = policy.attempts(send.mode, send.target_queue.is_some());
             bound = bound.saturating_mul(attempts.into());
         }
         self.due(send.node, send.called.ms, bound)

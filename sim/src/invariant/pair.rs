@@ -80,7 +80,7 @@ impl<'t> Sends<'t> {
 
 fn compared<'c>(send: &'c SendHistory<'_>) -> Compared<'c> {
     let first = send.attempts.first();
-    let free = first.filter(|_| send.pinned.is_none());
+    let free = first.filter(|_| send.target_queue.is_none());
     let well = send
         .outcome()
         .map(|outcome| !matches!(outcome, Outcome::Failed(_)));

@@ -46,9 +46,9 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         form: if strict { Form::Strict } else { Form::Parity },
         attempts_sync: policy.attempts.sync,
         attempts_async: policy.attempts.async_,
-        attempts_pinned_sync: policy.attempts.pinned_sync,
-        attempts_pinned_async: policy.attempts.pinned_async,
-        share_ms: match policy.attempt_timeout {
+        attempts_target_queue_sync: policy.attempts.target_queue_sync,
+        attempts_target_queue_async: policy.attempts.target_queue_async,
+        attempt_timeout_ms: match policy.attempt_timeout {
             AttemptTimeout::Equal => timeout_ms / u64::from(policy.attempts.sync.max(1)),
             AttemptTimeout::Whole => timeout_ms,
             AttemptTimeout::Cap(cap) => cap.min(timeout_ms),
@@ -56,7 +56,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         timeout_ms,
         second_connections: policy.hedge_over == HedgeOver::Heard,
         refused_spacing_ms: policy.refused_spacing,
-        overtaken_accepted: policy.hedged_answer == HedgedAnswer::Accept,
+        hedged_accepted: policy.hedged_answer == HedgedAnswer::Accept,
         scan_ms,
         deadline_covers_all,
         deadline_of_attempt: policy.deadline == Deadline::PerAttempt,
@@ -110,6 +110,6 @@ fn isolation(policy: &Policy) -> Option<IsolationFacts> {
         failed_ms: of(rules.failure),
         longest_ms: rules.table.iter().map(|(_, isolated)| *isolated).max()?,
         slow_ms: slow.map_or(u64::MAX, |(least, _)| *least),
-        counts_pinned_sync: rules.counts_pinned_sync,
+        counts_target_queue_sync: rules.counts_target_queue_sync,
     })
 }

@@ -31,8 +31,8 @@ pub struct Summary {
     pub stored: u64,
     /// Stored copies beyond the first of each message.
     pub copies: u64,
-    /// Attempts overtaken.
-    pub overtaken: u64,
+    /// Hedged attempts.
+    pub hedged: u64,
     /// For each broker: the sends whose success it answered.
     pub share: Vec<(Name, u64)>,
     /// For each link that carried anything: sender, receiver, bytes delivered.
@@ -78,7 +78,7 @@ impl Summary {
                     summary.attempts += 1;
                     *attempts.entry((record.node.0, *send)).or_default() += 1;
                 }
-                What::Producer(ProducerEvent::Overtaken { .. }) => summary.overtaken += 1,
+                What::Producer(ProducerEvent::Hedged { .. }) => summary.hedged += 1,
                 What::Broker(BrokerEvent::Stored { key, .. }) => {
                     *stored.entry(key).or_default() += 1;
                 }
@@ -103,7 +103,7 @@ impl Summary {
             ("max-send-ms", self.max_send_ms, expect.max_send_ms),
             ("stored", self.stored, expect.stored),
             ("copies", self.copies, expect.copies),
-            ("overtaken", self.overtaken, expect.overtaken),
+            ("hedged", self.hedged, expect.hedged),
         ];
         let missed = figures.into_iter().filter_map(|(name, figure, bound)| {
             let bound = bound.filter(|bound| !bound.holds(figure))?;

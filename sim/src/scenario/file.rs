@@ -12,6 +12,9 @@ use toml::Spanned;
 use super::Bound;
 use super::value::{At, Code, Codes, Jump, Ms, Places, Times};
 
+/// The version of the format; files of format 1 are translated as they are read.
+pub(super) const FORMAT: i64 = 2;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct File {
@@ -81,7 +84,7 @@ pub(super) struct Workload {
     pub(super) every: Option<Spanned<Ms>>,
     pub(super) start: Option<Spanned<Ms>>,
     pub(super) body: Option<Spanned<usize>>,
-    pub(super) queue: Option<Spanned<Pinned>>,
+    pub(super) queue: Option<Spanned<TargetQueue>>,
     pub(super) keys: Option<Spanned<u32>>,
     pub(super) callers: Option<Spanned<u32>>,
     pub(super) drop_after: Option<Spanned<Ms>>,
@@ -91,7 +94,7 @@ pub(super) struct Workload {
 /// `{ broker = "broker-a", id = 1 }`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Pinned {
+pub(super) struct TargetQueue {
     pub(super) broker: String,
     pub(super) id: i32,
 }
@@ -141,5 +144,5 @@ pub(super) struct Expect {
     pub(super) max_send_ms: Option<Bound>,
     pub(super) copies: Option<Bound>,
     pub(super) stored: Option<Bound>,
-    pub(super) overtaken: Option<Bound>,
+    pub(super) hedged: Option<Bound>,
 }

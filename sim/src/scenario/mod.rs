@@ -17,6 +17,7 @@ use crate::trace::NodeKind;
 mod check;
 mod error;
 mod file;
+mod format_1;
 mod value;
 mod write;
 
@@ -41,6 +42,7 @@ impl Scenario {
         text: &str,
         load: &dyn Fn(&str) -> std::io::Result<String>,
     ) -> Result<Self, ScenarioError> {
+        let text = &*format_1::scenario(text);
         let source = error::Source { file, text };
         let raw: file::File = toml::from_str(text).map_err(|error| source.toml_error(&error))?;
         let name = Path::new(file).file_name().map_or_else(
@@ -115,7 +117,7 @@ impl Expect {
             ("max-send-ms", &mut self.max_send_ms),
             ("stored", &mut self.stored),
             ("copies", &mut self.copies),
-            ("overtaken", &mut self.overtaken),
+            ("hedged", &mut self.hedged),
         ]
     }
 }
@@ -350,8 +352,8 @@ pub struct Expect {
     pub copies: Option<Bound>,
     /// Messages stored, each counted once.
     pub stored: Option<Bound>,
-    /// Attempts overtaken.
-    pub overtaken: Option<Bound>,
+    /// Hedged attempts.
+    pub hedged: Option<Bound>,
 }
 
 /// A figure, or a range of figures.

@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 
 use rmq_remoting::observe::Name;
 
-use super::check::{FORMAT, default_codes};
+use super::check::default_codes;
+use super::file::FORMAT;
 use super::{
     Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
     SendMode, Target, Workload,
@@ -365,7 +366,7 @@ fn expect(plan: &Expect, text: &mut String) {
         max_send_ms,
         copies,
         stored,
-        overtaken,
+        hedged,
     } = *plan;
     let figures = [
         ("ok", ok),
@@ -375,7 +376,7 @@ fn expect(plan: &Expect, text: &mut String) {
         ("max-send-ms", max_send_ms),
         ("stored", stored),
         ("copies", copies),
-        ("overtaken", overtaken),
+        ("hedged", hedged),
     ];
     let mut table = Table::default();
     for (key, figure) in figures {

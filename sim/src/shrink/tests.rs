@@ -9,7 +9,7 @@ fn parse(text: &str) -> Scenario {
 
 /// Much of everything.
 fn large() -> Scenario {
-    let mut text = "format = 1\nseconds = 60\n\
+    let mut text = "format = 2\nseconds = 60\n\
         [cluster]\nname-servers = 3\nbrokers = [\"broker-a\", \"broker-b\", \"broker-c\"]\n\
         topics = { orders = 4, other = 2 }\n\
         [network]\nlatency = { ms = 2, jitter = 3 }\nready-order = \"seeded\"\n\

@@ -146,7 +146,7 @@ impl Send {
                     after_ms: 0,
                 });
             }
-            ("overtaken", Some(attempt)) => "overtaken".clone_into(&mut attempt.how),
+            ("hedged", Some(attempt)) => "hedged".clone_into(&mut attempt.how),
             ("attempt-ended", Some(attempt)) => {
                 let stage = words(&event["stage"]);
                 let stage = match (stage.as_str(), event["code"].as_i64()) {
@@ -154,8 +154,8 @@ impl Send {
                     ("refused", Some(code)) => format!("refused with {code}"),
                     _ => stage,
                 };
-                attempt.how = if attempt.how == "overtaken" {
-                    format!("overtaken, {stage}")
+                attempt.how = if attempt.how == "hedged" {
+                    format!("hedged, {stage}")
                 } else {
                     stage
                 };

@@ -63,16 +63,16 @@ pub struct PolicyFacts {
     /// Attempts of an async send, the first one included.
     pub attempts_async: u32,
     /// Attempts of a sync send to a queue of the caller's choice.
-    pub attempts_pinned_sync: u32,
+    pub attempts_target_queue_sync: u32,
     /// Attempts of an async send to a queue of the caller's choice.
-    pub attempts_pinned_async: u32,
-    /// The share of time of an attempt that is not the last, in milliseconds, for a send with
-    /// [`timeout_ms`](Self::timeout_ms); the whole time where attempts are not overtaken.
-    pub share_ms: u64,
+    pub attempts_target_queue_async: u32,
+    /// The timeout of an attempt that is not the last, in milliseconds, for a send with
+    /// [`timeout_ms`](Self::timeout_ms); the whole time where attempts are not hedged.
+    pub attempt_timeout_ms: u64,
     /// The producer's send timeout, in milliseconds.
     pub timeout_ms: u64,
-    /// A late success of an overtaken attempt completes the send.
-    pub overtaken_accepted: bool,
+    /// A late success of a hedged attempt completes the send.
+    pub hedged_accepted: bool,
     /// Beside a connection on which a request was silent, a second one may be opened.
     pub second_connections: bool,
     /// The longest that an attempt waits whose broker has just refused a connection, in milliseconds.
@@ -146,17 +146,17 @@ pub struct IsolationFacts {
     /// The shortest time of a success that counts as slow.
     pub slow_ms: u64,
     /// Sync sends to a queue of the caller's choice count, too.
-    pub counts_pinned_sync: bool,
+    pub counts_target_queue_sync: bool,
 }
 
 impl PolicyFacts {
     /// Attempts that a send of this mode may make, to any queue or to one of the caller's choice.
-    pub fn attempts(&self, mode: Mode, pinned: bool) -> u32 {
-        match (mode, pinned) {
+    pub fn attempts(&self, mode: Mode, target_queue: bool) -> u32 {
+        match (mode, target_queue) {
             (Mode::Sync, false) => self.attempts_sync,
-            (Mode::Sync, true) => self.attempts_pinned_sync,
+            (Mode::Sync, true) => self.attempts_target_queue_sync,
             (Mode::Async, false) => self.attempts_async,
-            (Mode::Async, true) => self.attempts_pinned_async,
+            (Mode::Async, true) => self.attempts_target_queue_async,
             (Mode::Oneway, _) => 1,
         }
     }

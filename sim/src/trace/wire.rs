@@ -24,8 +24,8 @@ use super::record::{Header, NodeId, PolicyFacts, Trace};
 pub struct Timing {
     /// A round trip, with what a dial adds.
     pub round_trip_ms: u64,
-    /// The time after which an attempt may be overtaken or given up.
-    pub share_ms: u64,
+    /// The time after which an attempt may be hedged or given up.
+    pub attempt_timeout_ms: u64,
     /// The whole timeout.
     pub timeout_ms: u64,
     /// How late a periodic scan may find a timeout.
@@ -39,7 +39,7 @@ impl Timing {
     pub fn of(header: &Header, policy: &PolicyFacts) -> Self {
         Timing {
             round_trip_ms: header.round_trip_ms,
-            share_ms: policy.share_ms,
+            attempt_timeout_ms: policy.attempt_timeout_ms,
             timeout_ms: policy.timeout_ms,
             scan_ms: policy.scan_ms,
             slack_ms: header.slack_ms,
@@ -59,8 +59,13 @@ impl Timing {
         if after_ms <= late {
             return TimeClass::RoundTrip;
         }
-        let shares = self.timeout_ms.checked_div(self.share_ms).unwrap_or(0);
-        if let Some(share) = (1..shares).find(|share| near(self.share_ms.saturating_mul(*share))) {
+        let shares = self
+            .timeout_ms
+            .checked_div(self.attempt_timeout_ms)
+            .unwrap_or(0);
+        if let Some(share) =
+            (1..shares).find(|share| near(self.attempt_timeout_ms.saturating_mul(*share)))
+        {
             return TimeClass::Share(share);
         }
         if near(self.timeout_ms) {
@@ -365,7 +370,7 @@ mod tests {
     fn times_fall_into_the_class_of_what_a_client_waits_for() {
         let timing = Timing {
             round_trip_ms: 4,
-            share_ms: 1000,
+            attempt_timeout_ms: 1000,
             timeout_ms: 3000,
             scan_ms: 2000,
             slack_ms: 50,

@@ -53,12 +53,12 @@ fn a_client_that_stops_its_heartbeats_is_closed_although_it_goes_on_asking() {
         let id: OffsetId = sent.offset_message_id.parse().unwrap();
         let broker = Name::from(id.host.to_string());
         let client = client(sim);
-        let beat = WithBody {
+        let heartbeat = WithBody {
             header: HeartBeat,
             body: br#"{"clientID":"c","producerDataSet":[{"groupName":"g"}]}"#,
         };
         let until = Instant::now() + Duration::from_secs(3);
-        client.call(&broker, &beat, until).await.unwrap();
+        client.call(&broker, &heartbeat, until).await.unwrap();
         let with_beat = closed_after(sim, &client, &broker).await;
         let until = Instant::now() + Duration::from_secs(3);
         let ask = GetMaxOffset {

@@ -58,11 +58,11 @@ fn a_killed_broker_costs_one_retry_and_no_message() {
 #[test]
 fn a_broker_without_power_costs_its_own_calls_their_time_and_the_others_nothing() {
     for mut policy in strict_and_java() {
-        policy.attempts.pinned_sync = 1;
+        policy.attempts.target_queue_sync = 1;
         let setup = brokers(2).fault(power_loss("broker-a").at_secs(5));
         let ((to_a, to_b), seen) = play_warm(setup, &policy, async |sim, producer| {
             sim.until_secs(6).await;
-            let pinned = |broker| {
+            let target = |broker| {
                 let began = tokio::time::Instant::now();
                 let queue = MessageQueue::new("orders", broker, 0);
                 async move {
@@ -70,7 +70,7 @@ fn a_broker_without_power_costs_its_own_calls_their_time_and_the_others_nothing(
                     (outcome, began.elapsed().as_millis())
                 }
             };
-            let both = tokio::join!(biased; pinned("broker-a"), pinned("broker-b"));
+            let both = tokio::join!(biased; target("broker-a"), target("broker-b"));
             sim.until_secs(135).await;
             both
         });
@@ -162,7 +162,7 @@ fn name_servers_that_restart_empty_stop_new_producers_only() {
 }
 
 #[test]
-fn a_broker_that_knows_no_farewell_delays_no_stop() {
+fn a_broker_that_knows_no_unregister_delays_no_stop() {
     for policy in strict_and_java() {
         let code = request::UNREGISTER_CLIENT;
         let setup = brokers(1).fault(requests("broker-a", code, answer(3)));

@@ -95,9 +95,9 @@ fn a_broker_that_refuses_its_heartbeat_delays_no_other_ones() {
         });
         let started = |what: &What| matches!(what, What::Producer(Event::Started { .. }));
         let started = seen.at("p", started)[0];
-        let beats = seen.requests("broker-b", request::HEART_BEAT);
+        let heartbeats = seen.requests("broker-b", request::HEART_BEAT);
         // One with the connection, then one in each round.
-        let rounds: Vec<_> = beats.iter().map(|ms| (ms - started) / 10).collect();
+        let rounds: Vec<_> = heartbeats.iter().map(|ms| (ms - started) / 10).collect();
         assert_eq!(rounds[1..], [100, 3_100], "{}", policy.name);
         assert!(seen.requests("broker-a", request::HEART_BEAT).is_empty());
         assert_eq!(

@@ -72,8 +72,8 @@ fn two_producers_of_one_client_share_its_connections_and_its_polls() {
             "one first lookup and one poll: {}",
             policy.name
         );
-        let beats = seen.requests("broker-a", request::HEART_BEAT);
-        let seconds: Vec<_> = beats.iter().map(|ms| ms / 1_000).collect();
+        let heartbeats = seen.requests("broker-a", request::HEART_BEAT);
+        let seconds: Vec<_> = heartbeats.iter().map(|ms| ms / 1_000).collect();
         assert_eq!(seconds, [0, 1, 31], "{}", policy.name);
     }
 }
@@ -130,27 +130,33 @@ async fn slave(sim: &Sim, codes: &Arc<Codes>) -> Broker {
 }
 
 #[test]
-fn heartbeats_go_to_masters_and_the_farewell_to_slaves_too() {
+fn heartbeats_go_to_masters_and_unregister_to_slaves_too() {
     for (policy, groups) in [(Policy::strict(), 1), (Policy::java_5_3(), 2)] {
-        let ((beats, farewells), seen) = play(brokers(1), &policy, async |sim, producer| {
-            let codes = Arc::default();
-            let slave = slave(sim, &codes).await;
-            producer.send(message()).await.unwrap();
-            sim.until_secs(40).await;
-            let beats = codes.count(request::HEART_BEAT);
-            producer.stop().await;
-            let farewells = codes.count(request::UNREGISTER_CLIENT);
-            drop(slave);
-            (beats, farewells)
-        });
+        let ((heartbeats, unregistered), seen) =
+            play(brokers(1), &policy, async |sim, producer| {
+                let codes = Arc::default();
+                let slave = slave(sim, &codes).await;
+                producer.send(message()).await.unwrap();
+                sim.until_secs(40).await;
+                let heartbeats = codes.count(request::HEART_BEAT);
+                producer.stop().await;
+                let unregistered = codes.count(request::UNREGISTER_CLIENT);
+                drop(slave);
+                (heartbeats, unregistered)
+            });
         let of_master = |code| seen.requests("broker-a", code).len();
         assert_eq!(
-            (of_master(request::HEART_BEAT), beats),
+            (of_master(request::HEART_BEAT), heartbeats),
             (3, 0),
             "{}",
             policy.name
         );
         let of_master = of_master(request::UNREGISTER_CLIENT);
-        assert_eq!((of_master, farewells), (groups, groups), "{}", policy.name);
+        assert_eq!(
+            (of_master, unregistered),
+            (groups, groups),
+            "{}",
+            policy.name
+        );
     }
 }

@@ -29,7 +29,7 @@ fn simulated(describe: impl Fn(SimProducer) -> SimProducer) -> Attempts {
 fn of_a_scenario(preset: &str, retries: u32) -> Attempts {
     let text = format!(
         r#"
-        format  = 1
+        format  = 2
         seconds = 2
         [cluster]
         brokers = ["broker-a"]
@@ -50,8 +50,8 @@ fn of_a_scenario(preset: &str, retries: u32) -> Attempts {
     Attempts {
         sync: facts.attempts_sync,
         async_: facts.attempts_async,
-        pinned_sync: facts.attempts_pinned_sync,
-        pinned_async: facts.attempts_pinned_async,
+        target_queue_sync: facts.attempts_target_queue_sync,
+        target_queue_async: facts.attempts_target_queue_async,
     }
 }
 

@@ -25,10 +25,10 @@ fn a_broker_that_left_every_route_gets_no_heartbeat_and_loses_its_connection() {
             sim.until_secs(70).await;
         });
         // The poll at 30 s brings the route without it, the round at 31 s cleans up.
-        let beats = |broker| seen.requests(broker, request::HEART_BEAT);
-        let seconds: Vec<_> = beats("broker-a").iter().map(|ms| ms / 1_000).collect();
+        let heartbeats = |broker| seen.requests(broker, request::HEART_BEAT);
+        let seconds: Vec<_> = heartbeats("broker-a").iter().map(|ms| ms / 1_000).collect();
         assert_eq!(seconds, [31, 61], "{}", policy.name);
-        assert!(beats("broker-b").is_empty(), "{}", policy.name);
+        assert!(heartbeats("broker-b").is_empty(), "{}", policy.name);
         let hung_up = |what: &What| matches!(what, What::Broker(BrokerEvent::Disconnected { .. }));
         assert!(seen.at("broker-a", hung_up).is_empty());
         let lost: Vec<_> = seen.at("broker-b", hung_up);

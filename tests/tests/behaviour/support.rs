@@ -289,7 +289,7 @@ impl Evidence {
             .collect()
     }
 
-    /// When requests of a code arrived at a server, in milliseconds; the producer's farewell
+    /// When requests of a code arrived at a server, in milliseconds; the producer's unregistration
     /// included.
     pub(crate) fn requests(&self, server: &str, wanted: i32) -> Vec<u64> {
         let trace = &self.0.trace;

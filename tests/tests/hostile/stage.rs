@@ -259,14 +259,14 @@ async fn register(sim: &Sim, at: SocketAddr) -> RemotingClient {
     client
 }
 
-/// Connections to healthy brokers that ended before the producer said goodbye to one.
+/// Connections to healthy brokers that ended before the producer unregistered there.
 fn broken(run: &Run) -> usize {
-    let goodbye = |what: &What| {
+    let unregister = |what: &What| {
         let code = request::UNREGISTER_CLIENT;
         matches!(what, What::Broker(BrokerEvent::Received { code: it, .. }) if *it == code)
     };
     let records = run.trace.records.iter();
-    let before = records.take_while(|record| !goodbye(&record.what));
+    let before = records.take_while(|record| !unregister(&record.what));
     let ended = |what: &What| matches!(what, What::Broker(BrokerEvent::Disconnected { .. }));
     before.filter(|record| ended(&record.what)).count()
 }

@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn every_message_is_stored_once_although_each_answer_ends_its_connection() {
-        let text = "format = 1\nseconds = 20\n[cluster]\nbrokers = [\"broker-a\"]\n\
+        let text = "format = 2\nseconds = 20\n[cluster]\nbrokers = [\"broker-a\"]\n\
                     topics = { orders = 2 }\n[producer.p1]\n[[workload]]\nproducer = \"p1\"\n\
                     topic = \"orders\"\nsends = 10\n[[fault]]\ndo = \"answer-then-close\"\n\
                     on = \"broker-a\"\n[expect]\nok = 10\nstored = 10\ncopies = 0\n";

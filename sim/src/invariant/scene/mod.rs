@@ -115,11 +115,11 @@ fn policy(node: NodeId) -> PolicyFacts {
         form: Form::Strict,
         attempts_sync: 3,
         attempts_async: 3,
-        attempts_pinned_sync: 3,
-        attempts_pinned_async: 3,
-        share_ms: 1000,
+        attempts_target_queue_sync: 3,
+        attempts_target_queue_async: 3,
+        attempt_timeout_ms: 1000,
         timeout_ms: TIMEOUT,
-        overtaken_accepted: true,
+        hedged_accepted: true,
         second_connections: true,
         refused_spacing_ms: 2000,
         scan_ms: 0,
@@ -154,7 +154,7 @@ pub(crate) fn isolation() -> IsolationFacts {
         failed_ms: 10_000,
         longest_ms: 30_000,
         slow_ms: 550,
-        counts_pinned_sync: true,
+        counts_target_queue_sync: true,
     }
 }
 

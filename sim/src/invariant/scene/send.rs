@@ -21,15 +21,15 @@ impl Scene {
     }
 
     /// A send is called, perhaps with a queue of the caller's choice.
-    pub(crate) fn call_to(self, send: u64, mode: Mode, pinned: Option<&str>) -> Self {
+    pub(crate) fn call_to(self, send: u64, mode: Mode, target_queue: Option<&str>) -> Self {
         let (topic, key) = (TOPIC.into(), key(self.who, send));
-        let pinned = pinned.map(queue);
+        let target_queue = target_queue.map(queue);
         self.say(Event::Call {
             send,
             topic,
             mode,
             timeout_ms: TIMEOUT,
-            pinned,
+            target_queue,
         })
         .say(Event::Built {
             send,
@@ -70,7 +70,7 @@ impl Scene {
             snapshot,
             to,
             address,
-            budget_ms: 1000,
+            timeout_ms: 1000,
             avoided: vec![],
         })
     }
@@ -215,9 +215,9 @@ impl Scene {
         self.say(Event::Transport(Transport::Late { connection, opaque }))
     }
 
-    /// The attempt is overtaken.
-    pub(crate) fn overtaken(self, send: u64, number: u32) -> Self {
-        self.say(Event::Overtaken {
+    /// The attempt is hedged.
+    pub(crate) fn hedged(self, send: u64, number: u32) -> Self {
+        self.say(Event::Hedged {
             send,
             number,
             tokens_left: 190,

@@ -9,8 +9,11 @@ use rmq_remoting::profile::Profile;
 use toml::Spanned;
 
 use super::error::{ScenarioError, Source};
+use super::file::FORMAT;
 use super::value::Ms;
-use super::{ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, file};
+use super::{
+    ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, file, format_1,
+};
 use crate::trace::NodeKind;
 
 mod fault;
@@ -22,8 +25,6 @@ mod workload;
 pub(crate) use keys::FaultKeys;
 pub(super) use rule::{LAST_CODE, default_codes};
 
-/// The only version of the format there is.
-pub(super) const FORMAT: i64 = 1;
 const MAX_SECONDS: u64 = 86_400;
 const MAX_NAME_SERVERS: u32 = 9;
 const MAX_BROKERS: usize = 100;
@@ -90,7 +91,7 @@ pub(super) fn scenario(
         return Err(source.error(
             raw.format.span(),
             format!("format {} is unknown", raw.format.get_ref()),
-            "write `format = 1`",
+            "write `format = 2`",
         ));
     }
     let seconds = within(source, "seconds", &raw.seconds, 1, MAX_SECONDS)?;
@@ -298,6 +299,7 @@ fn policy(
             ),
         )
     })?;
+    let text = format_1::policy(&text).into_owned();
     Ok(PolicySource::Text { file, text })
 }
 
@@ -380,6 +382,6 @@ fn expect(raw: &file::Expect) -> Expect {
         max_send_ms: raw.max_send_ms,
         copies: raw.copies,
         stored: raw.stored,
-        overtaken: raw.overtaken,
+        hedged: raw.hedged,
     }
 }

@@ -77,7 +77,7 @@ fn target(
     nodes: &Nodes<'_>,
     cluster: &ClusterPlan,
     mode: SendMode,
-    queue: Option<Spanned<file::Pinned>>,
+    queue: Option<Spanned<file::TargetQueue>>,
     keys: Option<Spanned<u32>>,
 ) -> Result<Target, ScenarioError> {
     let source = nodes.source;

@@ -45,7 +45,7 @@ fn every_scenario_of_the_project_is_the_same_when_written_and_read_again() {
 
 #[test]
 fn a_scenario_is_written_as_a_person_would_write_it() {
-    let text = "# Ignored.\nformat = 1\nseconds = 60\n\
+    let text = "# Ignored.\nformat = 2\nseconds = 60\n\
         [cluster]\nname-servers = 2\nbrokers = [\"broker-a\", \"broker-b\"]\n\
         topics = { orders = 4, \"%odd\" = 1 }\n\
         [producer.p1]\ntimeout = \"2500ms\"\n\
@@ -57,7 +57,7 @@ fn a_scenario_is_written_as_a_person_would_write_it() {
     let scenario = Scenario::parse("test.toml", text, &|_| Ok(String::new())).unwrap();
     let written = "\
 # test.toml: 2 name servers, 2 brokers, 1 producer, 10 sends, 3 faults, 60 s.
-format  = 1
+format  = 2
 seconds = 60
 
 [cluster]
@@ -106,7 +106,7 @@ failed = 0
 fn a_long_comment_is_wrapped_and_keeps_its_lines() {
     let scenario = Scenario::parse(
         "test.toml",
-        "format = 1\nseconds = 1\n[cluster]\nbrokers = [\"b\"]\n",
+        "format = 2\nseconds = 1\n[cluster]\nbrokers = [\"b\"]\n",
         &|_| Ok(String::new()),
     )
     .unwrap();

@@ -81,7 +81,7 @@ impl<'t> Builder<'t> {
             topic,
             mode,
             timeout_ms,
-            pinned,
+            target_queue,
         } = event
         else {
             return;
@@ -96,7 +96,7 @@ impl<'t> Builder<'t> {
             topic,
             mode: *mode,
             timeout_ms: *timeout_ms,
-            pinned: pinned.as_ref(),
+            target_queue: target_queue.as_ref(),
             selected_from: None,
             built: None,
             attempts: SmallVec::new(),
@@ -125,7 +125,7 @@ impl<'t> Builder<'t> {
             | Event::Selected { send, .. }
             | Event::Attempt { send, .. }
             | Event::Requested { send, .. }
-            | Event::Overtaken { send, .. }
+            | Event::Hedged { send, .. }
             | Event::AttemptEnded { send, .. }
             | Event::Done { send, .. }
             | Event::Cancelled { send }
@@ -138,7 +138,7 @@ impl<'t> Builder<'t> {
         };
         match event {
             Event::Selected { snapshot, to, .. } => {
-                self.history.sends[index].pinned = Some(to);
+                self.history.sends[index].target_queue = Some(to);
                 self.history.sends[index].selected_from = self.snapshot(node, *snapshot);
             }
             Event::Attempt { .. } => self.attempt(index, timestamp, event),
@@ -166,7 +166,7 @@ impl<'t> Builder<'t> {
             snapshot,
             to,
             address,
-            budget_ms,
+            timeout_ms,
             avoided,
             ..
         } = event
@@ -181,10 +181,10 @@ impl<'t> Builder<'t> {
             snapshot,
             to,
             address: address.as_ref(),
-            budget_ms: *budget_ms,
+            timeout_ms: *timeout_ms,
             avoided,
             wires: SmallVec::new(),
-            overtaken: None,
+            hedged: None,
             tokens_left: None,
             ended: None,
             reply: None,
@@ -389,13 +389,13 @@ fn of_known_send<'t>(send: &mut SendHistory<'t>, timestamp: Timestamp, event: &'
                 body_len,
             });
         }
-        Event::Overtaken {
+        Event::Hedged {
             number,
             tokens_left,
             ..
         } => {
             if let Some(attempt) = send.attempts.iter_mut().find(|it| it.number == *number) {
-                attempt.overtaken = Some(timestamp);
+                attempt.hedged = Some(timestamp);
                 attempt.tokens_left = Some(*tokens_left);
             }
         }

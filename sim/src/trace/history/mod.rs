@@ -49,7 +49,7 @@ pub struct History<'t> {
     /// What callers did and got.
     pub work: Vec<WorkHistory<'t>>,
     /// Heartbeats as the brokers read them: broker, client's address, when.
-    pub beats: Vec<(NodeId, SocketAddr, Timestamp)>,
+    pub heartbeats: Vec<(NodeId, SocketAddr, Timestamp)>,
     /// Route requests as the name servers read them.
     pub asked: Vec<Asked<'t>>,
     /// News of write queues, of every topic.
@@ -97,7 +97,7 @@ pub struct SendHistory<'t> {
     /// Its whole time.
     pub timeout_ms: u64,
     /// The queue the caller chose, itself or by a selector.
-    pub pinned: Option<&'t QueueRef>,
+    pub target_queue: Option<&'t QueueRef>,
     /// The route a selector chose from: an index into [`History::snapshots`].
     pub selected_from: Option<usize>,
     /// The message once it was built.
@@ -161,14 +161,14 @@ pub struct AttemptHistory<'t> {
     pub to: &'t QueueRef,
     /// The broker's address.
     pub address: Option<&'t Name>,
-    /// Its share of the time.
-    pub budget_ms: u64,
+    /// Its timeout, in milliseconds.
+    pub timeout_ms: u64,
     /// The brokers that were avoided.
     pub avoided: &'t [Name],
     /// The requests it wrote: more than one only after a drain notice.
     pub wires: SmallVec<[Wire; 1]>,
-    /// When it was overtaken.
-    pub overtaken: Option<Timestamp>,
+    /// When it was hedged.
+    pub hedged: Option<Timestamp>,
     /// What was left in the bucket then, in tenths of a token.
     pub tokens_left: Option<u32>,
     /// Its end.

@@ -25,7 +25,7 @@ impl<'t> Builder<'t> {
                 peer,
                 ..
             } => {
-                self.history.beats.push((node, *peer, timestamp));
+                self.history.heartbeats.push((node, *peer, timestamp));
             }
             BrokerEvent::Listening { .. } => {
                 // Its requests are numbered anew.

@@ -81,7 +81,7 @@ impl Scribe<'_, '_> {
     fn producer(&mut self, record: &Record, timestamp: Timestamp, event: &Event) {
         match event {
             Event::Attempt { send, .. }
-            | Event::Overtaken { send, .. }
+            | Event::Hedged { send, .. }
             | Event::AttemptEnded { send, .. }
             | Event::Resend { send, .. }
             | Event::Done { send, .. }
@@ -144,19 +144,19 @@ impl Scribe<'_, '_> {
             Event::Attempt {
                 number: k,
                 to,
-                budget_ms,
+                timeout_ms,
                 ..
             } => {
                 let Some(attempt) = attempt(k) else { return };
                 let (broker, queue) = (self.names.broker(&to.broker), to.queue);
-                let text = format!("s{number} #{k} -> {broker}/{queue}  {budget_ms}ms");
+                let text = format!("s{number} #{k} -> {broker}/{queue}  {timeout_ms}ms");
                 let (column, glyphs) = self.evidence(attempt, &to.broker);
                 self.say(record, &text, Some((column, &glyphs)));
             }
-            Event::Overtaken { number: k, .. } => {
+            Event::Hedged { number: k, .. } => {
                 let Some(attempt) = attempt(k) else { return };
                 let after = record.ms - attempt.started.ms;
-                let text = format!("s{number} #{k} overtaken after {after}ms");
+                let text = format!("s{number} #{k} hedged after {after}ms");
                 self.say(record, &text, None);
             }
             Event::AttemptEnded {

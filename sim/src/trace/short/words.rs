@@ -41,7 +41,7 @@ pub(super) fn attempt_end(
     text: &str,
 ) -> String {
     let next = send.attempts.iter().any(|it| it.number > attempt.number);
-    let waits = attempt.overtaken.is_some();
+    let waits = attempt.hedged.is_some();
     let then = if next && !waits { ", retry" } else { "" };
     let (number, k) = (send.number, attempt.number);
     let ended = attempt
