@@ -27,7 +27,7 @@ use crate::driver;
 use crate::log::{Seen, Servers, What};
 use crate::normal::{self, Run};
 use crate::script::{self, Script};
-use crate::seat::Seat;
+use crate::scripted_server::ScriptedServer;
 use crate::words::Dialect;
 
 /// Virtual milliseconds between the end of the warm-up and the first message.
@@ -56,12 +56,12 @@ pub fn play(case: &Case, preset: &Policy) -> Result<Value, String> {
     let watch = Arc::clone(&dials);
     let zero = config.start_unix_millis;
     let main = async move |sim: EngineHandle| {
-        let stage = Stage::set(sim, case, zero);
-        *watch.0.lock() = Some(Arc::clone(&stage));
-        let told = stage.client(case, preset).await;
+        let case_run = CaseRun::set(sim, case, zero);
+        *watch.0.lock() = Some(Arc::clone(&case_run));
+        let told = case_run.client(case, preset).await;
         *watch.0.lock() = None;
-        let log = std::mem::take(&mut stage.script.lock().log);
-        (stage.names(), log, told)
+        let log = std::mem::take(&mut case_run.script.lock().log);
+        (case_run.names(), log, told)
     };
     let report = Engine::with_config(config)
         .events_to(dials)
@@ -86,16 +86,16 @@ fn trace_of(case: &Case, servers: &Servers, log: &[Seen], told: &[Map<String, Va
 
 /// Sees the client's dials to servers that do not serve.
 #[derive(Debug, Default)]
-struct Dials(Mutex<Option<Arc<Stage>>>);
+struct Dials(Mutex<Option<Arc<CaseRun>>>);
 
 impl EventSink for Dials {
     fn on(&self, event: EngineEvent) {
         let EngineEvent::Dial { node, to, .. } = event else {
             return;
         };
-        let stage = self.0.lock().clone();
-        if let Some(stage) = stage.filter(|stage| stage.client == node) {
-            stage.dialled(to);
+        let case_run = self.0.lock().clone();
+        if let Some(case_run) = case_run.filter(|case_run| case_run.client == node) {
+            case_run.dialled(to);
         }
     }
 }
@@ -113,7 +113,7 @@ pub(crate) struct Machine {
 
 /// The servers of a running case.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct CaseRun {
     sim: EngineHandle,
     /// Unix time at virtual time 0.
     zero: i64,
@@ -128,7 +128,7 @@ pub(crate) struct Stage {
     changes: Mutex<VecDeque<Value>>,
 }
 
-impl Stage {
+impl CaseRun {
     fn set(sim: EngineHandle, case: &Case, zero: i64) -> Arc<Self> {
         let file = &case.file;
         let mut machines = Vec::new();
@@ -162,7 +162,7 @@ impl Stage {
         let measured = !case.is_gated();
         let topics = file["topology"]["topics"].as_object().cloned();
         let changes = file["route_changes"].as_array().cloned();
-        let stage = Arc::new(Self {
+        let case_run = Arc::new(Self {
             sim,
             zero,
             case: file.clone(),
@@ -174,18 +174,18 @@ impl Stage {
             topics: Mutex::new(topics.unwrap_or_default()),
             changes: Mutex::new(changes.unwrap_or_default().into()),
         });
-        for number in 0..stage.machines.len() {
+        for number in 0..case_run.machines.len() {
             let mode = if measured {
-                stage.wanted(number)
+                case_run.wanted(number)
             } else {
                 "normal".to_owned()
             };
-            stage.listen(number, &mode);
+            case_run.listen(number, &mode);
         }
         if measured {
-            stage.plan_changes();
+            case_run.plan_changes();
         }
-        stage
+        case_run
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -262,8 +262,8 @@ impl Stage {
         } else {
             HeaderForm::Json
         };
-        let seat = Arc::new(Seat {
-            stage: Arc::clone(self),
+        let scripted_server = Arc::new(ScriptedServer {
+            case_run: Arc::clone(self),
             number,
         });
         if machine.is_broker {
@@ -275,7 +275,7 @@ impl Stage {
             config.topics = own.map(|topic| (topic.as_str().into(), QUEUES)).collect();
             drop(topics);
             self.run(number, &Arc::clone(&host), async move {
-                let (control, observer) = (Arc::clone(&seat), seat);
+                let (control, observer) = (Arc::clone(&scripted_server), scripted_server);
                 let disk = Arc::new(Disk::default());
                 let started = Broker::start(host, config, disk, control, observer).await;
                 hold(started).await;
@@ -284,7 +284,8 @@ impl Stage {
             let mut config = NameServerConfig::new(machine.at);
             config.form = form;
             self.run(number, &Arc::clone(&host), async move {
-                let started = NameServer::start(host, config, seat, Arc::new(Silent)).await;
+                let started =
+                    NameServer::start(host, config, scripted_server, Arc::new(Silent)).await;
                 hold(started).await;
             });
         }
@@ -299,8 +300,8 @@ impl Stage {
         };
         for change in changes {
             let at = self.sim.now_ms() + change["after_ms"].as_u64().unwrap_or(0);
-            let stage = Arc::clone(self);
-            self.sim.at(at, move || stage.change(&change));
+            let case_run = Arc::clone(self);
+            self.sim.at(at, move || case_run.change(&change));
         }
     }
 
@@ -314,9 +315,9 @@ impl Stage {
             due
         };
         for change in due {
-            let stage = Arc::clone(self);
+            let case_run = Arc::clone(self);
             self.sim
-                .at(self.sim.now_ms(), move || stage.change(&change));
+                .at(self.sim.now_ms(), move || case_run.change(&change));
         }
     }
 
@@ -369,10 +370,10 @@ impl Stage {
         let told: Arc<Mutex<Vec<Map<String, Value>>>> = Arc::default();
         let (go, word) = oneshot::channel::<()>();
         let go = Mutex::new(Some(go));
-        let (stage, lines) = (Arc::clone(self), Arc::clone(&told));
+        let (case_run, lines) = (Arc::clone(self), Arc::clone(&told));
         let sink = move |line: Map<String, Value>| {
             if line.get("event").is_some_and(|event| event == "warm_done") {
-                stage.prepare(go.lock().take());
+                case_run.prepare(go.lock().take());
             }
             lines.lock().push(line);
         };
@@ -390,8 +391,8 @@ impl Stage {
 
     /// The warm-up is over: faults are armed, and a moment later the client may go on.
     fn prepare(self: &Arc<Self>, go: Option<oneshot::Sender<()>>) {
-        let (stage, now) = (Arc::clone(self), self.sim.now_ms());
-        self.sim.at(now, move || stage.go());
+        let (case_run, now) = (Arc::clone(self), self.sim.now_ms());
+        self.sim.at(now, move || case_run.go());
         self.sim.at(now + BEFORE_GO, move || {
             if let Some(go) = go {
                 let _ = go.send(());

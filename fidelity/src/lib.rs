@@ -15,7 +15,7 @@
 //! | [`case`] | cases and references as files |
 //! | [`settings`], [`driver`] | the client's part of a case, over real TCP as in the laboratory |
 //! | [`words`] | what each client calls an outcome |
-//! | `script`, `seat`, [`lab`] | the servers' part: the rules, who plays them, and the cluster under virtual time |
+//! | `script`, `scripted_server`, [`lab`] | the servers' part: the rules, who plays them, and the cluster under virtual time |
 //! | [`log`], [`normal`] | what the servers saw, and the trace it makes |
 //! | [`compare`] | the table |
 
@@ -29,4 +29,4 @@ pub mod settings;
 pub mod words;
 
 mod script;
-mod seat;
+mod scripted_server;

@@ -18,7 +18,7 @@ pub struct SendSeen {
     /// The broker name in the header (`n`), if sent.
     pub broker_name: Option<Name>,
     /// The unique key in the properties, if sent.
-    pub key: Option<Name>,
+    pub unique_key: Option<Name>,
     /// The sender's `KEYS` property, if sent.
     pub keys: Option<Name>,
     /// How many requests with this unique key this broker has read, this one included.
@@ -31,7 +31,7 @@ pub struct SendSeen {
     /// compressor's version and stay out of digests.
     pub body_crc: u32,
     /// CRC-32 of what must stay equal over all attempts of one message: user flag and property string.
-    pub envelope_crc: u32,
+    pub metadata_crc: u32,
 }
 
 /// How a request left the broker.
@@ -105,7 +105,7 @@ pub enum Event {
         /// Its position in the queue.
         offset: i64,
         /// Its unique key (made by the broker when the sender gave none).
-        key: Name,
+        unique_key: Name,
         /// CRC-32 of the body as stored; zero for a compressed body.
         body_crc: u32,
     },

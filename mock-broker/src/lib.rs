@@ -16,7 +16,6 @@ mod admit;
 mod attributes;
 mod broker;
 mod clients;
-mod envelope;
 mod feature;
 mod full_body;
 mod handle;
@@ -24,6 +23,7 @@ mod registrar;
 mod retry;
 mod service;
 mod state;
+mod stored_properties;
 
 pub use broker::Broker;
 pub use config::Config;

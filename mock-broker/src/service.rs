@@ -11,10 +11,10 @@ use rmq_remoting::service::{Answer, Mangle, Peer, Reply, Response, Service};
 use tokio::time::sleep;
 
 use crate::control::{Action, Ruled, Seen};
-use crate::envelope::Keys;
 use crate::event::{Ending, Event, RequestNumber, SendSeen};
 use crate::handle::{Done, Handled, Job, Sending, handle, send_header};
 use crate::state::Shared;
+use crate::stored_properties::Keys;
 
 /// The service behind one of the broker's ports.
 #[derive(Debug)]
@@ -126,14 +126,14 @@ fn topic_of(shared: &Shared, request: &Command, sending: Option<&Sending<'_>>) -
 fn seen_send(request: &Command, sending: &Sending<'_>, topic: &Option<Name>) -> Option<SendSeen> {
     let header = sending.header.as_ref().ok()?;
     let compressed = header.sys_flag & COMPRESSED != 0;
-    let mut envelope = crc32fast::Hasher::new();
-    envelope.update(&header.flag.to_be_bytes());
-    envelope.update(header.properties.unwrap_or_default().as_bytes());
+    let mut metadata = crc32fast::Hasher::new();
+    metadata.update(&header.flag.to_be_bytes());
+    metadata.update(header.properties.unwrap_or_default().as_bytes());
     Some(SendSeen {
         topic: topic.clone()?,
         queue: header.queue_id,
         broker_name: header.broker_name.map(Name::from),
-        key: sending.key.clone(),
+        unique_key: sending.key.clone(),
         keys: sending.keys.clone(),
         nth_of_key: sending.nth_of_key,
         sys_flag: header.sys_flag,
@@ -143,7 +143,7 @@ fn seen_send(request: &Command, sending: &Sending<'_>, topic: &Option<Name>) -> 
         } else {
             crc32fast::hash(&request.body)
         },
-        envelope_crc: envelope.finalize(),
+        metadata_crc: metadata.finalize(),
     })
 }
 

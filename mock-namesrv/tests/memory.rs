@@ -140,9 +140,9 @@ async fn server() -> NameServer {
 }
 
 fn packed(plain: &[u8]) -> Vec<u8> {
-    let mut packer = ZlibEncoder::new(Vec::new(), Compression::best());
-    packer.write_all(plain).unwrap();
-    packer.finish().unwrap()
+    let mut compressor = ZlibEncoder::new(Vec::new(), Compression::best());
+    compressor.write_all(plain).unwrap();
+    compressor.finish().unwrap()
 }
 
 /// A compressed body with so many topics of the shortest possible description.

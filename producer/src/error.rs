@@ -138,7 +138,7 @@ struct Inner {
     failure: Failure,
     topic: Name,
     /// The unique key, once the message was built.
-    message_id: Option<Name>,
+    unique_key: Option<Name>,
     /// What is wrong with the message or the route.
     reason: Option<Reason>,
     attempts: Vec<Attempt>,
@@ -161,7 +161,7 @@ impl SendError {
         let inner = Inner {
             failure,
             topic: Name::clone(topic),
-            message_id: None,
+            unique_key: None,
             reason: None,
             attempts: Vec::new(),
             after,
@@ -177,7 +177,7 @@ impl SendError {
     }
 
     pub(crate) fn of_message(mut self, key: &Name, attempts: Vec<Attempt>) -> Self {
-        self.inner.message_id = Some(Name::clone(key));
+        self.inner.unique_key = Some(Name::clone(key));
         self.inner.attempts = attempts;
         self
     }
@@ -196,8 +196,8 @@ impl SendError {
 
     /// The message's unique key. Copies of it may be stored although the send failed.
     #[must_use]
-    pub fn message_id(&self) -> Option<&Name> {
-        self.inner.message_id.as_ref()
+    pub fn unique_key(&self) -> Option<&Name> {
+        self.inner.unique_key.as_ref()
     }
 
     /// What is wrong with the message, if that is why it was not sent.

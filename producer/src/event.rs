@@ -180,7 +180,7 @@ pub enum Event {
         /// The send.
         send: SendNumber,
         /// The message's unique key.
-        key: Name,
+        unique_key: Name,
         /// The bytes of the body as the caller gave it.
         body_len: u32,
         /// CRC-32 of the body as the caller gave it.

@@ -43,7 +43,7 @@ pub struct Message {
     flag: i32,
     delay_level: Option<u32>,
     wait_stored: bool,
-    id: Option<Name>,
+    unique_key: Option<Name>,
     flaw: Option<PropertyError>,
 }
 
@@ -59,22 +59,22 @@ impl Message {
             flag: 0,
             delay_level: None,
             wait_stored: true,
-            id: None,
+            unique_key: None,
             flaw: None,
         }
     }
 
     /// Sends it under this unique key instead of a fresh one. A program that sends a message again,
     /// because it does not know what became of the first send, gives it the
-    /// [`message_id`](crate::SendError::message_id) of that send: then a consumer that looks at the
+    /// [`unique_key`](crate::SendError::unique_key) of that send: then a consumer that looks at the
     /// key takes both copies for one.
     ///
     /// # Errors
     /// The key is blank or contains a byte that separates properties.
-    pub fn with_id(mut self, id: impl Into<Name>) -> Result<Self, PropertyError> {
-        let id = id.into();
-        carried(name::UNIQ_KEY, &id)?;
-        self.id = Some(id);
+    pub fn with_unique_key(mut self, key: impl Into<Name>) -> Result<Self, PropertyError> {
+        let key = key.into();
+        carried(name::UNIQ_KEY, &key)?;
+        self.unique_key = Some(key);
         Ok(self)
     }
 
@@ -176,8 +176,8 @@ impl Message {
 
     /// The unique key that the program gave it.
     #[must_use]
-    pub fn id(&self) -> Option<&Name> {
-        self.id.as_ref()
+    pub fn unique_key(&self) -> Option<&Name> {
+        self.unique_key.as_ref()
     }
 
     /// The same message for another topic.

@@ -78,7 +78,7 @@ impl SendStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// The message's unique key, made by this client: the same over all its attempts.
-    pub message_id: Name,
+    pub unique_key: Name,
     /// The broker's id of the stored copy: its address and place in the commit log.
     pub offset_message_id: String,
     /// Where it is stored.

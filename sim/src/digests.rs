@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 use crate::run::{self, RunError};
 use crate::scenario::Scenario;
 
@@ -32,7 +32,7 @@ impl std::fmt::Display for Listed {
 ///
 /// The scenario cannot run.
 pub fn of_seed(scenario: &dyn Fn(u64) -> Arc<Scenario>, seed: u64) -> Result<Listed, RunError> {
-    let run = run::run(&scenario(seed), seed, Engine::Event)?;
+    let run = run::run(&scenario(seed), seed, EngineKind::Event)?;
     Ok(Listed {
         seed,
         digest: run.digest.short(),

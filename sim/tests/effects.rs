@@ -5,7 +5,7 @@
 
 use std::io;
 
-use rmq_sim::fault::Engine;
+use rmq_sim::fault::EngineKind;
 use rmq_sim::run::{Effect, Missed, Run, run};
 use rmq_sim::scenario::Scenario;
 
@@ -19,7 +19,7 @@ fn play(faults: &str) -> Run {
     );
     let none = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
     let scenario = Scenario::parse("effects.toml", &text, &none).expect("a scenario");
-    run(&scenario.into(), 5, Engine::Event).expect("a run")
+    run(&scenario.into(), 5, EngineKind::Event).expect("a run")
 }
 
 fn fault(what: &str, rest: &str) -> String {

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use dst_engine::{EndCause, EngineEvent};
-use rmq_sim::fault::{Engine, FaultEvent, FaultKind, Kind, Site, catalogue};
+use rmq_sim::fault::{EngineKind, FaultEvent, FaultKind, Kind, Site, catalogue};
 use rmq_sim::run::{Run, run};
 use rmq_sim::scenario::Scenario;
 use rmq_sim::trace::What;
@@ -65,7 +65,7 @@ fn with(kind: &Kind, on: &str, rest: &str) -> Run {
     let parsed = Scenario::parse("matrix.toml", &text, &|_| Ok(String::new()));
     let scenario = parsed.unwrap_or_else(|error| panic!("{error}\n{text}"));
     let fault = scenario.faults[1].kind.clone();
-    let run = run(&Arc::new(scenario), 1, Engine::Event).expect("a run");
+    let run = run(&Arc::new(scenario), 1, EngineKind::Event).expect("a run");
     let findings: Vec<&str> = run.verdict.findings.iter().map(|it| &*it.text).collect();
     assert_eq!(run.verdict.class, Class::Pass, "{findings:?}\n{text}");
     assert!(fired(&run, &fault), "it never happened\n{text}");

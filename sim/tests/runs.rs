@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rmq_producer::Message;
-use rmq_sim::fault::Engine;
+use rmq_sim::fault::EngineKind;
 use rmq_sim::run::{Run, RunError, run};
 use rmq_sim::scenario::Scenario;
 use rmq_sim::simulation::{Cluster, Simulation, answer, crash, drop_replies, drop_requests};
@@ -24,7 +24,7 @@ fn scenario(name: &str) -> Arc<Scenario> {
 }
 
 fn on_event(name: &str, seed: u64) -> Run {
-    run(&scenario(name), seed, Engine::Event).expect("a run")
+    run(&scenario(name), seed, EngineKind::Event).expect("a run")
 }
 
 fn all() -> Vec<String> {
@@ -90,7 +90,7 @@ fn a_sweep_does_not_depend_on_the_number_of_threads() {
 fn a_violated_expectation_is_a_violation_that_names_it() {
     let mut scenario = (*scenario("healthy.toml")).clone();
     scenario.expect.failed = Some(rmq_sim::scenario::Bound { min: 1, max: 3 });
-    let run = run(&Arc::new(scenario), 7, Engine::Event).expect("a run");
+    let run = run(&Arc::new(scenario), 7, EngineKind::Event).expect("a run");
     assert_eq!(run.verdict.class, Class::Violation);
     assert_eq!(
         run.verdict.findings[0].to_string(),
@@ -100,7 +100,7 @@ fn a_violated_expectation_is_a_violation_that_names_it() {
 
 #[test]
 fn what_a_real_machine_cannot_do_is_refused_before_anything_runs() {
-    let refused = run(&scenario("link-loss.toml"), 7, Engine::Tcp).expect_err("it cannot");
+    let refused = run(&scenario("link-loss.toml"), 7, EngineKind::Tcp).expect_err("it cannot");
     assert!(matches!(refused, RunError::Impossible { .. }), "{refused}");
     let text = refused.to_string();
     assert!(text.contains("loss p1 -> broker-b"), "{text}");
@@ -125,7 +125,7 @@ fn outcomes(run: &Run) -> BTreeMap<String, (Option<String>, u64)> {
 #[test]
 fn turmoil_gives_each_send_the_outcome_that_the_event_engine_gives_it() {
     for name in ["broker-crash.toml", "dropped-reply.toml"] {
-        let turmoil = run(&scenario(name), 7, Engine::Turmoil).expect("a run");
+        let turmoil = run(&scenario(name), 7, EngineKind::Turmoil).expect("a run");
         assert!(turmoil.verdict.is_pass(), "{:?}", turmoil.verdict.findings);
         assert_eq!(outcomes(&on_event(name, 7)), outcomes(&turmoil), "{name}");
     }

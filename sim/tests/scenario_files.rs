@@ -76,7 +76,7 @@ fn the_example_of_the_reference_reads_and_is_played() {
     let (_, rest) = text.split_once("```toml\n").expect("an example");
     let (example, _) = rest.split_once("```").expect("the example's end");
     let scenario = parse(example).unwrap_or_else(|error| panic!("{error}"));
-    let run = rmq_sim::run::run(&scenario.into(), 7, rmq_sim::fault::Engine::Event);
+    let run = rmq_sim::run::run(&scenario.into(), 7, rmq_sim::fault::EngineKind::Event);
     let run = run.expect("the engine can do all of it");
     assert_eq!(run.verdict.class, rmq_sim::verdict::Class::Pass);
 }

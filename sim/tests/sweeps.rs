@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use rmq_sim::sweep::file::{self, FileError, Out};
-use rmq_sim::sweep::{BUILD, Plan, Portion, Shard, Source, Watcher, carry_out};
+use rmq_sim::sweep::{BUILD, Plan, Portion, Shard, SeedSource, Watcher, carry_out};
 use rmq_sim::verdict::Class;
 use rmq_sim::zoo::{FailsAnyway, Mutant, search};
 
@@ -34,7 +34,7 @@ impl Watcher for Keeper {
 
 fn plan(shard: Shard, jobs: usize) -> Plan {
     Plan {
-        source: Source::Generated,
+        source: SeedSource::Generated,
         seeds: 5..70,
         shard,
         done: 0,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rmq_sim::fault::Engine;
+use rmq_sim::fault::EngineKind;
 use rmq_sim::run::run;
 use rmq_sim::scenario::Scenario;
 
@@ -17,7 +17,7 @@ fn every_send_of_a_workload_with_a_target_queue_is_stored_in_its_queue_whatever_
         );
         let none = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
         let scenario = Scenario::parse("target-queue.toml", &text, &none).expect("a scenario");
-        let run = run(&scenario.into(), 1, Engine::Event).expect("a run");
+        let run = run(&scenario.into(), 1, EngineKind::Event).expect("a run");
         assert!(run.verdict.is_pass(), "{mode}: {}", run.verdict);
         assert_eq!(run.ledger.len(), 12, "{mode}");
         for (broker, entry) in &run.ledger {

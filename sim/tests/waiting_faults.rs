@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmq_producer::Message;
-use rmq_sim::fault::{Engine, Fault, FaultKind, Place, Position};
+use rmq_sim::fault::{EngineKind, Fault, FaultKind, Place, Position};
 use rmq_sim::generate::generate;
 use rmq_sim::run::{Effect, Missed, Run, RunError, run};
 use rmq_sim::simulation::{Cluster, FaultBuilder, Simulation, freeze, partition};
@@ -79,7 +79,7 @@ fn with_fault(kind: FaultKind, place: Place) -> Result<Run, RunError> {
         at: Position::Time { ms: 0 },
         for_ms: None,
     }];
-    run(&Arc::new(scenario), 3, Engine::Event)
+    run(&Arc::new(scenario), 3, EngineKind::Event)
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rmq_sim::fault::Engine;
+use rmq_sim::fault::EngineKind;
 use rmq_sim::run::{self, Run};
 use rmq_sim::scenario::Scenario;
 use serde::Deserialize;
@@ -67,7 +67,7 @@ fn load(path: &Path) -> Arc<Scenario> {
 ///
 /// If it cannot run there.
 pub fn play(scenario: &Arc<Scenario>, seed: u64) -> Run {
-    play_on(scenario, seed, Engine::Event)
+    play_on(scenario, seed, EngineKind::Event)
 }
 
 /// Runs a scenario on an engine.
@@ -79,7 +79,7 @@ pub fn play(scenario: &Arc<Scenario>, seed: u64) -> Run {
     clippy::panic,
     reason = "a helper of tests: a run that cannot be must fail them loudly"
 )]
-pub fn play_on(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Run {
+pub fn play_on(scenario: &Arc<Scenario>, seed: u64, engine: EngineKind) -> Run {
     run::run(scenario, seed, engine).unwrap_or_else(|error| panic!("{}: {error}", scenario.name))
 }
 

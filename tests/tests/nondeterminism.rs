@@ -47,7 +47,7 @@ fn rule(line: &str, banned: &[&str]) -> Option<String> {
 
 fn record(ms: u64, offset: i64) -> Record {
     let result = WorkResult::Sent {
-        key: "k".into(),
+        unique_key: "k".into(),
         broker: "broker-a".into(),
         queue: 0,
         offset,

@@ -182,7 +182,7 @@ impl Callers {
 
 fn sent(sent: Sent) -> WorkResult {
     WorkResult::Sent {
-        key: sent.message_id,
+        unique_key: sent.unique_key,
         broker: sent.queue.broker,
         queue: sent.queue.queue,
         offset: sent.offset,
@@ -382,7 +382,7 @@ fn outcomes(trace: &Trace) -> (Vec<(Name, Spot)>, usize, usize) {
         };
         match result.clone() {
             WorkResult::Sent {
-                key,
+                unique_key: key,
                 broker,
                 queue,
                 offset,

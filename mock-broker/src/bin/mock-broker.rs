@@ -157,7 +157,7 @@ impl Observer<Event> for Log {
                 topic,
                 queue,
                 offset,
-                key,
+                unique_key: key,
                 ..
             } if let Some(mut ledger) = self.ledger.as_ref() => {
                 // In one piece, and unbuffered: what was written is there after a kill.

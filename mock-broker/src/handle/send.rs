@@ -20,11 +20,11 @@ use rmq_remoting::topic::TopicConfig;
 
 use super::{Done, Fault, Handled, Job, Sending, success};
 use crate::admit::{self, MAX_BODY, MAX_PROPERTIES, Refusal};
-use crate::envelope::{self, Keys, REGION};
 use crate::event::Event;
 use crate::feature::{NotANumber, feature};
 use crate::ledger::Entry;
 use crate::retry::dead_letters;
+use crate::stored_properties::{self, Keys, REGION};
 use crate::topic::{RETRY_PREFIX, Wanted};
 
 /// What a batch may become in the store. Its records repeat the properties of the whole, so that a
@@ -235,7 +235,7 @@ fn store_one(
         shared.unique_ids.make(now_ms, counter).into()
     });
     let made = sending.key.is_none().then_some(&*key);
-    let properties = envelope::stored(sent, &shared.config.cluster, made);
+    let properties = stored_properties::stored(sent, &shared.config.cluster, made);
     admit::size(job.request.body.len(), properties.len())?;
     let message = Message {
         key: Name::clone(&key),
@@ -291,7 +291,11 @@ fn store_batch(
             .into(),
         flag: item.flag,
         body: body.slice_ref(item.body),
-        properties: envelope::stored_member(item.properties, batch, &job.shared.config.cluster),
+        properties: stored_properties::stored_member(
+            item.properties,
+            batch,
+            &job.shared.config.cluster,
+        ),
     });
     let stored = append(job, header, topic, queue, messages.collect());
     Ok(done(job, queue, stored, batch_key.map(Name::from)))
@@ -375,7 +379,7 @@ fn stored_event(job: &Job<'_>, entry: &Entry) -> Event {
         topic: Name::clone(&entry.topic),
         queue: entry.queue,
         offset: entry.offset,
-        key: Name::clone(&entry.key),
+        unique_key: Name::clone(&entry.key),
         body_crc: if compressed {
             0
         } else {

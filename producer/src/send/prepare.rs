@@ -143,7 +143,7 @@ impl SendOperation {
         }
         let now = core.client.host.unix_millis();
         let message = &self.call.message;
-        let given = message.id().map(Name::clone);
+        let given = message.unique_key().map(Name::clone);
         let key = given.unwrap_or_else(|| core.client.next_key(now));
         let namespace = core.identity.namespace.as_ref();
         let body = message.body();
@@ -152,7 +152,7 @@ impl SendOperation {
         let built = encoding::encode(&core.policy, namespace, message, packed, key, now);
         self.emit(Event::Built {
             send: self.number,
-            key: Name::clone(&built.unique_key),
+            unique_key: Name::clone(&built.unique_key),
             body_len: u32::try_from(message.body().len()).unwrap_or(u32::MAX),
             body_crc: crc32fast::hash(message.body()),
         });

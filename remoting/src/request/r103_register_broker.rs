@@ -128,11 +128,11 @@ impl RegisterBrokerBody {
     /// # Errors
     /// The compressor failed.
     pub fn encode_compressed(&self) -> Result<Bytes, BodyError> {
-        let mut packer = ZlibEncoder::new(Vec::new(), Compression::best());
-        packer
+        let mut compressor = ZlibEncoder::new(Vec::new(), Compression::best());
+        compressor
             .write_all(&self.fold()?)
             .map_err(|_| BodyError::Compression)?;
-        packer
+        compressor
             .finish()
             .map(Bytes::from)
             .map_err(|_| BodyError::Compression)

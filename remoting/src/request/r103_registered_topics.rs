@@ -240,9 +240,9 @@ mod tests {
     }
 
     fn packed(plain: &[u8]) -> Vec<u8> {
-        let mut packer = ZlibEncoder::new(Vec::new(), Compression::best());
-        packer.write_all(plain).unwrap();
-        packer.finish().unwrap()
+        let mut compressor = ZlibEncoder::new(Vec::new(), Compression::best());
+        compressor.write_all(plain).unwrap();
+        compressor.finish().unwrap()
     }
 
     #[test]

@@ -28,7 +28,7 @@ use dst_engine::{
 };
 use rmq_host::SharedHost;
 
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 
 mod plan;
 mod process;
@@ -54,7 +54,7 @@ pub type Modelled = Result<(), NotModelled>;
 /// from within a node's own poll, where it takes effect after that poll.
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// The engine behind it.
-    fn engine(&self) -> Engine;
+    fn engine(&self) -> EngineKind;
 
     /// The address that a scenario's n-th machine should have, from 0: any on a simulated network,
     /// one of its own on the loop-back interface.
@@ -117,8 +117,8 @@ fn simulated_address(machine: u16) -> IpAddr {
 }
 
 impl Backend for EngineHandle {
-    fn engine(&self) -> Engine {
-        Engine::Event
+    fn engine(&self) -> EngineKind {
+        EngineKind::Event
     }
 
     fn address_for(&self, machine: u16) -> IpAddr {
@@ -183,24 +183,24 @@ impl Backend for EngineHandle {
 ///
 /// The operating system gave no runtime.
 pub fn run<T>(
-    engine: Engine,
+    engine: EngineKind,
     config: &EngineConfig,
     sink: Arc<dyn EventSink>,
     main: impl AsyncFnOnce(SharedBackend) -> T,
     at_end: impl FnOnce(),
 ) -> io::Result<RunReport<T>> {
     match engine {
-        Engine::Event => {
+        EngineKind::Event => {
             let engine = dst_engine::Engine::with_config(config.clone()).events_to(sink);
             engine.run_then(async move |handle| main(Arc::new(handle)).await, at_end)
         }
-        Engine::Turmoil => turmoil::TurmoilBackend::run(
+        EngineKind::Turmoil => turmoil::TurmoilBackend::run(
             config,
             sink,
             async move |backend| main(Arc::new(backend)).await,
             at_end,
         ),
-        Engine::Tcp => tcp::TcpBackend::run(
+        EngineKind::Tcp => tcp::TcpBackend::run(
             config,
             sink,
             async move |backend| main(Arc::new(backend)).await,

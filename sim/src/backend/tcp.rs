@@ -33,7 +33,7 @@ use super::runtime_handle::RuntimeHandle;
 use super::sink::poll_main;
 use super::sockets::{Dialling, End, Listening, NodeStream, ended, parse_address};
 use super::{Action, Backend, Modelled, refused};
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 
 /// How many connections the kernel queues for a listener, as RocketMQ's servers ask for.
 const BACKLOG: u32 = 1024;
@@ -172,8 +172,8 @@ const NEVER: &str = "the loop-back interface of a real machine never does that";
 const TCP: &str = "tcp";
 
 impl Backend for TcpBackend {
-    fn engine(&self) -> Engine {
-        Engine::Tcp
+    fn engine(&self) -> EngineKind {
+        EngineKind::Tcp
     }
 
     fn address_for(&self, machine: u16) -> IpAddr {

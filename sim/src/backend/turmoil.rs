@@ -45,7 +45,7 @@ use super::process_table::ProcessTable;
 use super::runtime_handle::RuntimeHandle;
 use super::sink::{panicked_outside, poll_main};
 use super::{Action, Backend, Modelled, refused, simulated_address};
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 
 mod machine;
 mod network;
@@ -262,8 +262,8 @@ const BOTH_WAYS: &str = "turmoil's latency belongs to both directions of a link"
 const NO_SUCH_THING: &str = "turmoil's network model has no such thing";
 
 impl Backend for TurmoilBackend {
-    fn engine(&self) -> Engine {
-        Engine::Turmoil
+    fn engine(&self) -> EngineKind {
+        EngineKind::Turmoil
     }
 
     fn address_for(&self, machine: u16) -> IpAddr {

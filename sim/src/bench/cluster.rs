@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{BenchError, Clock, Rate, Spent};
 use crate::backend::{self, SharedBackend};
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 
 const NAME_SERVERS: u16 = 2;
 const BROKERS: u16 = 3;
@@ -29,7 +29,7 @@ const QUEUES: i32 = 4;
 ///
 /// The run did not come to its end, or a send failed.
 pub fn sends(clock: Clock, count: u64) -> Result<Rate, BenchError> {
-    let (report, spent) = play(clock, Engine::Event, count, None)?;
+    let (report, spent) = play(clock, EngineKind::Event, count, None)?;
     let polls = report.stats.polls;
     Ok(Rate {
         count,
@@ -80,14 +80,14 @@ pub fn compare(clock: Clock, event: u64, turmoil: u64) -> Result<Compared, Bench
         })
     };
     Ok(Compared {
-        event: measure(Engine::Event, event)?,
-        turmoil: measure(Engine::Turmoil, turmoil)?,
+        event: measure(EngineKind::Event, event)?,
+        turmoil: measure(EngineKind::Turmoil, turmoil)?,
     })
 }
 
 fn play(
     clock: Clock,
-    engine: Engine,
+    engine: EngineKind,
     count: u64,
     every: Option<Duration>,
 ) -> Result<(RunReport<u64>, Spent), BenchError> {

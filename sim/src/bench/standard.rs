@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{BenchError, Clock, Rate};
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 use crate::run;
 use crate::scenario::Scenario;
 use crate::verdict::Class;
@@ -47,7 +47,7 @@ pub fn standard_scenarios(clock: Clock, limit: Duration) -> Result<Rate, BenchEr
     let start = clock();
     let mut count = 0;
     while (clock() - start).cpu < limit {
-        let run = run::run(&scenario, count, Engine::Event);
+        let run = run::run(&scenario, count, EngineKind::Event);
         let run = run.map_err(|error| BenchError::new(name, error))?;
         if run.verdict.class != Class::Pass {
             return Err(BenchError::new(name, (count, run.verdict)));

@@ -12,7 +12,7 @@ use rmq_producer::policy::PRESETS;
 
 use super::sweep::seeds;
 use super::{CliError, print};
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 use crate::run::{self, Summary};
 use crate::scenario::{PolicySource, Scenario};
 use crate::verdict::Class;
@@ -52,7 +52,7 @@ pub(super) fn compare(args: &Args) -> Result<Class, CliError> {
         let scenario = Arc::new(with_policy(&scenario, policy));
         let mut sum = Summary::default();
         for seed in args.seeds.clone() {
-            let run = run::run(&scenario, seed, Engine::Event).map_err(|cause| CliError::Run {
+            let run = run::run(&scenario, seed, EngineKind::Event).map_err(|cause| CliError::Run {
                 file: args.scenario.display().to_string(),
                 cause,
             })?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::chosen::Chosen;
 use super::shrink::{LIMIT, smallest};
 use super::{CliError, print};
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 use crate::run;
 use crate::scenario::Scenario;
 use crate::trace::by_send::{ReadError, Sends, side_by_side};
@@ -94,7 +94,7 @@ fn with_neighbour(chosen: &Chosen, seed: u64) -> Result<(Sends, Sends), CliError
 
 /// The sends of a run that is made for it.
 fn played(chosen: &Chosen, scenario: &Arc<Scenario>, seed: u64) -> Result<Sends, CliError> {
-    let run = run::run(scenario, seed, Engine::Event).map_err(|cause| CliError::Run {
+    let run = run::run(scenario, seed, EngineKind::Event).map_err(|cause| CliError::Run {
         file: chosen.name(),
         cause,
     })?;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::chosen::Chosen;
 use super::{CliError, print};
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 use crate::run::{self, Run};
 use crate::trace::diverge::{first_difference, first_line};
 use crate::trace::json;
@@ -70,7 +70,7 @@ pub(super) fn diverge(args: &Args) -> Result<Class, CliError> {
 }
 
 fn play(chosen: &Chosen, seed: u64) -> Result<Run, CliError> {
-    run::run(&chosen.of_seed(seed), seed, Engine::Event).map_err(|cause| CliError::Run {
+    run::run(&chosen.of_seed(seed), seed, EngineKind::Event).map_err(|cause| CliError::Run {
         file: chosen.name(),
         cause,
     })

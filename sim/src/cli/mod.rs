@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 use crate::run::RunError;
 use crate::scenario::ScenarioError;
 use crate::sweep::ShardError;
@@ -96,7 +96,7 @@ enum EngineName {
     Tcp,
 }
 
-impl From<EngineName> for Engine {
+impl From<EngineName> for EngineKind {
     fn from(name: EngineName) -> Self {
         match name {
             EngineName::Event => Self::Event,

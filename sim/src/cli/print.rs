@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rmq_remoting::observe::Name;
 
-use crate::fault::{Engine, Fault};
+use crate::fault::{EngineKind, Fault};
 use crate::run::{Run, RunConfig};
 use crate::scenario::{Order, Scenario};
 use crate::verdict::Class;
@@ -31,7 +31,7 @@ pub(super) fn knobs(scenario: &Scenario, knobs: RunConfig) -> String {
         _ => "seeded",
     };
     let mut text = match (knobs.engine, network.jitter_ms) {
-        (Engine::Tcp, _) => {
+        (EngineKind::Tcp, _) => {
             "knobs    the network is this machine's: [network] is not applied on the engine tcp"
                 .to_owned()
         }

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::chosen::Chosen;
 use super::{CliError, print, stopwatch, whole};
-use crate::fault::{Engine, FaultEvent};
+use crate::fault::{EngineKind, FaultEvent};
 use crate::invariant;
 use crate::run::{self, Run};
 use crate::scenario::{PolicySource, Scenario};
@@ -96,7 +96,7 @@ pub(super) fn smallest(chosen: &Chosen, seed: u64, limit: u32) -> Result<Shrunk,
 
 fn play(chosen: &Chosen, scenario: &Scenario, seed: u64) -> Result<Run, CliError> {
     let scenario = Arc::new(scenario.clone());
-    run::run(&scenario, seed, Engine::Event).map_err(|cause| CliError::Run {
+    run::run(&scenario, seed, EngineKind::Event).map_err(|cause| CliError::Run {
         file: chosen.name(),
         cause,
     })

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::{CliError, print, processor_time, stopwatch, whole};
 use crate::scenario::Scenario;
 use crate::sweep::file::{self, Out};
-use crate::sweep::{self, Plan, Portion, Shard, Source, Sweep, SweepError, Watcher};
+use crate::sweep::{self, Plan, Portion, Shard, SeedSource, Sweep, SweepError, Watcher};
 use crate::verdict::Class;
 
 /// What `sweep` is given.
@@ -186,8 +186,8 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Class, CliError> {
 
 fn plan(args: &Args) -> Result<Plan, CliError> {
     let source = match &args.scenario {
-        Some(file) => Source::Given(Arc::new(Scenario::load(file)?)),
-        None => Source::Generated,
+        Some(file) => SeedSource::Given(Arc::new(Scenario::load(file)?)),
+        None => SeedSource::Generated,
     };
     let shard = match &args.shard {
         Some(text) => Shard::parse(text, &|name| std::env::var(name).ok())?,

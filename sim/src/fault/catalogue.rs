@@ -51,7 +51,7 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Engine;
+    use crate::fault::EngineKind;
 
     #[test]
     fn the_page_of_the_faults_has_this_table() {
@@ -70,7 +70,7 @@ mod tests {
         let mut names = std::collections::BTreeSet::new();
         for kind in all() {
             assert!(names.insert(kind.name), "{}", kind.name);
-            assert!(kind.possible_on().any(|engine| engine == Engine::Event));
+            assert!(kind.possible_on().any(|engine| engine == EngineKind::Event));
         }
     }
 

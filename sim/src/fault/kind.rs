@@ -12,7 +12,7 @@ use std::fmt;
 use dst_engine::{Change, Direction};
 use rmq_remoting::observe::Name;
 
-use super::{Engine, FaultKind, FaultNumber, Place, Restart};
+use super::{EngineKind, FaultKind, FaultNumber, Place, Restart};
 use crate::backend::{Backend, Modelled};
 use crate::generate::{Draw, Knobs, Target};
 use crate::scenario::{FaultKeys, ScenarioError, Table};
@@ -87,8 +87,8 @@ impl Kind {
     }
 
     /// The engines that can do it.
-    pub fn possible_on(&self) -> impl Iterator<Item = Engine> {
-        [Engine::Event, Engine::Turmoil, Engine::Tcp]
+    pub fn possible_on(&self) -> impl Iterator<Item = EngineKind> {
+        [EngineKind::Event, EngineKind::Turmoil, EngineKind::Tcp]
             .into_iter()
             .filter(|engine| self.engines.impossible_on(*engine).is_none())
     }
@@ -121,11 +121,11 @@ impl Engines {
     };
 
     /// Why an engine cannot do it; `None`: it can.
-    pub fn impossible_on(self, engine: Engine) -> Option<&'static str> {
+    pub fn impossible_on(self, engine: EngineKind) -> Option<&'static str> {
         match engine {
-            Engine::Event => None,
-            Engine::Turmoil => self.turmoil,
-            Engine::Tcp => self.tcp,
+            EngineKind::Event => None,
+            EngineKind::Turmoil => self.turmoil,
+            EngineKind::Tcp => self.tcp,
         }
     }
 }

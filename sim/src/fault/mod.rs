@@ -315,7 +315,7 @@ pub enum FaultEvent {
 /// An engine that runs scenarios.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Engine {
+pub enum EngineKind {
     /// The laboratory's own event engine.
     Event,
     /// The independent network model of `turmoil`.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::{Engine, Fault, Place, Position};
+use super::{EngineKind, Fault, Place, Position};
 
-impl fmt::Display for Engine {
+impl fmt::Display for EngineKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Event => "event",

@@ -82,7 +82,7 @@ fn difference(first: &RequestHistory<'_>, other: &RequestHistory<'_>) -> Option<
         Some("body")
     } else if first.sys_flag != other.sys_flag {
         Some("system flag")
-    } else if first.envelope_crc != other.envelope_crc {
+    } else if first.metadata_crc != other.metadata_crc {
         Some("flag or property")
     } else {
         None
@@ -100,7 +100,7 @@ mod tests {
         }),
         rejects("a property appears", || {
             second()
-                .seen_with(1, 2, |seen| seen.envelope_crc = 8)
+                .seen_with(1, 2, |seen| seen.metadata_crc = 8)
                 .wrong()
         }),
         rejects("a flag disappears", || {
@@ -108,7 +108,7 @@ mod tests {
         }),
         rejects("a retry has a new key", || {
             second()
-                .seen_with(1, 2, |seen| seen.key = Some("other".into()))
+                .seen_with(1, 2, |seen| seen.unique_key = Some("other".into()))
                 .wrong()
         }),
         rejects("the first attempt already has another body", || {

@@ -13,7 +13,7 @@ use rmq_producer::event::{Mode, Stage};
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{AttemptEnd, AttemptHistory, HealthHistory, SendHistory, Timestamp};
+use crate::trace::history::{EndedAttempt, AttemptHistory, HealthHistory, SendHistory, Timestamp};
 use crate::trace::{IsolationFacts, NodeId};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -80,7 +80,7 @@ fn failed(
     }
     let silent = facts.failures.contains(&Stage::Silent);
     let unheard = silent.then(|| unheard(run, send, attempt)).flatten();
-    let counts = |end: &AttemptEnd| facts.failures.contains(&end.stage);
+    let counts = |end: &EndedAttempt| facts.failures.contains(&end.stage);
     unheard.or(attempt.ended.filter(counts).map(|end| end.timestamp))
 }
 

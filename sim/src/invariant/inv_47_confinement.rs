@@ -87,7 +87,7 @@ mod tests {
         rejects("a message arrives that nobody has sent", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0");
             scene
-                .seen_with(1, 1, |seen| seen.key = Some("another".into()))
+                .seen_with(1, 1, |seen| seen.unique_key = Some("another".into()))
                 .wrong()
         }),
     ];

@@ -47,7 +47,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some((
             returned,
             WorkResult::Sent {
-                key,
+                unique_key: key,
                 broker,
                 queue,
                 offset,
@@ -83,7 +83,7 @@ fn stored<'t>(
     let request = requests.find(|request| {
         request.stored.is_some_and(|copy| {
             copy.offset == place.2
-                && copy.key == key
+                && copy.unique_key == key
                 && is_at(run.name(request.broker), &copy, place, before)
         })
     })?;
@@ -152,7 +152,7 @@ mod tests {
     fn returned(scene: Scene, offset: i64) -> Scene {
         let (key, broker) = (key(NodeId(0), 1), "broker-a".into());
         let result = WorkResult::Sent {
-            key,
+            unique_key: key,
             broker,
             queue: 0,
             offset,

@@ -42,7 +42,13 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let broker = run.name(request.broker);
         // Without any send in the trace the messages come from a client that tells nothing.
         let unknown = !run.history.sends.is_empty() && request.send.is_none();
-        if unknown || request.seen.key.as_ref().is_some_and(|key| key != copy.key) {
+        if unknown
+            || request
+                .seen
+                .unique_key
+                .as_ref()
+                .is_some_and(|key| key != copy.unique_key)
+        {
             let text = format!("{broker} stores a message under a key that nobody gave it");
             report.wrong(copy.timestamp, text);
         }
@@ -85,7 +91,10 @@ mod tests {
         rejects("a copy has another key", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(2);
             let scene = scene.seen(1, 1).stored(1, 1).change(|what| {
-                if let What::Broker(BrokerEvent::Stored { key, .. }) = what {
+                if let What::Broker(BrokerEvent::Stored {
+                    unique_key: key, ..
+                }) = what
+                {
                     *key = "made-by-the-broker".into();
                 }
             });
@@ -93,9 +102,12 @@ mod tests {
         }),
         rejects("a stored message was sent by nobody", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(2);
-            let scene = scene.seen_with(1, 1, |seen| seen.key = Some("stray".into()));
+            let scene = scene.seen_with(1, 1, |seen| seen.unique_key = Some("stray".into()));
             let scene = scene.stored(1, 1).change(|what| {
-                if let What::Broker(BrokerEvent::Stored { key, .. }) = what {
+                if let What::Broker(BrokerEvent::Stored {
+                    unique_key: key, ..
+                }) = what
+                {
                     *key = "stray".into();
                 }
             });

@@ -149,7 +149,7 @@ mod tests {
         scene.work(WorkEvent::Returned {
             keys: format!("s{send}").into(),
             result: WorkResult::Sent {
-                key,
+                unique_key: key,
                 broker,
                 queue,
                 offset,

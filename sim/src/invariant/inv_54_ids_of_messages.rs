@@ -25,7 +25,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for send in &run.history.sends {
         let Some(built) = send.built else { continue };
         report.exercised();
-        if let Some(first) = keys.insert(built.key, send) {
+        if let Some(first) = keys.insert(built.unique_key, send) {
             let (who, number) = (run.name(send.node), send.number);
             let (other, its) = (run.name(first.node), first.number);
             let text = format!("{who} s{number} has the unique key of {other} s{its}");
@@ -58,7 +58,7 @@ mod tests {
 
     fn same_key(scene: Scene) -> Scene {
         scene.change(|what| {
-            if let What::Producer(Event::Built { key: it, .. }) = what {
+            if let What::Producer(Event::Built { unique_key: it, .. }) = what {
                 *it = key(NodeId(0), 1);
             }
         })

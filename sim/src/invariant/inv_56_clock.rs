@@ -52,18 +52,24 @@ fn timeless(what: &What) -> What {
     let none = || Name::from("");
     let mut what = what.clone();
     match &mut what {
-        What::Producer(Event::Built { key, .. })
-        | What::Broker(BrokerEvent::Stored { key, .. }) => {
+        What::Producer(Event::Built {
+            unique_key: key, ..
+        })
+        | What::Broker(BrokerEvent::Stored {
+            unique_key: key, ..
+        }) => {
             *key = none();
         }
         What::Broker(BrokerEvent::Received {
             send: Some(seen), ..
         }) => {
-            seen.key = seen.key.as_ref().map(|_| none());
-            seen.envelope_crc = 0;
+            seen.unique_key = seen.unique_key.as_ref().map(|_| none());
+            seen.metadata_crc = 0;
         }
         What::Work(WorkEvent::Returned {
-            result: WorkResult::Sent { key, .. },
+            result: WorkResult::Sent {
+                unique_key: key, ..
+            },
             ..
         }) => *key = none(),
         _ => {}
@@ -80,7 +86,10 @@ mod tests {
         accepts("only the unique keys differ", || {
             let mut other = sent();
             for record in &mut other.trace.records {
-                if let What::Producer(Event::Built { key, .. }) = &mut record.what {
+                if let What::Producer(Event::Built {
+                    unique_key: key, ..
+                }) = &mut record.what
+                {
                     *key = "another time".into();
                 }
             }

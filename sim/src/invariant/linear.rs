@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 use crate::run;
 use crate::scenario::Scenario;
 use crate::trace::work;
@@ -40,7 +40,7 @@ fn work_of(size: Size) -> u64 {
     );
     let none = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
     let scenario = Scenario::parse("linear.toml", &text, &none).unwrap();
-    let run = run::run(&Arc::new(scenario), 3, Engine::Event).unwrap();
+    let run = run::run(&Arc::new(scenario), 3, EngineKind::Event).unwrap();
     work::taken();
     super::check(&run.trace);
     work::taken()

@@ -476,7 +476,7 @@ mod tests {
                 check(&scene.trace, &paired.trace, &mut report);
             }
             (Checker::PairedRuns(_), None) => {
-                panic!("{}: {} has no twin", invariant.id, example.says)
+                panic!("{}: {} has no paired run", invariant.id, example.says)
             }
         }
         (report, scene.marked)

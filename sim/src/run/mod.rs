@@ -18,7 +18,7 @@ use rmq_mock_broker::ledger::Entry;
 use rmq_remoting::observe::Name;
 use serde::Serialize;
 
-use crate::fault::{Engine, Fault};
+use crate::fault::{EngineKind, Fault};
 use crate::invariant;
 use crate::scenario::{Order, Scenario};
 use crate::trace::{Digest, End, NodeId, Trace};
@@ -78,7 +78,7 @@ pub enum RunError {
     #[error("the engine {engine} cannot do \"{fault}\": {reason}\n  remedy: {remedy}")]
     Impossible {
         /// The engine.
-        engine: Engine,
+        engine: EngineKind,
         /// The fault.
         fault: String,
         /// Why not.
@@ -115,7 +115,7 @@ pub struct RunConfig {
     /// The seed.
     pub seed: u64,
     /// The engine.
-    pub engine: Engine,
+    pub engine: EngineKind,
     /// The order of tasks that are ready in one millisecond.
     pub ready_order: Order,
     /// Polls and network events, at most; none: as many as the engine allows.
@@ -125,7 +125,7 @@ pub struct RunConfig {
 
 impl RunConfig {
     /// Draws every knob; each by its name, so that a new one moves no other.
-    pub fn draw(scenario: &Scenario, seed: u64, engine: Engine) -> Self {
+    pub fn draw(scenario: &Scenario, seed: u64, engine: EngineKind) -> Self {
         let field = Chance::new(seed).part("knob", 0);
         let ready_order = match scenario.network.ready_order {
             Order::Drawn if field.draw("ready-order", 0).is_multiple_of(2) => Order::Fifo,
@@ -147,7 +147,7 @@ impl RunConfig {
 /// # Errors
 ///
 /// The engine cannot do it, or a node could not even start.
-pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: Engine) -> Result<Run, RunError> {
+pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: EngineKind) -> Result<Run, RunError> {
     run_with(scenario, RunConfig::draw(scenario, seed, engine))
 }
 
@@ -179,7 +179,7 @@ pub(crate) enum Nodes {
 }
 
 /// Refuses what makes no sense or what the engine cannot do, before anything runs.
-pub(crate) fn check(scenario: &Scenario, engine: Engine, nodes: Nodes) -> Result<(), RunError> {
+pub(crate) fn check(scenario: &Scenario, engine: EngineKind, nodes: Nodes) -> Result<(), RunError> {
     for fault in &scenario.faults {
         check_place(scenario, fault, nodes)?;
         if let Some(lie) = fault.kind.lie() {

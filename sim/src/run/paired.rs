@@ -25,7 +25,7 @@ use rmq_remoting::observe::Name;
 
 use super::beside::{Beside, SiblingDoes};
 use super::{Run, RunConfig, RunError, engines, play};
-use crate::fault::{Engine, Fault, FaultKind, Place, Position, Rule, RuleAction};
+use crate::fault::{EngineKind, Fault, FaultKind, Place, Position, Rule, RuleAction};
 use crate::invariant;
 use crate::scenario::{Order, Scenario, SendMode};
 use crate::trace::Trace;
@@ -82,7 +82,7 @@ impl Pair {
 /// As the run itself.
 pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunError> {
     let knobs = run.knobs;
-    let Some(pair) = Pair::of(knobs.seed).filter(|_| knobs.engine == Engine::Event) else {
+    let Some(pair) = Pair::of(knobs.seed).filter(|_| knobs.engine == EngineKind::Event) else {
         return Ok(());
     };
     let calm = || Arc::new(without_faults(scenario));
@@ -207,7 +207,7 @@ mod tests {
             (40, "INV-22"),
             (60, "INV-46"),
         ] {
-            let run = run::run(&Arc::new(generate(seed)), seed, Engine::Event).unwrap();
+            let run = run::run(&Arc::new(generate(seed)), seed, EngineKind::Event).unwrap();
             let precondition = run.preconditions.iter().find(|(checker, _)| *checker == id);
             assert!(precondition.is_some_and(|(_, count)| *count > 0), "{seed}");
         }

@@ -79,7 +79,9 @@ impl Summary {
                     *attempts.entry((record.node.0, *send)).or_default() += 1;
                 }
                 What::Producer(ProducerEvent::Hedged { .. }) => summary.hedged += 1,
-                What::Broker(BrokerEvent::Stored { key, .. }) => {
+                What::Broker(BrokerEvent::Stored {
+                    unique_key: key, ..
+                }) => {
                     *stored.entry(key).or_default() += 1;
                 }
                 // Nothing else is counted.

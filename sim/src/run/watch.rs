@@ -48,7 +48,9 @@ impl Observer<ProducerEvent> for Watch {
             ProducerEvent::Call { send, .. } => {
                 self.controller.sends.called(self.node, *send);
             }
-            ProducerEvent::Built { key, .. } => {
+            ProducerEvent::Built {
+                unique_key: key, ..
+            } => {
                 self.controller.sends.was_built(key);
             }
             _ => {}

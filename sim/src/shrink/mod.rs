@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 use crate::run::{self, Run, RunConfig};
 use crate::scenario::{PolicySource, Scenario};
 use crate::verdict::Class;
@@ -90,7 +90,7 @@ pub fn failing(seed: u64) -> impl Fn(&Scenario) -> Option<FailureId> {
     let most_events = Cell::new(None);
     move |scenario| {
         let scenario = Arc::new(scenario.clone());
-        let mut knobs = RunConfig::draw(&scenario, seed, Engine::Event);
+        let mut knobs = RunConfig::draw(&scenario, seed, EngineKind::Event);
         knobs.most_events = most_events.get();
         let run = run::run_with(&scenario, knobs).ok()?;
         if most_events.get().is_none() {

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 
-use crate::fault::{Engine, Fault};
+use crate::fault::{EngineKind, Fault};
 use crate::run::{self, Missed, Nodes, Run, RunConfig, RunningCluster};
 use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
 use crate::trace::short;
@@ -240,8 +240,8 @@ fn run_one(
     seed: u64,
     check: &impl AsyncFn(Sim) -> Result<(), CheckError>,
 ) -> Result<Run, run::RunError> {
-    run::check(scenario, Engine::Event, Nodes::MoreWillCome)?;
-    let knobs = RunConfig::draw(scenario, seed, Engine::Event);
+    run::check(scenario, EngineKind::Event, Nodes::MoreWillCome)?;
+    let knobs = RunConfig::draw(scenario, seed, EngineKind::Event);
     let outcome = run::carry_out(scenario, knobs, async |cluster: RunningCluster| {
         cluster.until_up().await;
         check(Sim { cluster }).await

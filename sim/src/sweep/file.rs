@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BUILD, Plan, Portion, Shard, Source, Sweep};
+use super::{BUILD, Plan, Portion, Shard, SeedSource, Sweep};
 
 /// The version of the format that is written and read. Files of version 1 did not name their build.
 const FORMAT: u32 = 2;
@@ -122,8 +122,8 @@ impl Header {
             format: FORMAT,
             build: BUILD.to_owned(),
             sweep: match &plan.source {
-                Source::Generated => "generated".to_owned(),
-                Source::Given(scenario) => {
+                SeedSource::Generated => "generated".to_owned(),
+                SeedSource::Given(scenario) => {
                     let text = serde_json::to_vec(scenario.as_ref()).unwrap_or_default();
                     let digest = blake3::hash(&text).to_hex();
                     let short: String = digest.chars().take(16).collect();

@@ -16,7 +16,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
-use crate::fault::Engine;
+use crate::fault::EngineKind;
 use crate::generate::generate;
 use crate::run::{self, Run, RunError};
 use crate::scenario::Scenario;
@@ -27,7 +27,7 @@ mod shard;
 pub mod tally;
 
 pub use shard::{Shard, ShardError};
-pub use tally::{Failure, Portion, Sweep};
+pub use tally::{FailedSeed, Portion, Sweep};
 
 /// The build of this laboratory: its version, and a digest of the sources of generator, engine,
 /// checkers, producer and mocks. A seed repeats its run, and a sweep's file can be continued, with the
@@ -39,14 +39,14 @@ pub const PORTION: u64 = 20;
 
 /// Where the scenario of a seed comes from.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum SeedSource {
     /// One scenario for all seeds.
     Given(Arc<Scenario>),
     /// Each seed has its own.
     Generated,
 }
 
-impl Source {
+impl SeedSource {
     /// The scenario of a seed.
     pub fn scenario(&self, seed: u64) -> Arc<Scenario> {
         match self {
@@ -60,7 +60,7 @@ impl Source {
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// What is run.
-    pub source: Source,
+    pub source: SeedSource,
     /// The seeds of the whole sweep.
     pub seeds: Range<u64>,
     /// The part of it that is run here.
@@ -191,13 +191,13 @@ impl Waiting {
 }
 
 fn portion(
-    source: &Source,
+    source: &SeedSource,
     seeds: Range<u64>,
     watcher: &dyn Watcher,
 ) -> Result<Portion, SweepError> {
     let mut runs = Vec::new();
     for seed in seeds.clone() {
-        let run = run::run(&source.scenario(seed), seed, Engine::Event);
+        let run = run::run(&source.scenario(seed), seed, EngineKind::Event);
         let run: Run = run.map_err(|cause| SweepError::Run { seed, cause })?;
         watcher.ran(run.verdict.class);
         runs.push((seed, tally::Kept::of(&run)));
@@ -243,7 +243,7 @@ pub fn sweep(
         progress,
     };
     let plan = Plan {
-        source: Source::Given(Arc::clone(scenario)),
+        source: SeedSource::Given(Arc::clone(scenario)),
         seeds,
         shard: Shard::WHOLE,
         done: 0,
@@ -259,7 +259,7 @@ mod tests {
 
     fn seeds_of(seeds: Range<u64>, shard: Shard) -> Vec<u64> {
         let plan = Plan {
-            source: Source::Generated,
+            source: SeedSource::Generated,
             seeds,
             shard,
             done: 0,

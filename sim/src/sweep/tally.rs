@@ -25,7 +25,7 @@ pub struct Sweep {
     /// Failing runs by what says so first: an invariant, `expect`, or the class where nothing does.
     pub failed_by: BTreeMap<String, u64>,
     /// The first failing seeds, and the first one of everything in `failed_by`, in order.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedSeed>,
     /// For each invariant: the runs in which it had something to say.
     pub exercised: BTreeMap<String, u64>,
     /// Sends that ended well, over all runs.
@@ -47,7 +47,7 @@ pub struct Sweep {
 /// A seed that failed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Failure {
+pub struct FailedSeed {
     /// The seed.
     pub seed: u64,
     /// The class of its verdict.
@@ -130,7 +130,7 @@ impl Portion {
             }
             if kept.class != Class::Pass {
                 *found.failed_by.entry(kept.by.clone()).or_default() += 1;
-                found.remember(Failure {
+                found.remember(FailedSeed {
                     seed,
                     class: kept.class,
                     by: kept.by,
@@ -189,7 +189,7 @@ impl Sweep {
         self.digest = short(&digest);
     }
 
-    fn remember(&mut self, failure: Failure) {
+    fn remember(&mut self, failure: FailedSeed) {
         let is_new = !self.failures.iter().any(|known| known.by == failure.by);
         if is_new || self.failures.len() < REMEMBERED {
             self.failures.push(failure);
@@ -229,7 +229,7 @@ mod tests {
         let mut found = Sweep::default();
         for (seed, by) in failing {
             *found.failed_by.entry((*by).to_owned()).or_default() += 1;
-            found.remember(Failure {
+            found.remember(FailedSeed {
                 seed: *seed,
                 class: Class::Violation,
                 by: (*by).to_owned(),

@@ -259,7 +259,7 @@ pub enum WorkResult {
     /// Success.
     Sent {
         /// The unique key the producer gave the message.
-        key: Name,
+        unique_key: Name,
         /// The broker's name.
         broker: Name,
         /// The queue.

@@ -222,7 +222,7 @@ impl WireTrace {
         let history = History::of(trace);
         let mut by_key: IndexMap<&Name, Vec<&RequestHistory<'_>>> = IndexMap::new();
         for request in &history.requests {
-            if let Some(key) = &request.seen.key {
+            if let Some(key) = &request.seen.unique_key {
                 by_key.entry(key).or_default().push(request);
             }
         }

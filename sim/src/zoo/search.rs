@@ -11,7 +11,7 @@ use std::process::Command;
 use super::ZooError;
 use super::build_folder::run;
 use super::error::tail;
-use crate::sweep::{Failure, file};
+use crate::sweep::{FailedSeed, file};
 
 /// The seeds of the first sweep; each further one has as many as all before it. Most bugs fail
 /// soon, and what is built is not optimised for long sweeps.
@@ -106,8 +106,8 @@ fn sweep(mutant: &Mutant<'_>, from: u64, to: u64) -> Result<Vec<Kill>, ZooError>
     Ok(failures.map(Kill::from).collect())
 }
 
-impl From<Failure> for Kill {
-    fn from(failure: Failure) -> Self {
+impl From<FailedSeed> for Kill {
+    fn from(failure: FailedSeed) -> Self {
         Self {
             seed: failure.seed,
             by: failure.by,

@@ -8,19 +8,19 @@ use std::time::Duration;
 use dst_engine::{EngineConfig, Ignore, Limits, RunEnd, RunReport};
 use rmq_host::{Connection, SharedHost, Task};
 use rmq_sim::backend::{SharedBackend, run};
-use rmq_sim::fault::Engine;
+use rmq_sim::fault::EngineKind;
 use rmq_sim::trace::record::NodeId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-pub(crate) const ENGINES: [Engine; 3] = [Engine::Event, Engine::Turmoil, Engine::Tcp];
+pub(crate) const ENGINES: [EngineKind; 3] = [EngineKind::Event, EngineKind::Turmoil, EngineKind::Tcp];
 pub(crate) const PORT: u16 = 9876;
 pub(crate) const SOON: Duration = Duration::from_millis(50);
 
 /// A run on one engine that must not last longer than 20 s of its own time.
 pub(crate) fn run_on<T>(
-    engine: Engine,
+    engine: EngineKind,
     main: impl AsyncFnOnce(SharedBackend) -> T,
 ) -> RunReport<T> {
     let config = EngineConfig {
@@ -35,7 +35,7 @@ pub(crate) fn run_on<T>(
 }
 
 /// A run that completes on each engine.
-pub(crate) fn on_each<T>(main: impl AsyncFn(Lab) -> T) -> Vec<(Engine, T)> {
+pub(crate) fn on_each<T>(main: impl AsyncFn(Lab) -> T) -> Vec<(EngineKind, T)> {
     let run_one = |engine| {
         let report = run_on(engine, async |backend| main(Lab::new(backend)).await);
         assert_eq!(report.end, RunEnd::Finished, "{engine}");
@@ -161,9 +161,9 @@ pub(crate) async fn dial(host: &SharedHost, at: SocketAddr) -> io::Result<Connec
 }
 
 /// The simulated engines, where the network can be made to misbehave.
-pub(crate) fn on_simulated<T>(main: impl AsyncFn(Lab) -> T) -> Vec<(Engine, T)> {
+pub(crate) fn on_simulated<T>(main: impl AsyncFn(Lab) -> T) -> Vec<(EngineKind, T)> {
     let mut all = Vec::new();
-    for engine in [Engine::Event, Engine::Turmoil] {
+    for engine in [EngineKind::Event, EngineKind::Turmoil] {
         let report = run_on(engine, async |backend| main(Lab::new(backend)).await);
         assert_eq!(report.end, RunEnd::Finished, "{engine}");
         all.push((engine, report.value.expect("the value of a finished run")));

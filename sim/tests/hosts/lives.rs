@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dst_engine::{Change, RunEnd};
 use rmq_host::{SharedHost, TaskEnd};
-use rmq_sim::fault::Engine;
+use rmq_sim::fault::EngineKind;
 use rmq_sim::trace::record::NodeId;
 use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
@@ -70,7 +70,7 @@ fn a_port_in_use_is_said_with_its_address() {
         assert_eq!(kind, io::ErrorKind::AddrInUse, "{engine}");
         // The event engine's errors carry their kind alone.
         assert!(
-            engine == Engine::Event || text.contains(&at.to_string()),
+            engine == EngineKind::Event || text.contains(&at.to_string()),
             "{engine}: {text}"
         );
     }

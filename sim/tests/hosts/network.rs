@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dst_engine::{Change, Direction, RunEnd};
 use rmq_host::SharedHost;
-use rmq_sim::fault::Engine;
+use rmq_sim::fault::EngineKind;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -182,12 +182,12 @@ fn what_an_engine_cannot_do_is_refused_with_its_reason() {
         report.value.expect("a finished run")
     };
     let ok = |engine| refusals(engine).map(|done| done.is_ok());
-    assert_eq!(ok(Engine::Event), [true; 11]);
+    assert_eq!(ok(EngineKind::Event), [true; 11]);
     let t = true;
     let f = false;
-    assert_eq!(ok(Engine::Turmoil), [t, t, t, f, t, f, f, f, f, f, f]);
-    assert_eq!(ok(Engine::Tcp), [t, f, f, f, f, f, f, f, f, f, f]);
-    let reasons: Vec<_> = refusals(Engine::Turmoil)
+    assert_eq!(ok(EngineKind::Turmoil), [t, t, t, f, t, f, f, f, f, f, f]);
+    assert_eq!(ok(EngineKind::Tcp), [t, f, f, f, f, f, f, f, f, f, f]);
+    let reasons: Vec<_> = refusals(EngineKind::Turmoil)
         .into_iter()
         .filter_map(Result::err)
         .collect();
@@ -200,7 +200,7 @@ fn what_an_engine_cannot_do_is_refused_with_its_reason() {
 #[test]
 fn on_turmoil_a_run_is_repeatable_and_its_clock_is_the_nodes() {
     let run_once = || {
-        let report = run_on(Engine::Turmoil, async |backend| {
+        let report = run_on(EngineKind::Turmoil, async |backend| {
             let lab = Lab::new(backend);
             let server = lab.serve();
             let backend = Arc::clone(&lab.backend);
@@ -232,7 +232,7 @@ fn on_turmoil_a_run_is_repeatable_and_its_clock_is_the_nodes() {
 
 #[test]
 fn the_horizon_names_the_tasks_that_wait() {
-    for engine in [Engine::Event, Engine::Turmoil] {
+    for engine in [EngineKind::Event, EngineKind::Turmoil] {
         let report = run_on(engine, async |backend| {
             let lab = Lab::new(backend);
             let server = lab.serve();

@@ -74,9 +74,9 @@ impl Network {
             format!("{near} link set eth0 up"),
             format!("{near} route add default via 10.77.1.1"),
             router("sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'"),
-            router("nft add table ip weather"),
+            router("nft add table ip simulated"),
             router(
-                "nft add chain ip weather losses '{ type filter hook prerouting priority -300; }'",
+                "nft add chain ip simulated losses '{ type filter hook prerouting priority -300; }'",
             ),
         ];
         lines.extend(far_lines());
@@ -139,13 +139,13 @@ pub(crate) fn run_near(name: &str) {
 pub(crate) fn change(change: Change) {
     let drop = |rule: &str| {
         vec![router(&format!(
-            "nft add rule ip weather losses {rule} drop"
+            "nft add rule ip simulated losses {rule} drop"
         ))]
     };
     let lines = match change {
         Change::CutThere => drop("ip daddr 10.77.2.2"),
         Change::CutBack => drop("ip saddr 10.77.2.2"),
-        Change::Heal => vec![router("nft flush chain ip weather losses")],
+        Change::Heal => vec![router("nft flush chain ip simulated losses")],
         Change::LossPercent(percent) => drop(&format!(
             "ip protocol tcp numgen random mod 100 '<' {percent}"
         )),

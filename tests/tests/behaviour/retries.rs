@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rmq_producer::Policy;
 use rmq_producer::policy::{Attempts, PRESETS};
-use rmq_sim::fault::Engine;
+use rmq_sim::fault::EngineKind;
 use rmq_sim::run::run;
 use rmq_sim::scenario::Scenario;
 use rmq_sim::simulation::{Cluster, SimProducer, Simulation};
@@ -45,7 +45,7 @@ fn of_a_scenario(preset: &str, retries: u32) -> Attempts {
     );
     let none = |_: &str| Err(std::io::ErrorKind::NotFound.into());
     let scenario = Scenario::parse("retries.toml", &text, &none).expect("a scenario");
-    let run = run(&Arc::new(scenario), 0, Engine::Event).expect("it runs");
+    let run = run(&Arc::new(scenario), 0, EngineKind::Event).expect("it runs");
     let facts = &run.trace.header.policies[0];
     Attempts {
         sync: facts.attempts_sync,

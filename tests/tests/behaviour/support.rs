@@ -271,7 +271,10 @@ impl Evidence {
                 broker: letter(trace.header.name(record.node)),
                 queue: send.queue,
                 named: letter(send.broker_name.as_deref().unwrap_or_default()),
-                key: send.key.clone().expect("producers name their messages"),
+                key: send
+                    .unique_key
+                    .clone()
+                    .expect("producers name their messages"),
                 opaque: *opaque,
                 peer: *peer,
                 oneway: *oneway,

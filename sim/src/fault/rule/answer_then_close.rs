@@ -47,7 +47,7 @@ mod tests {
 
     use rmq_mock_broker::event::Event;
 
-    use crate::fault::Engine;
+    use crate::fault::EngineKind;
     use crate::run::run;
     use crate::scenario::Scenario;
     use crate::trace::What;
@@ -60,7 +60,7 @@ mod tests {
                     topic = \"orders\"\nsends = 10\n[[fault]]\ndo = \"answer-then-close\"\n\
                     on = \"broker-a\"\n[expect]\nok = 10\nstored = 10\ncopies = 0\n";
         let scenario = Scenario::parse("test.toml", text, &|_| Ok(String::new())).unwrap();
-        let run = run(&Arc::new(scenario), 1, Engine::Event).unwrap();
+        let run = run(&Arc::new(scenario), 1, EngineKind::Event).unwrap();
         assert_eq!(run.verdict.class, Class::Pass, "{}", run.verdict);
         let ruled = run.trace.records.iter();
         let ruled = ruled.filter(|it| matches!(it.what, What::Broker(Event::Ruled { .. })));

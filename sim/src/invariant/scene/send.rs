@@ -33,7 +33,7 @@ impl Scene {
         })
         .say(Event::Built {
             send,
-            key,
+            unique_key: key,
             body_len: 5,
             body_crc: BODY_CRC,
         })
@@ -126,13 +126,13 @@ impl Scene {
             topic: TOPIC.into(),
             queue: on_wire.to.queue,
             broker_name: Some(Name::clone(&on_wire.to.broker)),
-            key: Some(key(self.who, send)),
+            unique_key: Some(key(self.who, send)),
             keys: None,
             nth_of_key: 1,
             sys_flag: 0,
             body_len: 5,
             body_crc: BODY_CRC,
-            envelope_crc: 7,
+            metadata_crc: 7,
         };
         let event = BrokerEvent::Received {
             request,
@@ -181,7 +181,7 @@ impl Scene {
             topic: TOPIC.into(),
             queue: to.queue,
             offset,
-            key: key(self.who, send),
+            unique_key: key(self.who, send),
             body_crc: BODY_CRC,
         };
         self.broker(&to.broker, event)

@@ -8,7 +8,7 @@ use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
 use super::{
-    AttemptEnd, AttemptHistory, BuiltMessage, ConnectionHistory, HealthHistory, History, Index,
+    EndedAttempt, AttemptHistory, BuiltMessage, ConnectionHistory, HealthHistory, History, Index,
     Life, LookupHistory, Queues, SendHistory, SnapshotHistory, Timestamp, Wire, WorkHistory,
 };
 use crate::trace::{NodeId, Trace, What, WorkEvent};
@@ -376,7 +376,7 @@ fn dialled(node: NodeId, number: u64, timestamp: Timestamp, to: &Name) -> Connec
 fn of_known_send<'t>(send: &mut SendHistory<'t>, timestamp: Timestamp, event: &'t Event) {
     match event {
         Event::Built {
-            key,
+            unique_key: key,
             body_len,
             body_crc,
             ..
@@ -384,7 +384,7 @@ fn of_known_send<'t>(send: &mut SendHistory<'t>, timestamp: Timestamp, event: &'
             let (body_len, body_crc) = (*body_len, *body_crc);
             send.built = Some(BuiltMessage {
                 timestamp,
-                key,
+                unique_key: key,
                 body_crc,
                 body_len,
             });
@@ -406,7 +406,7 @@ fn of_known_send<'t>(send: &mut SendHistory<'t>, timestamp: Timestamp, event: &'
             ..
         } => {
             if let Some(attempt) = send.attempts.iter_mut().find(|it| it.number == *number) {
-                let end = AttemptEnd {
+                let end = EndedAttempt {
                     timestamp,
                     stage: *stage,
                     code: *code,

@@ -141,7 +141,7 @@ pub struct BuiltMessage<'t> {
     /// When.
     pub timestamp: Timestamp,
     /// Its unique key.
-    pub key: &'t Name,
+    pub unique_key: &'t Name,
     /// CRC-32 of the caller's body.
     pub body_crc: u32,
     /// The bytes of the caller's body.
@@ -172,7 +172,7 @@ pub struct AttemptHistory<'t> {
     /// What was left in the bucket then, in tenths of a token.
     pub tokens_left: Option<u32>,
     /// Its end.
-    pub ended: Option<AttemptEnd>,
+    pub ended: Option<EndedAttempt>,
     /// The answer that completed its request, with the response code.
     pub reply: Option<(Timestamp, i32)>,
     /// An answer that came when the request had left the table.
@@ -212,7 +212,7 @@ pub struct Wire {
 
 /// The end of an attempt.
 #[derive(Debug, Clone, Copy)]
-pub struct AttemptEnd {
+pub struct EndedAttempt {
     /// When.
     pub timestamp: Timestamp,
     /// At which stage.
@@ -262,7 +262,7 @@ pub struct StoredMessage<'t> {
     /// Its position in the queue.
     pub offset: i64,
     /// Its unique key.
-    pub key: &'t Name,
+    pub unique_key: &'t Name,
     /// CRC-32 of the stored body; zero if it is compressed.
     pub body_crc: u32,
 }

@@ -43,7 +43,7 @@ impl<'t> Builder<'t> {
                 request,
                 queue,
                 offset,
-                key,
+                unique_key: key,
                 body_crc,
                 ..
             } => {
@@ -53,7 +53,7 @@ impl<'t> Builder<'t> {
                         timestamp,
                         queue,
                         offset,
-                        key,
+                        unique_key: key,
                         body_crc,
                     });
                 }
@@ -100,7 +100,7 @@ impl<'t> Builder<'t> {
         let index = self.history.requests.len();
         let attempt = self.attempt_of(*peer, *opaque, index);
         let send = seen
-            .key
+            .unique_key
             .as_deref()
             .and_then(|key| self.send_of(key, attempt));
         if let Some(send) = send {
@@ -167,7 +167,7 @@ impl<'t> Builder<'t> {
         let has_key = |index: &usize| {
             self.history.sends[*index]
                 .built
-                .is_some_and(|built| **built.key == *key)
+                .is_some_and(|built| **built.unique_key == *key)
         };
         attempt
             .map(|(send, _)| send)

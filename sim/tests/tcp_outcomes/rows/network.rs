@@ -195,7 +195,7 @@ async fn loss_delays_and_loses_nothing(stage: &dyn Stage) -> Notes {
         let mut got = vec![0; sent.len()];
         near.stream.read_exact(&mut got).await.unwrap();
         equal &= got == sent;
-        // The weather of a simulated link changes by the millisecond.
+        // The conditions of a simulated link change by the millisecond.
         sleep(Duration::from_millis(3)).await;
     }
     let later = start.elapsed() > Duration::from_millis(500);

@@ -8,49 +8,54 @@ use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::control as ns;
 use rmq_remoting::observe::Observer;
 
-use crate::lab::Stage;
+use crate::lab::CaseRun;
 use crate::log::What;
 use crate::script::{self, Effect, SEND_CODES};
 
 /// One server's seat at the script.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    pub(crate) stage: Arc<Stage>,
+pub(crate) struct ScriptedServer {
+    pub(crate) case_run: Arc<CaseRun>,
     /// The server's place among the machines.
     pub(crate) number: usize,
 }
 
-impl Seat {
+impl ScriptedServer {
     fn name(&self) -> &str {
-        &self.stage.machines[self.number].name
+        &self.case_run.machines[self.number].name
     }
 
     fn message(&self, seen: &BrokerSeen<'_>) -> Option<Action> {
-        let stage = &self.stage;
+        let case_run = &self.case_run;
         let (effect, overall) = {
-            let mut script = stage.script.lock();
-            let effect = script.message(stage.now(), self.name(), seen.request);
+            let mut script = case_run.script.lock();
+            let effect = script.message(case_run.now(), self.name(), seen.request);
             (effect, script.overall())
         };
-        stage.counted("after_sends", overall);
+        case_run.counted("after_sends", overall);
         match effect? {
             Effect::Mock(action) => Some(action),
             Effect::Reset(after) => {
-                stage.reset(self.number, after);
+                case_run.reset(self.number, after);
                 Some(Action::DropRequest)
             }
         }
     }
 }
 
-impl Control for Seat {
+impl Control for ScriptedServer {
     fn decide(&self, seen: &BrokerSeen<'_>) -> Option<Ruled> {
-        let stage = &self.stage;
-        let note = |what| stage.script.lock().note(stage.now(), self.name(), what);
+        let case_run = &self.case_run;
+        let note = |what| {
+            case_run
+                .script
+                .lock()
+                .note(case_run.now(), self.name(), what)
+        };
         let action = match seen.code {
             34 => {
                 note(What::Heartbeat);
-                let silent = stage.machines[self.number].conf["heartbeat"] == "silent";
+                let silent = case_run.machines[self.number].conf["heartbeat"] == "silent";
                 silent.then_some(Action::DropRequest)
             }
             35 => {
@@ -66,39 +71,39 @@ impl Control for Seat {
     }
 }
 
-impl Observer<BrokerEvent> for Seat {
+impl Observer<BrokerEvent> for ScriptedServer {
     fn on(&self, event: BrokerEvent) {
         if matches!(event, BrokerEvent::Accepted { .. }) {
-            let stage = &self.stage;
-            stage
+            let case_run = &self.case_run;
+            case_run
                 .script
                 .lock()
-                .note(stage.now(), self.name(), What::Accept);
+                .note(case_run.now(), self.name(), What::Accept);
         }
     }
 }
 
-impl ns::Control for Seat {
+impl ns::Control for ScriptedServer {
     fn decide(&self, seen: &ns::Seen<'_>) -> Option<ns::Ruled> {
-        let stage = &self.stage;
+        let case_run = &self.case_run;
         let topic = seen.topic.filter(|_| seen.code == 105)?;
-        let rules = &stage.machines[self.number].conf["rules"];
+        let rules = &case_run.machines[self.number].conf["rules"];
         let (action, lookups) = {
-            let mut script = stage.script.lock();
-            let action = script.lookup(stage.now(), self.name(), topic, rules);
+            let mut script = case_run.script.lock();
+            let action = script.lookup(case_run.now(), self.name(), topic, rules);
             (action, script.lookups())
         };
         let address = |name: &str| {
-            let machine = stage.machines.iter().find(|one| one.name == name);
+            let machine = case_run.machines.iter().find(|one| one.name == name);
             machine.map_or_else(String::new, |one| one.at.to_string())
         };
-        let body = script::route(&stage.case, &stage.topics.lock(), topic, address);
-        stage.counted("after_routes", lookups);
+        let body = script::route(&case_run.case, &case_run.topics.lock(), topic, address);
+        case_run.counted("after_routes", lookups);
         let action = match action["type"].as_str().unwrap_or("normal") {
             "silent" => Some(ns::Action::Silence),
             "close" | "close_before" => Some(ns::Action::Close),
             "rst" => {
-                stage.reset(self.number, 0);
+                case_run.reset(self.number, 0);
                 Some(ns::Action::Silence)
             }
             "code" => Some(ns::Action::Answer {
