@@ -50,7 +50,7 @@ impl Control for ScriptedServer {
             case_run
                 .script
                 .lock()
-                .note(case_run.now(), self.name(), what)
+                .note(case_run.now(), self.name(), what);
         };
         let action = match seen.code {
             34 => {

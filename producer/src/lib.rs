@@ -55,7 +55,11 @@
 
 pub mod client;
 pub mod config;
+#[cfg(feature = "decisions")]
 pub mod decide;
+#[cfg(not(feature = "decisions"))]
+#[expect(unreachable_pub, reason = "public with the feature `decisions`")]
+mod decide;
 pub mod error;
 pub mod event;
 pub mod hook;

@@ -105,8 +105,16 @@ codes! {
     GET_KVLIST_BY_NAMESPACE = 219,
     /// The topics of one cluster.
     GET_TOPICS_BY_CLUSTER = 224,
+    /// The names that stand for clusters and brokers, and one broker's address. To a name server.
+    GET_SYSTEM_TOPIC_LIST_FROM_NS = 304,
     /// Send a message, one-letter field names. To a broker.
     SEND_MESSAGE_V2 = 310,
+    /// The topics of a unit. To a name server.
+    GET_UNIT_TOPIC_LIST = 311,
+    /// The topics with subscribers in a unit. To a name server.
+    GET_HAS_UNIT_SUB_TOPIC_LIST = 312,
+    /// The topics with subscribers in a unit that belong to none themselves. To a name server.
+    GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST = 313,
     /// Send several messages as one. To a broker.
     SEND_BATCH_MESSAGE = 320,
     /// A broker asks whether its registration is out of date.

@@ -5,7 +5,7 @@ use std::alloc::System;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use rmq_sim::bench::{BenchError, ClockReading, sends};
+use rmq_sim::internals::bench::{BenchError, ClockReading, sends};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use rmq_producer::Message;
 use rmq_sim::fault::EngineKind;
+use rmq_sim::internals::sweep::sweep;
 use rmq_sim::run::{Run, RunError, run};
 use rmq_sim::scenario::Scenario;
 use rmq_sim::simulation::{Cluster, Simulation, answer, crash, drop_replies, drop_requests};
-use rmq_sim::sweep::sweep;
 use rmq_sim::trace::{What, WorkEvent, WorkResult};
 use rmq_sim::verdict::Class;
 

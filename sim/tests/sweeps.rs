@@ -7,10 +7,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
-use rmq_sim::sweep::file::{self, FileError, Out};
-use rmq_sim::sweep::{BUILD, Plan, Portion, Shard, SeedSource, Watcher, carry_out};
+use rmq_sim::internals::sweep::file::{self, FileError, Out};
+use rmq_sim::internals::sweep::{BUILD, Plan, Portion, SeedSource, Shard, Watcher, carry_out};
+use rmq_sim::internals::zoo::{FailsAnyway, Mutant, search};
 use rmq_sim::verdict::Class;
-use rmq_sim::zoo::{FailsAnyway, Mutant, search};
 
 struct Keeper {
     out: Mutex<Out>,

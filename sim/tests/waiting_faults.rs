@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rmq_producer::Message;
 use rmq_sim::fault::{EngineKind, Fault, FaultKind, Place, Position};
-use rmq_sim::generate::generate;
+use rmq_sim::internals::generate::generate;
 use rmq_sim::run::{Effect, Missed, Run, RunError, run};
 use rmq_sim::simulation::{Cluster, FaultBuilder, Simulation, freeze, partition};
 

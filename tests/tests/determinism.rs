@@ -6,10 +6,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use rmq_mock_broker::event::Event as BrokerEvent;
-use rmq_sim::digests;
-use rmq_sim::generate::generate;
+use rmq_sim::internals::digests;
+use rmq_sim::internals::generate::generate;
+use rmq_sim::internals::sweep::sweep;
 use rmq_sim::scenario::Scenario;
-use rmq_sim::sweep::sweep;
 use rmq_sim::trace::{Record, Trace, What};
 use rmq_tests::{play, scenario, scenarios};
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use dst_engine::EngineEvent;
 use rmq_producer::event::{Event, Failure, Outcome};
 use rmq_remoting::observe::Name;
-use rmq_sim::invariant;
+use rmq_sim::internals::invariant;
 use rmq_sim::run::Run;
 use rmq_sim::trace::{NodeId, NodeKind, Trace, What, WorkEvent};
 use rmq_tests::{play, scenario};

@@ -23,7 +23,7 @@ use rmq_producer::{Message, Policy, Producer, SendError, Sent};
 use rmq_remoting::event::Event as Transport;
 use rmq_remoting::observe::Name;
 use rmq_sim::fault::{Crash, Fault, FaultEvent, FaultKind, Place, Position};
-use rmq_sim::invariant::{self, RunFindings};
+use rmq_sim::internals::invariant::{self, RunFindings};
 use rmq_sim::run::facts_of;
 use rmq_sim::trace::record::{ErrorSaid, NodeInfo, Record};
 use rmq_sim::trace::{End, Header, NodeId, NodeKind, Recorder, Trace, What, WorkEvent, WorkResult};

@@ -3,6 +3,7 @@
 //! Each rule returns the places that break it, so that the test of the rule can also show a text
 //! which it rejects.
 
+use rmq_remoting::code::request_name;
 use rmq_tests::rules::{FLOATS, RANDOM, STATICS, is_a_rule, words};
 use rmq_tests::{Source, members, sources, workspace};
 
@@ -74,6 +75,41 @@ fn no_file_is_longer_than_600_lines() {
     assert_eq!(
         longer_than(2, &sample("a.rs", "1\n2\n3\n")),
         ["a.rs: 3 lines"]
+    );
+}
+
+/// Files named after a request code by other words than the code has.
+fn misnamed_requests(source: &Source) -> Vec<String> {
+    let file = source.path.rsplit('/').next().unwrap_or_default();
+    let numbered = file.strip_prefix('r').and_then(|it| it.split_once('_'));
+    let Some((Ok(code), words)) = numbered.map(|(code, words)| (code.parse::<i32>(), words)) else {
+        return Vec::new();
+    };
+    let name = request_name(code).unwrap_or("no code").to_lowercase();
+    let right = format!("{name}.rs");
+    let wrong = words != right;
+    wrong
+        .then(|| format!("{}: {code} is {right}", source.path))
+        .into_iter()
+        .collect()
+}
+
+#[test]
+fn every_file_of_a_request_code_is_called_like_the_code() {
+    let of = |path| misnamed_requests(&sample(path, "")).len();
+    assert_eq!(of("a/src/r105_get_routeinfo_by_topic.rs"), 0);
+    assert_eq!(of("a/src/r105_get_route_info_by_topic.rs"), 1);
+    assert_eq!(of("a/src/r009_nothing.rs"), 1);
+    assert_eq!(of("a/src/route.rs") + of("a/src/r_9.rs"), 0);
+    let requests = sources();
+    let requests = requests
+        .iter()
+        .filter(|it| it.path.contains("/r105_"))
+        .count();
+    assert_eq!(requests, 2, "the protocol and the name server");
+    assert_none(
+        "a request code's file has its name",
+        &over_all(misnamed_requests),
     );
 }
 
@@ -201,18 +237,18 @@ fn the_simulator_computes_with_integers_only() {
 
 #[test]
 fn no_state_lives_in_statics() {
-    // The world of a simulated run lives in a thread-local, and with it the panic that ends it; what
+    // The state of a simulated run lives in a thread-local, and with it the panic that ends it; what
     // the checkers' own tests count is in tests only.
-    let worlds = [
+    let exceptions = [
         "sim/engine/src/access.rs",
         "sim/engine/src/panics.rs",
         "sim/src/trace/work.rs",
     ];
-    let no_world = |path: &str| not_this_file(path) && !worlds.contains(&path);
+    let elsewhere = |path: &str| not_this_file(path) && !exceptions.contains(&path);
     let of_thread = ["thread_local!"];
     assert_none(
         "process-wide state hangs off a Client",
-        &over_all(|s| words(s, no_world, &of_thread)),
+        &over_all(|s| words(s, elsewhere, &of_thread)),
     );
     // The presets are constants, parsed once.
     let constants = |path: &str| path == "producer/src/policy.rs";

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use rmq_sim::zoo::{Bug, BuildFolder, catalogue};
+use rmq_sim::internals::zoo::{Bug, BuildFolder, catalogue};
 use rmq_tests::workspace;
 
 #[expect(clippy::panic, reason = "a test fails by panicking")]
@@ -56,7 +56,10 @@ fn every_bug_is_described_and_names_what_exists() {
 
 #[test]
 fn every_bug_breaks_an_invariant_that_is_judged() {
-    let checked: BTreeSet<&str> = rmq_sim::invariant::all().iter().map(|one| one.id).collect();
+    let checked: BTreeSet<&str> = rmq_sim::internals::invariant::all()
+        .iter()
+        .map(|one| one.id)
+        .collect();
     for Bug { id, about, .. } in bugs() {
         let hit = about
             .invariants

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use rmq_sim::sweep::Sweep;
-use rmq_sim::sweep::file::{Read, parse};
+use rmq_sim::internals::sweep::Sweep;
+use rmq_sim::internals::sweep::file::{Read, parse};
 
 fn text(read: &Read) -> String {
     let header = serde_json::to_string(&read.header);

@@ -15,10 +15,7 @@ mod r034_heart_beat;
 mod r035_unregister_client;
 mod r202_get_topic_stats_info;
 mod r215_delete_topic_in_broker;
-mod r310_send_message_v2;
-mod r320_send_batch_message;
 mod r351_get_topic_config;
-mod send;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,7 +33,7 @@ use crate::admit::Refusal;
 use crate::event::RequestNumber;
 use crate::state::Shared;
 
-pub(crate) use send::send_header;
+pub(crate) use r010_send_message::send_header;
 
 /// A request, and what handling it may use.
 #[derive(Debug)]
@@ -219,7 +216,9 @@ pub(crate) fn handle(job: &Job<'_>) -> Handled {
         return response.into();
     }
     let handled = match job.request.code {
-        request::SEND_MESSAGE => r010_send_message::handle(job),
+        request::SEND_MESSAGE | request::SEND_MESSAGE_V2 | request::SEND_BATCH_MESSAGE => {
+            r010_send_message::handle(job)
+        }
         request::PULL_MESSAGE if job.pulls => r011_pull_message::handle(job),
         request::UPDATE_AND_CREATE_TOPIC => r017_update_and_create_topic::handle(job),
         request::GET_BROKER_RUNTIME_INFO => r028_get_broker_runtime_info::handle(job),
@@ -230,8 +229,6 @@ pub(crate) fn handle(job: &Job<'_>) -> Handled {
         request::UNREGISTER_CLIENT => r035_unregister_client::handle(job),
         request::GET_TOPIC_STATS_INFO => r202_get_topic_stats_info::handle(job),
         request::DELETE_TOPIC_IN_BROKER => r215_delete_topic_in_broker::handle(job),
-        request::SEND_MESSAGE_V2 => r310_send_message_v2::handle(job),
-        request::SEND_BATCH_MESSAGE => r320_send_batch_message::handle(job),
         request::GET_TOPIC_CONFIG => r351_get_topic_config::handle(job),
         code => Ok(Unsupported::answer(code).into()),
     };

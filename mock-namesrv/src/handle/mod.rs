@@ -9,15 +9,15 @@ mod r101_get_kv_config;
 mod r102_delete_kv_config;
 mod r103_register_broker;
 mod r104_unregister_broker;
-mod r105_get_route_info_by_topic;
+mod r105_get_routeinfo_by_topic;
 mod r106_get_broker_cluster_info;
 mod r205_wipe_write_perm_of_broker;
-mod r206_get_all_topic_list;
-mod r216_delete_topic;
-mod r217_register_topic;
-mod r219_get_kv_list_by_namespace;
+mod r206_get_all_topic_list_from_nameserver;
+mod r216_delete_topic_in_namesrv;
+mod r217_register_topic_in_namesrv;
+mod r219_get_kvlist_by_namespace;
 mod r224_get_topics_by_cluster;
-mod r304_get_system_topic_list;
+mod r304_get_system_topic_list_from_ns;
 mod r311_get_unit_topic_list;
 mod r312_get_has_unit_sub_topic_list;
 mod r313_get_has_unit_sub_ununit_topic_list;
@@ -124,18 +124,20 @@ pub(crate) fn handle(ask: &mut Ask<'_>) -> Response {
         request::DELETE_KV_CONFIG => r102_delete_kv_config::handle(ask),
         request::REGISTER_BROKER => r103_register_broker::handle(ask),
         request::UNREGISTER_BROKER => r104_unregister_broker::handle(ask),
-        request::GET_ROUTEINFO_BY_TOPIC => r105_get_route_info_by_topic::handle(ask),
+        request::GET_ROUTEINFO_BY_TOPIC => r105_get_routeinfo_by_topic::handle(ask),
         request::GET_BROKER_CLUSTER_INFO => r106_get_broker_cluster_info::handle(ask),
         request::WIPE_WRITE_PERM_OF_BROKER => r205_wipe_write_perm_of_broker::handle(ask),
-        request::GET_ALL_TOPIC_LIST_FROM_NAMESERVER => r206_get_all_topic_list::handle(ask),
-        request::DELETE_TOPIC_IN_NAMESRV => r216_delete_topic::handle(ask),
-        request::REGISTER_TOPIC_IN_NAMESRV => r217_register_topic::handle(ask),
-        request::GET_KVLIST_BY_NAMESPACE => r219_get_kv_list_by_namespace::handle(ask),
+        request::GET_ALL_TOPIC_LIST_FROM_NAMESERVER => {
+            r206_get_all_topic_list_from_nameserver::handle(ask)
+        }
+        request::DELETE_TOPIC_IN_NAMESRV => r216_delete_topic_in_namesrv::handle(ask),
+        request::REGISTER_TOPIC_IN_NAMESRV => r217_register_topic_in_namesrv::handle(ask),
+        request::GET_KVLIST_BY_NAMESPACE => r219_get_kvlist_by_namespace::handle(ask),
         request::GET_TOPICS_BY_CLUSTER => r224_get_topics_by_cluster::handle(ask),
-        r304_get_system_topic_list::CODE => r304_get_system_topic_list::handle(ask),
-        r311_get_unit_topic_list::CODE => r311_get_unit_topic_list::handle(ask),
-        r312_get_has_unit_sub_topic_list::CODE => r312_get_has_unit_sub_topic_list::handle(ask),
-        r313_get_has_unit_sub_ununit_topic_list::CODE => {
+        request::GET_SYSTEM_TOPIC_LIST_FROM_NS => r304_get_system_topic_list_from_ns::handle(ask),
+        request::GET_UNIT_TOPIC_LIST => r311_get_unit_topic_list::handle(ask),
+        request::GET_HAS_UNIT_SUB_TOPIC_LIST => r312_get_has_unit_sub_topic_list::handle(ask),
+        request::GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST => {
             r313_get_has_unit_sub_ununit_topic_list::handle(ask)
         }
         request::QUERY_DATA_VERSION => r322_query_data_version::handle(ask),

@@ -3,7 +3,7 @@
 use rmq_remoting::request::GetTopicsByCluster;
 use rmq_remoting::service::Response;
 
-use super::r206_get_all_topic_list::topic_list;
+use super::r206_get_all_topic_list_from_nameserver::topic_list;
 use super::{Ask, Fault};
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {

@@ -2,10 +2,8 @@
 
 use rmq_remoting::service::Response;
 
-use super::r206_get_all_topic_list::topic_list;
+use super::r206_get_all_topic_list_from_nameserver::topic_list;
 use super::{Ask, Fault};
-
-pub(super) const CODE: i32 = 311;
 
 /// A topic's flag: it belongs to a unit.
 pub(super) const UNIT: i32 = 1;

@@ -2,10 +2,8 @@
 
 use rmq_remoting::service::Response;
 
-use super::r206_get_all_topic_list::topic_list;
+use super::r206_get_all_topic_list_from_nameserver::topic_list;
 use super::{Ask, Fault};
-
-pub(super) const CODE: i32 = 312;
 
 /// A topic's flag: it has subscribers in a unit.
 pub(super) const UNIT_SUB: i32 = 2;

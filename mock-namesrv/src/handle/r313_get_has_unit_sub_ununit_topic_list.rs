@@ -2,12 +2,10 @@
 
 use rmq_remoting::service::Response;
 
-use super::r206_get_all_topic_list::topic_list;
+use super::r206_get_all_topic_list_from_nameserver::topic_list;
 use super::r311_get_unit_topic_list::UNIT;
 use super::r312_get_has_unit_sub_topic_list::UNIT_SUB;
 use super::{Ask, Fault};
-
-pub(super) const CODE: i32 = 313;
 
 pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     let fits = |flags| flags & (UNIT | UNIT_SUB) == UNIT_SUB;

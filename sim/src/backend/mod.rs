@@ -36,17 +36,17 @@ mod process_table;
 mod runtime_handle;
 mod sink;
 mod sockets;
-pub mod tcp;
-pub mod turmoil;
+pub(crate) mod tcp;
+pub(crate) mod turmoil;
 
 /// What happens at a planned time.
-pub type Action = Box<dyn FnOnce() + Send>;
+pub(crate) type Action = Box<dyn FnOnce() + Send>;
 
 /// A shared handle to the engine of the run that goes on.
 pub type SharedBackend = Arc<dyn Backend>;
 
 /// What a change returns that not every engine can make.
-pub type Modelled = Result<(), NotModelled>;
+pub(crate) type Modelled = Result<(), NotModelled>;
 
 /// The nodes of a run and the network between them, on whichever engine.
 ///

@@ -40,7 +40,7 @@ const BACKLOG: u32 = 1024;
 
 /// The nodes of a run on real TCP. Cloning it shares it.
 #[derive(Clone)]
-pub struct TcpBackend(Arc<Shared>);
+pub(crate) struct TcpBackend(Arc<Shared>);
 
 struct Shared {
     table: ProcessTable,
@@ -54,7 +54,7 @@ struct Shared {
 impl TcpBackend {
     /// Runs `main`, and every task that it starts on nodes, in real time. When it completes, or at
     /// the horizon, the run ends. Latency and jitter of the configuration are not applied.
-    pub fn run<T>(
+    pub(crate) fn run<T>(
         config: &EngineConfig,
         events: Arc<dyn EventSink>,
         main: impl AsyncFnOnce(Self) -> T,

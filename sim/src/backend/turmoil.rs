@@ -62,7 +62,7 @@ const CAPACITY: usize = 1024;
 
 /// The nodes of a run on `turmoil`. Cloning it shares it.
 #[derive(Clone)]
-pub struct TurmoilBackend(Arc<Shared>);
+pub(crate) struct TurmoilBackend(Arc<Shared>);
 
 struct Shared {
     table: ProcessTable,
@@ -78,7 +78,7 @@ impl TurmoilBackend {
     ///
     /// Of the configuration it uses seed, horizon, latency, jitter, start of the wall clocks, and
     /// `ready_order`: `Seeded` shuffles the order of the machines in each millisecond.
-    pub fn run<T>(
+    pub(crate) fn run<T>(
         config: &EngineConfig,
         events: Arc<dyn EventSink>,
         main: impl AsyncFnOnce(Self) -> T,

@@ -40,7 +40,7 @@ pub fn sends(clock: Clock, count: u64) -> Result<Rate, BenchError> {
 
 /// Virtual seconds a second, on two engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Compared {
+pub(crate) struct Compared {
     /// On the event engine.
     pub event: Rate,
     /// On `turmoil`.
@@ -68,7 +68,7 @@ impl fmt::Display for Compared {
 /// # Errors
 ///
 /// A run did not come to its end, or a send failed.
-pub fn compare(clock: Clock, event: u64, turmoil: u64) -> Result<Compared, BenchError> {
+pub(crate) fn compare(clock: Clock, event: u64, turmoil: u64) -> Result<Compared, BenchError> {
     let measure = |engine, seconds| {
         let every = Some(Duration::from_millis(100));
         let (report, spent) = play(clock, engine, seconds * 10, every)?;

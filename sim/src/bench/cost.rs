@@ -24,7 +24,7 @@ const TIMES: u64 = 400_000;
 
 /// What one part costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// The part.
     pub part: &'static str,
     /// Its cost.
@@ -52,7 +52,7 @@ fn measure(clock: Clock, part: &'static str, mut once: impl FnMut(u64)) -> Cost 
 }
 
 /// Measures the parts.
-pub fn costs(clock: Clock) -> Vec<Cost> {
+pub(crate) fn costs(clock: Clock) -> Vec<Cost> {
     let mut all = codec(clock);
     let conditions = Chance::new(7);
     let site = site_number("weather");

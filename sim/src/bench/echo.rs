@@ -20,7 +20,7 @@ const BYTES: usize = 200;
 /// # Errors
 ///
 /// The run did not come to its end.
-pub fn echo_in_lockstep(clock: Clock, pairs: u64) -> Result<Rate, BenchError> {
+pub(crate) fn echo_in_lockstep(clock: Clock, pairs: u64) -> Result<Rate, BenchError> {
     echo(clock, 1, pairs)
 }
 
@@ -29,7 +29,7 @@ pub fn echo_in_lockstep(clock: Clock, pairs: u64) -> Result<Rate, BenchError> {
 /// # Errors
 ///
 /// The run did not come to its end.
-pub fn echo_on_many(clock: Clock, connections: u64, pairs: u64) -> Result<Rate, BenchError> {
+pub(crate) fn echo_on_many(clock: Clock, connections: u64, pairs: u64) -> Result<Rate, BenchError> {
     echo(clock, connections, pairs)
 }
 

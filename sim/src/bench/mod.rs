@@ -20,13 +20,14 @@ mod cost;
 mod echo;
 mod standard;
 
-pub use cluster::{Compared, compare, sends};
-pub use cost::{Cost, costs};
-pub use echo::{echo_in_lockstep, echo_on_many};
-pub use standard::standard_scenarios;
+pub(crate) use cluster::compare;
+pub use cluster::sends;
+pub(crate) use cost::costs;
+pub(crate) use echo::{echo_in_lockstep, echo_on_many};
+pub(crate) use standard::standard_scenarios;
 
 /// The stopwatch.
-pub type Clock = fn() -> ClockReading;
+pub(crate) type Clock = fn() -> ClockReading;
 
 /// What the stopwatch shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +133,7 @@ impl BenchError {
 /// # Errors
 ///
 /// A benchmark did not come to its end.
-pub fn all(clock: Clock, line: &mut dyn FnMut(String)) -> Result<(), BenchError> {
+pub(crate) fn all(clock: Clock, line: &mut dyn FnMut(String)) -> Result<(), BenchError> {
     line("per second of wall time, and per second of processor time".to_owned());
     let lockstep = echo_in_lockstep(clock, 200_000)?;
     line(format!(

@@ -38,7 +38,7 @@ start    = "500ms"
 /// # Errors
 ///
 /// A seed did not pass.
-pub fn standard_scenarios(clock: Clock, limit: Duration) -> Result<Rate, BenchError> {
+pub(crate) fn standard_scenarios(clock: Clock, limit: Duration) -> Result<Rate, BenchError> {
     let name = "standard scenarios";
     let no_files = |_: &str| Err(std::io::ErrorKind::NotFound.into());
     let scenario = Scenario::parse("standard.toml", STANDARD, &no_files)

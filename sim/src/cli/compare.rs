@@ -52,10 +52,11 @@ pub(super) fn compare(args: &Args) -> Result<Class, CliError> {
         let scenario = Arc::new(with_policy(&scenario, policy));
         let mut sum = Summary::default();
         for seed in args.seeds.clone() {
-            let run = run::run(&scenario, seed, EngineKind::Event).map_err(|cause| CliError::Run {
-                file: args.scenario.display().to_string(),
-                cause,
-            })?;
+            let run =
+                run::run(&scenario, seed, EngineKind::Event).map_err(|cause| CliError::Run {
+                    file: args.scenario.display().to_string(),
+                    cause,
+                })?;
             add(&mut sum, &run.summary);
         }
         print::to_stdout(&row(policy, &sum));

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::{CliError, print, processor_time, stopwatch, whole};
 use crate::scenario::Scenario;
 use crate::sweep::file::{self, Out};
-use crate::sweep::{self, Plan, Portion, Shard, SeedSource, Sweep, SweepError, Watcher};
+use crate::sweep::{self, Plan, Portion, SeedSource, Shard, Sweep, SweepError, Watcher};
 use crate::verdict::Class;
 
 /// What `sweep` is given.

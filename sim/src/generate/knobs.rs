@@ -23,7 +23,7 @@ const LIVENESS_MS: u64 = 90_000;
 
 /// Everything a seed decides of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Knobs {
+pub(crate) struct Knobs {
     /// The seed.
     pub seed: u64,
     /// The kinds of fault that exist in this run.
@@ -44,7 +44,7 @@ pub struct Knobs {
 
 impl Knobs {
     /// Draws every knob of a seed.
-    pub fn draw(seed: u64) -> Self {
+    pub(crate) fn draw(seed: u64) -> Self {
         let draw = Draw::of(seed);
         let cluster = cluster(&draw);
         let network = network(&draw);
@@ -73,7 +73,7 @@ impl Knobs {
     }
 
     /// The scenario that these knobs describe.
-    pub fn scenario(self) -> Scenario {
+    pub(crate) fn scenario(self) -> Scenario {
         Scenario {
             name: "generated".to_owned(),
             seconds: SECONDS,

@@ -24,7 +24,7 @@ mod work;
 
 pub(crate) use draw::Draw;
 pub(crate) use kinds::Target;
-pub use knobs::Knobs;
+pub(crate) use knobs::Knobs;
 
 use crate::scenario::Scenario;
 

@@ -13,7 +13,7 @@ use rmq_producer::event::{Mode, Stage};
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{EndedAttempt, AttemptHistory, HealthHistory, SendHistory, Timestamp};
+use crate::trace::history::{AttemptHistory, EndedAttempt, HealthHistory, SendHistory, Timestamp};
 use crate::trace::{IsolationFacts, NodeId};
 
 pub(super) const INVARIANT: Invariant = Invariant {

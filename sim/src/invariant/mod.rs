@@ -426,7 +426,7 @@ pub fn check(trace: &Trace) -> RunFindings {
 }
 
 /// Checks two runs by the invariant of this id; none if there is no such checker of two.
-pub fn check_pair(id: &str, one: &Trace, other: &Trace) -> Option<CheckReport> {
+pub(crate) fn check_pair(id: &str, one: &Trace, other: &Trace) -> Option<CheckReport> {
     let invariant = all().iter().find(|invariant| invariant.id == id)?;
     let Checker::PairedRuns(check) = invariant.checker else {
         return None;

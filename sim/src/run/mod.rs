@@ -32,7 +32,7 @@ mod effect;
 mod engines;
 mod facts;
 mod layout;
-pub mod paired;
+mod paired;
 mod play;
 mod progress;
 mod seal;

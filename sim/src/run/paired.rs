@@ -32,7 +32,7 @@ use crate::trace::Trace;
 use crate::verdict::Class;
 
 /// One seed in so many plays a pair.
-pub const ONE_IN: u64 = 20;
+pub(super) const ONE_IN: u64 = 20;
 
 /// What two runs differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

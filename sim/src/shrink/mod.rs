@@ -33,7 +33,7 @@ mod work;
 
 /// What makes two failures the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailureId {
+pub(crate) struct FailureId {
     /// The class of the verdict.
     pub class: Class,
     /// The first finding's invariant, or `expect`; empty where nothing but the class is known.
@@ -46,7 +46,7 @@ pub struct FailureId {
 
 impl FailureId {
     /// What failed in a run; none for a pass.
-    pub fn of(run: &Run, scenario: &Scenario) -> Option<Self> {
+    pub(crate) fn of(run: &Run, scenario: &Scenario) -> Option<Self> {
         let verdict = &run.verdict;
         if verdict.is_pass() {
             return None;
@@ -82,11 +82,11 @@ impl std::fmt::Display for FailureId {
 }
 
 /// Says how a scenario fails; none if it passes or cannot run.
-pub type Failing<'a> = dyn Fn(&Scenario) -> Option<FailureId> + 'a;
+pub(crate) type Failing<'a> = dyn Fn(&Scenario) -> Option<FailureId> + 'a;
 
 /// Judges candidates by running a seed on the event engine. A scenario in which far more happens than in the
 /// first one is not smaller, however little it says: such a run is broken off.
-pub fn failing(seed: u64) -> impl Fn(&Scenario) -> Option<FailureId> {
+pub(crate) fn failing(seed: u64) -> impl Fn(&Scenario) -> Option<FailureId> {
     let most_events = Cell::new(None);
     move |scenario| {
         let scenario = Arc::new(scenario.clone());
@@ -108,7 +108,7 @@ const EVENTS_A_RECORD: u64 = 8;
 
 /// How far the shrinker is.
 #[derive(Debug)]
-pub struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     /// Runs made.
     pub runs: u32,
     /// The smallest scenario that fails so far.
@@ -121,7 +121,7 @@ pub struct Progress<'a> {
 
 /// The result.
 #[derive(Debug)]
-pub struct Shrunk {
+pub(crate) struct Shrunk {
     /// The smallest scenario that fails.
     pub scenario: Scenario,
     /// How it fails: as the scenario it was made from.
@@ -137,7 +137,7 @@ pub struct Shrunk {
 }
 
 /// Shrinks a scenario with at most `limit` runs; none if it does not fail.
-pub fn shrink(
+pub(crate) fn shrink(
     scenario: &Scenario,
     failing: &Failing<'_>,
     limit: u32,

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BUILD, Plan, Portion, Shard, SeedSource, Sweep};
+use super::{BUILD, Plan, Portion, SeedSource, Shard, Sweep};
 
 /// The version of the format that is written and read. Files of version 1 did not name their build.
 const FORMAT: u32 = 2;

@@ -24,10 +24,12 @@ use crate::verdict::Class;
 
 pub mod file;
 mod shard;
-pub mod tally;
+pub(crate) mod tally;
 
-pub use shard::{Shard, ShardError};
-pub use tally::{FailedSeed, Portion, Sweep};
+pub use shard::Shard;
+pub(crate) use shard::ShardError;
+pub(crate) use tally::FailedSeed;
+pub use tally::{Portion, Sweep};
 
 /// The build of this laboratory: its version, and a digest of the sources of generator, engine,
 /// checkers, producer and mocks. A seed repeats its run, and a sweep's file can be continued, with the
@@ -35,7 +37,7 @@ pub use tally::{FailedSeed, Portion, Sweep};
 pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("RMQ_SIM_SOURCES"));
 
 /// Seeds that a thread takes at a time, and a line of the file stands for.
-pub const PORTION: u64 = 20;
+pub(crate) const PORTION: u64 = 20;
 
 /// Where the scenario of a seed comes from.
 #[derive(Debug, Clone)]

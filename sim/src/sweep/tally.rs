@@ -12,7 +12,7 @@ use crate::verdict::Class;
 /// Failing seeds that a sweep remembers with their reason, beside the first one of every invariant.
 const REMEMBERED: usize = 5;
 /// A sweep of fewer runs says nothing about how often a precondition is true.
-pub const RATED_RUNS: u64 = 1_000;
+pub(crate) const RATED_RUNS: u64 = 1_000;
 
 /// What a sweep found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -33,14 +33,14 @@ struct Send {
 
 /// The sends of a trace by (producer, n-th call), in the order of the calls.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Sends {
+pub(crate) struct Sends {
     title: String,
     sends: IndexMap<(String, u64), Send>,
 }
 
 /// Why a text is no trace.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub(crate) enum ReadError {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
@@ -51,7 +51,7 @@ pub enum ReadError {
 
 impl Sends {
     /// Reads JSON lines as `cargo sim run --jsonl` writes them.
-    pub fn read(lines: impl BufRead) -> Result<Self, ReadError> {
+    pub(crate) fn read(lines: impl BufRead) -> Result<Self, ReadError> {
         let mut sends = Sends::default();
         // A producer that starts again counts its sends from 1 again.
         let mut calls: IndexMap<(String, u64), u64> = IndexMap::new();
@@ -94,11 +94,6 @@ impl Sends {
             }
         }
         Ok(sends)
-    }
-
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.sends.is_empty()
     }
 }
 
@@ -208,7 +203,7 @@ fn compare(a: Option<&Send>, b: Option<&Send>) -> Match {
 }
 
 /// Both runs, aligned by send; unless `all`, without the sends that went the same way.
-pub fn side_by_side(a: &Sends, b: &Sends, all: bool) -> String {
+pub(crate) fn side_by_side(a: &Sends, b: &Sends, all: bool) -> String {
     let mut keys: Vec<&(String, u64)> = a.sends.keys().collect();
     keys.extend(b.sends.keys().filter(|key| !a.sends.contains_key(*key)));
     let mut counts = [0_usize; 3];

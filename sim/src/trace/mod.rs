@@ -13,19 +13,18 @@
 //! - [`json`]: the trace for programs.
 //! - [`diverge`]: where two traces part, by record; [`by_send`]: by send.
 
-pub mod by_send;
+pub(crate) mod by_send;
 pub mod digest;
 pub mod diverge;
-pub mod history;
+pub(crate) mod history;
 pub mod json;
 pub mod record;
-pub mod recorder;
+mod recorder;
 pub mod short;
 pub mod wire;
 pub(crate) mod work;
 
 pub use digest::{Digest, Digester};
-pub use history::History;
 pub use record::{
     AttemptSaid, End, ErrorSaid, Form, Header, IsolationFacts, NodeId, NodeInfo, NodeKind,
     PatienceFacts, PolicyFacts, Record, Trace, Waiting, What, WorkEvent, WorkResult,

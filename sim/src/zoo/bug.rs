@@ -79,7 +79,7 @@ fn read(folder: &Path) -> Result<Bug, ZooError> {
 ///
 /// # Errors
 /// One that is asked for is not there.
-pub fn choose(bugs: Vec<Bug>, only: &[String]) -> Result<Vec<Bug>, ZooError> {
+pub(crate) fn choose(bugs: Vec<Bug>, only: &[String]) -> Result<Vec<Bug>, ZooError> {
     let is = |bug: &Bug, asked: &String| bug.id.eq_ignore_ascii_case(asked);
     if let Some(asked) = only
         .iter()

@@ -9,11 +9,14 @@
 mod bug;
 mod build_folder;
 mod error;
-pub mod reproducer;
+pub(crate) mod reproducer;
 mod search;
 
-pub use bug::{Bug, catalogue, choose};
+pub(crate) use bug::choose;
+pub use bug::{Bug, catalogue};
 pub use build_folder::BuildFolder;
-pub use error::ZooError;
-pub use reproducer::Reproducer;
-pub use search::{FailsAnyway, Kill, Mutant, control, search};
+pub(crate) use error::ZooError;
+pub(crate) use reproducer::Reproducer;
+pub(crate) use search::Kill;
+pub(crate) use search::control;
+pub use search::{FailsAnyway, Mutant, search};

@@ -10,11 +10,11 @@ use super::{Kill, Mutant, ZooError};
 use crate::scenario::Scenario;
 
 /// How often the minimal scenario is run again.
-pub const REPEATS: u32 = 100;
+pub(crate) const REPEATS: u32 = 100;
 
 /// A minimal scenario, and what it is worth.
 #[derive(Debug, Clone)]
-pub struct Reproducer {
+pub(crate) struct Reproducer {
     /// Its file.
     pub file: PathBuf,
     /// What it says.
@@ -27,7 +27,7 @@ pub struct Reproducer {
 ///
 /// # Errors
 /// The program does not shrink it.
-pub fn shrink(mutant: &Mutant<'_>, kill: &Kill) -> Result<PathBuf, ZooError> {
+pub(crate) fn shrink(mutant: &Mutant<'_>, kill: &Kill) -> Result<PathBuf, ZooError> {
     let file = mutant.folder.join(format!("{}.toml", mutant.what));
     let said = run(Command::new(&mutant.program)
         .current_dir(&mutant.sources)
@@ -50,7 +50,11 @@ pub fn shrink(mutant: &Mutant<'_>, kill: &Kill) -> Result<PathBuf, ZooError> {
 ///
 /// # Errors
 /// It cannot be read or run.
-pub fn examine(mutant: &Mutant<'_>, kill: &Kill, file: PathBuf) -> Result<Reproducer, ZooError> {
+pub(crate) fn examine(
+    mutant: &Mutant<'_>,
+    kill: &Kill,
+    file: PathBuf,
+) -> Result<Reproducer, ZooError> {
     let scenario = Scenario::load(&file).map_err(ZooError::Reproducer)?;
     let mut fails = 0;
     for _ in 0..REPEATS {

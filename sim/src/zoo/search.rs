@@ -72,7 +72,7 @@ pub fn search(mutant: &Mutant<'_>, fails_anyway: &FailsAnyway) -> Result<Option<
 ///
 /// # Errors
 /// The sweep came to no result.
-pub fn control(mutant: &Mutant<'_>) -> Result<FailsAnyway, ZooError> {
+pub(crate) fn control(mutant: &Mutant<'_>) -> Result<FailsAnyway, ZooError> {
     let failing = sweep(mutant, 0, mutant.seeds)?;
     Ok(failing.into_iter().map(|kill| (kill.seed, kill)).collect())
 }

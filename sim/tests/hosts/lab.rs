@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use dst_engine::{EngineConfig, Ignore, Limits, RunEnd, RunReport};
 use rmq_host::{Connection, SharedHost, Task};
-use rmq_sim::backend::{SharedBackend, run};
 use rmq_sim::fault::EngineKind;
+use rmq_sim::internals::backend::{SharedBackend, run};
 use rmq_sim::trace::record::NodeId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-pub(crate) const ENGINES: [EngineKind; 3] = [EngineKind::Event, EngineKind::Turmoil, EngineKind::Tcp];
+pub(crate) const ENGINES: [EngineKind; 3] =
+    [EngineKind::Event, EngineKind::Turmoil, EngineKind::Tcp];
 pub(crate) const PORT: u16 = 9876;
 pub(crate) const SOON: Duration = Duration::from_millis(50);
 

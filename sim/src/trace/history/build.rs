@@ -8,7 +8,7 @@ use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
 use super::{
-    EndedAttempt, AttemptHistory, BuiltMessage, ConnectionHistory, HealthHistory, History, Index,
+    AttemptHistory, BuiltMessage, ConnectionHistory, EndedAttempt, HealthHistory, History, Index,
     Life, LookupHistory, Queues, SendHistory, SnapshotHistory, Timestamp, Wire, WorkHistory,
 };
 use crate::trace::{NodeId, Trace, What, WorkEvent};

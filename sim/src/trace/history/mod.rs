@@ -21,8 +21,8 @@ mod index;
 mod route;
 mod servers;
 
-pub use index::Index;
-pub use route::Queues;
+pub(crate) use index::Index;
+pub(crate) use route::Queues;
 
 /// A place in the trace: the record's index and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

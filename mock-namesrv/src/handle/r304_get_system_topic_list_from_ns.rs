@@ -7,8 +7,6 @@ use serde::Serialize;
 
 use super::{Ask, Fault, must_fit, success};
 
-pub(super) const CODE: i32 = 304;
-
 /// The answer's body.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,0 @@
-//! 310: a message under one-letter field names.
-
-use super::{Fault, Handled, Job, send};
-
-pub(super) fn handle(job: &Job<'_>) -> Result<Handled, Fault> {
-    send::send(job)
-}
