@@ -136,7 +136,14 @@ impl BuildFolder {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = run(Command::new(cargo)
             .current_dir(self.sources())
-            .args(["build", "--quiet", "--package", "rmq-sim"])
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "rmq-sim",
+                "--features",
+                "cli",
+            ])
             .args(["--bin", "rocketmq-sim"])
             // A hundred seeds take seconds either way, and what depends on a patch compiles in a
             // fraction of the time. Dependencies keep the optimisation that the profile gives them.
