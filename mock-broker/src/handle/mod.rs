@@ -10,6 +10,7 @@ mod r017_update_and_create_topic;
 mod r028_get_broker_runtime_info;
 mod r030_get_max_offset;
 mod r031_get_min_offset;
+mod r032_get_earliest_msg_storetime;
 mod r033_view_message_by_id;
 mod r034_heart_beat;
 mod r035_unregister_client;
@@ -224,6 +225,7 @@ pub(crate) fn handle(job: &Job<'_>) -> Handled {
         request::GET_BROKER_RUNTIME_INFO => r028_get_broker_runtime_info::handle(job),
         request::GET_MAX_OFFSET => r030_get_max_offset::handle(job),
         request::GET_MIN_OFFSET => r031_get_min_offset::handle(job),
+        request::GET_EARLIEST_MSG_STORETIME => r032_get_earliest_msg_storetime::handle(job),
         request::VIEW_MESSAGE_BY_ID => r033_view_message_by_id::handle(job),
         request::HEART_BEAT => r034_heart_beat::handle(job),
         request::UNREGISTER_CLIENT => r035_unregister_client::handle(job),

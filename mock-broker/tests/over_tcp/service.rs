@@ -427,3 +427,24 @@ async fn a_port_in_use_is_an_error() {
     assert_eq!(second.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
     assert_ne!(bench.broker.local_addr(), any_port());
 }
+
+#[tokio::test]
+async fn the_first_store_time_of_a_queue_is_told_and_minus_one_of_an_empty_one() {
+    let bench = bench(config()).await;
+    assert_eq!(code_of(&bench, header("T", "")).await, 0);
+    assert_eq!(code_of(&bench, header("T", "")).await, 0);
+    let stored = bench.disk.with_ledger(|ledger| {
+        let entries = ledger.entries().iter();
+        entries.map(|it| (it.queue, it.at_ms)).collect::<Vec<_>>()
+    });
+    let (queue, first_ms) = stored[0];
+    let code = request::GET_EARLIEST_MSG_STORETIME;
+    for (queue, expected) in [(queue, first_ms), (queue + 1, -1)] {
+        let fields = [("topic", "T"), ("queueId", &*queue.to_string())];
+        let answer = call(&bench, &Plain(code, &fields)).await;
+        let told: i64 = answer.ext.number("timestamp").unwrap();
+        assert_eq!((answer.code, told), (0, expected), "queue {queue}");
+    }
+    let answer = call(&bench, &Plain(code, &[("topic", "T")])).await;
+    assert_eq!(answer.code, 1, "no queue is named");
+}
