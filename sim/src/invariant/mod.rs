@@ -47,6 +47,7 @@ mod inv_25_no_going_back;
 mod inv_26_keep_what_works;
 mod inv_27_single_flight;
 mod inv_29_auto_create_bounds;
+mod inv_30_auto_create_spread;
 mod inv_31_name_server_failover;
 mod inv_32_name_server_list;
 mod inv_33_name_server_load;
@@ -110,6 +111,7 @@ pub fn all() -> &'static [Invariant] {
             inv_26_keep_what_works::INVARIANT,
             inv_27_single_flight::INVARIANT,
             inv_29_auto_create_bounds::INVARIANT,
+            inv_30_auto_create_spread::INVARIANT,
             inv_31_name_server_failover::INVARIANT,
             inv_32_name_server_list::INVARIANT,
             inv_33_name_server_load::INVARIANT,
