@@ -15,7 +15,8 @@
 //! | life | two senders, a stop, somebody who waits for the close | the stop sees the last send leave |
 //! | single flight | three that want one result | one does the work at a time; all get a result |
 //!
-//! What is not here: the deadline timer belongs to one task alone; permits are tokio's own semaphores.
+//! What is not here: the deadline timer belongs to one task alone; permits are tokio's own semaphores; the
+//! registry of connections is one lock, each of whose operations is one critical section.
 //!
 //! [shuttle]: https://docs.rs/shuttle
 

@@ -45,7 +45,7 @@ use crate::send::permits::WhenFull;
 /// A producer's settings. Its policy is complete: preset and differences are one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The producer group.
+    /// The producer group, by which brokers know the program.
     pub group: String,
     /// The name servers, `host:port` separated by `;`. Without them the environment variable
     /// `NAMESRV_ADDR` is asked at the start.
@@ -83,17 +83,17 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("{}: {source}", .path.display())]
     Read {
-        /// The file.
+        /// The file that was read.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be read.
         source: std::io::Error,
     },
     /// The file's text is not acceptable.
     #[error("{}: {source}", .path.display())]
     File {
-        /// The file.
+        /// The file that was read.
         path: PathBuf,
-        /// Where and why.
+        /// Where in the file, and why.
         source: Box<ConfigError>,
     },
     /// The text is no description of a producer; the cause says where.

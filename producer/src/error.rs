@@ -29,7 +29,7 @@ pub enum Cause {
     Call(Arc<CallError>),
     /// The broker answered with an error code and a remark.
     Refused {
-        /// The response code.
+        /// The response code that the server answered with.
         code: i32,
         /// The broker's words: at most [`text::KEPT`] bytes of them.
         remark: String,
@@ -38,7 +38,7 @@ pub enum Cause {
     Decode(HeaderError),
     /// A hook of the program forbade the attempt.
     Vetoed {
-        /// In its words.
+        /// What is wrong, in the route's own terms.
         reason: String,
     },
     /// No route names an address for the broker's master.
@@ -79,7 +79,7 @@ impl fmt::Display for Cause {
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
-    /// Where it went.
+    /// The broker and queue that the attempt went to.
     pub to: QueueRef,
     /// The broker's address, if known.
     pub address: Option<Name>,
@@ -89,7 +89,7 @@ pub struct Attempt {
     pub code: Option<i32>,
     /// How long it took.
     pub after: Duration,
-    /// What ended it.
+    /// What ended the attempt, with the underlying error.
     pub cause: Cause,
 }
 
@@ -182,7 +182,7 @@ impl SendError {
         self
     }
 
-    /// Its class.
+    /// The class of the failure, for programs that decide by it.
     #[must_use]
     pub fn failure(&self) -> Failure {
         self.inner.failure

@@ -45,7 +45,7 @@ pub enum LookupReason {
     FirstSend,
     /// The topic is unknown and the default topic's route is asked for.
     DefaultTopic,
-    /// The periodic refresh.
+    /// The periodic refresh of every known topic.
     Poll,
     /// An attempt failed in a way that says the route may be old.
     FailedAttempt,
@@ -63,7 +63,7 @@ pub enum LookupEnd {
     NotExist,
     /// A name server answered with an error code.
     Refused {
-        /// The response code.
+        /// The response code that the name server answered with.
         code: i32,
     },
     /// A route came that cannot be used; the text says why.
@@ -121,7 +121,7 @@ pub enum Outcome {
     },
     /// Written, without an answer expected (one-way).
     Written,
-    /// Failed.
+    /// The send failed, for this reason.
     Failed(Failure),
 }
 
@@ -155,20 +155,20 @@ pub enum Failure {
 pub enum Event {
     /// The producer is ready to send.
     Started {
-        /// Its group.
+        /// The producer group that it sends for.
         group: Name,
     },
-    /// `stop` was called.
+    /// `Producer::stop` was called: open sends end, new ones are refused.
     Stopping,
     /// `stop` is done: nothing of this producer runs any more.
     Stopped,
     /// A send was called.
     Call {
-        /// Its number.
+        /// The number of the send at its producer.
         send: SendNumber,
-        /// The topic.
+        /// The topic that this is about.
         topic: Name,
-        /// How.
+        /// Whether the caller waits, is called back, or wants no answer.
         mode: Mode,
         /// Its whole time, in milliseconds.
         timeout_ms: u64,
@@ -177,7 +177,7 @@ pub enum Event {
     },
     /// The message was built, once for all attempts.
     Built {
-        /// The send.
+        /// The number of the send that this is about.
         send: SendNumber,
         /// The message's unique key.
         unique_key: Name,
@@ -188,41 +188,41 @@ pub enum Event {
     },
     /// The caller's selector has chosen the queue that every attempt goes to.
     Selected {
-        /// The send.
+        /// The number of the send that this is about.
         send: SendNumber,
         /// The route it chose from.
         snapshot: SnapshotNumber,
-        /// What it chose.
+        /// The broker and queue that the selector chose.
         to: QueueRef,
     },
-    /// A lookup started.
+    /// A lookup of a topic's route started.
     Lookup {
-        /// Its number.
+        /// The number of the lookup at its client.
         lookup: LookupNumber,
         /// The topic asked for.
         topic: Name,
-        /// Why.
+        /// What made the lookup necessary.
         reason: LookupReason,
     },
     /// A lookup asks a name server.
     NameServerChosen {
-        /// The lookup.
+        /// The number of the lookup that this is about.
         lookup: LookupNumber,
-        /// The server's address.
+        /// The address of the name server that is asked next.
         server: Name,
     },
-    /// A lookup ended.
+    /// A lookup of a topic's route ended.
     LookupEnded {
-        /// The lookup.
+        /// The number of the lookup that this is about.
         lookup: LookupNumber,
-        /// How.
+        /// What the lookup came to.
         end: LookupEnd,
     },
     /// A route is in force from now on.
     Snapshot {
-        /// Its number.
+        /// The number of the route at its client.
         snapshot: SnapshotNumber,
-        /// The topic.
+        /// The topic that this is about.
         topic: Name,
         /// The lookup it came from.
         lookup: LookupNumber,
@@ -231,15 +231,15 @@ pub enum Event {
         /// The masters' addresses, by broker name.
         addresses: Arc<[(Name, Name)]>,
     },
-    /// An attempt started.
+    /// An attempt of a send started: a broker and queue are chosen.
     Attempt {
-        /// The send.
+        /// The number of the send that this is about.
         send: SendNumber,
         /// Its number within the send, from 1.
         number: u32,
         /// The route it was chosen from.
         snapshot: SnapshotNumber,
-        /// Where it goes.
+        /// The broker and queue that the attempt goes to.
         to: QueueRef,
         /// The broker's address, if known.
         address: Option<Name>,
@@ -250,32 +250,32 @@ pub enum Event {
     },
     /// The attempt's request has an id on a connection.
     Requested {
-        /// The send.
+        /// The number of the send that this is about.
         send: SendNumber,
-        /// The attempt.
+        /// The number of the attempt within its send, from 1.
         number: u32,
-        /// The connection.
+        /// The number of the connection that took the request.
         connection: ConnectionNumber,
-        /// The request id.
+        /// The request's id on that connection (`opaque`).
         opaque: i32,
     },
     /// The attempt was not answered within its timeout and is hedged: the next one starts while it
     /// stays open.
     Hedged {
-        /// The send.
+        /// The number of the send that this is about.
         send: SendNumber,
-        /// The attempt.
+        /// The number of the attempt within its send, from 1.
         number: u32,
         /// Tokens left in the hedging budget, in tenths, after this one was taken.
         tokens_left: u32,
     },
-    /// An attempt ended.
+    /// An attempt of a send ended, by an answer or without one.
     AttemptEnded {
-        /// The send.
+        /// The number of the send that this is about.
         send: SendNumber,
-        /// The attempt.
+        /// The number of the attempt within its send, from 1.
         number: u32,
-        /// At which stage.
+        /// How far the attempt had come when it ended.
         stage: Stage,
         /// The response code, where a broker answered.
         code: Option<i32>,
@@ -284,26 +284,26 @@ pub enum Event {
     },
     /// A send ended: exactly one for each `Call` that was not cancelled.
     Done {
-        /// The send.
+        /// The number of the send that this is about.
         send: SendNumber,
-        /// How.
+        /// What the caller is told.
         outcome: Outcome,
         /// Milliseconds since the call.
         after_ms: u64,
     },
     /// The caller dropped the send's future.
     Cancelled {
-        /// The send.
+        /// The number of the send that this is about.
         send: SendNumber,
     },
     /// The callback of an async send returned.
     Callback {
-        /// The send.
+        /// The number of the send that this is about.
         send: SendNumber,
     },
     /// A broker is avoided for some time.
     Health {
-        /// The broker.
+        /// The name of the broker that is avoided.
         broker: Name,
         /// For how long from now, in milliseconds.
         for_ms: u64,
@@ -312,42 +312,42 @@ pub enum Event {
     },
     /// The name-server list is this from now on.
     NameServers {
-        /// The addresses.
+        /// The addresses of the name servers, in the order in which they are asked.
         servers: Arc<[Name]>,
     },
     /// A heartbeat was answered (`code`), or not (`None`).
     Heartbeat {
-        /// The broker's address.
+        /// The address of the broker that was told.
         broker: Name,
-        /// The response code.
+        /// The response code; none if no answer came.
         code: Option<i32>,
     },
     /// A broker announced its shutdown on a connection (code 1500).
     Drain {
-        /// The broker's address.
+        /// The address of the broker that was told.
         broker: Name,
     },
     /// A request was repeated on a fresh connection because its broker drains.
     Resend {
-        /// The send.
+        /// The number of the send that this is about.
         send: SendNumber,
-        /// The attempt.
+        /// The number of the attempt within its send, from 1.
         number: u32,
     },
     /// A background task ended by a panic and was started again.
     TaskPanicked {
-        /// The task's name.
+        /// The name of the background task that ended.
         task: String,
     },
     /// Sizes of tables at a quiet point.
     Gauges {
         /// Requests waiting for an answer.
         pending: u32,
-        /// Sends not completed.
+        /// Sends that were called and are not completed.
         open_sends: u32,
-        /// Topics known.
+        /// Topics whose routes are kept fresh.
         topics: u32,
-        /// Connections open.
+        /// Connections that are open.
         connections: u32,
     },
     /// What a connection did.

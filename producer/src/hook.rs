@@ -27,7 +27,7 @@ use crate::sent::Sent;
 /// One attempt, as hooks see it.
 #[derive(Debug, Clone, Copy)]
 pub struct SendContext<'a> {
-    /// The producer's group.
+    /// The group of the producer that sends.
     pub group: &'a Name,
     /// The message: its topic, properties and body as the program gave them.
     pub message: &'a Message,
@@ -37,7 +37,7 @@ pub struct SendContext<'a> {
     pub mode: Mode,
     /// The attempt's number, from 1.
     pub attempt: u32,
-    /// Where it goes.
+    /// The broker and queue that the attempt goes to.
     pub to: &'a QueueRef,
     /// The broker's address, if a route names one.
     pub address: Option<&'a Name>,
@@ -52,7 +52,7 @@ pub enum AttemptEnd<'a> {
     Stored(&'a Sent),
     /// A one-way request was given to the broker's connection.
     Written,
-    /// Anything else.
+    /// The attempt failed, as its report says.
     Failed(&'a Attempt),
 }
 
@@ -69,10 +69,10 @@ pub trait ForbiddenHook: fmt::Debug + Send + Sync {
 /// Sees attempts begin and end. Every attempt that began ends once, also if another attempt of its
 /// send was quicker; unless the caller drops the send's future.
 pub trait SendHook: fmt::Debug + Send + Sync {
-    /// An attempt starts.
+    /// Is called before the request of an attempt is written.
     fn before(&self, context: &SendContext<'_>);
 
-    /// It has ended.
+    /// Is called when the attempt has ended.
     fn after(&self, context: &SendContext<'_>, end: AttemptEnd<'_>);
 }
 

@@ -105,7 +105,7 @@ impl Message {
         self
     }
 
-    /// Adds several keys.
+    /// Adds several keys, each as [`key`](Self::key) does.
     #[must_use]
     pub fn keys<K: AsRef<str>>(self, keys: impl IntoIterator<Item = K>) -> Self {
         keys.into_iter().fold(self, Self::key)
@@ -168,7 +168,7 @@ impl Message {
         }
     }
 
-    /// Where it goes.
+    /// The topic that the message goes to.
     #[must_use]
     pub fn topic(&self) -> &Name {
         &self.topic
@@ -186,7 +186,7 @@ impl Message {
         self
     }
 
-    /// What it says.
+    /// The bytes of the message, as the program gave them.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -212,7 +212,7 @@ impl Message {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The application's flag.
+    /// The application's flag, which RocketMQ carries and does not read.
     #[must_use]
     pub fn flag_value(&self) -> i32 {
         self.flag
@@ -257,7 +257,7 @@ fn is_separator(c: char) -> bool {
 pub struct InvalidMessage {
     /// 13 for the message's content, -1 for its topic.
     pub code: i32,
-    /// What is wrong.
+    /// What is wrong with the property, in words.
     pub text: String,
 }
 

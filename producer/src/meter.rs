@@ -40,7 +40,7 @@ pub const BOUNDS_MS: [u64; 14] = [
     1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 500, 1_000, 3_000, 10_000,
 ];
 
-/// Latencies in classes.
+/// How many sends took how long, in classes that double.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Latencies {
     /// How many were at most the bound of the same place in [`BOUNDS_MS`], and above the bound
@@ -100,11 +100,11 @@ pub struct BrokerFigures {
 /// What a producer has done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Figures {
-    /// Sends called.
+    /// Sends that were called, whatever became of them.
     pub calls: u64,
     /// Sends whose message is stored.
     pub sent: u64,
-    /// One-way sends written.
+    /// One-way sends whose request was written.
     pub written: u64,
     /// Sends that failed, by the class of their error.
     pub failed: BTreeMap<Failure, u64>,
@@ -114,11 +114,11 @@ pub struct Figures {
     pub lookups: u64,
     /// Dials, to name servers and brokers.
     pub dials: u64,
-    /// Connections that opened.
+    /// Connections that opened, to brokers and name servers.
     pub connections: u64,
     /// The time from the call to the end of the sends that were stored.
     pub latency: Latencies,
-    /// By broker name.
+    /// What each broker did, by its name.
     pub brokers: BTreeMap<Name, BrokerFigures>,
 }
 
@@ -158,7 +158,7 @@ impl Meter {
         }
     }
 
-    /// The figures now.
+    /// The figures up to now.
     #[must_use]
     pub fn figures(&self) -> Figures {
         self.state.lock().figures.clone()

@@ -206,11 +206,11 @@ pub enum PolicyError {
     /// A value that makes no sense.
     #[error("policy `{policy}`: {field} is {value}; {remedy}")]
     Value {
-        /// The policy's name.
+        /// The name of the policy that was read.
         policy: String,
-        /// The field.
+        /// The field whose value is impossible.
         field: &'static str,
-        /// What it is.
+        /// The value that the field has.
         value: u64,
         /// What it should be.
         remedy: &'static str,

@@ -45,7 +45,7 @@ impl Selector {
         Self { kind }
     }
 
-    /// Any queue.
+    /// Chooses any queue of the route, each equally often.
     #[must_use]
     pub fn random() -> Self {
         Self { kind: Kind::Random }

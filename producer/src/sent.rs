@@ -11,9 +11,9 @@ use crate::event::QueueRef;
 /// A queue of a topic on a broker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageQueue {
-    /// The topic.
+    /// The topic that the queue belongs to.
     pub topic: Name,
-    /// The broker's name.
+    /// The name of the broker that has the queue.
     pub broker: Name,
     /// The queue id, from 0.
     pub queue: i32,
@@ -39,7 +39,7 @@ impl MessageQueue {
     }
 }
 
-/// Written as `orders@broker-a/q3`.
+/// A message queue is written as `orders@broker-a/q3`.
 impl fmt::Display for MessageQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (topic, broker) = (text::name(&self.topic), text::name(&self.broker));

@@ -8,9 +8,9 @@ use thiserror::Error;
 pub struct BatchItem<'a> {
     /// The user's own bits.
     pub flag: i32,
-    /// The body.
+    /// The bytes of the message.
     pub body: &'a [u8],
-    /// The [property string](crate::properties).
+    /// Its properties, as a [property string](crate::properties).
     pub properties: &'a str,
 }
 

@@ -72,7 +72,7 @@ pub fn checksum(body: &[u8]) -> i32 {
 /// A table of texts: runtime figures, values of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KvTable {
-    /// The entries.
+    /// The entries, by their names.
     #[serde(default, deserialize_with = "lenient")]
     pub table: BTreeMap<Name, String>,
 }

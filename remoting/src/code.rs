@@ -71,7 +71,7 @@ codes! {
     NOTIFY_CONSUMER_IDS_CHANGED = 40,
     /// Lock queues for ordered consumption.
     LOCK_BATCH_MQ = 41,
-    /// Unlock them.
+    /// Unlock queues that a consumer had locked. To a broker.
     UNLOCK_BATCH_MQ = 42,
     /// A consumer asks whether its subscription can be served.
     CHECK_CLIENT_CONFIG = 46,
@@ -144,11 +144,11 @@ codes! {
 codes! {
     /// How a request was answered.
     response, response_name:
-    /// Done.
+    /// The request was done.
     SUCCESS = 0,
     /// An exception, or anything without a code of its own.
     SYSTEM_ERROR = 1,
-    /// Flow control.
+    /// The broker has too much to do, and asks for patience.
     SYSTEM_BUSY = 2,
     /// The receiver does not serve this request code.
     REQUEST_CODE_NOT_SUPPORTED = 3,
@@ -166,7 +166,7 @@ codes! {
     SERVICE_NOT_AVAILABLE = 14,
     /// The version is not supported.
     VERSION_NOT_SUPPORTED = 15,
-    /// Not permitted.
+    /// The topic, the broker or the user permits it not.
     NO_PERMISSION = 16,
     /// The topic is unknown.
     TOPIC_NOT_EXIST = 17,
@@ -178,7 +178,7 @@ codes! {
     PULL_RETRY_IMMEDIATELY = 20,
     /// The offset lies outside the queue.
     PULL_OFFSET_MOVED = 21,
-    /// Nothing was found.
+    /// Nothing was found that the request asked for.
     QUERY_NOT_FOUND = 22,
     /// The subscription cannot be understood.
     SUBSCRIPTION_PARSE_FAILED = 23,
@@ -194,7 +194,7 @@ codes! {
     FILTER_DATA_NOT_LATEST = 28,
     /// A parameter is invalid (5.3.2 and later; before: `SYSTEM_ERROR`).
     INVALID_PARAMETER = 29,
-    /// No buyer id.
+    /// The request needs a buyer id and has none.
     NO_BUYER_ID = 204,
     /// Another unit serves this.
     NOT_IN_CURRENT_UNIT = 205,

@@ -112,7 +112,7 @@ impl Text {
         Self(bytes)
     }
 
-    /// The text.
+    /// The remark as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         utf8(&self.0)
@@ -150,17 +150,17 @@ impl fmt::Display for Text {
 pub struct Command {
     /// Request code, or response code if [`Command::is_response`].
     pub code: i32,
-    /// The sender's language.
+    /// The language that the sender is written in.
     pub language: Language,
     /// The sender's version, an ordinal of RocketMQ's release table.
     pub version: i32,
     /// Joins a response to its request. A frame without one gets a number that no request bears.
     pub opaque: i32,
-    /// Bits: [`FLAG_RESPONSE`], [`FLAG_ONEWAY`].
+    /// Bits that say what the frame is: [`FLAG_RESPONSE`], [`FLAG_ONEWAY`].
     pub flag: i32,
     /// Free text, mostly why a request was refused. Its presence is no failure.
     pub remark: Option<Text>,
-    /// The custom fields.
+    /// The fields of the request or response (`extFields`).
     pub ext: ExtFields,
     /// What follows the header; may be empty.
     pub body: Bytes,

@@ -60,7 +60,7 @@ impl fmt::Display for CloseCause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DialFailure {
-    /// Nobody listens there.
+    /// Nobody listens at the address.
     Refused,
     /// No answer within the dial timeout.
     TimedOut,
@@ -72,63 +72,63 @@ pub enum DialFailure {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    /// A dial started.
+    /// A dial of an address started.
     Dial {
         /// Its number, which the connection keeps.
         connection: ConnectionNumber,
-        /// The address dialled.
+        /// The address that was dialled.
         to: Name,
     },
     /// A dial ended without a connection.
     DialFailed {
-        /// The dial's number.
+        /// The number of the dial, which is that of its connection.
         connection: ConnectionNumber,
-        /// The address dialled.
+        /// The address that was dialled.
         to: Name,
-        /// Why.
+        /// Why the dial failed.
         cause: DialFailure,
     },
-    /// A dial succeeded.
+    /// A dial succeeded, and the connection is open.
     Opened {
-        /// The dial's number.
+        /// The number of the dial, which is that of its connection.
         connection: ConnectionNumber,
-        /// The address dialled.
+        /// The address that was dialled.
         to: Name,
         /// This end. Together with `peer` it joins this event to the peer's evidence.
         local: SocketAddr,
-        /// The other end.
+        /// The address of the other end.
         peer: SocketAddr,
     },
-    /// A connection ended.
+    /// A connection ended, by either side.
     Closed {
-        /// Its number.
+        /// The number of the connection that ended.
         connection: ConnectionNumber,
-        /// The address dialled.
+        /// The address that was dialled.
         to: Name,
-        /// Why.
+        /// Why the connection ended.
         cause: CloseCause,
         /// Requests that were still waiting for their answer; each fails at once.
         pending: u32,
     },
     /// A request's last byte was given to the machine.
     Written {
-        /// The connection.
+        /// The number of the connection that this is about.
         connection: ConnectionNumber,
-        /// The request's id.
+        /// The request's id on the connection (`opaque`).
         opaque: i32,
     },
     /// An answer completed its request.
     Reply {
-        /// The connection.
+        /// The number of the connection that this is about.
         connection: ConnectionNumber,
-        /// The request's id.
+        /// The request's id on the connection (`opaque`).
         opaque: i32,
-        /// The response code.
+        /// The response code of the answer.
         code: i32,
     },
     /// An answer matched no open request: late, doubled or unknown.
     Late {
-        /// The connection.
+        /// The number of the connection that this is about.
         connection: ConnectionNumber,
         /// The id that matched nothing.
         opaque: i32,

@@ -110,7 +110,7 @@ pub enum FrameError {
     /// The length prefix is negative, below 4 or beyond [`MAX_FRAME`].
     #[error("the frame announces {total} bytes, and one has {LEAST} to {MOST}")]
     Length {
-        /// The prefix.
+        /// The length that the frame's first four bytes give.
         total: i32,
     },
     /// The header is announced longer than its frame.
@@ -124,7 +124,7 @@ pub enum FrameError {
     /// The serialize byte names no form.
     #[error("the serialize byte is {serialize}, neither 0 (JSON) nor 1 (ROCKETMQ)")]
     Form {
-        /// The byte.
+        /// The byte that names the header's form.
         serialize: u32,
     },
     /// The header cannot be read.
@@ -152,13 +152,13 @@ pub enum HeaderFault {
     /// It is not the JSON of a header.
     #[error("no JSON header from its byte {at} on")]
     Json {
-        /// Where reading ended.
+        /// The place in the header where reading ended.
         at: usize,
     },
     /// The lengths in a binary header do not fit it.
     #[error("the lengths from its byte {at} on do not fit")]
     Lengths {
-        /// Where reading ended.
+        /// The place in the header where reading ended.
         at: usize,
     },
 }
@@ -168,7 +168,7 @@ pub enum HeaderFault {
 pub struct Speaker {
     /// The form of the headers it writes. It reads both.
     pub form: HeaderForm,
-    /// Its language.
+    /// The language that the sender is written in.
     pub language: Language,
     /// Its version, an ordinal of RocketMQ's release table. Servers behave by it.
     pub version: i32,
@@ -182,9 +182,9 @@ pub struct Outgoing<'a> {
     pub opaque: i32,
     /// [`FLAG_RESPONSE`](crate::command::FLAG_RESPONSE), [`FLAG_ONEWAY`](crate::command::FLAG_ONEWAY).
     pub flag: i32,
-    /// Free text.
+    /// Text for people (`remark`).
     pub remark: Option<&'a str>,
-    /// The custom fields.
+    /// The fields of the request or response (`extFields`).
     pub header: &'a dyn EncodeHeader,
     /// What follows the header.
     pub body: &'a [u8],
@@ -267,13 +267,13 @@ pub enum EncodeError {
     /// The binary form holds codes of 16 bits.
     #[error("the code {code} does not fit a ROCKETMQ header")]
     Code {
-        /// The code.
+        /// The request or response code.
         code: i32,
     },
     /// The binary form holds versions of 16 bits.
     #[error("the version {version} does not fit a ROCKETMQ header")]
     Version {
-        /// The version.
+        /// The sender's version, as a number.
         version: i32,
     },
 }

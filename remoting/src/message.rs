@@ -24,9 +24,9 @@ pub enum TransactionState {
     None,
     /// A half message, not visible yet.
     Prepared,
-    /// Committed.
+    /// The half message is committed, and becomes visible.
     Commit,
-    /// Rolled back.
+    /// The half message is rolled back, and is never visible.
     Rollback,
 }
 
@@ -57,9 +57,9 @@ impl TransactionState {
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// An LZ4 frame.
+    /// The body is an LZ4 frame.
     Lz4,
-    /// A Zstandard frame.
+    /// The body is a Zstandard frame.
     Zstd,
     /// A zlib stream; also what messages of old clients use, which have no bits for it.
     Zlib,

@@ -16,7 +16,7 @@ pub trait Observer<E>: fmt::Debug + Send + Sync + 'static {
     fn on(&self, event: E);
 }
 
-/// Ignores everything.
+/// An observer that ignores every event.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -33,7 +33,7 @@ impl Opening {
         Self { bytes: kept, len }
     }
 
-    /// The bytes.
+    /// The first bytes that the peer sent.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
@@ -75,29 +75,29 @@ impl fmt::Display for Opening {
 /// A protocol that is not RocketMQ's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP/1.
+    /// The peer speaks HTTP/1.
     Http,
     /// HTTP/2, which gRPC speaks: the port of a RocketMQ 5 proxy, for one.
     Http2,
-    /// TLS.
+    /// The peer speaks TLS.
     Tls,
-    /// Redis.
+    /// The peer speaks the protocol of Redis.
     Redis,
-    /// SSH.
+    /// The peer speaks SSH.
     Ssh,
-    /// Kafka.
+    /// The peer speaks the protocol of Kafka.
     Kafka,
-    /// `MySQL` or `MariaDB`.
+    /// The peer speaks the protocol of `MySQL` or `MariaDB`.
     MySql,
-    /// `PostgreSQL`.
+    /// The peer speaks the protocol of `PostgreSQL`.
     Postgres,
     /// AMQP, which `RabbitMQ` speaks.
     Amqp,
-    /// NATS.
+    /// The peer speaks the protocol of NATS.
     Nats,
-    /// Memcached.
+    /// The peer speaks the protocol of Memcached.
     Memcached,
-    /// SMTP or FTP.
+    /// The peer greets as SMTP or FTP servers do.
     SmtpOrFtp,
 }
 
@@ -163,7 +163,7 @@ pub fn recognise(bytes: &[u8]) -> Option<Protocol> {
 pub struct BadFrame {
     /// What is wrong with them.
     pub fault: FrameError,
-    /// How they began.
+    /// How the peer's bytes began.
     pub opening: Opening,
 }
 

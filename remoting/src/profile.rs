@@ -19,7 +19,7 @@ pub enum Profile {
     /// The last release before the retryable busy code.
     #[serde(rename = "5.2.0")]
     V5_2_0,
-    /// The current line.
+    /// The release 5.3.3, of the current line.
     #[default]
     #[serde(rename = "5.3.3")]
     V5_3_3,

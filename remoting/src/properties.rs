@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 /// Between a name and its value.
 pub const NAME_END: char = '\u{1}';
-/// After each value.
+/// The separator after each value.
 pub const VALUE_END: char = '\u{2}';
 
 /// Declares the names and the list of those that users may not set.
@@ -33,11 +33,11 @@ names! {
     reserved {
         /// The user's keys, with a blank between two of them.
         KEYS = "KEYS",
-        /// The tag.
+        /// The message's tag.
         TAGS = "TAGS",
         /// Whether the broker confirms only what is stored as configured.
         WAIT = "WAIT",
-        /// The delay level.
+        /// The level by which the message is delayed.
         DELAY = "DELAY",
         /// The topic before a retry.
         RETRY_TOPIC = "RETRY_TOPIC",
@@ -71,7 +71,7 @@ names! {
         ARRIVE_TIME = "ARRIVE_TIME",
         /// When the broker handed the reply on.
         PUSH_REPLY_TIME = "PUSH_REPLY_TIME",
-        /// The broker's cluster.
+        /// The cluster that the broker belongs to.
         CLUSTER = "CLUSTER",
         /// `reply` marks a reply.
         MSG_TYPE = "MSG_TYPE",
@@ -85,7 +85,7 @@ names! {
         TIMER_OUT_MS = "TIMER_OUT_MS",
     }
     free {
-        /// The transaction's id.
+        /// The id of the transaction that the message belongs to.
         TRANSACTION_ID = "__transactionId__",
         /// Messages with one key go to one queue.
         SHARDING_KEY = "__SHARDINGKEY",
@@ -138,7 +138,7 @@ pub fn append(text: &mut String, name: &str, value: &str) {
 pub struct Properties(IndexMap<String, String>);
 
 impl Properties {
-    /// No properties.
+    /// Begins without properties.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -20,10 +20,10 @@ const MAX_SHORT_TOPIC: usize = i8::MAX as usize;
 /// The longest topic of the second kind, and the longest properties.
 const MAX_LONG: usize = i16::MAX as usize;
 
-/// A stored message.
+/// A message as a broker stores it and gives it to consumers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The queue.
+    /// The queue that it is stored in.
     pub queue_id: i32,
     /// The user's own bits.
     pub flag: i32,
@@ -36,11 +36,11 @@ pub struct Record {
     pub sys_flag: i32,
     /// When the message was made.
     pub born_timestamp: i64,
-    /// Who sent it.
+    /// The address of the client that sent it.
     pub born_host: SocketAddr,
     /// When it was stored.
     pub store_timestamp: i64,
-    /// Who stored it.
+    /// The address of the broker that stored it.
     pub store_host: SocketAddr,
     /// How often it was consumed.
     pub reconsume_times: i32,
@@ -48,9 +48,9 @@ pub struct Record {
     pub prepared_transaction_offset: i64,
     /// The body as it was sent, perhaps compressed.
     pub body: Bytes,
-    /// The topic.
+    /// The topic that it is stored in.
     pub topic: String,
-    /// The [property string](crate::properties).
+    /// Its properties, as a [property string](crate::properties).
     pub properties: String,
 }
 
@@ -63,7 +63,7 @@ pub enum RecordError {
     /// It begins with no known magic number.
     #[error("the record begins with the unknown magic number {magic:08x}")]
     Magic {
-        /// The number.
+        /// The number that stands where the magic number belongs.
         magic: u32,
     },
     /// The body is not the one that was stored.

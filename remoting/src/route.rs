@@ -54,7 +54,7 @@ impl Default for RouteLimits {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TopicRouteData {
-    /// The brokers.
+    /// The brokers that have queues of the topic.
     pub broker_datas: Vec<BrokerData>,
     /// Filter servers by address; empty since 4.3.
     pub filter_server_table: BTreeMap<Name, Vec<String>>,
@@ -86,7 +86,7 @@ impl TopicRouteData {
         Ok(document(&text, |reader| Self::read(reader, limits))?)
     }
 
-    /// Writes a route.
+    /// Writes the route in this form.
     #[must_use]
     pub fn encode(&self, form: RouteForm) -> Bytes {
         encode(self, form)
@@ -218,9 +218,9 @@ pub struct BrokerData {
     /// Addresses by broker id. In a group that waits for the election of its master the ids may be
     /// negative.
     pub broker_addrs: BTreeMap<i64, Name>,
-    /// The name.
+    /// The name of the broker.
     pub broker_name: Name,
-    /// The cluster.
+    /// The cluster that the broker belongs to.
     pub cluster: Name,
     /// Whether a slave may stand in for a lost master.
     pub enable_acting_master: bool,
@@ -230,7 +230,7 @@ pub struct BrokerData {
 }
 
 impl BrokerData {
-    /// The master's address.
+    /// The address of the master (id 0), if one is there.
     #[must_use]
     pub fn master(&self) -> Option<&Name> {
         self.broker_addrs.get(&MASTER_ID)
@@ -284,9 +284,9 @@ fn addresses(reader: &mut Reader<'_>, room: &mut usize) -> Read<BTreeMap<i64, Na
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueData {
-    /// The broker name.
+    /// The name of the broker that has the queues.
     pub broker_name: Name,
-    /// Bits of [`perm`](crate::topic::perm).
+    /// What clients may do with the queues: bits of [`perm`](crate::topic::perm).
     pub perm: i32,
     /// Queues to read from.
     pub read_queue_nums: i32,
@@ -328,7 +328,7 @@ impl QueueData {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueMapping {
-    /// The broker.
+    /// The name of the broker.
     pub bname: Name,
     /// Whether the mapping is being changed.
     pub dirty: bool,
@@ -336,7 +336,7 @@ pub struct QueueMapping {
     pub epoch: i64,
     /// Tells mappings of one topic apart.
     pub scope: Name,
-    /// The topic.
+    /// The name of the topic.
     pub topic: Name,
     /// The logical queues of the whole topic.
     pub total_queues: i32,
@@ -369,7 +369,7 @@ impl QueueMapping {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterInfo {
-    /// By broker name.
+    /// The brokers, by their names.
     pub broker_addr_table: BTreeMap<Name, BrokerData>,
     /// Broker names by cluster.
     pub cluster_addr_table: BTreeMap<Name, Vec<Name>>,

@@ -68,7 +68,7 @@ impl fmt::Debug for Reply {
 pub enum Answer {
     /// A response. A one-way request gets none all the same.
     Respond(Response),
-    /// Silence.
+    /// The request is not answered.
     Nothing,
     /// The connection is closed (FIN) once everything written before is out.
     Close,
@@ -83,11 +83,11 @@ pub enum Answer {
 
 /// A response before it is encoded.
 pub struct Response {
-    /// The response code.
+    /// The response code of the answer.
     pub code: i32,
     /// Free text, mostly why the request was refused.
     pub remark: Option<Cow<'static, str>>,
-    /// The custom fields.
+    /// The fields of the answer (`extFields`).
     pub header: Option<Box<dyn EncodeHeader + Send>>,
     /// What follows the header.
     pub body: Bytes,
@@ -109,7 +109,7 @@ impl Response {
         Self::new(code).remark(remark)
     }
 
-    /// Adds free text.
+    /// Adds text for people (`remark`).
     #[must_use]
     pub fn remark(mut self, remark: impl Into<Cow<'static, str>>) -> Self {
         self.remark = Some(remark.into());
@@ -123,7 +123,7 @@ impl Response {
         self
     }
 
-    /// Adds the body.
+    /// Adds the bytes that follow the header.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
@@ -167,7 +167,7 @@ impl fmt::Debug for Response {
 /// A way to spoil an answer on purpose, as broken peers and proxies do. For mock servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mangle {
-    /// The answer, twice.
+    /// The answer is written twice.
     Twice,
     /// It names a request that the client never made.
     UnknownOpaque,
@@ -275,7 +275,7 @@ impl Peer {
         )
     }
 
-    /// The peer's address.
+    /// The address of the connection's other end.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

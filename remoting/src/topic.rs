@@ -12,9 +12,9 @@ use crate::observe::Name;
 pub mod perm {
     /// The topic may serve as a template for new ones.
     pub const INHERIT: i32 = 1;
-    /// Producers may write.
+    /// Producers may write to the topic's queues.
     pub const WRITE: i32 = 2;
-    /// Consumers may read.
+    /// Consumers may read from the topic's queues.
     pub const READ: i32 = 4;
     /// Has priority; not used.
     pub const PRIORITY: i32 = 8;
@@ -33,7 +33,7 @@ pub const CLOSED_TO_SENDERS: [&str; 6] = [
 /// The filter type of nearly all topics.
 pub const SINGLE_TAG: &str = "SINGLE_TAG";
 
-/// A topic's settings.
+/// The settings of a topic at a broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TopicConfig {
@@ -42,14 +42,14 @@ pub struct TopicConfig {
     pub attributes: BTreeMap<String, String>,
     /// Whether messages keep their order when a broker is down.
     pub order: bool,
-    /// Bits of [`perm`].
+    /// What clients may do with the topic: bits of [`perm`].
     pub perm: i32,
     /// Queues to read from.
     pub read_queue_nums: i32,
-    /// `SINGLE_TAG` or `MULTI_TAG`.
+    /// How messages are filtered: `SINGLE_TAG` or `MULTI_TAG`.
     #[serde(deserialize_with = "lenient")]
     pub topic_filter_type: Name,
-    /// The name.
+    /// The name of the topic.
     pub topic_name: Name,
     /// Bits of the topic.
     pub topic_sys_flag: i32,
@@ -119,7 +119,7 @@ impl Default for TopicConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataVersion {
-    /// Counts the changes.
+    /// Counts the changes of the settings.
     #[serde(deserialize_with = "lenient")]
     pub counter: i64,
     /// Moves with a change of role, and orders masters.

@@ -36,7 +36,7 @@ impl Client {
     }
 }
 
-/// Describes a client.
+/// Describes a client before it starts: its name servers, its policy, its host.
 #[derive(Debug, Default)]
 #[must_use]
 pub struct ClientBuilder {

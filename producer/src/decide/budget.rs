@@ -116,14 +116,14 @@ pub enum AtAttemptTimeout {
     /// It goes on alone. While attempts are left the question is asked again after
     /// [`ask_again`].
     KeepOn,
-    /// It has failed.
+    /// The attempt has failed, and the next one follows.
     GiveUp,
 }
 
 /// What decides on an attempt that is not answered within its timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unanswered {
-    /// Attempts not started.
+    /// Attempts of the send that are not started yet.
     pub attempts_left: u32,
     /// Whether the broker of the next attempt is known to answer.
     pub known: bool,
@@ -196,7 +196,7 @@ pub struct HedgingBudget {
 }
 
 impl HedgingBudget {
-    /// A full budget.
+    /// The budget with all tokens that the policy gives it.
     #[must_use]
     pub fn full(policy: &Policy) -> Self {
         let full = policy.hedging_tokens.saturating_mul(TOKEN);

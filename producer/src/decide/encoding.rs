@@ -27,15 +27,15 @@ const TOPIC_MAX: usize = 127;
 /// A message as all its attempts send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedMessage {
-    /// The topic.
+    /// The topic that the message goes to, with its namespace.
     pub topic: Name,
-    /// The unique key.
+    /// The message's unique key, the same over all its attempts.
     pub unique_key: Name,
     /// What travels as the body, compressed if `sys_flag` says so.
     pub body: Bytes,
     /// Bits: see [`rmq_remoting::message`].
     pub sys_flag: i32,
-    /// The application's flag.
+    /// The application's flag, which RocketMQ carries and does not read.
     pub flag: i32,
     /// The properties as they travel.
     pub properties: String,
@@ -46,7 +46,7 @@ pub struct EncodedMessage {
 /// What all messages of one producer say of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProducerIdentity {
-    /// The group.
+    /// The producer group that the message is sent for.
     pub group: Name,
     /// The topic that a new topic is made after.
     pub default_topic: Name,
@@ -320,14 +320,14 @@ pub fn request<'a>(
 /// A message on its way to a queue, in one of the two requests that can carry it.
 #[derive(Debug)]
 pub enum EncodedRequest<'a> {
-    /// `SEND_MESSAGE`.
+    /// The request `SEND_MESSAGE` (10), with long field names.
     V1(WithBody<'a, SendMessage<'a>>),
-    /// `SEND_MESSAGE_V2`.
+    /// The request `SEND_MESSAGE_V2` (310), with one-letter field names.
     V2(WithBody<'a, SendMessageV2<'a>>),
 }
 
 impl EncodedRequest<'_> {
-    /// The request.
+    /// The request as the transport takes it.
     #[must_use]
     pub fn request(&self) -> &dyn Request {
         match self {

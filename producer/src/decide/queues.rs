@@ -56,7 +56,7 @@ impl Queues {
         }
     }
 
-    /// The list.
+    /// All queues of the route, in its order.
     #[must_use]
     pub fn list(&self) -> &Arc<[QueueRef]> {
         &self.list

@@ -19,7 +19,7 @@ const NO_PERMISSION: i32 = 16;
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
-    /// At which stage.
+    /// How far the attempt had come when it ended.
     pub stage: Stage,
     /// The response code, where a broker answered.
     pub code: Option<i32>,
@@ -28,7 +28,7 @@ pub struct Ended {
 /// Where the send stands when an attempt ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// Attempts not started.
+    /// Attempts of the send that are not started yet.
     pub attempts_left: u32,
     /// Time until the send's deadline.
     pub left: Millis,

@@ -19,7 +19,7 @@ pub enum LookupError {
         all(answers)
     )]
     NotExist {
-        /// The topic.
+        /// The topic that was looked up.
         topic: Name,
         /// The topic that new ones are made after.
         default_topic: Name,
@@ -33,7 +33,7 @@ pub enum LookupError {
         all(answers)
     )]
     Unusable {
-        /// The topic.
+        /// The topic that was looked up.
         topic: Name,
         /// What is wrong with its route.
         reason: String,
@@ -46,11 +46,11 @@ pub enum LookupError {
         name(topic), coded(*code, remark), all(answers)
     )]
     Refused {
-        /// The topic.
+        /// The topic that was looked up.
         topic: Name,
-        /// The server.
+        /// The name server that answered so.
         server: Name,
-        /// The response code.
+        /// The response code that the name server answered with.
         code: i32,
         /// Its words, cut if they are many.
         remark: String,
@@ -69,9 +69,9 @@ pub enum LookupError {
         name(topic)
     )]
     TooLate {
-        /// The topic.
+        /// The topic that was looked up.
         topic: Name,
-        /// The servers' list.
+        /// The name servers that were asked, separated by semicolons.
         servers: String,
     },
     /// The client was stopped, or the runtime under it dropped, while the lookup was under way.
@@ -85,9 +85,9 @@ pub enum LookupError {
 /// What became of asking one name server, when a lookup brought no route.
 #[derive(Debug, Clone)]
 pub struct ServerAnswer {
-    /// The server.
+    /// The name server that was asked.
     pub server: Name,
-    /// What it said.
+    /// What it answered, or why it did not.
     pub said: Said,
 }
 
@@ -100,12 +100,12 @@ pub enum Said {
     Unfit(String),
     /// Another error code, or success without a route.
     Refused {
-        /// The response code.
+        /// The response code that the name server answered with.
         code: i32,
         /// Its words, cut if they are many.
         remark: String,
     },
-    /// Nothing.
+    /// No answer came in time, or there is no connection.
     Failed(CallError),
 }
 

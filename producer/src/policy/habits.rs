@@ -99,7 +99,7 @@ pub struct RetryTables {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Vip {
-    /// Whether they do.
+    /// Whether sends go to the second port.
     pub enabled: bool,
     /// Whether retries of async sends do, too. Java's go to the first port.
     pub async_retries: bool,
@@ -124,7 +124,7 @@ pub enum Avoid {
     AllFailed,
     /// The one of the last attempt.
     Last,
-    /// None.
+    /// No broker is avoided.
     None,
 }
 
@@ -193,7 +193,7 @@ pub struct Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Detector {
-    /// Whether they are.
+    /// Whether brokers that are avoided are asked in the background.
     pub enabled: bool,
     /// From one round to the next, in milliseconds; the first one comes as late.
     pub period: u64,
@@ -279,7 +279,7 @@ pub enum NameServers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dial {
-    /// It does.
+    /// The dial is charged to the attempt that needs the connection.
     InsideBudget,
     /// An attempt waits for it however little time is left.
     OutsideBudget,
@@ -293,7 +293,7 @@ pub struct Redial {
     /// The pause before the third dial in a row; it doubles with each one that follows. 0: there is
     /// none.
     pub first: u64,
-    /// The longest pause.
+    /// The longest pause before an address is dialled again, in milliseconds.
     pub most: u64,
 }
 
@@ -342,7 +342,7 @@ pub enum Drain {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnLost {
-    /// It has failed.
+    /// The attempt has failed, and the policy's retries decide what follows.
     Fail,
     /// It has failed if the connection broke. If the peer closed it, the caller waits for an
     /// answer that cannot come until its time is over.
@@ -366,7 +366,7 @@ pub struct OutOfTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Late {
-    /// Nothing.
+    /// The attempt is not made, and nothing is chosen for it.
     Stop,
     /// A queue is chosen for it, which steps the rotation on, before the clock is looked at.
     ChooseOnly,
@@ -413,7 +413,7 @@ pub enum Oneway {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Checks {
-    /// Whether any is.
+    /// Whether anything is checked before it is sent.
     pub enabled: bool,
     /// The largest body, in bytes, before compression. The broker has a limit of its own.
     pub max_body: u32,
@@ -494,9 +494,9 @@ pub enum SendRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Header {
-    /// A JSON object.
+    /// A JSON object (`SerializeType.JSON`, 0).
     Json,
-    /// RocketMQ's binary form.
+    /// RocketMQ's own binary form (`SerializeType.ROCKETMQ`, 1).
     Binary,
 }
 

@@ -36,7 +36,7 @@ impl Producer {
     }
 }
 
-/// Describes a producer.
+/// Describes a producer before it starts: its group, its client, its policy and limits.
 #[derive(Debug)]
 #[must_use]
 pub struct ProducerBuilder {

@@ -75,7 +75,7 @@ impl Drop for Handle {
 pub struct Gauges {
     /// Requests of its client that wait for an answer.
     pub pending: u32,
-    /// Sends not completed.
+    /// Sends that were called and are not completed.
     pub open_sends: u32,
     /// Topics known to its client.
     pub topics: u32,

@@ -18,9 +18,9 @@ pub enum CallError {
     /// There is no connection, and none could be opened in time. Nothing was sent.
     #[error("cannot connect to {to}: {source}")]
     Dial {
-        /// The address.
+        /// The address that was called.
         to: Name,
-        /// Why, for decisions.
+        /// Why the dial failed, for code that decides by it.
         cause: DialFailure,
         /// Why, in the machine's words.
         source: Arc<io::Error>,
@@ -28,16 +28,16 @@ pub enum CallError {
     /// The request cannot be encoded. Nothing was sent.
     #[error("the request to {to} cannot be encoded: {source}")]
     Encode {
-        /// The address.
+        /// The address that was called.
         to: Name,
-        /// Why.
+        /// Why the request has no form on the wire.
         source: EncodeError,
     },
     /// The peer reads so slowly that the request found no room in the connection's buffer before
     /// its deadline. Nothing was sent.
     #[error("the request to {to} could not be written within {} ms: the peer does not read", after.as_millis())]
     Write {
-        /// The address.
+        /// The address that was called.
         to: Name,
         /// How long the call waited.
         after: Duration,
@@ -45,17 +45,17 @@ pub enum CallError {
     /// A hook of the program did not let the request go. Nothing was sent.
     #[error("the request to {to} was refused by a hook: {source}")]
     Hook {
-        /// The address.
+        /// The address that was called.
         to: Name,
-        /// Why.
+        /// What the hook said.
         source: HookError,
     },
     /// The connection ended before the answer came. The request may have been executed.
     #[error("the connection to {to} was lost: {cause}{}", in_brackets(found.as_deref()))]
     Lost {
-        /// The address.
+        /// The address that was called.
         to: Name,
-        /// Why it ended.
+        /// Why the connection ended.
         cause: CloseCause,
         /// What came that is no frame, or no whole one.
         found: Option<Arc<BadFrame>>,
@@ -63,7 +63,7 @@ pub enum CallError {
     /// No answer before the deadline. The request may have been executed.
     #[error("no answer from {to} within {} ms", after.as_millis())]
     TimedOut {
-        /// The address.
+        /// The address that was called.
         to: Name,
         /// How long the call waited.
         after: Duration,
@@ -71,7 +71,7 @@ pub enum CallError {
     /// This client was stopped. Nothing was sent.
     #[error("the request to {to} was not sent: the client is stopped")]
     Stopped {
-        /// The address.
+        /// The address that was called.
         to: Name,
     },
 }
@@ -110,7 +110,7 @@ impl CallError {
         }
     }
 
-    /// The address called.
+    /// The address that was called.
     pub fn to(&self) -> &Name {
         match self {
             Self::Dial { to, .. }

@@ -60,7 +60,7 @@ impl ExtraFields {
         all
     }
 
-    /// Names and values.
+    /// The fields' names and values, in the order in which they were added.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0
             .iter()

@@ -148,7 +148,7 @@ pub struct Gauges {
 /// A one-way request in a connection's buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handed {
-    /// The connection.
+    /// The number of the connection that this is about.
     pub connection: ConnectionNumber,
     /// The request's id on it.
     pub opaque: i32,

@@ -44,18 +44,18 @@ pub enum Change {
     /// Stops polling the node's tasks, as SIGSTOP does. Its kernel lives on: dials to it succeed until
     /// the accept queue is full, and bytes are taken up to the window.
     Freeze(NodeId),
-    /// Ends a freeze.
+    /// Ends a freeze: the process runs again from where it stood.
     Thaw(NodeId),
     /// Gives the node one poll of a task per so many milliseconds.
     Slow {
-        /// The node.
+        /// The node whose process it is.
         node: NodeId,
         /// Milliseconds from one poll to the next; 0: at full speed again.
         ms_per_poll: u64,
     },
     /// Moves the node's wall clock. Its timers do not notice.
     JumpWallClock {
-        /// The node.
+        /// The node whose process it is.
         node: NodeId,
         /// By so many milliseconds; negative: back.
         ms: i64,
@@ -69,18 +69,18 @@ pub enum Change {
     StopReading(NodeId, bool),
     /// Stops every byte on the way: a partition. Bytes written meanwhile wait for a retransmission.
     Cut(Direction),
-    /// Ends a cut.
+    /// Ends a cut of this direction: what was held back goes on.
     Heal(Direction),
     /// Loses transmissions, drawn by the millisecond. TCP sends them again, so a program sees a delay.
     Loss {
-        /// Where.
+        /// The direction in which bytes are treated so.
         on: Direction,
         /// So many of a thousand; 0: none any more.
         per_mille: u32,
     },
     /// Sets the latency of a link.
     Latency {
-        /// Where.
+        /// The direction in which bytes are treated so.
         on: Direction,
         /// Milliseconds one way, at least 1.
         ms: u64,
@@ -91,14 +91,14 @@ pub enum Change {
     DefaultLatency(Direction),
     /// Limits how much a link carries.
     Bandwidth {
-        /// Where.
+        /// The direction in which bytes are treated so.
         on: Direction,
         /// Bytes a millisecond; 0: no limit.
         bytes_per_ms: u64,
     },
     /// Makes each read and write on a link move few bytes.
     Slice {
-        /// Where.
+        /// The direction in which bytes are treated so.
         on: Direction,
         /// At most so many bytes; 0: any number.
         bytes: u64,
@@ -121,18 +121,18 @@ pub enum Change {
     Reset(NodeId, NodeId),
     /// Flips one bit of a byte on its way.
     Corrupt {
-        /// The sender.
+        /// The node whose bytes are treated so.
         from: NodeId,
-        /// The receiver.
+        /// The node that the bytes go to.
         to: NodeId,
         /// It is the byte that follows so many further bytes on this link.
         after: u64,
     },
     /// Resets the connection that carries a byte; the bytes before it still arrive.
     ResetAfter {
-        /// The sender.
+        /// The node whose bytes are treated so.
         from: NodeId,
-        /// The receiver.
+        /// The node that the bytes go to.
         to: NodeId,
         /// It is the byte that follows so many further bytes on this link.
         after: u64,
@@ -182,7 +182,7 @@ pub struct NotModelled {
     pub engine: &'static str,
     /// What it was asked for.
     pub what: &'static str,
-    /// Why it cannot.
+    /// Why the engine cannot do it, in words.
     pub reason: &'static str,
 }
 

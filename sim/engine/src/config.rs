@@ -76,7 +76,7 @@ pub struct EngineConfig {
     pub ready_order: ReadyOrder,
     /// Where the run ends at the latest.
     pub limits: Limits,
-    /// The healthy network.
+    /// The network where no fault is: latency and loss of every direction.
     pub network: NetworkConfig,
     /// What the nodes' wall clocks say at the start, in milliseconds since the Unix epoch
     /// (default 2026-01-01T00:00:00Z).
@@ -123,14 +123,14 @@ pub enum RunEnd {
     },
     /// Too many polls within one millisecond.
     Livelock {
-        /// The millisecond.
+        /// The virtual millisecond in which it happened.
         at_ms: u64,
         /// The task polled last.
         last: Waiting,
     },
     /// Too many events in the whole run.
     EventLimit {
-        /// The millisecond.
+        /// The virtual millisecond in which it happened.
         at_ms: u64,
     },
     /// A task panicked. In simulation that is the verdict; the run ends at once.
@@ -145,20 +145,20 @@ pub enum RunEnd {
 /// Bytes that one direction between two nodes carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkBytes {
-    /// The sender.
+    /// The node that sent the bytes.
     pub from: NodeId,
-    /// The receiver.
+    /// The node that they went to.
     pub to: NodeId,
-    /// Bytes delivered.
+    /// The bytes that were delivered, in whole.
     pub bytes: u64,
 }
 
 /// What a run cost.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunStats {
-    /// Virtual milliseconds.
+    /// The virtual milliseconds that the run lasted.
     pub virtual_ms: u64,
-    /// Polls of tasks.
+    /// How often a task was polled.
     pub polls: u64,
     /// Events of the network: deliveries, handshakes, timers of the kernels.
     pub deliveries: u64,
@@ -177,17 +177,17 @@ pub struct NodeGauges {
     pub tasks: u32,
     /// Ends of connections that a program holds.
     pub connections: u32,
-    /// Listeners.
+    /// Listeners that are open.
     pub listeners: u32,
 }
 
-/// A finished run.
+/// What a finished run returned, how it ended and what it cost.
 #[derive(Debug)]
 pub struct RunReport<T> {
     /// What the main future returned, if it completed.
     pub value: Option<T>,
     /// Why the run ended.
     pub end: RunEnd,
-    /// What it cost.
+    /// What the run cost, in virtual time and polls.
     pub stats: RunStats,
 }

@@ -42,13 +42,13 @@ pub enum EndCause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskOff {
-    /// It completed.
+    /// The task's future completed.
     Finished,
     /// It was cancelled by its owner.
     Cancelled,
     /// Its node crashed or lost power.
     Crashed,
-    /// It panicked.
+    /// The task panicked, which ends the run.
     Panicked,
 }
 
@@ -56,76 +56,76 @@ pub enum TaskOff {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EngineEvent {
-    /// A task started.
+    /// A task was spawned by a node's program.
     TaskOn {
-        /// Its node.
+        /// The node whose program spawned it.
         node: NodeId,
         /// Its number, counted over the run.
         number: u64,
-        /// Its name.
+        /// The name that the program gave it.
         name: &'static str,
     },
-    /// A task ended.
+    /// A task of a node's program ended.
     TaskOff {
-        /// Its node.
+        /// The node whose program spawned it.
         node: NodeId,
-        /// Its number.
+        /// The task's number in the run.
         number: u64,
-        /// Its name.
+        /// The name that the program gave it.
         name: &'static str,
-        /// How.
+        /// How the task ended.
         how: TaskOff,
     },
-    /// A node listens.
+    /// A node's program listens at an address.
     Listen {
-        /// The node.
+        /// The node whose program it is.
         node: NodeId,
-        /// The address.
+        /// The address that it listens at.
         at: SocketAddr,
     },
     /// A node's listener is gone.
     Unlisten {
-        /// The node.
+        /// The node whose program it is.
         node: NodeId,
-        /// The address.
+        /// The address that it listens at.
         at: SocketAddr,
     },
-    /// A dial started.
+    /// A node's program dials an address.
     Dial {
-        /// The dialling node.
+        /// The node whose program dials.
         node: NodeId,
-        /// Its end.
+        /// The address of this node's end.
         local: SocketAddr,
-        /// The address dialled.
+        /// The address that is dialled.
         to: SocketAddr,
     },
     /// A dial ended without a connection.
     DialFailed {
-        /// The dialling node.
+        /// The node whose program dials.
         node: NodeId,
-        /// Its end.
+        /// The address of this node's end.
         local: SocketAddr,
-        /// The address dialled.
+        /// The address that is dialled.
         to: SocketAddr,
-        /// Why.
+        /// Why the dial came to nothing.
         cause: DialEnd,
     },
     /// A dial succeeded: the dialling end of a connection is open.
     Opened {
-        /// The dialling node.
+        /// The node whose program dials.
         node: NodeId,
-        /// Its end.
+        /// The address of this node's end.
         local: SocketAddr,
-        /// The other end.
+        /// The address of the other end.
         peer: SocketAddr,
     },
     /// A program accepted a connection.
     Accepted {
-        /// The listening node.
+        /// The node whose program listens.
         node: NodeId,
-        /// Its end.
+        /// The address of this node's end.
         local: SocketAddr,
-        /// The other end.
+        /// The address of the other end.
         peer: SocketAddr,
     },
     /// One end of a connection ended. Each end that was opened has exactly one of these, unless
@@ -133,11 +133,11 @@ pub enum EngineEvent {
     Closed {
         /// The node of this end.
         node: NodeId,
-        /// This end.
+        /// The address of this node's end.
         local: SocketAddr,
-        /// The other end.
+        /// The address of the other end.
         peer: SocketAddr,
-        /// Why.
+        /// What ended the connection.
         cause: EndCause,
     },
 }
@@ -151,7 +151,7 @@ pub trait EventSink: fmt::Debug + Send + Sync + 'static {
     fn on(&self, event: EngineEvent);
 }
 
-/// Ignores every event.
+/// A sink that ignores every event.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ignore;
 

@@ -46,7 +46,7 @@ impl EngineHandle {
             .unwrap_or(NodeId::OUTSIDE)
     }
 
-    /// The node's name.
+    /// The name that the node was added with; none if there is no such node.
     pub fn name(self, node: NodeId) -> Option<Arc<str>> {
         access::name(self.run, node)
     }
