@@ -40,7 +40,7 @@ pub struct SendSeen {
 pub enum Ending {
     /// An answer was written.
     Answered {
-        /// The response code.
+        /// The response code that is answered.
         code: i32,
     },
     /// One-way: no answer is due.
@@ -57,50 +57,50 @@ pub enum Ending {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    /// The broker listens.
+    /// The broker listens for clients.
     Listening {
-        /// The address.
+        /// The address that the server listens at.
         at: SocketAddr,
     },
     /// A connection came in.
     Accepted {
-        /// The client's address.
+        /// The address of the client's end.
         peer: SocketAddr,
     },
-    /// A connection ended.
+    /// A client's connection ended.
     Disconnected {
-        /// The client's address.
+        /// The address of the client's end.
         peer: SocketAddr,
     },
     /// A request was read.
     Received {
-        /// Its number.
+        /// The number of the request at this server.
         request: RequestNumber,
         /// The connection, by the client's address.
         peer: SocketAddr,
-        /// The request code.
+        /// The code of the request.
         code: i32,
         /// The request id on that connection.
         opaque: i32,
-        /// No answer wanted.
+        /// Whether the client wants no answer.
         oneway: bool,
         /// For sends: what it carried.
         send: Option<SendSeen>,
     },
     /// A rule applies to a request.
     Ruled {
-        /// The request.
+        /// The number of the request that this is about.
         request: RequestNumber,
-        /// The rule's name.
+        /// The name of the rule that applied.
         rule: Name,
     },
     /// A message was stored.
     Stored {
         /// The request it came with.
         request: RequestNumber,
-        /// The topic.
+        /// The topic that this is about.
         topic: Name,
-        /// The queue.
+        /// The queue that the message is stored in.
         queue: i32,
         /// Its position in the queue.
         offset: i64,
@@ -109,18 +109,18 @@ pub enum Event {
         /// CRC-32 of the body as stored; zero for a compressed body.
         body_crc: u32,
     },
-    /// A request ended.
+    /// A request left the broker.
     Ended {
-        /// The request.
+        /// The number of the request that this is about.
         request: RequestNumber,
-        /// How.
+        /// How the request left the broker.
         ending: Ending,
     },
     /// A topic was created.
     TopicCreated {
-        /// The topic.
+        /// The topic that this is about.
         topic: Name,
-        /// Write queues.
+        /// How many queues of the topic take messages.
         write_queues: i32,
         /// By a send (true) or by an administrator.
         automatic: bool,

@@ -39,7 +39,7 @@ impl Config {
         }
     }
 
-    /// Imitates another release.
+    /// Imitates the servers of another release.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self.scan_every = profile.scan_every();

@@ -18,9 +18,9 @@ use crate::odd::OddRoute;
 /// What can be seen of a request when a decision about it is due.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
-    /// The request code.
+    /// The code of the request.
     pub code: i32,
-    /// The client's address.
+    /// The address of the client's end.
     pub peer: SocketAddr,
     /// The topic, if the request names one.
     pub topic: Option<&'a Name>,
@@ -59,24 +59,24 @@ impl Control for NoControl {
 pub enum Action {
     /// The tables are left alone; the answer is this.
     Answer {
-        /// The response code.
+        /// The response code that is answered.
         code: i32,
-        /// The response's remark.
+        /// The remark of the answer, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remark: Option<Name>,
     },
     /// The tables are left alone; the answer is a success with this body, after so many
     /// milliseconds: a route that no broker registered.
     Route {
-        /// The body.
+        /// The body of the answer.
         body: Name,
-        /// Milliseconds.
+        /// After how long, in milliseconds.
         #[serde(default)]
         after_ms: u64,
     },
     /// The request is handled at once, its answer comes so much later.
     Delay {
-        /// Milliseconds.
+        /// For how long, in milliseconds.
         ms: u64,
     },
     /// Neither handled nor answered.
@@ -98,17 +98,17 @@ pub enum Action {
     /// A route as it was when [`Memory::keep`](crate::Memory::keep) was called with this number;
     /// as it is now if it never was.
     StaleRoute {
-        /// The number.
+        /// The number that the tables were kept under.
         kept: u32,
     },
     /// A route without one broker. Without brokers there is no route.
     PartialRoute {
-        /// The broker.
+        /// The name of the broker that is left out.
         broker: Name,
     },
     /// A route in an odd form.
     OddRoute {
-        /// Which.
+        /// In which way the route is odd.
         form: OddRoute,
     },
     /// A route with its brokers in another order.
@@ -125,11 +125,11 @@ pub enum Action {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Match {
-    /// The request code.
+    /// The code of the request.
     pub code: Option<i32>,
-    /// The topic.
+    /// The topic that the request must name.
     pub topic: Option<Name>,
-    /// Only the n-th.
+    /// Only the n-th request that fits, from 1.
     pub nth: Option<u64>,
     /// From the n-th on.
     pub from: Option<u64>,
@@ -143,10 +143,10 @@ pub struct Match {
 pub struct Rule {
     /// What traces call it.
     pub name: Name,
-    /// Which requests.
+    /// The requests that the rule is for.
     #[serde(default)]
     pub when: Match,
-    /// What happens.
+    /// What the server does with them.
     pub then: Action,
 }
 
@@ -187,7 +187,7 @@ struct Counted {
 }
 
 impl RuleBook {
-    /// No rules.
+    /// Begins without rules.
     pub fn new() -> Self {
         Self::default()
     }

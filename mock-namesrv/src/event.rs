@@ -14,7 +14,7 @@ pub type RequestNumber = u64;
 pub enum RemovalCause {
     /// It said so (code 104).
     Unregistered,
-    /// Its connection closed.
+    /// The broker's connection closed.
     ConnectionClosed,
     /// It did not register again in time.
     TimedOut,
@@ -26,26 +26,26 @@ pub enum RemovalCause {
 pub enum Event {
     /// The name server listens.
     Listening {
-        /// The address.
+        /// The address that the server listens at.
         at: SocketAddr,
     },
     /// A connection came in.
     Accepted {
-        /// The client's address.
+        /// The address of the client's end.
         peer: SocketAddr,
     },
-    /// A connection ended.
+    /// A client's connection ended.
     Disconnected {
-        /// The client's address.
+        /// The address of the client's end.
         peer: SocketAddr,
     },
     /// A request was read.
     Received {
-        /// Its number.
+        /// The number of the request at this server.
         request: RequestNumber,
         /// The connection, by the client's address.
         peer: SocketAddr,
-        /// The request code.
+        /// The code of the request.
         code: i32,
         /// The request id on that connection.
         opaque: i32,
@@ -54,39 +54,39 @@ pub enum Event {
     },
     /// A request was answered.
     Answered {
-        /// The request.
+        /// The number of the request that this is about.
         request: RequestNumber,
-        /// The response code.
+        /// The response code that is answered.
         code: i32,
     },
     /// A rule kept a request from its ordinary answer.
     Ruled {
-        /// The request.
+        /// The number of the request that this is about.
         request: RequestNumber,
-        /// The rule's name.
+        /// The name of the rule that applied.
         rule: Name,
     },
     /// A broker registered and the tables changed.
     BrokerAdded {
-        /// Its name.
+        /// The name of the broker.
         broker: Name,
         /// Its id; 0 is the master.
         id: i64,
-        /// Its address.
+        /// The address of the broker.
         address: Name,
     },
     /// A broker address left the tables.
     BrokerRemoved {
-        /// Its name.
+        /// The name of the broker.
         broker: Name,
-        /// Its address.
+        /// The address of the broker.
         address: Name,
-        /// Why.
+        /// Why the broker was removed.
         cause: RemovalCause,
     },
     /// The route of a topic changed.
     RouteChanged {
-        /// The topic.
+        /// The topic that this is about.
         topic: Name,
         /// The writable queues each broker has, by broker name.
         write_queues: Vec<(Name, i32)>,

@@ -41,15 +41,15 @@ impl fmt::Display for Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// Everything checked holds.
+    /// Every checked invariant and every expectation holds.
     Pass,
     /// A promise is broken.
     Violation,
     /// Something hangs in a healed cluster.
     NoProgress,
-    /// A task panicked.
+    /// A task panicked, of the program or of the laboratory.
     Panic,
-    /// Equal runs differ.
+    /// Two runs that must be equal differ.
     Nondeterminism,
     /// A livelock, or the limit of events.
     Limit,
@@ -105,7 +105,7 @@ impl fmt::Display for Class {
 /// A class and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// The class.
+    /// The class of the verdict, which is the exit code of `cargo sim run`.
     pub class: Class,
     /// The reasons, the first one first; empty for a pass.
     pub findings: Vec<Finding>,
@@ -128,7 +128,7 @@ impl Verdict {
         }
     }
 
-    /// Whether everything holds.
+    /// Whether every checked invariant and every expectation holds.
     pub fn is_pass(&self) -> bool {
         self.class == Class::Pass
     }

@@ -29,37 +29,37 @@ pub enum Action {
     Normal,
     /// The request is not handled; the answer is this.
     Answer {
-        /// The response code.
+        /// The response code that is answered.
         code: i32,
-        /// The response's remark.
+        /// The remark of the answer, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remark: Option<Name>,
     },
     /// The request is handled, then a successful answer carries this code and remark instead.
     StoreThenAnswer {
-        /// The response code.
+        /// The response code that is answered.
         code: i32,
-        /// The response's remark.
+        /// The remark of the answer, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remark: Option<Name>,
     },
     /// Nothing happens for so long, then the other action. The request is handled even if its
     /// connection has gone by then, as in a real broker's queue.
     Delay {
-        /// Milliseconds.
+        /// For how long, in milliseconds.
         ms: u64,
-        /// What happens then.
+        /// What happens after that.
         #[serde(default)]
         then: Box<Action>,
     },
     /// The request is handled at once; its answer comes so much later.
     DelayReply {
-        /// Milliseconds.
+        /// For how long, in milliseconds.
         ms: u64,
     },
     /// Neither handled nor answered.
     DropRequest,
-    /// Handled, never answered.
+    /// The request is handled and never answered.
     DropReply,
     /// Not handled; the connection is closed.
     CloseBefore,

@@ -23,13 +23,13 @@ pub use rule_book::{Match, Rule, RuleBook, RuleId};
 /// What can be seen of a request when a decision about it is due.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
-    /// The request code.
+    /// The code of the request.
     pub code: i32,
-    /// The request itself.
+    /// The request as it was read.
     pub request: &'a Command,
-    /// No answer wanted.
+    /// Whether the client wants no answer.
     pub oneway: bool,
-    /// The client's address.
+    /// The address of the client's end.
     pub peer: SocketAddr,
     /// The topic, if the request names one.
     pub topic: Option<&'a Name>,

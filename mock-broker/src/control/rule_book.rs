@@ -13,9 +13,9 @@ use super::{Action, Control, Ruled, Seen};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Match {
-    /// The request code.
+    /// The code of the request.
     pub code: Option<i32>,
-    /// The topic.
+    /// The topic that the request must name.
     pub topic: Option<Name>,
     /// The queue id of a send.
     pub queue: Option<i32>,
@@ -23,7 +23,7 @@ pub struct Match {
     pub keys: Option<Name>,
     /// The attempt, as this broker counts it: its n-th request with one unique key.
     pub attempt: Option<u32>,
-    /// Only the n-th.
+    /// Only the n-th request that fits, from 1.
     pub nth: Option<u64>,
     /// From the n-th on.
     pub from: Option<u64>,
@@ -39,13 +39,13 @@ pub struct Match {
 pub struct Rule {
     /// What traces call it.
     pub name: Name,
-    /// Which requests.
+    /// The requests that the rule is for.
     #[serde(default)]
     pub when: Match,
     /// How often it applies at most; absent: without limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// What happens.
+    /// What the server does with them.
     pub then: Action,
 }
 
@@ -94,7 +94,7 @@ struct Counted {
 }
 
 impl RuleBook {
-    /// No rules.
+    /// Begins without rules.
     pub fn new() -> Self {
         Self::default()
     }

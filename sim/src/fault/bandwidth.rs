@@ -14,7 +14,7 @@ use crate::truth::{Condition, Meaning};
 /// No more than so many bytes get onto the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bandwidth {
-    /// Bytes a millisecond.
+    /// How many bytes pass in a millisecond.
     pub bytes_per_ms: u64,
 }
 

@@ -215,11 +215,11 @@ pub type FaultNumber = u32;
 /// One thing that goes wrong: what, where, when, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What happens.
+    /// What goes wrong.
     pub kind: FaultKind,
-    /// Where it happens.
+    /// The node or link that it happens to.
     pub place: Place,
-    /// When it starts.
+    /// When the fault starts.
     pub at: Position,
     /// How long it lasts; `None`: to the end of the run, or, for a rule with `times`, until it is
     /// used up.
@@ -230,20 +230,20 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// A node: `"broker-a"`.
+    /// A node, by its name: `"broker-a"`.
     Node(Name),
     /// One direction between two nodes: `"p1 -> broker-b"`.
     Link {
         /// The sender of the bytes.
         from: Name,
-        /// Their receiver.
+        /// The node that the bytes go to.
         to: Name,
     },
     /// Both directions between two nodes: `"p1 <-> broker-b"`.
     Pair {
-        /// One node.
+        /// One of the two nodes.
         a: Name,
-        /// The other.
+        /// The other one of the two nodes.
         b: Name,
     },
 }
@@ -270,14 +270,14 @@ pub enum Position {
     },
     /// When the fault's own node, a server, has read its n-th request of a code, before it acts on it.
     Received {
-        /// The request code.
+        /// The code of the requests that are counted.
         code: i32,
-        /// From 1.
+        /// Which one of them, from 1.
         n: u64,
     },
     /// When the fault's own node, a broker, has stored its n-th message.
     Stored {
-        /// From 1.
+        /// Which one of them, from 1.
         n: u64,
     },
     /// At an attempt of a send of the workload, wherever it goes. For a rule: when the request
@@ -298,11 +298,11 @@ pub enum Position {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultEvent {
-    /// From now on.
+    /// The fault is in force from now on.
     On {
         /// Its number in the plan.
         fault: FaultNumber,
-        /// Its data.
+        /// The fault as the scenario has it.
         data: std::sync::Arc<Fault>,
     },
     /// Until now. For `crash`, `stop` and `power-loss`: the node was started again.

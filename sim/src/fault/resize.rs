@@ -16,7 +16,7 @@ use crate::truth::{Condition, Meaning};
 pub struct Resize {
     /// The topic; nothing happens if the broker does not have it.
     pub topic: Name,
-    /// How many.
+    /// How many write queues the topic has then.
     pub queues: i32,
 }
 

@@ -50,16 +50,16 @@ use facts::policy_of;
 pub(crate) use play::RunningCluster;
 pub use summary::Summary;
 
-/// A finished run.
+/// A finished run: what happened, what it came to, what the checkers say.
 #[derive(Debug)]
 pub struct Run {
     /// What was drawn for this seed.
     pub knobs: RunConfig,
-    /// Everything that happened.
+    /// Everything that happened, record by record.
     pub trace: Trace,
-    /// Its figures.
+    /// The run in figures.
     pub summary: Summary,
-    /// Whether everything holds.
+    /// What the checkers and the scenario's expectations say.
     pub verdict: Verdict,
     /// How often each invariant had something to say.
     pub preconditions: Vec<(&'static str, u64)>,
@@ -77,11 +77,11 @@ pub enum RunError {
     /// The engine cannot do what the scenario asks for.
     #[error("the engine {engine} cannot do \"{fault}\": {reason}\n  remedy: {remedy}")]
     Impossible {
-        /// The engine.
+        /// The engine that cannot carry the fault out.
         engine: EngineKind,
-        /// The fault.
+        /// The fault that cannot be carried out.
         fault: String,
-        /// Why not.
+        /// Why the engine cannot.
         reason: String,
         /// What to do about it.
         remedy: &'static str,
@@ -89,7 +89,7 @@ pub enum RunError {
     /// The fault contradicts itself.
     #[error("the fault \"{fault}\" {reason}\n  remedy: {remedy}")]
     Fault {
-        /// The fault.
+        /// The fault that cannot be carried out.
         fault: String,
         /// What is wrong with it, to be read after the fault.
         reason: String,
@@ -99,9 +99,9 @@ pub enum RunError {
     /// The policy of a producer makes no sense.
     #[error("producer {producer}: {cause}\n  remedy: mend the policy file")]
     Policy {
-        /// The producer.
+        /// The name of the producer that did not start.
         producer: Name,
-        /// What is wrong.
+        /// What its policy or settings have wrong.
         cause: String,
     },
     /// A node could not start: a port in use.
@@ -112,9 +112,9 @@ pub enum RunError {
 /// What a seed decides of a scenario before anything runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RunConfig {
-    /// The seed.
+    /// The seed that decides what the scenario leaves open.
     pub seed: u64,
-    /// The engine.
+    /// The engine that the run is played on.
     pub engine: EngineKind,
     /// The order of tasks that are ready in one millisecond.
     pub ready_order: Order,

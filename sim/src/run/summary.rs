@@ -15,7 +15,7 @@ use crate::verdict::Finding;
 /// The figures of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Sends called.
+    /// Sends that were called, whatever became of them.
     pub sends: u64,
     /// Sends that ended well; for one-way sends: that were written.
     pub ok: u64,
@@ -31,7 +31,7 @@ pub struct Summary {
     pub stored: u64,
     /// Stored copies beyond the first of each message.
     pub copies: u64,
-    /// Hedged attempts.
+    /// Attempts that another one was started beside.
     pub hedged: u64,
     /// For each broker: the sends whose success it answered.
     pub share: Vec<(Name, u64)>,

@@ -11,7 +11,7 @@ pub struct ScenarioError {
     pub file: String,
     /// The line, from 1, if one line is to blame.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// What is wrong at that place, in words.
     pub what: String,
     /// What to do about it.
     pub remedy: String,

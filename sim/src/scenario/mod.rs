@@ -87,7 +87,7 @@ impl Scenario {
 }
 
 impl ClusterPlan {
-    /// `ns-1`, `ns-2` …
+    /// The names of the name servers: `ns-1`, `ns-2` …
     pub fn name_server_names(&self) -> Vec<Name> {
         (1..=self.name_servers)
             .map(|number| Name::from(format!("ns-{number}")))
@@ -155,13 +155,13 @@ pub struct Scenario {
     pub name: String,
     /// How long the run lasts, in virtual seconds. Sends that are open then end first.
     pub seconds: u64,
-    /// The servers.
+    /// The servers, and the topics that they have from the start.
     pub cluster: ClusterPlan,
     /// The network between all nodes.
     pub network: NetworkPlan,
     /// The producers, in the order of their names.
     pub producers: Vec<ProducerPlan>,
-    /// What is sent.
+    /// What the producers send, and when.
     pub workloads: Vec<Workload>,
     /// What goes wrong, in plan order.
     pub faults: Vec<Fault>,
@@ -177,7 +177,7 @@ pub struct Scenario {
 pub struct ClusterPlan {
     /// How many name servers: `ns-1`, `ns-2` …
     pub name_servers: u32,
-    /// The masters' names.
+    /// The names of the brokers, all of them masters.
     pub brokers: Vec<Name>,
     /// The release whose behaviour all servers show.
     pub profile: Profile,
@@ -211,9 +211,9 @@ pub enum Order {
 /// A producer of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProducerPlan {
-    /// Its node's name.
+    /// The name of the producer's node.
     pub name: Name,
-    /// Its producer group.
+    /// The producer group that it sends for.
     pub group: String,
     /// Where its policy comes from.
     pub policy: PolicySource,
@@ -242,9 +242,9 @@ pub struct ProducerPlan {
 pub enum PolicySource {
     /// A preset: one of [`PRESETS`](rmq_producer::policy::PRESETS).
     Preset(&'static str),
-    /// A file's text.
+    /// The text of a policy file.
     Text {
-        /// The file.
+        /// The name of the file, as the scenario has it.
         file: String,
         /// What was in it.
         text: String,
@@ -268,9 +268,9 @@ pub enum SendMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Callback {
-    /// Nothing.
+    /// The callback takes note of the outcome, and no more.
     Plain,
-    /// It panics.
+    /// The callback panics, which must reach no other send.
     Panics,
     /// It makes another async send, once.
     SendsAgain,
@@ -279,13 +279,13 @@ pub enum Callback {
 /// A row of sends by one producer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Workload {
-    /// The producer.
+    /// The name of the producer that sends.
     pub producer: Name,
-    /// The topic.
+    /// The topic that is sent to.
     pub topic: Name,
-    /// How.
+    /// Whether it waits, is called back, or wants no answer.
     pub mode: SendMode,
-    /// How many.
+    /// How many messages are sent.
     pub sends: u64,
     /// From one send to the next, in milliseconds. A sync send that takes longer delays the next.
     pub every_ms: u64,
@@ -307,13 +307,13 @@ pub struct Workload {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
-    /// The producer's choice.
+    /// The producer chooses the queue.
     Any,
     /// One queue of a broker.
     Queue {
-        /// The broker's name.
+        /// The name of the broker that has the queue.
         broker: Name,
-        /// The queue id.
+        /// The id of the queue at that broker.
         queue: i32,
     },
     /// The sends take so many keys in turn, and the hash of its key chooses a send's queue.
@@ -340,9 +340,9 @@ pub fn key_of(keys: u32, send: u64) -> Name {
 pub struct Expect {
     /// Sends that ended well.
     pub ok: Option<Bound>,
-    /// Sends that failed.
+    /// How many sends may fail.
     pub failed: Option<Bound>,
-    /// All attempts together.
+    /// How many attempts all sends may make together.
     pub attempts: Option<Bound>,
     /// The most attempts of one send.
     pub max_attempts: Option<Bound>,
@@ -352,15 +352,15 @@ pub struct Expect {
     pub copies: Option<Bound>,
     /// Messages stored, each counted once.
     pub stored: Option<Bound>,
-    /// Hedged attempts.
+    /// How many attempts may be hedged.
     pub hedged: Option<Bound>,
 }
 
 /// A figure, or a range of figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Bound {
-    /// At least.
+    /// The figure must be this or more.
     pub min: u64,
-    /// At most.
+    /// The figure must be this or less.
     pub max: u64,
 }

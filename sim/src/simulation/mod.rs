@@ -157,7 +157,7 @@ impl Simulation {
         self
     }
 
-    /// Adds a fault.
+    /// Adds a fault that the cluster suffers in each run.
     pub fn fault(mut self, fault: impl Into<Fault>) -> Self {
         self.scenario.faults.push(fault.into());
         self

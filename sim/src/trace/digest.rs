@@ -34,7 +34,7 @@ impl Digest {
         self.to_string().chars().take(16).collect()
     }
 
-    /// All bytes.
+    /// All 32 bytes of the digest.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }

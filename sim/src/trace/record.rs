@@ -24,9 +24,9 @@ pub use dst_engine::NodeId;
 pub enum NodeKind {
     /// A process with one producer (and its client).
     Producer,
-    /// A name server.
+    /// The node is a name server.
     NameServer,
-    /// A broker.
+    /// The node is a broker.
     Broker,
 }
 
@@ -35,7 +35,7 @@ pub enum NodeKind {
 pub struct NodeInfo {
     /// Its name in the scenario: `p1`, `ns-1`, `broker-a`.
     pub name: Name,
-    /// What it is.
+    /// Whether it is a producer, a name server or a broker.
     pub kind: NodeKind,
     /// The address it listens at when the run starts, as `ip:port`; none for a producer.
     pub address: Option<Name>,
@@ -54,7 +54,7 @@ pub enum Form {
 /// What the checkers must know of one producer's policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PolicyFacts {
-    /// The producer.
+    /// The producer whose policy it is.
     pub node: NodeId,
     /// The form of the invariants.
     pub form: Form,
@@ -165,13 +165,13 @@ impl PolicyFacts {
 /// What is known of a run before it starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Header {
-    /// The scenario's name.
+    /// The name of the scenario that was played.
     pub scenario: Name,
-    /// The seed.
+    /// The seed that it was played with.
     pub seed: u64,
     /// The engine: `event`, `turmoil` or `tcp`.
     pub engine: Name,
-    /// The policy's name.
+    /// The name of the first producer's policy.
     pub policy: Name,
     /// The release whose behaviour the servers show.
     pub profile: Profile,
@@ -221,11 +221,11 @@ impl Header {
 pub enum WorkEvent {
     /// A send is called. `keys` is the message's `KEYS` property and unique in the run.
     Called {
-        /// Identifies the send.
+        /// The `KEYS` of the message, which identify the send in the run.
         keys: Name,
-        /// The topic.
+        /// The topic that the message goes to.
         topic: Name,
-        /// How.
+        /// Whether the caller waits, is called back, or wants no answer.
         mode: Mode,
         /// The key whose hash chooses the queue.
         by: Option<Name>,
@@ -234,19 +234,19 @@ pub enum WorkEvent {
     },
     /// The send returned, or its callback was called.
     Returned {
-        /// Identifies the send.
+        /// The `KEYS` of the message, which identify the send in the run.
         keys: Name,
         /// What the caller got.
         result: WorkResult,
     },
     /// The caller dropped the send's future.
     Dropped {
-        /// Identifies the send.
+        /// The `KEYS` of the message, which identify the send in the run.
         keys: Name,
     },
-    /// `stop` was called.
+    /// The caller called `stop` of its producer.
     StopCalled,
-    /// `stop` returned.
+    /// `stop` of the producer returned.
     StopReturned,
     /// All faults ended and the cluster is healed: from now on progress is demanded.
     Healed,
@@ -256,27 +256,27 @@ pub enum WorkEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkResult {
-    /// Success.
+    /// The producer told its caller that the message is stored.
     Sent {
         /// The unique key the producer gave the message.
         unique_key: Name,
-        /// The broker's name.
+        /// The name of the broker that has the message.
         broker: Name,
-        /// The queue.
+        /// The queue that the message is stored in.
         queue: i32,
         /// The position in the queue.
         offset: i64,
     },
     /// Success of a one-way send.
     Written,
-    /// An error.
+    /// The producer told its caller an error.
     Failed(ErrorSaid),
 }
 
 /// An error, as the caller reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ErrorSaid {
-    /// Its class.
+    /// The class of the error.
     pub failure: Failure,
     /// Every attempt it lists.
     pub attempts: Vec<AttemptSaid>,
@@ -287,7 +287,7 @@ pub struct ErrorSaid {
 pub struct AttemptSaid {
     /// Its number, from 1.
     pub number: u32,
-    /// Where it went.
+    /// The broker and queue that the attempt went to.
     pub to: QueueRef,
     /// At which stage it ended.
     pub stage: Stage,
@@ -313,7 +313,7 @@ impl From<&SendError> for ErrorSaid {
     }
 }
 
-/// What happened.
+/// What happened at a node: an event of the producer, a server, a fault or the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
@@ -336,18 +336,18 @@ pub enum What {
 pub struct Record {
     /// Virtual milliseconds since the start of the run.
     pub ms: u64,
-    /// Where.
+    /// The node that it happened at.
     pub node: NodeId,
-    /// What.
+    /// What happened there.
     pub what: What,
 }
 
 /// A task that waits when the run ends.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Waiting {
-    /// Its node.
+    /// The node whose task it is.
     pub node: NodeId,
-    /// Its name.
+    /// The name of the task.
     pub task: Name,
 }
 
@@ -359,42 +359,42 @@ pub enum End {
     Finished,
     /// The horizon came while these were waiting.
     Horizon {
-        /// Who waits.
+        /// The tasks that wait, and for what.
         waiting: Vec<Waiting>,
     },
     /// Nothing can ever run again while these wait.
     Deadlock {
-        /// Who waits.
+        /// The tasks that wait, and for what.
         waiting: Vec<Waiting>,
     },
     /// One instant did not become quiet.
     Livelock {
         /// The node polled last.
         node: NodeId,
-        /// Its task.
+        /// The name of the task that never stops.
         task: Name,
     },
     /// The limit of events was reached.
     EventLimit,
     /// A task panicked. The message is for people: it is in no digest.
     Panicked {
-        /// The node.
+        /// The node whose task panicked.
         node: NodeId,
-        /// The task.
+        /// The name of the task that panicked.
         task: Name,
-        /// The panic's message.
+        /// What the panic said.
         message: String,
     },
 }
 
-/// A whole run.
+/// A whole run: its header, every record, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trace {
     /// What was known before.
     pub header: Header,
     /// What happened, in order.
     pub records: Vec<Record>,
-    /// How it ended.
+    /// How the run ended.
     pub end: End,
     /// When it ended, in virtual milliseconds.
     pub end_ms: u64,

@@ -26,7 +26,7 @@ pub struct Timing {
     pub round_trip_ms: u64,
     /// The time after which an attempt may be hedged or given up.
     pub attempt_timeout_ms: u64,
-    /// The whole timeout.
+    /// The whole time of a send, in milliseconds.
     pub timeout_ms: u64,
     /// How late a periodic scan may find a timeout.
     pub scan_ms: u64,
@@ -95,7 +95,7 @@ pub enum TimeClass {
     Timeout,
     /// When a scan found the timeout.
     Scan,
-    /// At another time.
+    /// The request was read at another time.
     Other,
 }
 
@@ -120,7 +120,7 @@ pub enum WireEnd {
     Answered(i32),
     /// No answer was due.
     OneWay,
-    /// Never answered.
+    /// The request was never answered.
     Silence,
     /// The connection was closed instead.
     Reset,
@@ -151,15 +151,15 @@ pub struct Hop {
     pub queue_number: usize,
     /// The broker's number in order of first appearance in the message.
     pub broker_number: usize,
-    /// When.
+    /// When it was read, counted from the message's first request.
     pub after: TimeClass,
-    /// How it ended.
+    /// How the request left the broker.
     pub end: WireEnd,
     /// Whether the message was stored by it.
     pub stored: bool,
     /// sysFlag of its header.
     pub sys_flag: i32,
-    /// The request code.
+    /// The code of the request.
     pub code: i32,
 }
 
@@ -194,9 +194,9 @@ impl fmt::Display for Hop {
 /// The requests of one message, in order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireMessage {
-    /// The unique key.
+    /// The message's unique key.
     pub key: Name,
-    /// Its requests.
+    /// The requests that carried it, in order.
     pub hops: Vec<Hop>,
 }
 
@@ -212,7 +212,7 @@ impl fmt::Display for WireMessage {
 /// The wire trace of a run: its messages, in order of first arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireTrace {
-    /// Its messages.
+    /// The messages, in the order of their first requests.
     pub messages: Vec<WireMessage>,
 }
 

@@ -18,7 +18,7 @@ use crate::truth::{Condition, Meaning};
 /// Answer with this code instead of doing the work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The response code.
+    /// The response code that is answered.
     pub code: i32,
     /// The text beside it.
     pub remark: Option<String>,

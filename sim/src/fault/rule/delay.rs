@@ -15,7 +15,7 @@ use crate::truth::{Condition, Meaning};
 /// Do the work and answer so many milliseconds later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delay {
-    /// The delay.
+    /// How much later the answer leaves, in milliseconds.
     pub ms: u64,
     /// At most so much more, drawn by message and attempt.
     pub jitter_ms: u64,

@@ -14,7 +14,7 @@ use crate::truth::{Condition, Meaning};
 /// A broker does the work only so many milliseconds later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DelayRequest {
-    /// The delay.
+    /// How much later the request is handled, in milliseconds.
     pub ms: u64,
 }
 

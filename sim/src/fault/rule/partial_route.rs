@@ -15,7 +15,7 @@ use crate::truth::{Condition, Meaning};
 /// A name server leaves one broker out of the route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartialRoute {
-    /// The broker.
+    /// The name of the broker that the route leaves out.
     pub broker: Name,
 }
 

@@ -14,7 +14,7 @@ use crate::truth::{Condition, Meaning};
 /// A broker does the work and gives its answer another code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreThenAnswer {
-    /// The response code.
+    /// The response code that is answered.
     pub code: i32,
 }
 
