@@ -134,7 +134,7 @@ async fn a_refused_connection_fails_over_with_the_same_message() {
 }
 
 #[tokio::test]
-async fn a_silent_broker_is_overtaken_after_its_share() {
+async fn a_silent_broker_is_hedged_after_its_timeout() {
     let cluster = Cluster::start(2, "orders", 1).await;
     cluster.brokers[0].does(Script::Silent);
     let timeout = Duration::from_millis(900);

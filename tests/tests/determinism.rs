@@ -118,7 +118,7 @@ fn a_sweep_does_not_depend_on_the_number_of_jobs() {
 }
 
 #[test]
-fn seeds_differ_by_their_weather_alone() {
+fn seeds_differ_by_their_link_conditions_alone() {
     let healthy = scenario("healthy.toml");
     assert_eq!(play(&healthy, 7).digest, play(&healthy, 8).digest);
     let mut rough = Scenario::clone(&healthy);
