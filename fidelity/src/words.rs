@@ -164,7 +164,7 @@ pub fn success(sent: &Sent) -> Map<String, Value> {
     fields.insert("broker".into(), json!(&*sent.queue.broker));
     fields.insert("queue".into(), json!(sent.queue.queue));
     fields.insert("offset".into(), json!(sent.offset));
-    fields.insert("msgId".into(), json!(&*sent.unique_key));
+    fields.insert("msgId".into(), json!(&*sent.message_id));
     fields
 }
 

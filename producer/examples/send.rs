@@ -163,7 +163,7 @@ impl Tally {
                 let plural = if sent.attempts == 1 { "" } else { "s" };
                 println!(
                     "{number}: {} on {} at offset {} ({} attempt{plural}, {took} ms)",
-                    sent.unique_key, sent.queue, sent.offset, sent.attempts
+                    sent.message_id, sent.queue, sent.offset, sent.attempts
                 );
             }
             Ok(None) => {

@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match producer.send(message).await {
             Ok(sent) => println!(
                 "{} on {} at offset {}",
-                sent.unique_key, sent.queue, sent.offset
+                sent.message_id, sent.queue, sent.offset
             ),
             Err(error) => eprintln!("{error}"), // names every attempt and how it ended
         }

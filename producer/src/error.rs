@@ -196,7 +196,7 @@ impl SendError {
 
     /// The message's unique key. Copies of it may be stored although the send failed.
     #[must_use]
-    pub fn unique_key(&self) -> Option<&Name> {
+    pub fn message_id(&self) -> Option<&Name> {
         self.inner.unique_key.as_ref()
     }
 

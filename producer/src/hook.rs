@@ -32,7 +32,7 @@ pub struct SendContext<'a> {
     /// The message: its topic, properties and body as the program gave them.
     pub message: &'a Message,
     /// The message's unique key.
-    pub unique_key: &'a Name,
+    pub message_id: &'a Name,
     /// How it is sent.
     pub mode: Mode,
     /// The attempt's number, from 1.

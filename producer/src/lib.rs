@@ -12,7 +12,7 @@
 //!     .start()
 //!     .await?;
 //! match producer.send(Message::new("orders", "hello").tag("created").key("order-42")).await {
-//!     Ok(sent) => println!("{} on {} at offset {}", sent.unique_key, sent.queue, sent.offset),
+//!     Ok(sent) => println!("{} on {} at offset {}", sent.message_id, sent.queue, sent.offset),
 //!     Err(error) => {
 //!         eprintln!("{error}"); // one line a person can act on
 //!         for attempt in error.attempts() {
@@ -36,7 +36,7 @@
 //! is stored first completes the send.
 //!
 //! So a message may be stored more than once, always under one unique key
-//! ([`Sent::unique_key`]): a consumer that must not act twice looks at that key. A send that
+//! ([`Sent::message_id`]): a consumer that must not act twice looks at that key. A send that
 //! failed may have left a copy, too; [`SendError::attempts`] tells which broker may have it.
 //!
 //! # Map of the modules

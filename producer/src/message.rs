@@ -66,12 +66,12 @@ impl Message {
 
     /// Sends it under this unique key instead of a fresh one. A program that sends a message again,
     /// because it does not know what became of the first send, gives it the
-    /// [`unique_key`](crate::SendError::unique_key) of that send: then a consumer that looks at the
+    /// [`message_id`](crate::SendError::message_id) of that send: then a consumer that looks at the
     /// key takes both copies for one.
     ///
     /// # Errors
     /// The key is blank or contains a byte that separates properties.
-    pub fn with_unique_key(mut self, key: impl Into<Name>) -> Result<Self, PropertyError> {
+    pub fn with_id(mut self, key: impl Into<Name>) -> Result<Self, PropertyError> {
         let key = key.into();
         carried(name::UNIQ_KEY, &key)?;
         self.unique_key = Some(key);

@@ -77,8 +77,9 @@ impl SendStatus {
 /// A message that a broker has stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// The message's unique key, made by this client: the same over all its attempts.
-    pub unique_key: Name,
+    /// The message's id (`msgId`), which is its unique key (`UNIQ_KEY`): made by this client, the same
+    /// over all its attempts.
+    pub message_id: Name,
     /// The broker's id of the stored copy: its address and place in the commit log.
     pub offset_message_id: String,
     /// Where it is stored.

@@ -37,7 +37,7 @@ async fn the_first_send_looks_up_the_route_and_the_second_does_not() {
     let second = producer.send(message()).await.unwrap();
     assert_eq!(first.queue.to_string(), "orders@broker-a/q0");
     assert_eq!(second.queue.to_string(), "orders@broker-a/q1");
-    assert_ne!(first.unique_key, second.unique_key);
+    assert_ne!(first.message_id, second.message_id);
     let first_sends = cluster.events.count(|event| {
         matches!(
             event,

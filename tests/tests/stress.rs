@@ -182,7 +182,7 @@ impl Callers {
 
 fn sent(sent: Sent) -> WorkResult {
     WorkResult::Sent {
-        unique_key: sent.unique_key,
+        unique_key: sent.message_id,
         broker: sent.queue.broker,
         queue: sent.queue.queue,
         offset: sent.offset,

@@ -86,7 +86,7 @@ fn one(producer: &Producer, book: &Arc<Book>, rate: Rate) {
         number % 2_048
     };
     let body = vec![b'a' + (number % 26) as u8; usize::try_from(size).unwrap_or(0) + 1];
-    let message = match Message::new(TOPIC, body).with_unique_key(key(number)) {
+    let message = match Message::new(TOPIC, body).with_id(key(number)) {
         Ok(message) => message.key(number.to_string()),
         Err(error) => return end(End::Failed(0, "Message".to_owned(), error.to_string())),
     };

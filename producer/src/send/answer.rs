@@ -93,7 +93,7 @@ impl Accepted {
         attempts: u32,
     ) -> (Sent, i32) {
         let sent = Sent {
-            unique_key: Name::clone(&encoded.unique_key),
+            message_id: Name::clone(&encoded.unique_key),
             offset_message_id: self.offset_message_id,
             queue: MessageQueue {
                 topic: identity.unwrapped(&encoded.topic),

@@ -26,7 +26,7 @@ fn with_hooks<R>(
     let context = SendContext {
         group: &core.identity.group,
         message: &send.call.message,
-        unique_key: &encoded.unique_key,
+        message_id: &encoded.unique_key,
         mode: send.call.mode,
         attempt,
         to,

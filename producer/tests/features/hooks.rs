@@ -70,7 +70,7 @@ impl SendHook for Diary {
         self.0.lock().push(line);
         assert_eq!(context.message.tag_value(), Some("t"));
         assert_eq!(context.message.keys_value(), "k");
-        assert!(context.address.is_some() && context.unique_key.len() == 32);
+        assert!(context.address.is_some() && context.message_id.len() == 32);
     }
 
     fn after(&self, context: &SendContext<'_>, end: AttemptEnd<'_>) {

@@ -12,13 +12,13 @@ async fn a_message_sent_again_under_its_id_has_one_key_in_all_its_copies() {
     cluster.brokers[0].does(Script::Close);
     let message = Message::new("T", "1");
     let error = producer.send(message.clone()).await.unwrap_err();
-    let id = Name::clone(error.unique_key().unwrap());
+    let id = Name::clone(error.message_id().unwrap());
     cluster.brokers[0].does(Script::Store);
-    let again = message.clone().with_unique_key(Name::clone(&id)).unwrap();
-    assert_eq!(producer.send(again.clone()).await.unwrap().unique_key, id);
-    assert_eq!(producer.send(again).await.unwrap().unique_key, id);
+    let again = message.clone().with_id(Name::clone(&id)).unwrap();
+    assert_eq!(producer.send(again.clone()).await.unwrap().message_id, id);
+    assert_eq!(producer.send(again).await.unwrap().message_id, id);
     let fresh = producer.send(message).await.unwrap();
-    assert_ne!(fresh.unique_key, id);
+    assert_ne!(fresh.message_id, id);
     let key = format!("UNIQ_KEY\u{1}{id}\u{2}");
     let with_key = |seen: &&crate::common::Seen| seen.properties.contains(&key);
     let seen = cluster.brokers[0].seen();
@@ -28,8 +28,8 @@ async fn a_message_sent_again_under_its_id_has_one_key_in_all_its_copies() {
 
 #[test]
 fn an_id_that_would_not_arrive_is_refused() {
-    let with_unique_key = |id: &str| Message::new("T", "1").with_unique_key(id).unwrap_err();
-    assert_eq!(with_unique_key(" "), PropertyError::Blank);
+    let with_id = |id: &str| Message::new("T", "1").with_id(id).unwrap_err();
+    assert_eq!(with_id(" "), PropertyError::Blank);
     let separator = PropertyError::Separator("UNIQ_KEY".to_owned());
-    assert_eq!(with_unique_key("a\u{1}b"), separator);
+    assert_eq!(with_id("a\u{1}b"), separator);
 }

@@ -8,7 +8,7 @@
 //! - `controller`: carries out the plan; `servers`, `workload`, `producers`: the nodes.
 //! - `effect`: whether faults started, and what they did.
 //! - `control`, `watch`: how faults reach servers, and what may start a fault.
-//! - [`paired`]: two runs that differ in one thing; `beside`: what that is.
+//! - `paired`: two runs that differ in one thing; `beside`: what that is.
 //! - [`summary`]: figures of the trace, and the expectations of the scenario.
 
 use std::sync::Arc;

@@ -119,7 +119,7 @@ impl Probe {
         let (got, told) = match result {
             Ok(sent) => {
                 let got = WorkResult::Sent {
-                    unique_key: sent.unique_key,
+                    unique_key: sent.message_id,
                     broker: sent.queue.broker,
                     queue: sent.queue.queue,
                     offset: sent.offset,

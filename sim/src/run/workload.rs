@@ -204,7 +204,7 @@ impl Caller {
     fn returned(&self, keys: Name, result: Result<Sent, SendError>) {
         let result = match result {
             Ok(sent) => WorkResult::Sent {
-                unique_key: sent.unique_key,
+                unique_key: sent.message_id,
                 broker: sent.queue.broker,
                 queue: sent.queue.queue,
                 offset: sent.offset,

@@ -5,13 +5,13 @@
 //! comparable and explainable from a file.
 //!
 //! - [`record`]: the list itself: who did what, when, and the header of facts about the run.
-//! - [`recorder`]: the observers that fill it while the run goes on.
+//! - `recorder`: the observers that fill it while the run goes on.
 //! - [`digest`]: one number for a whole run.
-//! - [`history`]: the records joined into sends, attempts, requests, lookups and connections.
+//! - `history`: the records joined into sends, attempts, requests, lookups and connections.
 //! - [`short`]: the trace for people.
 //! - [`wire`]: what brokers saw, for comparing clients and engines.
 //! - [`json`]: the trace for programs.
-//! - [`diverge`]: where two traces part, by record; [`by_send`]: by send.
+//! - [`diverge`]: where two traces part, by record; `by_send`: by send.
 
 pub(crate) mod by_send;
 pub mod digest;

@@ -148,13 +148,13 @@ fn the_same_message_sent_twice_is_two_messages() {
             let (second, _) = send_sync(producer, message).await;
             (first.unwrap(), second.unwrap())
         });
-        assert_ne!(first.unique_key, second.unique_key);
+        assert_ne!(first.message_id, second.message_id);
         let keys: Vec<_> = seen
             .stored()
             .iter()
             .map(|(_, it)| Name::clone(&it.key))
             .collect();
-        assert_eq!(keys, [first.unique_key, second.unique_key]);
+        assert_eq!(keys, [first.message_id, second.message_id]);
     }
 }
 
@@ -168,7 +168,7 @@ fn a_broker_that_stores_and_never_answers_has_a_copy_of_each_attempt() {
             send_sync(producer, message()).await
         });
         let error = outcome.unwrap_err();
-        let key = error.unique_key();
+        let key = error.message_id();
         assert!((3_000..=3_001).contains(&took), "{took} ms");
         let stored = seen
             .stored()

@@ -49,7 +49,7 @@ fn a_killed_broker_costs_one_retry_and_no_message() {
         let stored = seen.stored();
         let is_stored = |key: &Name| stored.iter().any(|(_, it)| it.key == *key);
         // The dead broker's ledger is with its disk; what it acknowledged is there, too.
-        assert!(sent.iter().all(|it| is_stored(&it.unique_key)));
+        assert!(sent.iter().all(|it| is_stored(&it.message_id)));
         let removed = seen.at("ns-1", gone);
         assert!((5_000..6_000).contains(&removed[0]), "{removed:?}");
     }
