@@ -64,14 +64,19 @@ fn due(run: &CheckedRun<'_>, route: &SnapshotHistory<'_>) -> Option<Timestamp> {
     ends.get((2 * route.queues.len()).checked_sub(1)?).copied()
 }
 
-/// Whether nothing was wrong with a broker, for this producer, from the route on.
+/// Whether nothing was wrong with a broker, for this producer, from the route on, and the producer did
+/// not avoid it for what was wrong before.
 fn well(
     run: &CheckedRun<'_>,
     route: &SnapshotHistory<'_>,
     broker: &Name,
     until: Timestamp,
 ) -> bool {
-    let node = run.header().node(broker);
+    let isolated = run.history.health.iter().any(|it| {
+        let here = it.node == route.node && it.broker == broker && it.timestamp <= until;
+        here && it.timestamp.ms.saturating_add(it.for_ms) >= route.timestamp.ms
+    });
+    let node = run.header().node(broker).filter(|_| !isolated);
     node.is_some_and(|broker| {
         let worst = run
             .truth
@@ -104,7 +109,7 @@ fn stored(run: &CheckedRun<'_>, topic: &Name, broker: &Name, until: Timestamp) -
 
 #[cfg(test)]
 mod tests {
-    use rmq_producer::event::{Event, LookupReason};
+    use rmq_producer::event::{Event, LookupReason, Stage};
 
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
@@ -124,6 +129,14 @@ mod tests {
             let scene = default_route(Scene::new()).at(50).call(9);
             let scene = scene.attempt_by(9, 1, queue("b/0"), 2);
             sent(scene, &["a/0", "a/0", "a/0", "a/0"])
+        }),
+        accepts("a broker is avoided for what was wrong before", || {
+            let scene = Scene::new().at(5).say(Event::Health {
+                broker: "broker-b".into(),
+                for_ms: 10_000,
+                reason: Stage::Silent,
+            });
+            sent(default_route(scene), &["a/0", "a/0", "a/0", "a/0"])
         }),
         accepts("a policy makes topics on the first broker only", || {
             let scene = Scene::new().facts(|it| it.policies[0].creates_everywhere = false);
