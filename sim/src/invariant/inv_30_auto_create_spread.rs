@@ -40,7 +40,8 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         };
         for broker in route.queues.names().filter(|it| well(run, route, it, due)) {
             report.exercised();
-            if !stored(run, route.topic, broker, due) && !tried(run, route, broker, due) {
+            let tried = run.was_tried(route.node, route.topic, broker, due);
+            if !tried && !stored(run, route.topic, broker, due) {
                 let (who, topic) = (run.name(route.node), route.topic);
                 report.wrong(
                     due,
@@ -82,19 +83,6 @@ fn well(
             .truth
             .worst(route.node, broker, route.timestamp.ms, until.ms);
         worst == Condition::Healthy
-    })
-}
-
-/// Whether an attempt was made at a broker.
-fn tried(
-    run: &CheckedRun<'_>,
-    route: &SnapshotHistory<'_>,
-    broker: &Name,
-    until: Timestamp,
-) -> bool {
-    run.attempts().any(|(send, attempt)| {
-        let here = send.node == route.node && send.topic == route.topic;
-        here && attempt.to.broker == *broker && attempt.started <= until
     })
 }
 

@@ -61,18 +61,12 @@ fn rival(other: &ConnectionHistory<'_>, connection: &ConnectionHistory<'_>) -> b
     let drains = other
         .closed
         .is_some_and(|(_, cause)| cause == CloseCause::Drained);
-    let closed = other
-        .closed
-        .map(|(timestamp, _)| timestamp)
-        .into_iter()
-        .chain(other.torn)
-        .min();
     other.node == connection.node
         && other.to == connection.to
         && other
             .opened
             .is_some_and(|(timestamp, _)| timestamp < opened)
-        && closed.is_none_or(|closed| closed > opened)
+        && other.ends().all(|end| end > opened)
         && !drains
 }
 
@@ -83,9 +77,10 @@ fn doubted(
     first: &ConnectionHistory<'_>,
     second: &ConnectionHistory<'_>,
 ) -> bool {
-    let Some(policy) = run.policy(first.node) else {
+    let policy = run.policy(first.node);
+    if !policy.is_some_and(|it| it.second_connections) {
         return false;
-    };
+    }
     let (Some((opened, _)), now) = (first.opened, second.dialled) else {
         return false;
     };
@@ -120,7 +115,7 @@ fn doubted(
             && at.ms.saturating_add(LEAST_SILENCE_MS) <= now.ms
             && !first.answers.iter().any(|it| answered(&it))
     });
-    policy.second_connections && (silent_attempt || silent_here || silent_request)
+    silent_attempt || silent_here || silent_request
 }
 
 /// The first millisecond in which a producer may have decided to dial: a slow one dials some time
@@ -129,9 +124,9 @@ fn doubted(
 fn decided(run: &CheckedRun<'_>, dialled: &ConnectionHistory<'_>) -> u64 {
     let now_ms = dialled.dialled.ms;
     let slow = run.truth.slow_since(dialled.node, now_ms);
-    let earlier = run.history.connections.iter();
-    let earlier = earlier.filter(|it| it.node == dialled.node && it.to == dialled.to);
-    let in_vain = earlier.filter_map(|it| match it.closed {
+    let same = run.history.index.connections(dialled.node, dialled.to);
+    let same = same.iter().map(|index| &run.history.connections[*index]);
+    let in_vain = same.filter_map(|it| match it.closed {
         Some((closed, _)) => it.answers.is_empty().then_some(closed.ms),
         None => it.failed.map(|failed| failed.ms),
     });
@@ -158,18 +153,12 @@ fn kept(
     let longest = timeouts.max().unwrap_or_default().max(LONGEST_CALL_MS);
     let proven = second.answers.iter().map(|(_, at, _)| *at).min()?;
     let due = run.due(first.node, proven.ms, longest);
-    let ended = first.closed.map(|(at, _)| at).into_iter().chain(first.torn);
-    let ended = ended.min().map_or(run.trace.end_ms, |at| at.ms);
+    let ended = first.ends().min().map_or(run.trace.end_ms, |at| at.ms);
     // The first one may be heard itself, which proves that it is no dead one.
     let heard = first.answers.iter().any(|(_, at, _)| *at > second.dialled);
     let gone = run.truth.was_gone(first.node, proven.ms, due);
     // The second one is gone again: the first one has its place back.
-    let ends = second
-        .closed
-        .map(|(at, _)| at)
-        .into_iter()
-        .chain(second.torn);
-    let stays = ends.min().is_none_or(|at| at.ms > due);
+    let stays = second.ends().all(|end| end.ms > due);
     (ended > due && stays && !heard && !gone).then_some(proven)
 }
 

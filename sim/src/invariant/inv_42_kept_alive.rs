@@ -10,7 +10,7 @@ use rmq_remoting::event::CloseCause;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::NodeId;
-use crate::trace::history::{ConnectionHistory, Life, Timestamp, WidthSource};
+use crate::trace::history::{ConnectionHistory, Timestamp, WidthSource};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-42",
@@ -42,19 +42,11 @@ fn carries(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mu
     {
         return;
     }
-    let stops = run
-        .history
-        .lives
-        .iter()
-        .filter_map(|(node, life, timestamp)| {
-            (*node == connection.node && *life != Life::Started).then_some(*timestamp)
-        });
-    let closed = connection
-        .closed
-        .map(|(timestamp, _)| timestamp)
-        .into_iter();
     let (beside, only_since) = beside(run, connection, opened);
-    let ends = closed.chain(connection.torn).chain(stops).chain(beside);
+    let ends = connection
+        .ends()
+        .chain(run.stops(connection.node))
+        .chain(beside);
     let end = ends
         .filter(|end| *end > opened)
         .min()

@@ -5,7 +5,7 @@
 //! what the brokers read.
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{ConnectionHistory, Life, Timestamp};
+use crate::trace::history::{ConnectionHistory, Timestamp};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::Condition;
 
@@ -43,20 +43,9 @@ fn heartbeats(
     let Some(policy) = run.policy(connection.node) else {
         return;
     };
-    let closed = connection
-        .closed
-        .map(|(timestamp, _)| timestamp)
-        .into_iter()
-        .chain(connection.torn);
-    let stops = run
-        .history
-        .lives
-        .iter()
-        .filter_map(|(node, life, timestamp)| {
-            (*node == connection.node && *life != Life::Started).then_some(*timestamp)
-        });
-    let end = closed
-        .chain(stops)
+    let end = connection
+        .ends()
+        .chain(run.stops(connection.node))
         .filter(|timestamp| *timestamp > opened)
         .min();
     let end = end.unwrap_or_else(|| run.end());

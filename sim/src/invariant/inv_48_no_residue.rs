@@ -59,12 +59,7 @@ fn residue(
         return;
     }
     let due = run.due(node, stopped.ms, 0);
-    let closed = connection
-        .closed
-        .map(|(timestamp, _)| timestamp)
-        .into_iter()
-        .chain(connection.torn);
-    let open = closed.min().is_none_or(|closed| closed.ms > due);
+    let open = connection.ends().all(|end| end.ms > due);
     let gone = run.truth.was_gone(node, connection.dialled.ms, until.ms);
     if connection.opened.is_some() && open && until.ms > due && !gone {
         report.wrong(

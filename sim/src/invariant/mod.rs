@@ -14,7 +14,9 @@
 use rmq_producer::event::{LookupReason, Mode};
 use rmq_remoting::observe::Name;
 
-use crate::trace::history::{AttemptHistory, History, SendHistory, SnapshotHistory, Timestamp};
+use crate::trace::history::{
+    AttemptHistory, History, Life, SendHistory, SnapshotHistory, Timestamp,
+};
 use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace, work};
 use crate::truth::{self, Truth};
 use crate::verdict::{Class, Finding, Verdict};
@@ -266,11 +268,24 @@ impl<'t> CheckedRun<'t> {
             let here = route.node == node && route.topic == topic && route.timestamp <= timestamp;
             here && self.is_borrowed(route) && route.queues.has_broker(broker)
         };
-        let tried = |(send, attempt): (&SendHistory<'_>, &AttemptHistory<'_>)| {
+        let known = self.history.snapshots.iter().any(by_default);
+        everywhere && known && !self.was_tried(node, topic, broker, timestamp)
+    }
+
+    /// Whether a producer had made an attempt of the topic at a broker by then.
+    fn was_tried(&self, node: NodeId, topic: &Name, broker: &Name, until: Timestamp) -> bool {
+        self.attempts().any(|(send, attempt)| {
             let here = send.node == node && send.topic == topic;
-            here && attempt.to.broker == *broker && attempt.started <= timestamp
-        };
-        everywhere && self.history.snapshots.iter().any(by_default) && !self.attempts().any(tried)
+            here && attempt.to.broker == *broker && attempt.started <= until
+        })
+    }
+
+    /// When a producer began to stop, and when it had stopped.
+    fn stops(&self, producer: NodeId) -> impl Iterator<Item = Timestamp> {
+        let lives = self.history.lives.iter();
+        lives.filter_map(move |(node, life, timestamp)| {
+            (*node == producer && *life != Life::Started).then_some(*timestamp)
+        })
     }
 
     /// Since when what a route says may be out of date: when it was published, or what a name server

@@ -332,6 +332,14 @@ pub struct ConnectionHistory<'t> {
     pub written: Vec<(i32, Timestamp)>,
 }
 
+impl ConnectionHistory<'_> {
+    /// When it ended: by what the producer says, and by what the engine saw of this end.
+    pub fn ends(&self) -> impl Iterator<Item = Timestamp> + use<> {
+        let closed = self.closed.map(|(closed, _)| closed);
+        closed.into_iter().chain(self.torn)
+    }
+}
+
 /// A broker is avoided by a producer.
 #[derive(Debug, Clone, Copy)]
 pub struct HealthHistory<'t> {
