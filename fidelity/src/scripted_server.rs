@@ -83,7 +83,7 @@ impl Observer<BrokerEvent> for ScriptedServer {
     }
 }
 
-impl ns::Control for ScriptedServer {
+impl Control<ns::RouteAlteration> for ScriptedServer {
     fn decide(&self, seen: &ns::Seen<'_>) -> Option<ns::Ruled> {
         let case_run = &self.case_run;
         let topic = seen.topic.filter(|_| seen.code == 105)?;
@@ -100,24 +100,32 @@ impl ns::Control for ScriptedServer {
         let body = script::route(&case_run.case, &case_run.topics.lock(), topic, address);
         case_run.counted("after_routes", lookups);
         let action = match action["type"].as_str().unwrap_or("normal") {
-            "silent" => Some(ns::Action::Silence),
-            "close" | "close_before" => Some(ns::Action::Close),
+            "silent" => Some(ns::Action::DropRequest),
+            "close" | "close_before" => Some(ns::Action::CloseBefore),
             "rst" => {
                 case_run.reset(self.number, 0);
-                Some(ns::Action::Silence)
+                Some(ns::Action::DropRequest)
             }
             "code" => Some(ns::Action::Answer {
                 code: i32::try_from(action["code"].as_i64().unwrap_or(1)).unwrap_or(1),
                 remark: Some(action["remark"].as_str().unwrap_or("scripted").into()),
             }),
-            "delay" if action["then"]["type"] == "silent" => Some(ns::Action::Silence),
+            "delay" if action["then"]["type"] == "silent" => Some(ns::Action::DropRequest),
             kind => {
                 let delay = action["ms"].as_u64().filter(|_| kind == "delay");
-                let found = |body: String| ns::Action::Route {
-                    body: body.as_str().into(),
-                    after_ms: delay.unwrap_or(0),
+                let found = |body: String| {
+                    let answer = ns::Action::AnswerBody {
+                        body: body.as_str().into(),
+                    };
+                    match delay {
+                        None | Some(0) => answer,
+                        Some(ms) => ns::Action::Delay {
+                            ms,
+                            then: Box::new(answer),
+                        },
+                    }
                 };
-                let late = delay.map(|ms| ns::Action::Delay { ms });
+                let late = delay.map(|ms| ns::Action::DelayReply { ms });
                 body.map(found).or(late)
             }
         };

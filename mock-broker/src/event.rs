@@ -2,11 +2,9 @@
 
 use std::net::SocketAddr;
 
+pub use rmq_mock_server::count::RequestNumber;
 use rmq_remoting::observe::Name;
 use serde::Serialize;
-
-/// A request of one broker incarnation, numbered from 1 in the order of arrival.
-pub type RequestNumber = u64;
 
 /// What a send request carried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

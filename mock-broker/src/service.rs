@@ -1,16 +1,16 @@
 //! From a request to its answer: what is noted of it, whether a rule applies, and how it ends.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use rmq_mock_server::rules::{Exit, Handling, Steps};
 use rmq_remoting::code::response;
 use rmq_remoting::command::Command;
 use rmq_remoting::message::COMPRESSED;
 use rmq_remoting::observe::Name;
-use rmq_remoting::service::{Answer, Mangle, Peer, Reply, Response, Service};
+use rmq_remoting::service::{Answer, Mangle, Peer, Reply, Service};
 use tokio::time::sleep;
 
-use crate::control::{Action, Ruled, Seen};
+use crate::control::{Action, NoAlteration, Ruled, Seen};
 use crate::event::{Ending, Event, RequestNumber, SendSeen};
 use crate::handle::{Done, Handled, Job, Sending, handle, send_header};
 use crate::state::Shared;
@@ -27,7 +27,7 @@ pub(crate) struct Front {
 impl Service for Front {
     fn serve(&self, peer: &Peer, request: Command) -> Reply {
         let shared = &self.shared;
-        let (number, nth) = shared.counts.lock().request(request.code);
+        let (number, nth) = shared.counts.lock().requests.count(request.code);
         let sending = send_header(&request).map(|header| {
             let keys = header
                 .as_ref()
@@ -72,7 +72,7 @@ impl Service for Front {
             peer: peer.address(),
             topic: topic.as_ref(),
             queue: job.queue(),
-            key: job
+            unique_key: job
                 .sending
                 .as_ref()
                 .and_then(|sending| sending.key.as_ref()),
@@ -149,106 +149,70 @@ fn seen_send(request: &Command, sending: &Sending<'_>, topic: &Option<Name>) -> 
 
 /// Does to a request what a rule says, or ordinary service.
 fn act(job: &Job<'_>, action: Action) -> Reply {
-    let plain = |response| Handled::Now(Done::plain(response));
-    match action {
-        Action::Normal => conclude(job, handle(job), End::Answer),
-        Action::Answer { code, remark } => {
-            let mut response = Response::new(code);
-            response.remark = remark.map(|text| text.to_string().into());
-            conclude(job, plain(response), End::Answer)
+    let mut steps = action.steps();
+    let Some(wait) = steps.wait.take() else {
+        return deal_with(job, steps);
+    };
+    let owned = job.to_owned();
+    Reply::Later(Box::pin(async move {
+        sleep(wait).await;
+        match deal_with(&owned.job(), steps) {
+            Reply::Now(answer) => answer,
+            Reply::Later(answer) => answer.await,
         }
-        Action::StoreThenAnswer { code, remark } => {
-            conclude(job, handle(job), End::Replace { code, remark })
-        }
-        Action::Delay { ms, then } => {
-            let owned = job.to_owned();
-            Reply::Later(Box::pin(async move {
-                sleep(Duration::from_millis(ms)).await;
-                match act(&owned.job(), *then) {
-                    Reply::Now(answer) => answer,
-                    Reply::Later(answer) => answer.await,
-                }
-            }))
-        }
-        Action::DelayReply { ms } => {
-            let handled = handle(job);
-            let late = Box::pin(async move {
-                let done = handled.done().await;
-                sleep(Duration::from_millis(ms)).await;
-                done
-            });
-            conclude(job, Handled::Later(late), End::Answer)
-        }
-        Action::DropRequest => conclude(job, plain(Response::new(0)), End::Silence),
-        Action::DropReply => conclude(job, handle(job), End::Silence),
-        Action::CloseBefore => conclude(job, plain(Response::new(0)), End::Close),
-        Action::CloseAfter => conclude(job, handle(job), End::Close),
-        Action::ResetBefore => conclude(job, plain(Response::new(0)), End::Reset),
-        Action::ResetAfter => conclude(job, handle(job), End::Reset),
-        Action::ReplyTwice => conclude(job, handle(job), End::Mangled(Mangle::Twice)),
-        Action::UnknownOpaque => conclude(job, handle(job), End::Mangled(Mangle::UnknownOpaque)),
-        Action::HalfFrame => conclude(job, handle(job), End::Mangled(Mangle::Half)),
-        Action::AnswerThenClose => conclude(job, handle(job), End::AnswerThenClose),
-        Action::HalfFrameClose => conclude(job, handle(job), End::Mangled(Mangle::HalfClose)),
-        Action::Garbage => conclude(job, handle(job), End::Mangled(Mangle::Garbage)),
-    }
+    }))
 }
 
-/// How a handled request leaves the broker.
-#[derive(Debug)]
-enum End {
-    Answer,
-    Replace { code: i32, remark: Option<Name> },
-    Silence,
-    Close,
-    Reset,
-    AnswerThenClose,
-    Mangled(Mangle),
-}
-
-/// What is needed to end a request once it has been handled.
-#[derive(Debug)]
-struct Exit {
-    shared: Arc<Shared>,
-    number: RequestNumber,
-    opaque: i32,
-    oneway: bool,
-    end: End,
-}
-
-fn conclude(job: &Job<'_>, handled: Handled, end: End) -> Reply {
-    let exit = Exit {
+/// The steps of an action behind its wait.
+fn deal_with(job: &Job<'_>, steps: Steps<NoAlteration>) -> Reply {
+    let handled = match steps.handling {
+        Handling::Ordinary => handle(job),
+        Handling::Altered(none) => match none {},
+        Handling::Instead(response) => Handled::Now(Done::plain(response)),
+    };
+    let leaving = Leaving {
         shared: Arc::clone(job.shared),
         number: job.number,
         opaque: job.request.opaque,
         oneway: job.request.is_oneway(),
-        end,
+        exit: steps.exit,
     };
-    match handled {
-        Handled::Now(done) => Reply::Now(exit.leave(done)),
-        Handled::Later(done) => Reply::Later(Box::pin(async move { exit.leave(done.await) })),
+    match (handled, steps.hold) {
+        (Handled::Now(done), None) => Reply::Now(leaving.leave(done)),
+        (handled, hold) => Reply::Later(Box::pin(async move {
+            let done = handled.done().await;
+            if let Some(hold) = hold {
+                sleep(hold).await;
+            }
+            leaving.leave(done)
+        })),
     }
 }
 
-impl Exit {
+/// A request that has been dealt with, on its way out.
+#[derive(Debug)]
+struct Leaving {
+    shared: Arc<Shared>,
+    number: RequestNumber,
+    opaque: i32,
+    oneway: bool,
+    exit: Exit,
+}
+
+impl Leaving {
     /// The answer, with its event; the ledger learns whether the sender was told.
-    fn leave(self, mut done: Done) -> Answer {
-        if let End::Replace { code, remark } = &self.end
-            && done.response.code == response::SUCCESS
-        {
-            done.response.code = *code;
-            done.response.remark = remark.as_ref().map(|text| text.to_string().into());
-        }
-        let code = done.response.code;
-        let ending = match self.end {
-            End::Close | End::Reset => Ending::Closed,
+    fn leave(self, done: Done) -> Answer {
+        let response = self.exit.replace(done.response);
+        let code = response.code;
+        let ending = match &self.exit {
+            Exit::Close | Exit::Reset => Ending::Closed,
             _ if self.oneway => Ending::NoAnswerDue,
-            End::Answer
-            | End::Replace { .. }
-            | End::AnswerThenClose
-            | End::Mangled(Mangle::Twice) => Ending::Answered { code },
-            End::Silence => Ending::Silent,
-            End::Mangled(_) => Ending::Mangled,
+            Exit::Answer
+            | Exit::Replace { .. }
+            | Exit::AnswerThenClose
+            | Exit::Mangled(Mangle::Twice) => Ending::Answered { code },
+            Exit::Silence => Ending::Silent,
+            Exit::Mangled(_) => Ending::Mangled,
         };
         if let (Ending::Answered { code }, Some(stored)) = (ending, &done.stored)
             && tells_of_storing(code)
@@ -261,24 +225,9 @@ impl Exit {
         });
         match ending {
             Ending::NoAnswerDue | Ending::Silent => Answer::Nothing,
-            _ => self.answer(done.response),
-        }
-    }
-
-    fn answer(&self, response: Response) -> Answer {
-        match self.end {
-            End::Answer | End::Replace { .. } => Answer::Respond(response),
-            End::Silence => Answer::Nothing,
-            End::Close => Answer::Close,
-            End::Reset => Answer::Reset,
-            End::AnswerThenClose => Answer::Many(vec![Answer::Respond(response), Answer::Close]),
-            End::Mangled(how) => {
-                let speaker = &self.shared.speaker;
-                Answer::mangled(response, speaker, self.opaque, how).unwrap_or_else(|error| {
-                    tracing::warn!("an answer cannot be encoded: {error}");
-                    Answer::Nothing
-                })
-            }
+            _ => self
+                .exit
+                .answer(response, &self.shared.speaker, self.opaque),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What all parts of one broker process share.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use rmq_host::SharedHost;
+use rmq_mock_server::count::RequestCounts;
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::unique_id::UniqueIds;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::control::Control;
 use crate::disk::Disk;
-use crate::event::{Event, RequestNumber};
+use crate::event::Event;
 use crate::registrar::Registrar;
 
 /// The state of a broker process, apart from its disk.
@@ -49,12 +49,6 @@ impl Shared {
     }
 }
 
-/// So many different request codes are counted apart; there are some two hundred.
-const MAX_CODES: usize = 1_024;
-
-/// Stands for all others. No request has this code on the wire of a real client.
-const OTHER_CODE: i32 = i32::MIN;
-
 /// The longest unique key that attempts are counted for. Real ones have 32 or 56 letters.
 const MAX_KEY: usize = 256;
 
@@ -64,8 +58,7 @@ const KEYS_A_GENERATION: usize = 1 << 18;
 /// How many requests came in.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    all: RequestNumber,
-    by_code: BTreeMap<i32, u64>,
+    pub(crate) requests: RequestCounts,
     by_key: IndexMap<Name, u32>,
     /// The generation of keys before that one.
     by_key_before: IndexMap<Name, u32>,
@@ -73,19 +66,6 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Counts a request: its number, and its number among those with its code. Codes that nobody
-    /// heard of are counted together once there are many.
-    pub(crate) fn request(&mut self, code: i32) -> (RequestNumber, u64) {
-        self.all += 1;
-        let known = self.by_code.len() < MAX_CODES || self.by_code.contains_key(&code);
-        let nth = self
-            .by_code
-            .entry(if known { code } else { OTHER_CODE })
-            .or_default();
-        *nth += 1;
-        (self.all, *nth)
-    }
-
     /// Counts a send with this unique key: its name, and its number among those. Keys that did not
     /// occur among the last so many are forgotten, and one of an impossible length is not kept.
     pub(crate) fn key(&mut self, key: &str) -> (Name, u32) {
@@ -120,24 +100,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_counted_over_all_by_code_and_by_key() {
+    fn sends_are_counted_by_key() {
         let mut counts = Counts::default();
-        assert_eq!(
-            [310, 34, 310].map(|code| counts.request(code)),
-            [(1, 1), (2, 1), (3, 2)]
-        );
         assert_eq!(["a", "b", "a"].map(|key| counts.key(key).1), [1, 1, 2]);
     }
 
     #[test]
-    fn what_a_client_invents_is_counted_within_bounds() {
+    fn keys_that_a_client_invents_are_counted_within_bounds() {
         let mut counts = Counts::default();
-        for code in 0..10_000 {
-            counts.request(code);
-        }
-        assert!(counts.by_code.len() <= MAX_CODES + 1);
-        assert_eq!(counts.request(7).1, 2, "an early code keeps its own count");
-        assert!(counts.request(99_999).1 > 1, "late ones share theirs");
         for key in 0..3 * KEYS_A_GENERATION {
             counts.key(&key.to_string());
         }

@@ -2,11 +2,9 @@
 
 use std::net::SocketAddr;
 
+pub use rmq_mock_server::count::RequestNumber;
 use rmq_remoting::observe::Name;
 use serde::Serialize;
-
-/// A request of one name-server incarnation, numbered from 1 in the order of arrival.
-pub type RequestNumber = u64;
 
 /// Why a broker left the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

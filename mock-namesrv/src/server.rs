@@ -6,23 +6,24 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use rmq_host::{SharedHost, Task};
+use rmq_mock_server::count::RequestCounts;
+use rmq_mock_server::rules::{Exit, Handling, Steps};
 use rmq_remoting::code::{request, response};
 use rmq_remoting::command::{Command, Language};
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::server::{Server, ServerSettings};
-use rmq_remoting::service::{Answer, Mangle, Peer, Reply, Response, Service};
+use rmq_remoting::service::{Answer, Peer, Reply, Response, Service};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
-use crate::control::{Action, Control, Ruled, Seen};
+use crate::control::{Action, Control, RouteAlteration, Ruled, Seen};
 use crate::event::{Event, RemovalCause, RequestNumber};
 use crate::handle::{self, Ask, Leaving, Said};
-use crate::tables::{Changes, Tables, Twist};
+use crate::tables::{Changes, Tables};
 use rmq_remoting::profile::Profile;
 
 /// So many brokers that said they leave may wait to be removed, as in a real server's queue.
@@ -45,7 +46,7 @@ impl NameServer {
     pub async fn start(
         host: SharedHost,
         config: Config,
-        control: Arc<dyn Control>,
+        control: Arc<dyn Control<RouteAlteration>>,
         observer: Arc<dyn Observer<Event>>,
     ) -> io::Result<Self> {
         let speaker = Speaker {
@@ -116,7 +117,7 @@ pub struct Memory(Weak<State>);
 
 impl Memory {
     /// Keeps the tables as they are now, under a number, for
-    /// [`StaleRoute`](crate::control::Action::StaleRoute). What was kept under it before is forgotten.
+    /// [`RouteAlteration::Stale`]. What was kept under it before is forgotten.
     pub fn keep(&self, number: u32) {
         if let Some(state) = self.0.upgrade() {
             let now = state.tables.lock().clone();
@@ -131,9 +132,9 @@ struct State {
     tables: Mutex<Tables>,
     said: Mutex<Said>,
     profile: Profile,
-    control: Arc<dyn Control>,
+    control: Arc<dyn Control<RouteAlteration>>,
     observer: Arc<dyn Observer<Event>>,
-    counts: Mutex<Counts>,
+    counts: Mutex<RequestCounts>,
     /// The open connections, to close that of a broker that went silent.
     peers: Mutex<BTreeMap<u64, Peer>>,
     /// Brokers that said they leave and are still in the tables.
@@ -142,23 +143,6 @@ struct State {
     /// Tables of earlier, by the number they were kept under.
     kept: Mutex<BTreeMap<u32, Tables>>,
     speaker: Speaker,
-}
-
-/// How many requests came in.
-#[derive(Debug, Default)]
-struct Counts {
-    all: RequestNumber,
-    by_code: BTreeMap<i32, u64>,
-}
-
-impl Counts {
-    /// Counts a request: its number, and its number among those with its code.
-    fn count(&mut self, code: i32) -> (RequestNumber, u64) {
-        self.all += 1;
-        let nth = self.by_code.entry(code).or_default();
-        *nth += 1;
-        (self.all, *nth)
-    }
 }
 
 /// An answer, and what else the request led to.
@@ -190,18 +174,27 @@ impl Service for Front {
         });
         let seen = Seen {
             code: request.code,
+            request: &request,
+            oneway: request.is_oneway(),
             peer: peer.address(),
             topic: topic.as_ref(),
+            queue: None,
+            unique_key: None,
+            keys: None,
             nth,
+            nth_of_key: 0,
         };
-        let Some(Ruled { rule, action }) = state.control.decide(&seen) else {
-            return state.answered(number, state.handle(peer, &request)).into();
+        let action = match state.control.decide(&seen) {
+            None => Action::Normal,
+            Some(Ruled { rule, action }) => {
+                state.observer.on(Event::Ruled {
+                    request: number,
+                    rule,
+                });
+                action
+            }
         };
-        state.observer.on(Event::Ruled {
-            request: number,
-            rule,
-        });
-        state.act(peer, &request, number, action)
+        state.act(peer, request, number, action)
     }
 
     fn connected(&self, peer: &Peer) {
@@ -223,88 +216,94 @@ impl Service for Front {
 }
 
 impl State {
-    /// Does to a request what a rule says.
+    /// Does to a request what a rule says, or ordinary service.
     fn act(
         self: &Arc<Self>,
         peer: &Peer,
-        request: &Command,
+        request: Command,
         number: RequestNumber,
         action: Action,
     ) -> Reply {
-        let mangled = |how| {
-            let response = self.answered(number, self.handle(peer, request));
-            let answer = Answer::mangled(response, &self.speaker, request.opaque, how);
-            Reply::Now(answer.unwrap_or_else(|error| {
-                tracing::warn!("an answer cannot be encoded: {error}");
-                Answer::Nothing
-            }))
+        let mut steps = action.steps();
+        let state = Arc::clone(self);
+        let Some(wait) = steps.wait.take() else {
+            return state.deal_with(peer, &request, number, steps);
         };
-        let respond = |response| Reply::from(self.answered(number, response));
-        match action {
-            Action::Route { body, after_ms } => {
-                let mut response = Response::new(response::SUCCESS);
-                response.body = Bytes::copy_from_slice(body.as_bytes());
-                if after_ms == 0 {
-                    return respond(response);
-                }
-                let state = Arc::clone(self);
-                Reply::Later(Box::pin(async move {
-                    sleep(Duration::from_millis(after_ms)).await;
-                    state.answered(number, response).into()
-                }))
+        let peer = peer.clone();
+        Reply::Later(Box::pin(async move {
+            sleep(wait).await;
+            match state.deal_with(&peer, &request, number, steps) {
+                Reply::Now(answer) => answer,
+                Reply::Later(answer) => answer.await,
             }
-            Action::Answer { code, remark } => {
-                let mut response = Response::new(code);
-                response.remark = remark.map(|text| text.to_string().into());
-                respond(response)
-            }
-            Action::Delay { ms } => {
-                let response = self.handle(peer, request);
-                let state = Arc::clone(self);
-                Reply::Later(Box::pin(async move {
-                    sleep(Duration::from_millis(ms)).await;
-                    state.answered(number, response).into()
-                }))
-            }
-            Action::Silence => Reply::Now(Answer::Nothing),
-            Action::Close => Reply::Now(Answer::Close),
-            Action::Reset => Reply::Now(Answer::Reset),
-            Action::ReplyTwice => mangled(Mangle::Twice),
-            Action::UnknownOpaque => mangled(Mangle::UnknownOpaque),
-            Action::HalfFrame => mangled(Mangle::Half),
-            Action::HalfFrameClose => mangled(Mangle::HalfClose),
-            Action::Garbage => mangled(Mangle::Garbage),
-            Action::StaleRoute { kept } => {
-                let old = self.kept.lock().get(&kept).cloned();
-                respond(match old.filter(|_| asks_for_a_route(request)) {
-                    Some(mut old) => self.handle_with(&mut old, peer, request, None).response,
-                    None => self.handle(peer, request),
-                })
-            }
-            Action::PartialRoute { broker } => {
-                respond(self.handled(peer, request, Some(Twist::Without(&broker))))
-            }
-            Action::OddRoute { form } => {
-                respond(self.handled(peer, request, Some(Twist::Odd(form))))
-            }
-            Action::PermutedRoute { order } => {
-                respond(self.handled(peer, request, Some(Twist::Permuted(order))))
-            }
+        }))
+    }
+
+    /// The steps of an action behind its wait.
+    fn deal_with(
+        self: Arc<Self>,
+        peer: &Peer,
+        request: &Command,
+        number: RequestNumber,
+        steps: Steps<RouteAlteration>,
+    ) -> Reply {
+        let response = match steps.handling {
+            Handling::Ordinary => self.handle(peer, request, None),
+            Handling::Altered(RouteAlteration::Stale { kept }) => self.stale(peer, request, kept),
+            Handling::Altered(alteration) => self.handle(peer, request, Some(&alteration)),
+            Handling::Instead(response) => response,
+        };
+        let (opaque, exit) = (request.opaque, steps.exit);
+        let Some(hold) = steps.hold else {
+            return Reply::Now(self.leave(number, opaque, response, &exit));
+        };
+        Reply::Later(Box::pin(async move {
+            sleep(hold).await;
+            self.leave(number, opaque, response, &exit)
+        }))
+    }
+
+    /// What goes to the connection, with its event.
+    fn leave(
+        &self,
+        request: RequestNumber,
+        opaque: i32,
+        response: Response,
+        exit: &Exit,
+    ) -> Answer {
+        let response = exit.replace(response);
+        if !matches!(exit, Exit::Silence | Exit::Close | Exit::Reset) {
+            self.observer.on(Event::Answered {
+                request,
+                code: response.code,
+            });
+        }
+        exit.answer(response, &self.speaker, opaque)
+    }
+
+    /// A route as it was when the tables were kept under this number; anything else, and a number
+    /// that nothing was kept under, as it is now.
+    fn stale(&self, peer: &Peer, request: &Command, kept: u32) -> Response {
+        let old = self.kept.lock().get(&kept).cloned();
+        match old.filter(|_| asks_for_a_route(request)) {
+            Some(mut old) => self.handle_with(&mut old, peer, request, None).response,
+            None => self.handle(peer, request, None),
         }
     }
 
-    /// Ordinary service.
-    fn handle(&self, peer: &Peer, request: &Command) -> Response {
-        self.handled(peer, request, None)
-    }
-
-    fn handled(&self, peer: &Peer, request: &Command, twist: Option<Twist<'_>>) -> Response {
+    /// Ordinary service, with a route that is altered or not.
+    fn handle(
+        &self,
+        peer: &Peer,
+        request: &Command,
+        alteration: Option<&RouteAlteration>,
+    ) -> Response {
         let mut tables = self.tables.lock();
         let Handled {
             response,
             changes,
             leaving,
-        } = self.handle_with(&mut tables, peer, request, twist);
+        } = self.handle_with(&mut tables, peer, request, alteration);
         drop(tables);
         self.report(&changes);
         if let Some(leaving) = leaving {
@@ -324,7 +323,7 @@ impl State {
         tables: &mut Tables,
         peer: &Peer,
         request: &Command,
-        twist: Option<Twist<'_>>,
+        alteration: Option<&RouteAlteration>,
     ) -> Handled {
         let mut ask = Ask {
             tables,
@@ -333,7 +332,7 @@ impl State {
             channel: peer.number(),
             now: Instant::now(),
             profile: self.profile,
-            twist,
+            alteration,
             changes: Changes::default(),
             leaving: None,
         };
@@ -342,15 +341,6 @@ impl State {
             changes: ask.changes,
             leaving: ask.leaving,
         }
-    }
-
-    /// Notes that a response goes out.
-    fn answered(&self, request: RequestNumber, response: Response) -> Response {
-        self.observer.on(Event::Answered {
-            request,
-            code: response.code,
-        });
-        response
     }
 
     /// Tells the observer what changed.

@@ -21,9 +21,9 @@ struct Program {
 }
 
 impl Program {
-    fn start(listen: &str) -> Self {
+    fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mock-namesrv"))
-            .args(["--listen", listen])
+            .args(arguments)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -53,15 +53,42 @@ impl Drop for Program {
 
 #[test]
 fn a_host_name_is_listened_at_and_a_signal_to_reload_does_not_kill() {
-    let mut program = Program::start("localhost:0");
+    let mut program = Program::start(&["--listen", "localhost:0"]);
     program.says("listens at");
     program.signal("-HUP");
-    program.says("nothing to read again");
+    program.says("no rules to read again");
     program.signal("-HUP");
-    program.says("nothing to read again");
+    program.says("no rules to read again");
     program.signal("-TERM");
     program.says("name server stops");
     assert!(program.child.wait().unwrap().success());
+}
+
+#[test]
+fn the_rules_are_read_again_and_a_mistake_stops_the_start_only() {
+    let file = std::env::temp_dir().join(format!("namesrv-rules-{}.toml", std::process::id()));
+    let rule = |action: &str| {
+        let text = format!("[[rule]]\nname = \"x\"\nthen = {{ {action} }}\n");
+        std::fs::write(&file, text).unwrap();
+    };
+    let arguments = ["--listen", "127.0.0.1:0", "--rules", file.to_str().unwrap()];
+    rule("do = \"alter\", how = { route = \"odd\", form = \"inside-out\" }");
+    let mut refused = Program::start(&arguments);
+    let located = refused.says("line 3");
+    assert!(located.contains(file.to_str().unwrap()), "{located}");
+    assert!(!refused.child.wait().unwrap().success());
+    rule("do = \"alter\", how = { route = \"odd\", form = \"nulls\" }");
+    let mut program = Program::start(&arguments);
+    program.says("listens at");
+    rule("do = \"nothing\"");
+    program.signal("-HUP");
+    program.says("the rules stay as they were");
+    rule("do = \"garbage\"");
+    program.signal("-HUP");
+    program.says("the rules are those of");
+    program.signal("-INT");
+    program.says("name server stops");
+    std::fs::remove_file(&file).unwrap();
 }
 
 /// The fields of a registration whose broker's name would write log lines of its own.
@@ -81,7 +108,7 @@ impl EncodeHeader for Forged {
 
 #[test]
 fn a_name_with_a_line_break_stays_in_its_line_of_the_log() {
-    let mut program = Program::start("127.0.0.1:0");
+    let mut program = Program::start(&["--listen", "127.0.0.1:0"]);
     let line = program.says("listens at");
     let at: SocketAddr = line.rsplit(' ').next().unwrap().trim().parse().unwrap();
     let mut frame = BytesMut::new();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rmq_host::TokioHost;
-use rmq_mock_namesrv::control::{Action, Match, Rule, RuleBook};
+use rmq_mock_namesrv::control::{Action, Match, RouteAlteration, Rule, RuleBook};
 use rmq_mock_namesrv::event::{Event, RemovalCause};
 use rmq_mock_namesrv::{Config, NameServer, Profile};
 use rmq_remoting::body;
@@ -102,6 +102,15 @@ impl Bench {
 
     /// `broker-a` registers with two topics.
     async fn register(&self, client: &RemotingClient, timeout: Option<i64>) {
+        let registered = self.registration(client, timeout).await;
+        assert_eq!(registered.unwrap().code, 0);
+    }
+
+    async fn registration(
+        &self,
+        client: &RemotingClient,
+        timeout: Option<i64>,
+    ) -> Result<Command, CallError> {
         let topics = ["T1", "T2"].map(|t| (t.into(), TopicConfig::new(t.into(), 4, 6)));
         let body = RegisterBrokerBody {
             topic_config_serialize_wrapper: TopicConfigWrapper {
@@ -127,7 +136,7 @@ impl Bench {
             header,
             body: &body,
         };
-        assert_eq!(self.call(client, &request, LONG).await.unwrap().code, 0);
+        self.call(client, &request, LONG).await
     }
 
     async fn route(&self, client: &RemotingClient, within: Duration) -> Result<Command, CallError> {
@@ -264,7 +273,7 @@ async fn a_rule_answers_instead() {
 #[tokio::test]
 async fn a_rule_delays_the_answer_as_it_was_when_asked() {
     let bench = bench(config()).await;
-    bench.on_routes(Action::Delay { ms: 100 });
+    bench.on_routes(Action::DelayReply { ms: 100 });
     let (broker, client) = (client(), client());
     let began = Instant::now();
     let (route, ()) = tokio::join!(biased; bench.route(&client, LONG), async {
@@ -276,9 +285,68 @@ async fn a_rule_delays_the_answer_as_it_was_when_asked() {
 }
 
 #[tokio::test]
+async fn a_rule_delays_the_request_which_is_answered_as_it_is_by_then() {
+    let bench = bench(config()).await;
+    bench.on_routes(Action::delay(100));
+    let (broker, client) = (client(), client());
+    let (route, ()) = tokio::join!(biased; bench.route(&client, LONG), async {
+        sleep(Duration::from_millis(30)).await;
+        bench.register(&broker, None).await;
+    });
+    assert_eq!(route.unwrap().code, 0);
+}
+
+#[tokio::test]
+async fn a_rule_leaves_the_only_broker_out_and_there_is_no_route() {
+    let bench = bench(config()).await;
+    let (broker, client) = (client(), client());
+    bench.register(&broker, None).await;
+    let broker = "broker-a".into();
+    bench.on_routes(Action::Alter {
+        how: RouteAlteration::Without { broker },
+    });
+    assert_eq!(bench.route(&client, LONG).await.unwrap().code, 17);
+}
+
+#[tokio::test]
+async fn a_stale_route_is_that_of_the_tables_that_were_kept() {
+    let bench = bench(config()).await;
+    bench.server.memory().keep(7);
+    let (broker, client) = (client(), client());
+    bench.register(&broker, None).await;
+    let stale = |kept| Action::Alter {
+        how: RouteAlteration::Stale { kept },
+    };
+    bench.on_routes(stale(8));
+    let now = bench.route(&client, LONG).await.unwrap();
+    assert_eq!(now.code, 0, "nothing was kept under 8");
+    bench.rules.replace(RuleBook::new());
+    bench.on_routes(stale(7));
+    assert_eq!(bench.route(&client, LONG).await.unwrap().code, 17);
+}
+
+#[tokio::test]
+async fn a_registration_whose_connection_is_closed_after_it_has_taken_place() {
+    let bench = bench(config()).await;
+    let when = Match {
+        code: Some(103),
+        ..Match::default()
+    };
+    let close = Rule::new("close", when, Action::CloseAfter);
+    bench.rules.add(close);
+    let registered = bench.registration(&client(), None).await;
+    assert!(
+        matches!(registered, Err(CallError::Lost { .. })),
+        "{registered:?}"
+    );
+    let added = |event: &Event| matches!(event, Event::BrokerAdded { .. });
+    assert!(bench.events.0.lock().iter().any(added));
+}
+
+#[tokio::test]
 async fn a_rule_keeps_silent() {
     let bench = bench(config()).await;
-    bench.on_routes(Action::Silence);
+    bench.on_routes(Action::DropRequest);
     let silent = bench.route(&client(), Duration::from_millis(200)).await;
     assert!(
         matches!(silent, Err(CallError::TimedOut { .. })),
@@ -289,7 +357,7 @@ async fn a_rule_keeps_silent() {
 #[tokio::test]
 async fn a_rule_closes_the_connection() {
     let bench = bench(config()).await;
-    bench.on_routes(Action::Close);
+    bench.on_routes(Action::CloseBefore);
     let closed = bench.route(&client(), LONG).await;
     assert!(matches!(closed, Err(CallError::Lost { .. })), "{closed:?}");
 }

@@ -43,7 +43,7 @@ impl Servers {
         let (address, servers) = runtime.block_on(async {
             let host: SharedHost = Arc::new(TokioHost::new());
             let config = rmq_mock_namesrv::Config::new(any_port());
-            let control = Arc::new(rmq_mock_namesrv::control::NoControl);
+            let control = Arc::new(NoControl);
             let name_server =
                 NameServer::start(Arc::clone(&host), config, control, Arc::new(Silent));
             let name_server = name_server.await.unwrap();

@@ -259,7 +259,7 @@ async fn stress() -> Left {
     let name_server = NameServer::start(
         Arc::clone(&host),
         rmq_mock_namesrv::Config::new(any_port()),
-        Arc::new(rmq_mock_namesrv::control::NoControl),
+        Arc::new(NoControl),
         recorder.observer(NAME_SERVER),
     );
     let name_server = name_server.await.unwrap();

@@ -1,18 +1,18 @@
 //! A mock broker on a real TCP port.
 
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use rmq_host::{TokioHost, resolve};
-use rmq_mock_broker::control::{Control, NoControl, RuleBook};
+use rmq_mock_broker::control::NoAlteration;
 use rmq_mock_broker::event::Event;
-use rmq_mock_broker::{Broker, Config, Disk, Profile};
-use rmq_remoting::command::HeaderForm;
+use rmq_mock_broker::{Broker, Config, Disk};
+use rmq_mock_server::program::{self, RuleFile, ServerOptions, Signals, listen};
 use rmq_remoting::observe::{Name, Observer};
 
 /// A mock RocketMQ broker. It speaks the real protocol; any client or mqadmin can use it.
@@ -48,39 +48,15 @@ struct Options {
     /// A topic that exists from the start; may be repeated.
     #[arg(long, value_name = "NAME:QUEUES", value_parser = topic)]
     topic: Vec<(Name, i32)>,
-    /// The release to imitate: 4.9.7, 5.2.0 or 5.3.3.
-    #[arg(long, default_value_t = Profile::default(), value_name = "RELEASE")]
-    profile: Profile,
-    /// The form of the headers in answers. Both forms are always read.
-    #[arg(long, default_value = "json")]
-    respond: Form,
     /// Do not create topics when something is sent to them.
     #[arg(long)]
     no_auto_create: bool,
-    /// Rules for misbehaving, as `[[rule]]` tables: name, when, times, then.
-    #[arg(long, value_name = "FILE.toml")]
-    rules: Option<PathBuf>,
     /// Append a line for each stored message, before it is answered: unique key, topic, queue,
     /// offset, with tabs between. The file outlives a broker that is killed.
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
-    /// Log every request as well.
-    #[arg(long, short)]
-    verbose: bool,
-}
-
-/// How the headers of answers are written.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Form {
-    /// JSON, as a real broker by default.
-    Json,
-    /// The binary form that RocketMQ calls ROCKETMQ.
-    Rocketmq,
-}
-
-/// Reads an address to listen at.
-fn listen(text: &str) -> Result<SocketAddr, String> {
-    resolve(text).map_err(|error| error.to_string())
+    #[command(flatten)]
+    server: ServerOptions,
 }
 
 /// What clients are told to dial.
@@ -185,48 +161,17 @@ impl Observer<Event> for Log {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let level = if options.verbose {
-        tracing::Level::DEBUG
-    } else {
-        tracing::Level::INFO
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(run(options)),
-        Err(error) => Err(format!("no runtime: {error}")),
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(options.server.verbose, run(options))
 }
 
 async fn run(options: Options) -> Result<(), String> {
-    let rules = match &options.rules {
-        Some(path) => Some((path, Arc::new(read_rules(path)?))),
-        None => None,
-    };
-    let control: Arc<dyn Control> = match &rules {
-        Some((_, book)) => Arc::<RuleBook>::clone(book),
-        None => Arc::new(NoControl),
-    };
+    let rules = RuleFile::<NoAlteration>::open(options.server.rules.as_deref())?;
     // Before the port opens, so that a signal meant to stop the broker never kills it.
-    let mut signals =
-        Signals::listen().map_err(|error| format!("no signals can be listened to: {error}"))?;
+    let mut signals = Signals::listen()?;
     let config = config(&options)?;
     let (host, disk) = (Arc::new(TokioHost::new()), Arc::new(Disk::new()));
     let log = Log::open(options.ledger.as_deref())?;
-    let broker = Broker::start(host, config, disk, control, Arc::new(log));
+    let broker = Broker::start(host, config, disk, rules.control(), Arc::new(log));
     let broker = broker.await.map_err(|error| {
         let at = options.listen;
         let both = if options.vip {
@@ -236,33 +181,10 @@ async fn run(options: Options) -> Result<(), String> {
         };
         format!("cannot listen at {at}{both}: {error}; choose another with --listen")
     })?;
-    while let Told::Reload = signals.next().await {
-        reload(rules.as_ref().map(|(path, book)| (path.as_path(), &**book)));
-    }
+    rules.serve(&mut signals).await;
     tracing::info!("broker stops");
     broker.stop().await;
     Ok(())
-}
-
-fn read_rules(path: &Path) -> Result<RuleBook, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read the rules {}: {error}", path.display()))?;
-    RuleBook::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-/// Reads the rules again. A file with a mistake changes nothing.
-fn reload(rules: Option<(&Path, &RuleBook)>) {
-    let Some((path, book)) = rules else {
-        tracing::info!("there are no rules to read again; the broker goes on");
-        return;
-    };
-    match read_rules(path) {
-        Ok(read) => {
-            book.replace(read);
-            tracing::info!("the rules are those of {} now", path.display());
-        }
-        Err(error) => tracing::warn!("the rules stay as they were: {error}"),
-    }
 }
 
 fn config(options: &Options) -> Result<Config, String> {
@@ -284,77 +206,12 @@ fn config(options: &Options) -> Result<Config, String> {
         advertise_name: advertised.and_then(|advertised| advertised.name.clone()),
         vip,
         name_servers: servers.map(Name::from).collect(),
-        profile: options.profile,
-        form: match options.respond {
-            Form::Json => HeaderForm::Json,
-            Form::Rocketmq => HeaderForm::Rocketmq,
-        },
+        profile: options.server.profile,
+        form: options.server.respond.into(),
         topics: options.topic.clone(),
         auto_create: !options.no_auto_create,
         ..Config::new(options.name.as_str(), options.listen)
     })
-}
-
-/// What the operating system tells this process.
-enum Told {
-    /// To stop.
-    Stop,
-    /// To read its settings again.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "nothing says so there"))]
-    Reload,
-}
-
-/// The signals that people and process managers send. They are listened to before the port opens:
-/// an unexpected one never kills a process that serves.
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Told {
-        tokio::select! {
-            biased;
-            _ = self.interrupt.recv() => Told::Stop,
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.hangup.recv() => Told::Reload,
-        }
-    }
-}
-
-/// Where there are no signals: ctrl-c.
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "as where there are signals, which can fail"
-    )]
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> Told {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Nobody can ask it to stop in this way; it serves until it is ended in another.
-            std::future::pending::<()>().await;
-        }
-        Told::Stop
-    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ use rmq_remoting::service::{Response, Unsupported};
 use tokio::time::Instant;
 
 pub(crate) use self::r103_register_broker::Said;
-use crate::tables::{Changes, Channel, Tables, Twist};
+use crate::tables::{Changes, Channel, RouteAlteration, Tables};
 use rmq_remoting::profile::Profile;
 
 /// A request, and what answering it may use.
@@ -50,7 +50,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) now: Instant,
     pub(crate) profile: Profile,
     /// How a route is to be told wrongly.
-    pub(crate) twist: Option<Twist<'a>>,
+    pub(crate) alteration: Option<&'a RouteAlteration>,
     /// What the request changed.
     pub(crate) changes: Changes,
     /// A broker that leaves once the answer is out.

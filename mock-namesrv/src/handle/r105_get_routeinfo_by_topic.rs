@@ -5,7 +5,7 @@ use rmq_remoting::route::RouteForm;
 use rmq_remoting::service::Response;
 
 use super::{Ask, Fault, group_texts, must_fit, success};
-use crate::tables::{Twist, Zone};
+use crate::tables::{RouteAlteration, Zone};
 
 /// Clients from this version on (4.9.4) are answered in legal JSON.
 const STANDARD_JSON_SINCE: i32 = 401;
@@ -20,7 +20,8 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
         .filter(|name| zoned && !name.trim().is_empty())
         .map(Zone);
     let route = ask.tables.route(topic, zone).and_then(|mut route| {
-        let stays = ask.twist.is_none_or(|twist| twist.apply(&mut route));
+        let alteration = ask.alteration;
+        let stays = alteration.is_none_or(|alteration| alteration.apply(&mut route));
         stays.then_some(route)
     });
     let Some(route) = route else {
@@ -40,8 +41,8 @@ pub(super) fn handle(ask: &mut Ask<'_>) -> Result<Response, Fault> {
     } else {
         RouteForm::Legacy
     };
-    let body = match ask.twist {
-        Some(Twist::Odd(odd)) => odd.encode(&route),
+    let body = match ask.alteration {
+        Some(RouteAlteration::Odd { form }) => form.encode(&route),
         _ => route.encode(form),
     };
     Ok(success().body(body))

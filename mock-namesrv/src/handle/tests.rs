@@ -66,7 +66,7 @@ impl Server {
             channel: 1,
             now: Instant::now(),
             profile: Profile::V5_3_3,
-            twist: None,
+            alteration: None,
             changes: Changes::default(),
             leaving: None,
         };

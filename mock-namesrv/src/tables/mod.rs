@@ -23,7 +23,7 @@ pub use held::MAX_HELD_FOR_A_CONNECTION;
 pub use kv::{KeyValues, ORDER_TOPICS};
 pub use register::{Registered, Registration};
 pub use remove::Expired;
-pub use route::{Twist, Zone};
+pub use route::{RouteAlteration, Zone};
 
 use crate::event::RemovalCause;
 use held::Held;

@@ -2,6 +2,7 @@
 
 use rmq_remoting::observe::Name;
 use rmq_remoting::route::{BrokerData, MASTER_ID, TopicRouteData};
+use serde::{Deserialize, Serialize};
 
 use super::Tables;
 use crate::odd::OddRoute;
@@ -19,30 +20,47 @@ impl Zone<'_> {
     }
 }
 
-/// A route that is told wrongly, on purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Twist<'a> {
-    /// Without this broker.
-    Without(&'a str),
-    /// Its brokers in another order; each number stands for one.
-    Permuted(u64),
+/// How a route is told wrongly, on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "route", deny_unknown_fields)]
+pub enum RouteAlteration {
+    /// As it was when [`Memory::keep`](crate::Memory::keep) was called with this number; as it is
+    /// now if it never was.
+    Stale {
+        /// The number that the tables were kept under.
+        kept: u32,
+    },
+    /// Without one broker. Without brokers there is no route.
+    Without {
+        /// The name of the broker that is left out.
+        broker: Name,
+    },
+    /// With its brokers in another order.
+    Permuted {
+        /// Which order: each number stands for one.
+        order: u64,
+    },
     /// In an odd form; what it says is right.
-    Odd(OddRoute),
+    Odd {
+        /// In which way the route is odd.
+        form: OddRoute,
+    },
 }
 
-impl Twist<'_> {
-    /// Twists a route. `false`: no broker is left in it.
-    pub fn apply(self, route: &mut TopicRouteData) -> bool {
+impl RouteAlteration {
+    /// Alters a route. `false`: no broker is left in it.
+    pub fn apply(&self, route: &mut TopicRouteData) -> bool {
         match self {
-            Self::Without(broker) => {
-                route.broker_datas.retain(|it| *it.broker_name != *broker);
-                route.queue_datas.retain(|it| *it.broker_name != *broker);
+            Self::Without { broker } => {
+                route.broker_datas.retain(|it| *it.broker_name != **broker);
+                route.queue_datas.retain(|it| *it.broker_name != **broker);
             }
-            Self::Permuted(order) => {
-                permute(&mut route.broker_datas, order);
-                permute(&mut route.queue_datas, order);
+            Self::Permuted { order } => {
+                permute(&mut route.broker_datas, *order);
+                permute(&mut route.queue_datas, *order);
             }
-            Self::Odd(_) => {}
+            // What is stale is which tables are asked, and what is odd is how the route is written.
+            Self::Stale { .. } | Self::Odd { .. } => {}
         }
         !route.broker_datas.is_empty()
     }

@@ -14,7 +14,7 @@ use super::*;
 const NO_TOPIC: [&str; 0] = [];
 
 #[test]
-fn a_twisted_route_lacks_one_broker_or_has_another_order() {
+fn an_altered_route_lacks_one_broker_or_has_another_order() {
     let mut tables = tables();
     accept(&mut tables, &master(&body(["t", "u"], 1)));
     let other = Registration {
@@ -24,19 +24,20 @@ fn a_twisted_route_lacks_one_broker_or_has_another_order() {
         ..master(&body(["t", "u"], 1))
     };
     accept(&mut tables, &other);
-    let told = |twist: Twist<'_>| {
+    let told = |alteration: RouteAlteration| {
         let mut route = tables.route("t", None).unwrap();
-        let left = twist.apply(&mut route);
+        let left = alteration.apply(&mut route);
         let brokers = route.broker_datas.iter();
         let brokers: Vec<String> = brokers.map(|it| it.broker_name.to_string()).collect();
         assert_eq!(route.queue_datas.len(), brokers.len());
         (left, brokers.join(" "))
     };
-    assert_eq!(
-        told(Twist::Without("broker-a")),
-        (true, "broker-b".to_owned())
-    );
-    let orders: Vec<String> = (0..3).map(|order| told(Twist::Permuted(order)).1).collect();
+    let without = |broker: &str| RouteAlteration::Without {
+        broker: broker.into(),
+    };
+    assert_eq!(told(without("broker-a")), (true, "broker-b".to_owned()));
+    let permuted = |order| told(RouteAlteration::Permuted { order }).1;
+    let orders: Vec<String> = (0..3).map(permuted).collect();
     assert_eq!(
         orders,
         [

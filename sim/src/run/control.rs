@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use dst_engine::chance::happens;
 use rmq_mock_broker::control as broker;
-use rmq_mock_namesrv::control as name_server;
+use rmq_mock_namesrv::control::{self as name_server, RouteAlteration};
 use rmq_remoting::observe::Name;
 
 use super::controller::{Phase, Progress, RunController, number};
@@ -174,7 +174,11 @@ impl broker::Control for Script {
             code: seen.code,
             topic: seen.topic,
             queue: seen.queue,
-            message: if by_workload { seen.keys } else { seen.key },
+            message: if by_workload {
+                seen.keys
+            } else {
+                seen.unique_key
+            },
             attempt: seen.nth_of_key,
             attempt_anywhere: self.controller.sends.read(seen.keys),
         };
@@ -190,7 +194,7 @@ impl broker::Control for Script {
     }
 }
 
-impl name_server::Control for Script {
+impl name_server::Control<RouteAlteration> for Script {
     fn decide(&self, seen: &name_server::Seen<'_>) -> Option<name_server::Ruled> {
         let request = Request {
             code: seen.code,
@@ -205,8 +209,8 @@ impl name_server::Control for Script {
             Decision::Rule(number, action, drawn) => {
                 (number, action.action().at_name_server(number, drawn))
             }
-            Decision::Lost(number) => (number, name_server::Action::Silence),
-            Decision::Later(number) => (number, name_server::Action::Delay { ms: 1 }),
+            Decision::Lost(number) => (number, name_server::Action::DropRequest),
+            Decision::Later(number) => (number, name_server::Action::delay(1)),
         };
         Some(name_server::Ruled {
             rule: rule_name(number),

@@ -2,14 +2,12 @@
 
 use std::fmt;
 
-use rmq_mock_broker::control as broker;
-use rmq_mock_namesrv::control as name_server;
+use rmq_mock_server::rules;
 use rmq_remoting::code::response;
 use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, RuleAction};
-use crate::fault::FaultNumber;
+use super::{Action, AtAnyServer, RuleAction};
 use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::generate::Target;
 use crate::scenario::Table;
@@ -67,21 +65,16 @@ pub(in crate::fault) const KIND: Kind = Kind {
     }),
 };
 
+impl AtAnyServer for Answer {
+    fn at_any_server<A>(&self, _drawn: u64) -> rules::Action<A> {
+        rules::Action::Answer {
+            code: self.code,
+            remark: self.remark.as_deref().map(Name::from),
+        }
+    }
+}
+
 impl Action for Answer {
-    fn at_broker(&self, _drawn: u64) -> broker::Action {
-        broker::Action::Answer {
-            code: self.code,
-            remark: self.remark.as_deref().map(Name::from),
-        }
-    }
-
-    fn at_name_server(&self, _fault: FaultNumber, _drawn: u64) -> name_server::Action {
-        name_server::Action::Answer {
-            code: self.code,
-            remark: self.remark.as_deref().map(Name::from),
-        }
-    }
-
     fn meaning(&self) -> Meaning {
         Meaning::of(Condition::Refusing)
     }

@@ -6,7 +6,7 @@
 
 use rmq_mock_broker::control as broker;
 
-use super::{Action, RuleAction};
+use super::{Action, AtServer, RuleAction};
 use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::truth::{Condition, Meaning};
 
@@ -30,11 +30,13 @@ pub(in crate::fault) const KIND: Kind = Kind {
     ),
 };
 
-impl Action for AnswerThenClose {
+impl AtServer for AnswerThenClose {
     fn at_broker(&self, _drawn: u64) -> broker::Action {
         broker::Action::AnswerThenClose
     }
+}
 
+impl Action for AnswerThenClose {
     fn meaning(&self) -> Meaning {
         // Every answer comes; what breaks is the connection for the next request.
         Meaning::of(Condition::Refusing)

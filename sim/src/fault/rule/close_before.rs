@@ -1,10 +1,8 @@
 //! `close-before`: the server closes the connection before its work.
 
-use rmq_mock_broker::control as broker;
-use rmq_mock_namesrv::control as name_server;
+use rmq_mock_server::rules;
 
-use super::{Action, RuleAction};
-use crate::fault::FaultNumber;
+use super::{Action, AtAnyServer, RuleAction};
 use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::truth::{Condition, Meaning};
 
@@ -25,15 +23,13 @@ pub(in crate::fault) const KIND: Kind = Kind {
     draw: Drawn::Rule(1, |_, _, _| RuleAction::CloseBefore),
 };
 
+impl AtAnyServer for CloseBefore {
+    fn at_any_server<A>(&self, _drawn: u64) -> rules::Action<A> {
+        rules::Action::CloseBefore
+    }
+}
+
 impl Action for CloseBefore {
-    fn at_broker(&self, _drawn: u64) -> broker::Action {
-        broker::Action::CloseBefore
-    }
-
-    fn at_name_server(&self, _fault: FaultNumber, _drawn: u64) -> name_server::Action {
-        name_server::Action::Close
-    }
-
     fn meaning(&self) -> Meaning {
         Meaning::of(Condition::Refusing)
     }

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use rmq_mock_broker::control as broker;
-use rmq_mock_namesrv::control as name_server;
+use rmq_mock_server::rules;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, RuleAction, later, near_a_deadline};
+use super::{Action, AtAnyServer, RuleAction, later, near_a_deadline};
 use crate::fault::kind::{Changes, Drawn, Engines, Figure, Kind, Read, Site};
-use crate::fault::{FaultNumber, words};
+use crate::fault::words;
 use crate::scenario::Table;
 use crate::truth::{Condition, Meaning};
 
@@ -43,19 +42,15 @@ pub(in crate::fault) const KIND: Kind = Kind {
     }),
 };
 
+impl AtAnyServer for Delay {
+    fn at_any_server<A>(&self, drawn: u64) -> rules::Action<A> {
+        rules::Action::DelayReply {
+            ms: later(self.ms, self.jitter_ms, drawn),
+        }
+    }
+}
+
 impl Action for Delay {
-    fn at_broker(&self, drawn: u64) -> broker::Action {
-        broker::Action::DelayReply {
-            ms: later(self.ms, self.jitter_ms, drawn),
-        }
-    }
-
-    fn at_name_server(&self, _fault: FaultNumber, drawn: u64) -> name_server::Action {
-        name_server::Action::Delay {
-            ms: later(self.ms, self.jitter_ms, drawn),
-        }
-    }
-
     fn meaning(&self) -> Meaning {
         Meaning::of(Condition::Slow)
     }

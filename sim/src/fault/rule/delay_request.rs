@@ -5,7 +5,7 @@ use std::fmt;
 use rmq_mock_broker::control as broker;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, RuleAction, near_a_deadline};
+use super::{Action, AtServer, RuleAction, near_a_deadline};
 use crate::fault::Millis;
 use crate::fault::kind::{Changes, Drawn, Engines, Figure, Kind, Read, Site};
 use crate::scenario::Table;
@@ -34,11 +34,13 @@ pub(in crate::fault) const KIND: Kind = Kind {
     }),
 };
 
-impl Action for DelayRequest {
+impl AtServer for DelayRequest {
     fn at_broker(&self, _drawn: u64) -> broker::Action {
         broker::Action::delay(self.ms)
     }
+}
 
+impl Action for DelayRequest {
     fn meaning(&self) -> Meaning {
         Meaning::of(Condition::Slow)
     }

@@ -1,10 +1,8 @@
 //! `half-frame-close`: the server dies while it writes the answer.
 
-use rmq_mock_broker::control as broker;
-use rmq_mock_namesrv::control as name_server;
+use rmq_mock_server::rules;
 
-use super::{Action, RuleAction};
-use crate::fault::FaultNumber;
+use super::{Action, AtAnyServer, RuleAction};
 use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::truth::{Condition, Meaning};
 
@@ -25,15 +23,13 @@ pub(in crate::fault) const KIND: Kind = Kind {
     draw: Drawn::Rule(1, |_, _, _| RuleAction::HalfFrameClose),
 };
 
+impl AtAnyServer for HalfFrameClose {
+    fn at_any_server<A>(&self, _drawn: u64) -> rules::Action<A> {
+        rules::Action::HalfFrameClose
+    }
+}
+
 impl Action for HalfFrameClose {
-    fn at_broker(&self, _drawn: u64) -> broker::Action {
-        broker::Action::HalfFrameClose
-    }
-
-    fn at_name_server(&self, _fault: FaultNumber, _drawn: u64) -> name_server::Action {
-        name_server::Action::HalfFrameClose
-    }
-
     fn meaning(&self) -> Meaning {
         Meaning::of(Condition::Refusing)
     }

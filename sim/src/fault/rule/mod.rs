@@ -7,6 +7,7 @@ use dst_engine::chance::below;
 use rmq_mock_broker::control as broker;
 use rmq_mock_namesrv::control as name_server;
 pub use rmq_mock_namesrv::odd::OddRoute;
+use rmq_mock_server::rules;
 use rmq_remoting::code::{request, response};
 use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
@@ -142,21 +143,39 @@ actions! {
     AnswerThenClose = answer_then_close,
 }
 
-/// What a rule makes a server do to a request.
-pub(crate) trait Action: fmt::Debug {
-    /// As a broker's control has it.
+/// What a server does with the request, as its own rules have it.
+pub(crate) trait AtServer: fmt::Debug {
+    /// At a broker.
     fn at_broker(&self, drawn: u64) -> broker::Action {
         let _ = drawn;
         unreachable!("places are checked before a run: {self:?} at a broker")
     }
 
-    /// As a name server's control has it. A name server's answer is all of its work that a client
-    /// sees, so "before" its work and "after" it are one.
+    /// At a name server.
     fn at_name_server(&self, fault: FaultNumber, drawn: u64) -> name_server::Action {
         let _ = (fault, drawn);
         unreachable!("places are checked before a run: {self:?} at a name server")
     }
+}
 
+/// What any server does with the request, whatever alterations of its own it has.
+pub(crate) trait AtAnyServer: fmt::Debug {
+    /// The action of the server's rule.
+    fn at_any_server<A>(&self, drawn: u64) -> rules::Action<A>;
+}
+
+impl<T: AtAnyServer> AtServer for T {
+    fn at_broker(&self, drawn: u64) -> broker::Action {
+        self.at_any_server(drawn)
+    }
+
+    fn at_name_server(&self, _fault: FaultNumber, drawn: u64) -> name_server::Action {
+        self.at_any_server(drawn)
+    }
+}
+
+/// What a rule makes a server do to a request.
+pub(crate) trait Action: AtServer {
     /// What it means for whoever deals with the server.
     fn meaning(&self) -> Meaning;
 

@@ -3,10 +3,10 @@
 //!
 //! They are four kinds of fault and one of behaviour: the name server knows the forms.
 
-use rmq_mock_namesrv::control as name_server;
+use rmq_mock_namesrv::control::{self as name_server, RouteAlteration};
 use rmq_mock_namesrv::odd::OddRoute;
 
-use super::{Action, RuleAction};
+use super::{Action, AtServer, RuleAction};
 use crate::fault::FaultNumber;
 use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::truth::{Condition, Meaning};
@@ -62,11 +62,15 @@ pub(super) fn kind_of(form: OddRoute) -> &'static Kind {
     }
 }
 
-impl Action for OddRoute {
+impl AtServer for OddRoute {
     fn at_name_server(&self, _fault: FaultNumber, _drawn: u64) -> name_server::Action {
-        name_server::Action::OddRoute { form: *self }
+        name_server::Action::Alter {
+            how: RouteAlteration::Odd { form: *self },
+        }
     }
+}
 
+impl Action for OddRoute {
     fn meaning(&self) -> Meaning {
         // It can be read; one with nothing in it is no route.
         Meaning::of(match self {

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use rmq_mock_namesrv::control as name_server;
+use rmq_mock_namesrv::control::{self as name_server, RouteAlteration};
 use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, RuleAction};
+use super::{Action, AtServer, RuleAction};
 use crate::fault::FaultNumber;
 use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::scenario::Table;
@@ -39,13 +39,16 @@ pub(in crate::fault) const KIND: Kind = Kind {
     }),
 };
 
-impl Action for PartialRoute {
+impl AtServer for PartialRoute {
     fn at_name_server(&self, _fault: FaultNumber, _drawn: u64) -> name_server::Action {
-        name_server::Action::PartialRoute {
-            broker: Name::clone(&self.broker),
+        let broker = Name::clone(&self.broker);
+        name_server::Action::Alter {
+            how: RouteAlteration::Without { broker },
         }
     }
+}
 
+impl Action for PartialRoute {
     fn meaning(&self) -> Meaning {
         Meaning::of(Condition::Refusing)
     }

@@ -1,8 +1,8 @@
 //! `permuted-route`: a name server whose table has another order at each answer.
 
-use rmq_mock_namesrv::control as name_server;
+use rmq_mock_namesrv::control::{self as name_server, RouteAlteration};
 
-use super::{Action, RuleAction};
+use super::{Action, AtServer, RuleAction};
 use crate::fault::FaultNumber;
 use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::truth::{Condition, Meaning};
@@ -24,11 +24,15 @@ pub(in crate::fault) const KIND: Kind = Kind {
     draw: Drawn::Rule(1, |_, _, _| RuleAction::PermutedRoute),
 };
 
-impl Action for PermutedRoute {
+impl AtServer for PermutedRoute {
     fn at_name_server(&self, _fault: FaultNumber, drawn: u64) -> name_server::Action {
-        name_server::Action::PermutedRoute { order: drawn }
+        name_server::Action::Alter {
+            how: RouteAlteration::Permuted { order: drawn },
+        }
     }
+}
 
+impl Action for PermutedRoute {
     fn meaning(&self) -> Meaning {
         // Any order is as good.
         Meaning::of(Condition::Healthy)

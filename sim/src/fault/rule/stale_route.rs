@@ -1,8 +1,8 @@
 //! `stale-route`: a name server that has fallen behind: it answers as at the start of the fault.
 
-use rmq_mock_namesrv::control as name_server;
+use rmq_mock_namesrv::control::{self as name_server, RouteAlteration};
 
-use super::{Action, RuleAction};
+use super::{Action, AtServer, RuleAction};
 use crate::backend::Modelled;
 use crate::fault::FaultNumber;
 use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site, Strike};
@@ -25,11 +25,15 @@ pub(in crate::fault) const KIND: Kind = Kind {
     draw: Drawn::Rule(1, |_, _, _| RuleAction::StaleRoute),
 };
 
-impl Action for StaleRoute {
+impl AtServer for StaleRoute {
     fn at_name_server(&self, fault: FaultNumber, _drawn: u64) -> name_server::Action {
-        name_server::Action::StaleRoute { kept: fault }
+        name_server::Action::Alter {
+            how: RouteAlteration::Stale { kept: fault },
+        }
     }
+}
 
+impl Action for StaleRoute {
     fn meaning(&self) -> Meaning {
         Meaning {
             stale_routes: true,

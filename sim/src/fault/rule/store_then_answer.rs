@@ -6,7 +6,7 @@ use rmq_mock_broker::control as broker;
 use rmq_remoting::code::response;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, RuleAction};
+use super::{Action, AtServer, RuleAction};
 use crate::fault::kind::{Changes, Drawn, Engines, Kind, Read, Site};
 use crate::scenario::Table;
 use crate::truth::{Condition, Meaning};
@@ -44,14 +44,16 @@ pub(in crate::fault) const KIND: Kind = Kind {
     }),
 };
 
-impl Action for StoreThenAnswer {
+impl AtServer for StoreThenAnswer {
     fn at_broker(&self, _drawn: u64) -> broker::Action {
         broker::Action::StoreThenAnswer {
             code: self.code,
             remark: None,
         }
     }
+}
 
+impl Action for StoreThenAnswer {
     fn meaning(&self) -> Meaning {
         Meaning::of(Condition::Refusing)
     }

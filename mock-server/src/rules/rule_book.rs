@@ -1,10 +1,13 @@
 //! Rules written by hand: the ready implementation of [`Control`].
 
+use std::fmt;
+
 use parking_lot::Mutex;
 use rmq_remoting::observe::Name;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Control, Ruled, Seen};
+use super::{Action, Control, NoAlteration, Ruled, Seen};
 
 /// Which requests a rule is about. An absent field matches everything.
 ///
@@ -21,7 +24,7 @@ pub struct Match {
     pub queue: Option<i32>,
     /// The sender's own `KEYS`.
     pub keys: Option<Name>,
-    /// The attempt, as this broker counts it: its n-th request with one unique key.
+    /// The attempt, as this server counts it: its n-th send with one unique key.
     pub attempt: Option<u32>,
     /// Only the n-th request that fits, from 1.
     pub nth: Option<u64>,
@@ -36,7 +39,7 @@ pub struct Match {
 /// A rule: which requests, what happens to them, and how often at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Rule {
+pub struct Rule<A = NoAlteration> {
     /// What traces call it.
     pub name: Name,
     /// The requests that the rule is for.
@@ -46,12 +49,12 @@ pub struct Rule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
     /// What the server does with them.
-    pub then: Action,
+    pub then: Action<A>,
 }
 
-impl Rule {
+impl<A> Rule<A> {
     /// A rule without a limit.
-    pub fn new(name: impl Into<Name>, when: Match, then: Action) -> Self {
+    pub fn new(name: impl Into<Name>, when: Match, then: Action<A>) -> Self {
         Self {
             name: name.into(),
             when,
@@ -73,34 +76,45 @@ pub struct RuleId(u64);
 
 /// A list of rules, tried in the order they were added; the first that fits decides.
 ///
-/// Rules may be added and removed while the broker runs.
-#[derive(Debug, Default)]
-pub struct RuleBook {
-    rules: Mutex<Rules>,
-}
-
-#[derive(Debug, Default)]
-struct Rules {
-    next: u64,
-    list: Vec<Counted>,
+/// Rules may be added and removed while the server runs.
+#[derive(Debug)]
+pub struct RuleBook<A = NoAlteration> {
+    rules: Mutex<Rules<A>>,
 }
 
 #[derive(Debug)]
-struct Counted {
+struct Rules<A> {
+    next: u64,
+    list: Vec<Counted<A>>,
+}
+
+#[derive(Debug)]
+struct Counted<A> {
     id: RuleId,
-    rule: Rule,
+    rule: Rule<A>,
     matched: u64,
     applied: u64,
 }
 
-impl RuleBook {
+impl<A> Default for RuleBook<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<A> RuleBook<A> {
     /// Begins without rules.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            rules: Mutex::new(Rules {
+                next: 0,
+                list: Vec::new(),
+            }),
+        }
     }
 
     /// These rules, in this order.
-    pub fn with(rules: impl IntoIterator<Item = Rule>) -> Self {
+    pub fn with(rules: impl IntoIterator<Item = Rule<A>>) -> Self {
         let book = Self::new();
         for rule in rules {
             book.add(rule);
@@ -113,18 +127,21 @@ impl RuleBook {
     /// # Errors
     ///
     /// It is no TOML, or has an unknown field or action; the message says where.
-    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error>
+    where
+        A: DeserializeOwned,
+    {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct File {
-            #[serde(default)]
-            rule: Vec<Rule>,
+        struct File<A> {
+            #[serde(default = "Vec::new")]
+            rule: Vec<Rule<A>>,
         }
-        Ok(Self::with(toml::from_str::<File>(text)?.rule))
+        Ok(Self::with(toml::from_str::<File<A>>(text)?.rule))
     }
 
     /// Adds a rule behind the others.
-    pub fn add(&self, rule: Rule) -> RuleId {
+    pub fn add(&self, rule: Rule<A>) -> RuleId {
         let mut rules = self.rules.lock();
         let id = RuleId(rules.next);
         rules.next += 1;
@@ -151,6 +168,13 @@ impl RuleBook {
         rules.next += with.next;
     }
 
+    /// The names of the rules, in their order.
+    pub fn names(&self) -> Vec<Name> {
+        let rules = self.rules.lock();
+        let names = rules.list.iter().map(|counted| &counted.rule.name);
+        names.cloned().collect()
+    }
+
     /// Removes a rule; tells whether it was there.
     pub fn remove(&self, id: RuleId) -> bool {
         let mut rules = self.rules.lock();
@@ -170,8 +194,8 @@ impl RuleBook {
     }
 }
 
-impl Control for RuleBook {
-    fn decide(&self, seen: &Seen<'_>) -> Option<Ruled> {
+impl<A: Clone + fmt::Debug + Send + Sync + 'static> Control<A> for RuleBook<A> {
+    fn decide(&self, seen: &Seen<'_>) -> Option<Ruled<A>> {
         let mut ruled = None;
         for counted in &mut self.rules.lock().list {
             if counted.fits(seen) && ruled.is_none() {
@@ -186,7 +210,7 @@ impl Control for RuleBook {
     }
 }
 
-impl Counted {
+impl<A> Counted<A> {
     /// Counts the request if it is one of this rule's, and tells whether the rule applies to it.
     fn fits(&mut self, seen: &Seen<'_>) -> bool {
         if !self.rule.when.is_about(seen) {
@@ -230,6 +254,13 @@ mod tests {
 
     use super::*;
 
+    /// A way of a server of its own to answer wrongly.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    #[serde(rename_all = "kebab-case", tag = "route", deny_unknown_fields)]
+    enum Own {
+        Without { broker: Name },
+    }
+
     fn request() -> Command {
         Command {
             code: 310,
@@ -252,7 +283,7 @@ mod tests {
             peer: ([127, 0, 0, 1], 1).into(),
             topic: Some(topic),
             queue: Some(queue),
-            key: None,
+            unique_key: None,
             keys: None,
             nth: 1,
             nth_of_key,
@@ -261,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_book_takes_the_rules_of_another_and_forgets_its_own() {
-        let book = RuleBook::new();
+        let book = RuleBook::<NoAlteration>::new();
         let old = book.add(Rule::new("old", Match::default(), Action::Garbage));
         book.replace(RuleBook::with([Rule::new(
             "new",
@@ -376,7 +407,7 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_fits_decides_and_the_others_still_count() {
-        let book = RuleBook::new();
+        let book = RuleBook::<NoAlteration>::new();
         let first = book.add(Rule::new("a", Match::default(), Action::DropReply).times(1));
         book.add(Rule::new(
             "b",
@@ -410,7 +441,7 @@ mod tests {
             times = 1
             then = { do = "delay", ms = 1200 }
         "#;
-        let book = RuleBook::from_toml(text).unwrap();
+        let book = RuleBook::<NoAlteration>::from_toml(text).unwrap();
         let topic = Name::from("t");
         let first = book.decide(&send(&topic, 0, 1)).map(|ruled| ruled.action);
         assert_eq!(first, Some(Action::answer(2, "busy")));
@@ -420,9 +451,32 @@ mod tests {
     }
 
     #[test]
+    fn a_file_names_the_alterations_of_its_server_and_no_others() {
+        let text = r#"
+            [[rule]]
+            name = "partial"
+            then = { do = "delay", ms = 5, then = { do = "alter", how = { route = "without", broker = "b" } } }
+        "#;
+        let book = RuleBook::<Own>::from_toml(text).unwrap();
+        let ruled = book.decide(&send(&Name::from("t"), 0, 1));
+        let without = Action::Alter {
+            how: Own::Without { broker: "b".into() },
+        };
+        let then = Box::new(without);
+        assert_eq!(
+            ruled.map(|ruled| ruled.action),
+            Some(Action::Delay { ms: 5, then })
+        );
+        let refused = RuleBook::<NoAlteration>::from_toml(text).unwrap_err();
+        assert!(refused.to_string().contains("line 4"), "{refused}");
+    }
+
+    #[test]
     fn a_mistake_in_a_file_is_located() {
         let text = "[[rule]]\nname = \"x\"\nthen = { do = \"explode\" }\n";
-        let error = RuleBook::from_toml(text).unwrap_err().to_string();
+        let error = RuleBook::<NoAlteration>::from_toml(text)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("line 3") && error.contains("explode"),
             "{error}"

@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 
 /// What happens to one request instead of ordinary service.
 ///
-/// | action | stored? | the client sees | in the real world |
+/// A request that is handled has its effect: a broker stores the message of a send, a name server
+/// registers the broker.
+///
+/// | action | handled? | the client sees | in the real world |
 /// |---|---|---|---|
-/// | `answer` | no | the given code | flow control, a full disk, a broker that shuts down |
+/// | `answer` | no | the given code | flow control, a full disk, a server that shuts down |
+/// | `answer-body` | no | success with the given body | a route that no broker registered |
 /// | `store-then-answer` | yes | the given code with a full send header | flush or replication timeout (10, 12) |
 /// | `delay` | after the delay | a late answer | a long queue in front of the store |
 /// | `delay-reply` | at once | a late answer | a slow flush, a slow way back |
@@ -20,11 +24,12 @@ use serde::{Deserialize, Serialize};
 /// | `unknown-opaque` | yes | an answer to another request | a broken proxy |
 /// | `half-frame` | yes | half an answer, then silence | a stalled path |
 /// | `half-frame-close` | yes | half an answer, then end of stream | a process killed while it writes |
-/// | `answer-then-close` | yes | the answer, then end of stream | a broker that closes idle connections |
+/// | `answer-then-close` | yes | the answer, then end of stream | a server that closes idle connections |
 /// | `garbage` | yes | bytes that are no frame | a wrong peer, a broken proxy |
+/// | `alter` | yes | an answer that is wrong in a way only this server knows | the server's own |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
-pub enum Action {
+pub enum Action<A = NoAlteration> {
     /// Ordinary service; useful to exempt requests from a later rule, or after a delay.
     Normal,
     /// The request is not handled; the answer is this.
@@ -34,6 +39,11 @@ pub enum Action {
         /// The remark of the answer, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remark: Option<Name>,
+    },
+    /// The request is not handled; the answer is a success with this body.
+    AnswerBody {
+        /// The body of the answer.
+        body: Name,
     },
     /// The request is handled, then a successful answer carries this code and remark instead.
     StoreThenAnswer {
@@ -49,8 +59,8 @@ pub enum Action {
         /// For how long, in milliseconds.
         ms: u64,
         /// What happens after that.
-        #[serde(default)]
-        then: Box<Action>,
+        #[serde(default = "normal")]
+        then: Box<Action<A>>,
     },
     /// The request is handled at once; its answer comes so much later.
     DelayReply {
@@ -81,15 +91,22 @@ pub enum Action {
     AnswerThenClose,
     /// Handled; the answer is bytes that are no frame.
     Garbage,
+    /// Handled; the answer is altered in one of the server's own ways.
+    Alter {
+        /// In which way.
+        how: A,
+    },
 }
 
-impl Default for Box<Action> {
-    fn default() -> Self {
-        Self::new(Action::Normal)
-    }
+/// A server without alterations of its own: nothing has this type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoAlteration {}
+
+fn normal<A>() -> Box<Action<A>> {
+    Box::new(Action::Normal)
 }
 
-impl Action {
+impl<A> Action<A> {
     /// Answers with `code` instead of handling the request.
     pub fn answer(code: i32, remark: &str) -> Self {
         Self::Answer {
@@ -100,9 +117,6 @@ impl Action {
 
     /// Handles the request only after `ms` milliseconds.
     pub fn delay(ms: u64) -> Self {
-        Self::Delay {
-            ms,
-            then: Box::default(),
-        }
+        Self::Delay { ms, then: normal() }
     }
 }
