@@ -15,9 +15,9 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::pass::{Answer, NoRoute, Pass};
 use super::routes::Fit;
-use super::state::{ClientCore, LEAST_SILENCE};
-use crate::decide::budget;
+use super::state::ClientCore;
 use crate::decide::route::Unfit;
+use crate::decide::{budget, peer};
 use crate::event::{Event, LookupNumber, LookupReason};
 use crate::policy::HedgeOver;
 
@@ -117,7 +117,7 @@ async fn ask_twice(
     let first = core.call(server, request, deadline);
     tokio::pin!(first);
     let half = deadline.saturating_duration_since(began) / 2;
-    if half < LEAST_SILENCE || budget::hedge_over(&core.policy) == HedgeOver::First {
+    if half < peer::LEAST_SILENCE || budget::hedge_over(&core.policy) == HedgeOver::First {
         return first.await;
     }
     tokio::select! {

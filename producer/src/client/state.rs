@@ -16,19 +16,15 @@ use rmq_remoting::event::{ConnectionNumber, Event as TransportEvent};
 use rmq_remoting::header::Request;
 use rmq_remoting::observe::{Name, Observer};
 use rmq_remoting::unique_id::UniqueIds;
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::name_servers::NameServerList;
 use super::openings::Openings;
 use super::routes::Routes;
 use super::tasks::TaskSet;
-use crate::decide::{budget, namespace, retry};
+use crate::decide::{budget, namespace, peer, retry};
 use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
 use crate::policy::{HedgeOver, Policy};
-
-/// A request that was given to its connection less than this before its time was over says nothing
-/// about the connection.
-pub(super) const LEAST_SILENCE: Duration = Duration::from_millis(100);
 
 /// What the client's tasks and producers work with.
 pub(crate) struct ClientCore {
@@ -105,7 +101,7 @@ impl ClientCore {
         let answer = answer.await;
         let silent = matches!(&answer, Err(error) if error.stage() == CallStage::Silent);
         if let (true, Some((connection, given))) = (silent, made_on)
-            && given.elapsed() >= LEAST_SILENCE
+            && given.elapsed() >= peer::LEAST_SILENCE
         {
             self.doubt(to, connection, given);
         }

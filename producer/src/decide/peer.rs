@@ -10,6 +10,10 @@ use rmq_remoting::client::{Backoff, Patience};
 
 use crate::policy::{DeadPeer, Policy};
 
+/// A request that was given to its connection less than this before its time was over says nothing
+/// about the connection.
+pub const LEAST_SILENCE: Duration = Duration::from_millis(100);
+
 /// How much silence is taken for a peer's end; none if no silence is.
 #[must_use]
 pub fn patience(policy: &Policy) -> Option<Patience> {

@@ -77,14 +77,13 @@ fn doubted(
     first: &ConnectionHistory<'_>,
     second: &ConnectionHistory<'_>,
 ) -> bool {
-    let policy = run.policy(first.node);
-    if !policy.is_some_and(|it| it.second_connections) {
+    let Some(policy) = run.policy(first.node).filter(|it| it.second_connections) else {
         return false;
-    }
+    };
     let (Some((opened, _)), now) = (first.opened, second.dialled) else {
         return false;
     };
-    let decided_ms = decided(run, second);
+    let decided_ms = decided(run, second, policy.longest_redial_pause_ms);
     let answers = first.answers.iter().map(|(_, at, _)| *at);
     let heard = answers.filter(|at| at.ms < decided_ms).max();
     let heard = heard.unwrap_or(opened);
@@ -112,7 +111,7 @@ fn doubted(
             |it: &&(i32, Timestamp, Option<i32>)| it.0 == *opaque && it.1.ms < decided_ms;
         !of_attempt(*opaque)
             && at.ms >= heard.ms
-            && at.ms.saturating_add(LEAST_SILENCE_MS) <= now.ms
+            && at.ms.saturating_add(policy.least_silence_ms) <= now.ms
             && !first.answers.iter().any(|it| answered(&it))
     });
     silent_attempt || silent_here || silent_request
@@ -121,7 +120,11 @@ fn doubted(
 /// The first millisecond in which a producer may have decided to dial: a slow one dials some time
 /// after, and so does one whose last dial of the address was in vain: it failed, or nothing was heard
 /// on what it opened.
-fn decided(run: &CheckedRun<'_>, dialled: &ConnectionHistory<'_>) -> u64 {
+fn decided(
+    run: &CheckedRun<'_>,
+    dialled: &ConnectionHistory<'_>,
+    longest_redial_pause_ms: u64,
+) -> u64 {
     let now_ms = dialled.dialled.ms;
     let slow = run.truth.slow_since(dialled.node, now_ms);
     let same = run.history.index.connections(dialled.node, dialled.to);
@@ -130,16 +133,10 @@ fn decided(run: &CheckedRun<'_>, dialled: &ConnectionHistory<'_>) -> u64 {
         Some((closed, _)) => it.answers.is_empty().then_some(closed.ms),
         None => it.failed.map(|failed| failed.ms),
     });
-    let pause = now_ms.saturating_sub(LONGEST_REDIAL_PAUSE_MS)..=now_ms;
+    let pause = now_ms.saturating_sub(longest_redial_pause_ms)..=now_ms;
     let in_vain = in_vain.filter(|ms| pause.contains(ms));
     slow.into_iter().chain(in_vain).min().unwrap_or(now_ms)
 }
-
-/// A request that waited less than this long says nothing about its connection, in milliseconds.
-const LEAST_SILENCE_MS: u64 = 100;
-
-/// The longest pause before an address is dialled again, in milliseconds.
-const LONGEST_REDIAL_PAUSE_MS: u64 = 500;
 
 /// When a connection that a second one has replaced should have ended and had not: when the last
 /// request that was open then has had its time.

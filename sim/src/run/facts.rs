@@ -1,7 +1,9 @@
 //! The policy of a producer, and what the checkers must know of it.
 
+use std::time::Duration;
+
 use rmq_producer::Policy;
-use rmq_producer::decide::{auto_create, health, retry};
+use rmq_producer::decide::{auto_create, health, peer, retry};
 use rmq_producer::policy::{
     AttemptTimeout, Avoid, DeadPeer, Deadline, Dial, HedgeOver, HedgedAnswer, Lookup, NameServers,
     NotSafe, PolicyError, Retarget, TimeoutScan,
@@ -27,6 +29,10 @@ pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
     }
     policy.check()?;
     Ok(policy)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a checker must know of a policy.
@@ -55,6 +61,8 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         },
         timeout_ms,
         second_connections: policy.hedge_over == HedgeOver::Heard,
+        least_silence_ms: millis(peer::LEAST_SILENCE),
+        longest_redial_pause_ms: peer::redial(policy).map_or(0, |redial| millis(redial.most)),
         refused_spacing_ms: policy.refused_spacing,
         hedged_accepted: policy.hedged_answer == HedgedAnswer::Accept,
         scan_ms,

@@ -75,6 +75,11 @@ pub struct PolicyFacts {
     pub hedged_accepted: bool,
     /// Beside a connection on which a request was silent, a second one may be opened.
     pub second_connections: bool,
+    /// A request that waited less than this, in milliseconds, says nothing about its connection.
+    pub least_silence_ms: u64,
+    /// The longest pause before an address is dialled again that was dialled in vain, in
+    /// milliseconds; 0: it is dialled at once.
+    pub longest_redial_pause_ms: u64,
     /// The longest that an attempt waits whose broker has just refused a connection, in milliseconds.
     pub refused_spacing_ms: u64,
     /// How late the policy may find a timeout of an async send (a periodic scan and its grace).

@@ -121,6 +121,8 @@ fn policy(node: NodeId) -> PolicyFacts {
         timeout_ms: TIMEOUT,
         hedged_accepted: true,
         second_connections: true,
+        least_silence_ms: 100,
+        longest_redial_pause_ms: 500,
         refused_spacing_ms: 2000,
         scan_ms: 0,
         deadline_covers_all: true,
