@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Folders beside this crate's that take part in a run; what is not there does not count.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "src",
     "engine/src",
     "../host/src",
     "../producer/src",
     "../remoting/src",
+    "../mock-server/src",
     "../mock-namesrv/src",
     "../mock-broker/src",
 ];
