@@ -1,5 +1,6 @@
 //! Gives the crate one number for the sources that decide what a seed means: of the laboratory, its
-//! engine, the host, the producer, the protocol and the mocks. A sweep's file names it.
+//! engine, the host, the producer, the protocol and the mocks. A sweep's file names it. And the version
+//! of Tokio, whose scheduler decides in which order tasks run: a list of digests names that.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
@@ -39,7 +40,31 @@ fn main() -> io::Result<()> {
         }
     }
     println!("cargo::rustc-env=RMQ_SIM_SOURCES={:016x}", digest.finish());
+    let tokio = tokio_version(&home)?;
+    println!("cargo::rustc-env=RMQ_SIM_TOKIO={tokio}");
     Ok(())
+}
+
+/// The version of Tokio that this build uses, as the lock file of its workspace says: the one above the
+/// build folder, which is the application's, or else the one above this crate.
+fn tokio_version(home: &Path) -> io::Result<String> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    let folders = out.ancestors().chain(home.ancestors());
+    let Some(lock) = folders
+        .map(|it| it.join("Cargo.lock"))
+        .find(|it| it.is_file())
+    else {
+        return Ok("unknown".to_owned());
+    };
+    println!("cargo::rerun-if-changed={}", lock.display());
+    let text = fs::read_to_string(&lock)?;
+    let version = text.split("[[package]]").find_map(|package| {
+        let rest = package
+            .trim_start()
+            .strip_prefix("name = \"tokio\"\nversion = \"")?;
+        rest.split('"').next()
+    });
+    Ok(version.unwrap_or("unknown").to_owned())
 }
 
 /// Every Rust source below a folder.

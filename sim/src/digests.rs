@@ -2,7 +2,8 @@
 //!
 //! A digest that is equal on two machines, in two builds and next month is the proof that a run is
 //! a function of its scenario and seed. The list is text, one seed a line, so that a change shows
-//! in a diff; it is made anew only in a commit that says why.
+//! in a diff; it is made anew only in a commit that says why. Its first line names the version of Tokio
+//! that it was made with: another one may run tasks in another order, and move digests by that alone.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,6 +11,37 @@ use std::sync::Arc;
 use crate::fault::EngineKind;
 use crate::run::{self, RunError};
 use crate::scenario::Scenario;
+
+/// The version of Tokio that this build runs.
+pub const TOKIO: &str = env!("RMQ_SIM_TOKIO");
+
+/// What the first line of a list begins with; the version follows.
+const MADE_WITH: &str = "# tokio ";
+
+/// The first line of a list that this build makes.
+pub fn heading() -> String {
+    format!("{MADE_WITH}{TOKIO}")
+}
+
+/// Digests of many seeds, and what they were made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DigestList {
+    /// The version of Tokio; none if the list does not name it.
+    pub tokio: Option<String>,
+    /// The digests, in the order of the list.
+    pub listed: Vec<Listed>,
+}
+
+impl DigestList {
+    /// What to know of a moved digest, if the list was made with another Tokio than this build's.
+    pub fn other_tokio(&self) -> Option<String> {
+        let tokio = self.tokio.as_deref().filter(|tokio| *tokio != TOKIO)?;
+        Some(format!(
+            "the list was made with tokio {tokio} and this program runs tokio {TOKIO}, which may run \
+             tasks in another order: compare with the version of the list, or make it anew"
+        ))
+    }
+}
 
 /// One line of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,15 +71,21 @@ pub fn of_seed(scenario: &dyn Fn(u64) -> Arc<Scenario>, seed: u64) -> Result<Lis
     })
 }
 
-/// Reads a list. Lines that begin with `#` are comments.
+/// Reads a list. Lines that begin with `#` are comments; one of them may name the version of Tokio.
 ///
 /// # Errors
 ///
 /// The number of the line that is neither a comment nor a seed with its digest.
-pub fn parse(text: &str) -> Result<Vec<Listed>, usize> {
+pub fn parse(text: &str) -> Result<DigestList, usize> {
     let is_digest = |word: &str| word.len() == 16 && word.bytes().all(|b| b.is_ascii_hexdigit());
-    let mut list = Vec::new();
+    let mut list = DigestList {
+        tokio: None,
+        listed: Vec::new(),
+    };
     for (at, line) in text.lines().enumerate() {
+        if let Some(version) = line.strip_prefix(MADE_WITH) {
+            list.tokio = Some(version.trim().to_owned());
+        }
         if line.starts_with('#') || line.trim().is_empty() {
             continue;
         }
@@ -56,7 +94,7 @@ pub fn parse(text: &str) -> Result<Vec<Listed>, usize> {
         let (Some((_, digest)), Some(seed)) = (words, seed) else {
             return Err(at + 1);
         };
-        list.push(Listed {
+        list.listed.push(Listed {
             seed,
             digest: digest.to_owned(),
         });
@@ -71,12 +109,12 @@ pub fn parse(text: &str) -> Result<Vec<Listed>, usize> {
 ///
 /// The scenario cannot run.
 pub fn check(
-    list: &[Listed],
+    list: &DigestList,
     seeds: &Range<u64>,
     scenario: &dyn Fn(u64) -> Arc<Scenario>,
 ) -> Result<(usize, Vec<(Listed, Listed)>), RunError> {
     let (mut checked, mut moved) = (0, Vec::new());
-    for listed in list.iter().filter(|it| seeds.contains(&it.seed)) {
+    for listed in list.listed.iter().filter(|it| seeds.contains(&it.seed)) {
         let now = of_seed(scenario, listed.seed)?;
         checked += 1;
         if now != *listed {
@@ -93,10 +131,23 @@ mod tests {
     #[test]
     fn a_list_reads_as_it_is_written_and_a_broken_line_is_named() {
         let list = "# made by hand\n0 0123456789abcdef\n7 fedcba9876543210\n";
-        let read = parse(list).unwrap();
+        let read = parse(list).unwrap().listed;
         assert_eq!(read.iter().map(|it| it.seed).collect::<Vec<_>>(), [0, 7]);
         assert_eq!(read[1].to_string(), "7 fedcba9876543210");
         assert_eq!(parse("0 0123456789abcdef\n1 short\n"), Err(2));
+    }
+
+    #[test]
+    fn a_list_of_another_tokio_says_so_and_one_of_this_does_not() {
+        let heading = heading();
+        assert!(TOKIO.starts_with("1."), "{TOKIO}: read from the lock file");
+        let this = parse(&format!("{heading}\n0 0123456789abcdef\n")).unwrap();
+        assert_eq!(this.tokio.as_deref(), Some(TOKIO));
+        assert_eq!(this.other_tokio(), None);
+        let other = parse("# tokio 1.0.0\n0 0123456789abcdef\n").unwrap();
+        let told = other.other_tokio().unwrap();
+        assert!(told.contains("1.0.0") && told.contains(TOKIO), "{told}");
+        assert_eq!(parse("").unwrap().other_tokio(), None, "nothing is known");
     }
 
     #[test]
@@ -105,9 +156,12 @@ mod tests {
         let scenario = Scenario::parse("s.toml", text, &|_| Ok(String::new())).unwrap();
         let scenario = Arc::new(scenario);
         let of = |_| Arc::clone(&scenario);
-        let mut list: Vec<Listed> = (0..3).map(|seed| of_seed(&of, seed).unwrap()).collect();
+        let mut list = DigestList {
+            tokio: Some(TOKIO.to_owned()),
+            listed: (0..3).map(|seed| of_seed(&of, seed).unwrap()).collect(),
+        };
         assert_eq!(check(&list, &(0..9), &of).unwrap(), (3, vec![]));
-        list[1].digest = "0".repeat(16);
+        list.listed[1].digest = "0".repeat(16);
         let (checked, moved) = check(&list, &(1..3), &of).unwrap();
         assert_eq!((checked, moved.len(), moved[0].0.seed), (2, 1, 1));
     }

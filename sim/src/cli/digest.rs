@@ -29,6 +29,7 @@ pub(super) fn digest(args: &Args) -> Result<Class, CliError> {
     if let Some(list) = &args.check {
         return check(&chosen, list, args.seeds.clone().unwrap_or(0..u64::MAX));
     }
+    print::to_stdout(&format!("{}\n", digests::heading()));
     for seed in args.seeds.clone().unwrap_or(0..0) {
         let listed = digests::of_seed(&|seed| chosen.of_seed(seed), seed);
         let listed = listed.map_err(|cause| CliError::Run {
@@ -70,6 +71,9 @@ fn check(chosen: &Chosen, file: &Path, seeds: Range<u64>) -> Result<Class, CliEr
             "moved    seed {}: listed {}, now {}\n",
             listed.seed, listed.digest, now.digest
         ));
+    }
+    if let Some(other) = list.other_tokio().filter(|_| !moved.is_empty()) {
+        print::to_stdout(&format!("note     {other}\n"));
     }
     Ok(if moved.is_empty() {
         Class::Pass
