@@ -124,12 +124,12 @@ pub struct Figures {
 
 /// An observer that counts. Its own events go on to the next observer, `tracing` unless set.
 pub struct Meter {
-    state: Mutex<State>,
+    state: Mutex<MeterState>,
     next: Arc<dyn Observer<Event>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct MeterState {
     figures: Figures,
     /// The brokers of the open attempts.
     open: BTreeMap<(SendNumber, u32), Name>,
@@ -172,7 +172,7 @@ impl Observer<Event> for Meter {
     }
 }
 
-impl State {
+impl MeterState {
     fn note(&mut self, event: &Event) {
         let figures = &mut self.figures;
         match event {

@@ -42,12 +42,12 @@ pub(crate) enum Room {
 #[derive(Debug)]
 pub(crate) struct WriteBuffer {
     limit: usize,
-    state: Mutex<State>,
+    state: Mutex<BufferState>,
     room: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BufferState {
     bytes: BytesMut,
     marks: Vec<Mark>,
     /// Bytes ever appended.
@@ -61,7 +61,7 @@ struct State {
     closing: bool,
 }
 
-impl State {
+impl BufferState {
     fn buffered(&self) -> usize {
         self.bytes.len().saturating_add(self.taken)
     }
@@ -108,7 +108,7 @@ impl WriteBuffer {
     fn add(
         &self,
         room: Room,
-        write: impl FnOnce(&mut State) -> Result<(), EncodeError>,
+        write: impl FnOnce(&mut BufferState) -> Result<(), EncodeError>,
     ) -> Result<Append, EncodeError> {
         let sleeper = {
             let mut state = self.state.lock();

@@ -12,18 +12,18 @@ use rmq_host::{BoxFuture, SharedHost, Task};
 /// A set of running tasks. Dropping it cancels them.
 #[derive(Debug, Default)]
 pub(crate) struct TaskSet {
-    state: Mutex<State>,
+    state: Mutex<RunningTasks>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RunningTasks {
     running: BTreeMap<u64, Task>,
     ended: Vec<u64>,
     next: u64,
     closed: bool,
 }
 
-impl State {
+impl RunningTasks {
     /// Takes out the handles of tasks that have ended. A task never drops its own handle.
     fn reap(&mut self) -> Vec<Task> {
         let ended = std::mem::take(&mut self.ended);

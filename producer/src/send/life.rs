@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 /// Whether a producer runs, and what of it is still open.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
-    state: Mutex<State>,
+    state: Mutex<LifeState>,
     /// Told when the producer closes.
     closing: Notify,
     /// Told when the last send is done.
@@ -14,7 +14,7 @@ pub(crate) struct Life {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LifeState {
     closed: bool,
     /// `stop` has unregistered the group.
     stopped: bool,

@@ -289,10 +289,10 @@ pub(crate) fn write(speaker: &Speaker, out: &Outgoing<'_>, buffer: &mut BytesMut
     put_int(buffer, out.code.into());
     let mut fields = JsonFields {
         buffer,
-        state: State::Absent,
+        state: FieldsObject::Absent,
     };
     out.header.write(&mut fields);
-    if !matches!(fields.state, State::Absent) {
+    if !matches!(fields.state, FieldsObject::Absent) {
         buffer.put_u8(b'}');
     }
     buffer.put_slice(b",\"flag\":");
@@ -310,7 +310,7 @@ pub(crate) fn write(speaker: &Speaker, out: &Outgoing<'_>, buffer: &mut BytesMut
     buffer.put_u8(b'}');
 }
 
-enum State {
+enum FieldsObject {
     Absent,
     Empty,
     Started,
@@ -318,16 +318,16 @@ enum State {
 
 struct JsonFields<'a> {
     buffer: &'a mut BytesMut,
-    state: State,
+    state: FieldsObject,
 }
 
 impl JsonFields<'_> {
     fn name(&mut self, name: &str) {
         self.open();
-        if matches!(self.state, State::Started) {
+        if matches!(self.state, FieldsObject::Started) {
             self.buffer.put_u8(b',');
         }
-        self.state = State::Started;
+        self.state = FieldsObject::Started;
         put_string(self.buffer, name);
         self.buffer.put_u8(b':');
     }
@@ -339,9 +339,9 @@ impl FieldWriter for JsonFields<'_> {
     }
 
     fn open(&mut self) {
-        if matches!(self.state, State::Absent) {
+        if matches!(self.state, FieldsObject::Absent) {
             self.buffer.put_slice(b",\"extFields\":{");
-            self.state = State::Empty;
+            self.state = FieldsObject::Empty;
         }
     }
 

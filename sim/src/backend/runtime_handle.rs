@@ -12,9 +12,9 @@ type Job = BoxFuture<'static, ()>;
 
 /// Where futures of a node are polled and dropped.
 #[derive(Default)]
-pub(super) struct RuntimeHandle(Mutex<State>);
+pub(super) struct RuntimeHandle(Mutex<RuntimeState>);
 
-enum State {
+enum RuntimeState {
     /// The runtime does not exist yet; these jobs wait for it.
     Building(Vec<Job>),
     /// The runtime works.
@@ -23,7 +23,7 @@ enum State {
     Closed,
 }
 
-impl Default for State {
+impl Default for RuntimeState {
     fn default() -> Self {
         Self::Building(Vec::new())
     }
@@ -32,8 +32,8 @@ impl Default for State {
 impl RuntimeHandle {
     /// The runtime exists: what waited for it starts, in order.
     pub(super) fn open(&self, runtime: &Handle) {
-        let before = std::mem::replace(&mut *self.0.lock(), State::Open(runtime.clone()));
-        if let State::Building(jobs) = before {
+        let before = std::mem::replace(&mut *self.0.lock(), RuntimeState::Open(runtime.clone()));
+        if let RuntimeState::Building(jobs) = before {
             for job in jobs {
                 runtime.spawn(job);
             }
@@ -42,14 +42,14 @@ impl RuntimeHandle {
 
     /// The run is over.
     pub(super) fn close(&self) {
-        let before = std::mem::replace(&mut *self.0.lock(), State::Closed);
+        let before = std::mem::replace(&mut *self.0.lock(), RuntimeState::Closed);
         drop(before);
     }
 
     /// Whether the caller runs on this runtime.
     pub(super) fn is_here(&self) -> bool {
         match (&*self.0.lock(), Handle::try_current()) {
-            (State::Open(runtime), Ok(here)) => runtime.id() == here.id(),
+            (RuntimeState::Open(runtime), Ok(here)) => runtime.id() == here.id(),
             _ => false,
         }
     }
@@ -57,12 +57,12 @@ impl RuntimeHandle {
     /// Runs a job on this runtime. After the run's end the job is dropped unpolled.
     pub(super) fn start(&self, job: Job) {
         let runtime = match &mut *self.0.lock() {
-            State::Building(jobs) => {
+            RuntimeState::Building(jobs) => {
                 jobs.push(job);
                 return;
             }
-            State::Open(runtime) => Some(runtime.clone()),
-            State::Closed => None,
+            RuntimeState::Open(runtime) => Some(runtime.clone()),
+            RuntimeState::Closed => None,
         };
         match runtime {
             Some(runtime) => drop(runtime.spawn(job)),

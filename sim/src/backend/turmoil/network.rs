@@ -19,11 +19,11 @@ use crate::backend::runtime_handle::RuntimeHandle;
 pub(super) struct Network {
     /// Latency and jitter of a link without faults, in milliseconds.
     usual: (u64, u64),
-    state: Mutex<State>,
+    state: Mutex<Topology>,
 }
 
 #[derive(Default)]
-struct State {
+struct Topology {
     machines: BTreeMap<IpAddr, Machine>,
     cuts: BTreeSet<Pair>,
     latencies: BTreeMap<Pair, (u64, u64)>,
@@ -195,7 +195,7 @@ impl Network {
     }
 }
 
-impl State {
+impl Topology {
     fn is_powered(&self, ip: IpAddr) -> bool {
         self.machines
             .get(&ip)
