@@ -10,7 +10,7 @@ use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::lookup;
-use super::pass::Answer;
+use super::pass::LookupAnswer;
 use super::routes::{Fit, Found, LookupInFlight, RouteAnswer, Snapshot};
 use super::state::ClientCore;
 use crate::decide::route::Unfit;
@@ -187,7 +187,7 @@ async fn run(
 ) -> Found {
     let own = |body: &Bytes| read(core, topic, body, false);
     let (lookup, answer) = lookup::ask(core, topic, reason, deadline(core, until), &own).await;
-    let not_exist = matches!(answer, Answer::NotExist { .. });
+    let not_exist = matches!(answer, LookupAnswer::NotExist { .. });
     let found = conclude(core, topic, lookup, answer, false);
     if !not_exist || !asks_for_default(reason) {
         return found;
@@ -214,13 +214,13 @@ fn conclude(
     core: &ClientCore,
     topic: &Name,
     lookup: LookupNumber,
-    answer: Answer,
+    answer: LookupAnswer,
     default: bool,
 ) -> Found {
     let (end, found) = match answer.end() {
         Some(end) => (end, Err(Arc::new(explain(core, topic, answer)))),
         None => match answer {
-            Answer::Route { body, fit } => {
+            LookupAnswer::Route { body, fit } => {
                 let number = || core.next_snapshot();
                 let answer = RouteAnswer {
                     body: &body,
@@ -257,21 +257,21 @@ fn asks_for_default(reason: LookupReason) -> bool {
     }
 }
 
-fn explain(core: &ClientCore, topic: &Name, answer: Answer) -> LookupError {
+fn explain(core: &ClientCore, topic: &Name, answer: LookupAnswer) -> LookupError {
     let topic = Name::clone(topic);
     match answer {
-        Answer::Route { .. } => LookupError::BrokenOff(topic),
-        Answer::NotExist { answers } => LookupError::NotExist {
+        LookupAnswer::Route { .. } => LookupError::BrokenOff(topic),
+        LookupAnswer::NotExist { answers } => LookupError::NotExist {
             topic,
             default_topic: route::default_route(&core.policy).0.into(),
             answers,
         },
-        Answer::Unusable { reason, answers } => LookupError::Unusable {
+        LookupAnswer::Unusable { reason, answers } => LookupError::Unusable {
             topic,
             reason,
             answers,
         },
-        Answer::Refused {
+        LookupAnswer::Refused {
             server,
             code,
             remark,
@@ -283,7 +283,7 @@ fn explain(core: &ClientCore, topic: &Name, answer: Answer) -> LookupError {
             remark,
             answers,
         },
-        Answer::Unreachable(failures) => LookupError::Unreachable { failures },
+        LookupAnswer::Unreachable(failures) => LookupError::Unreachable { failures },
     }
 }
 

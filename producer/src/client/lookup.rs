@@ -13,7 +13,7 @@ use rmq_remoting::request::GetRouteInfoByTopic;
 use rmq_remoting::text;
 use tokio::time::{Duration, Instant, sleep};
 
-use super::pass::{Answer, NoRoute, Pass};
+use super::pass::{LookupAnswer, NoRoute, Pass};
 use super::routes::Fit;
 use super::state::ClientCore;
 use crate::decide::route::Unfit;
@@ -32,7 +32,7 @@ pub(crate) async fn ask(
     reason: LookupReason,
     deadline: Instant,
     read: ReadRoute<'_>,
-) -> (LookupNumber, Answer) {
+) -> (LookupNumber, LookupAnswer) {
     let lookup = core.next_lookup();
     core.emit(Event::Lookup {
         lookup,
@@ -50,7 +50,7 @@ async fn pass(
     lookup: LookupNumber,
     deadline: Instant,
     read: ReadRoute<'_>,
-) -> Answer {
+) -> LookupAnswer {
     let list = &core.name_servers;
     let mut pass = Pass::new(millis_until(deadline));
     loop {
@@ -79,7 +79,7 @@ async fn pass(
                     Ok(fit) => {
                         list.prefer(&listed.servers, ask.at);
                         let body = reply.body;
-                        return Answer::Route { body, fit };
+                        return LookupAnswer::Route { body, fit };
                     }
                     Err(unfit) => NoRoute::Unfit(unfit),
                 }

@@ -21,7 +21,7 @@ use crate::policy::Policy;
 
 /// What the name servers said.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum LookupAnswer {
     Route {
         body: Bytes,
         fit: Fit,
@@ -42,7 +42,7 @@ pub(crate) enum Answer {
     Unreachable(Vec<(Name, CallError)>),
 }
 
-impl Answer {
+impl LookupAnswer {
     /// How a lookup that brought no route ended, as an event.
     pub(crate) fn end(&self) -> Option<LookupEnd> {
         match self {
@@ -156,7 +156,7 @@ impl Pass {
     }
 
     /// What the answers come to, none of which had a route.
-    pub(crate) fn sum(self) -> Answer {
+    pub(crate) fn sum(self) -> LookupAnswer {
         self.heard.sum()
     }
 }
@@ -206,17 +206,17 @@ impl Heard {
 
     /// What they come to together. A topic that one server knows exists, though another one does
     /// not know it; an answer that says nothing counts only where nobody said anything else.
-    fn sum(self) -> Answer {
+    fn sum(self) -> LookupAnswer {
         let not_exist = self.not_exist();
         let answers = self.answers;
         if let Some(reason) = self.unusable {
-            return Answer::Unusable { reason, answers };
+            return LookupAnswer::Unusable { reason, answers };
         }
         if not_exist {
-            return Answer::NotExist { answers };
+            return LookupAnswer::NotExist { answers };
         }
         if let Some(reason) = self.nothing {
-            return Answer::Unusable { reason, answers };
+            return LookupAnswer::Unusable { reason, answers };
         }
         let refusal = answers.iter().rev().find_map(|answer| match &answer.said {
             Said::Refused { code, remark } => {
@@ -225,7 +225,7 @@ impl Heard {
             _ => None,
         });
         if let Some((server, code, remark)) = refusal {
-            return Answer::Refused {
+            return LookupAnswer::Refused {
                 server,
                 code,
                 remark,
@@ -236,7 +236,7 @@ impl Heard {
             Said::Failed(error) => Some((answer.server, error)),
             _ => None,
         });
-        Answer::Unreachable(failures.collect())
+        LookupAnswer::Unreachable(failures.collect())
     }
 }
 
@@ -270,7 +270,7 @@ mod tests {
         policy: &Policy,
         list: &Listed,
         say: impl Fn(&str) -> NoRoute,
-    ) -> (Vec<(String, Millis)>, Answer) {
+    ) -> (Vec<(String, Millis)>, LookupAnswer) {
         let mut left = 3_000;
         let mut pass = Pass::new(left);
         let mut asked = Vec::new();
@@ -298,7 +298,7 @@ mod tests {
             (names(&asked), times),
             (vec!["b", "c", "a"], vec![1_000; 3])
         );
-        assert!(matches!(answer, Answer::Unreachable(failures) if failures.len() == 3));
+        assert!(matches!(answer, LookupAnswer::Unreachable(failures) if failures.len() == 3));
 
         let mut pass = Pass::new(3_000);
         let ask = pass.next(&Policy::strict(), &list, 3_000).unwrap();
@@ -352,19 +352,19 @@ mod tests {
             _ => NoRoute::Unfit(Unfit::Unusable("no broker".to_owned())),
         });
         assert_eq!(asked.len(), 3);
-        assert!(matches!(answer, Answer::Unusable { answers, .. } if answers.len() == 3));
+        assert!(matches!(answer, LookupAnswer::Unusable { answers, .. } if answers.len() == 3));
         let (_, answer) = play(&strict, &list, |server| match server {
             "a" => refused(17),
             "b" => refused(1),
             _ => NoRoute::Unfit(Unfit::Nothing("no JSON".to_owned())),
         });
-        assert!(matches!(answer, Answer::NotExist { .. }));
+        assert!(matches!(answer, LookupAnswer::NotExist { .. }));
         let (_, answer) = play(&strict, &list, |server| match server {
             "a" => refused(3),
             "b" => refused(1),
             _ => silent(server),
         });
-        assert!(matches!(answer, Answer::Refused { server, code: 1, .. } if &*server == "b"));
+        assert!(matches!(answer, LookupAnswer::Refused { server, code: 1, .. } if &*server == "b"));
     }
 
     #[test]
@@ -374,7 +374,7 @@ mod tests {
         assert_eq!(asked, [("a".to_owned(), 3_000)]);
         let (asked, answer) = play(&Policy::java_4_9(), &list, |_| refused(1));
         assert_eq!(names(&asked), ["a"]);
-        assert!(matches!(answer, Answer::Refused { code: 1, .. }));
+        assert!(matches!(answer, LookupAnswer::Refused { code: 1, .. }));
         let (asked, _) = play(&Policy::java_4_9(), &list, silent);
         assert_eq!(names(&asked), ["a"], "reached, though silent");
     }

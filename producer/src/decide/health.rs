@@ -101,11 +101,11 @@ struct Standing {
 
 /// What is known of the brokers. Belongs to one producer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Table {
+pub struct HealthTable {
     brokers: BTreeMap<Name, Standing>,
 }
 
-impl Table {
+impl HealthTable {
     /// Notes a result; returns for how long the broker is avoided if that changed.
     pub fn note(&mut self, broker: &Name, isolation: Isolation, now: Millis) -> Option<Millis> {
         let known = self.brokers.get(broker).copied();
@@ -279,7 +279,7 @@ mod tests {
     fn a_fast_success_shortens_an_isolation_in_4_9_only() {
         for (policy, healthy) in [(four(), true), (five(), false)] {
             let broker = Name::from("broker-a");
-            let mut table = Table::default();
+            let mut table = HealthTable::default();
             let slow = isolation(&policy, at(Stage::Accepted), 600).unwrap();
             let fast = isolation(&policy, at(Stage::Accepted), 40).unwrap();
             assert!(table.note(&broker, slow, 1_000).is_some());
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_broker_is_back_in_the_millisecond_its_isolation_ends() {
         let broker = Name::from("broker-a");
-        let mut table = Table::default();
+        let mut table = HealthTable::default();
         let slow = isolation(&five(), at(Stage::Accepted), 600).unwrap();
         assert_eq!(table.note(&broker, slow, 100), Some(2_000));
         assert!(!table.healthy(&broker, 2_099));
@@ -302,7 +302,7 @@ mod tests {
     fn three_prompt_results_in_a_row_make_a_broker_known_and_a_slow_or_silent_one_ends_the_row() {
         let policy = Policy::strict();
         let broker = Name::from("broker-a");
-        let mut table = Table::default();
+        let mut table = HealthTable::default();
         let mut note = |stage, took| {
             let isolation = isolation(&policy, at(stage), took).unwrap();
             table.note(&broker, isolation, 0);
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(detector(&policy), None);
         policy.health.detector.enabled = true;
         let interval = detector(&policy).unwrap().interval;
-        let mut table = Table::default();
+        let mut table = HealthTable::default();
         let refused = isolation(&policy, at(Stage::Dial), 1).unwrap();
         table.note(&broker, refused, 0);
         assert_eq!(table.grade(&policy, &broker, None, 1), Grade::Unreachable);
@@ -352,7 +352,7 @@ mod tests {
             (five(), [Grade::Unreachable, Grade::Reachable]),
             (four(), [Grade::Welcome, Grade::Reachable]),
         ] {
-            let mut table = Table::default();
+            let mut table = HealthTable::default();
             let refused = isolation(&policy, at(Stage::Refused), 3).unwrap();
             let lost = isolation(&policy, at(Stage::Lost), 900).unwrap();
             table.note(&a, refused, 0);

@@ -162,7 +162,7 @@ pub fn apply(policy: &Policy, data: &TopicRouteData) -> Result<Published, String
     }
     let order = data.order_topic_conf.as_deref();
     let order = order.filter(|_| self::order(policy)).unwrap_or_default();
-    let mut queues = Queues::new(policy);
+    let mut queues = QueueList::new(policy);
     if order.is_empty() {
         for queue in writable(data) {
             queues.push(&queue.broker_name, queue.write_queue_nums)?;
@@ -182,7 +182,7 @@ pub fn apply(policy: &Policy, data: &TopicRouteData) -> Result<Published, String
 /// # Errors
 /// The answer contradicts itself; the text says how.
 pub fn apply_default(policy: &Policy, data: &TopicRouteData) -> Result<Published, String> {
-    let mut queues = Queues::new(policy);
+    let mut queues = QueueList::new(policy);
     for queue in writable(data) {
         let count = default_queues(policy, queue.read_queue_nums);
         queues.push(&queue.broker_name, count)?;
@@ -242,12 +242,12 @@ fn ordered(item: &str) -> Result<(&str, i32), String> {
 }
 
 /// The queues of a route, as many as the policy lets it have.
-struct Queues {
+struct QueueList {
     list: Vec<QueueRef>,
     most: u32,
 }
 
-impl Queues {
+impl QueueList {
     fn new(policy: &Policy) -> Self {
         Self {
             list: Vec::new(),

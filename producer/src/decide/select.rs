@@ -14,9 +14,9 @@ use crate::policy::{Avoid, Failover, Policy, Rotation, RotationStart};
 
 /// A place in a rotation: a counter that only ever steps on, and wraps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position(i32);
+pub struct RotationPosition(i32);
 
-impl Position {
+impl RotationPosition {
     /// The position whose next step is the queue numbered `first`, counted around.
     #[must_use]
     pub fn before(first: i32) -> Self {
@@ -64,9 +64,9 @@ fn bounded(count: usize) -> i32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Positions {
     /// Where first attempts are.
-    pub first: Position,
+    pub first: RotationPosition,
     /// Where retries are, if they have a rotation of their own.
-    pub retry: Position,
+    pub retry: RotationPosition,
 }
 
 /// A chosen queue.
@@ -102,12 +102,12 @@ pub fn shared(policy: &Policy) -> bool {
 pub fn start(policy: &Policy, drawn: u64) -> Positions {
     match policy.rotation_start {
         RotationStart::Drawn => Positions {
-            first: Position::drawn(drawn),
-            retry: Position::drawn(drawn >> 32),
+            first: RotationPosition::drawn(drawn),
+            retry: RotationPosition::drawn(drawn >> 32),
         },
         RotationStart::At(queue) => Positions {
-            first: Position::before(queue),
-            retry: Position::before(queue),
+            first: RotationPosition::before(queue),
+            retry: RotationPosition::before(queue),
         },
     }
 }
@@ -278,8 +278,8 @@ mod tests {
 
     fn start(first: i32) -> Positions {
         Positions {
-            first: Position::before(first),
-            retry: Position::before(0),
+            first: RotationPosition::before(first),
+            retry: RotationPosition::before(0),
         }
     }
 
@@ -436,7 +436,11 @@ mod tests {
     }
 
     /// Java's walk, queue by queue: what [`around`] must come to.
-    fn walked(list: &Queues, mut at: Position, fits: impl Fn(&Name) -> bool) -> (Position, usize) {
+    fn walked(
+        list: &Queues,
+        mut at: RotationPosition,
+        fits: impl Fn(&Name) -> bool,
+    ) -> (RotationPosition, usize) {
         let mut index;
         for _ in 0..list.len() {
             (at, index) = at.step(list.len());
@@ -489,7 +493,7 @@ mod tests {
             let of: Vec<_> = brokers.iter().copied().zip(counts.iter().copied()).collect();
             let list = queues(&of);
             let failed: Vec<_> = failed.into_iter().map(|at| Name::from(brokers[at])).collect();
-            let at = Positions { first: Position::before(first), retry: Position::drawn(retry) };
+            let at = Positions { first: RotationPosition::before(first), retry: RotationPosition::drawn(retry) };
             let usable = |_: &Name| Grade::Usable;
             let choice = queue(&policy, Mode::Sync, &list, at, &failed, usable).unwrap();
             let chosen = &list[choice.index].broker;

@@ -10,7 +10,7 @@ use rmq_remoting::observe::Name;
 
 use crate::client::state::identity_hash;
 use crate::decide::queues::Queues;
-use crate::decide::select::{self, Grade, Position, Positions};
+use crate::decide::select::{self, Grade, Positions, RotationPosition};
 use crate::event::{Mode, QueueRef};
 use crate::policy::Policy;
 
@@ -83,7 +83,7 @@ impl Rotations {
 
     fn first(&self, policy: &Policy, topic: &Name) -> Positions {
         if let Some(start) = self.start {
-            let position = Position::before(start);
+            let position = RotationPosition::before(start);
             return Positions {
                 first: position,
                 retry: position,

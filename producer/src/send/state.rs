@@ -13,7 +13,7 @@ use crate::client::state::ClientCore;
 use crate::client::tasks::TaskSet;
 use crate::decide::budget::HedgingBudget;
 use crate::decide::encoding::ProducerIdentity;
-use crate::decide::health::Table;
+use crate::decide::health::HealthTable;
 use crate::hook::Hooks;
 use crate::policy::Policy;
 
@@ -23,7 +23,7 @@ pub(crate) struct ProducerCore {
     pub(crate) policy: Policy,
     pub(crate) identity: ProducerIdentity,
     pub(crate) hedging_budget: Mutex<HedgingBudget>,
-    pub(crate) health: Mutex<Table>,
+    pub(crate) health: Mutex<HealthTable>,
     pub(crate) life: Life,
     pub(crate) async_sends: Arc<TaskSet>,
     pub(crate) permits: Permits,
