@@ -15,7 +15,7 @@ use std::time::Duration;
 use rmq_host::Connection;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connection_handle::{ConnectionHandle, FailedDial, Place};
+use super::connection_handle::{ConnectionHandle, FailedDial, SlotRole};
 use super::pending::Answered;
 use super::registry::Environment;
 use crate::command::Command;
@@ -323,13 +323,13 @@ impl<'a> ConnectionTask<'a> {
                 if self.handle.hear() {
                     self.environment.answers(self.handle);
                 }
-                if self.handle.is(Place::Trial) {
+                if self.handle.is(SlotRole::Trial) {
                     self.environment.proven(self.handle);
                 }
             }
         }
         loop {
-            let replaced = self.handle.is(Place::Replaced);
+            let replaced = self.handle.is(SlotRole::Replaced);
             if replaced && self.handle.pending(|pending| pending.waiting()) == 0 {
                 return Poll::Ready(CloseCause::Replaced);
             }

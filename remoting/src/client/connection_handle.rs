@@ -21,7 +21,7 @@ pub(super) struct ConnectionHandle {
     pub(super) number: ConnectionNumber,
     pub(super) to: Name,
     pub(super) write_buffer: Arc<WriteBuffer>,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
     /// Told when the dial has ended, either way.
     dialled: Notify,
     place: AtomicU8,
@@ -32,7 +32,7 @@ pub(super) struct ConnectionHandle {
 /// What a connection is among those to its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Place {
+pub(super) enum SlotRole {
     /// It takes the address's requests.
     First,
     /// It is a second one beside a doubted first one, and has proven nothing yet.
@@ -42,7 +42,7 @@ pub(super) enum Place {
 }
 
 #[derive(Debug)]
-struct State {
+struct ConnectionState {
     phase: Phase,
     pending: Pending,
     /// What the peer sent that is no frame.
@@ -101,13 +101,13 @@ impl ConnectionHandle {
             number,
             to,
             write_buffer: Arc::new(WriteBuffer::new(max_buffered)),
-            state: Mutex::new(State {
+            state: Mutex::new(ConnectionState {
                 phase: Phase::Planned,
                 pending: Pending::default(),
                 found: None,
             }),
             dialled: Notify::new(),
-            place: AtomicU8::new(Place::First as u8),
+            place: AtomicU8::new(SlotRole::First as u8),
             heard: AtomicBool::new(false),
         }
     }
@@ -118,12 +118,12 @@ impl ConnectionHandle {
     }
 
     /// Gives it its place among the connections to its address.
-    pub(super) fn put(&self, place: Place) {
+    pub(super) fn put(&self, place: SlotRole) {
         self.place.store(place as u8, Ordering::Relaxed);
     }
 
     /// Whether it has this place.
-    pub(super) fn is(&self, place: Place) -> bool {
+    pub(super) fn is(&self, place: SlotRole) -> bool {
         self.place.load(Ordering::Relaxed) == place as u8
     }
 

@@ -138,7 +138,7 @@ impl Backoff {
 
 /// What a client holds at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Gauges {
+pub struct ClientGauges {
     /// Requests in the tables: their answer is waited for, or was not picked up yet.
     pub pending: usize,
     /// Connections that are open.
@@ -428,9 +428,9 @@ impl RemotingClient {
     }
 
     /// What it holds now.
-    pub fn gauges(&self) -> Gauges {
+    pub fn gauges(&self) -> ClientGauges {
         let registry = self.core.environment.registry.lock();
-        Gauges {
+        ClientGauges {
             pending: registry
                 .handles()
                 .map(|handle| handle.pending(|pending| pending.held()))

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::ClientSettings;
 use super::connection;
-use super::connection_handle::{ConnectionHandle, FailedDial, Place};
+use super::connection_handle::{ConnectionHandle, FailedDial, SlotRole};
 use crate::event::{CloseCause, ConnectionNumber, Event};
 use crate::observe::{Name, Observer};
 use crate::service::Service;
@@ -145,10 +145,10 @@ impl Registry {
     /// Gives a second connection the first one's place, which is put aside. That one is returned if
     /// no answer can come on it any more, so that it can be ended.
     fn put_first(&mut self, second: Slot) -> Option<Arc<ConnectionHandle>> {
-        second.handle.put(Place::First);
+        second.handle.put(SlotRole::First);
         let to = Arc::clone(&second.handle.to);
         let first = self.slots.insert(to, second)?;
-        first.handle.put(Place::Replaced);
+        first.handle.put(SlotRole::Replaced);
         let handle = Arc::clone(&first.handle);
         self.replaced.push(first);
         (handle.pending(|pending| pending.waiting()) == 0).then_some(handle)
@@ -245,7 +245,7 @@ impl Environment {
             Some(slot) if !slot.handle.is_over() => slot,
             _ => self.dial(&mut registry, to),
         };
-        slot.handle.put(Place::First);
+        slot.handle.put(SlotRole::First);
         let handle = Arc::clone(&slot.handle);
         let gone = registry.slots.insert(Arc::clone(to), slot);
         registry.ended.extend(gone.map(|slot| slot.task));
@@ -272,7 +272,7 @@ impl Environment {
         let before = registry.trials.remove(to);
         let before = before.and_then(|slot| registry.put_first(slot));
         let slot = self.dial(&mut registry, to);
-        slot.handle.put(Place::Trial);
+        slot.handle.put(SlotRole::Trial);
         let handle = Arc::clone(&slot.handle);
         registry.trials.insert(Arc::clone(to), slot);
         drop(registry);
