@@ -18,7 +18,7 @@ pub const CLIENTS: [(&str, &str); 3] = [
 
 /// What a case says of a preset.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum CaseVerdict {
     /// The trace is one of those recorded.
     Equal,
     /// It is not.
@@ -40,12 +40,12 @@ pub struct Line {
     /// The case.
     pub case: String,
     /// What it says.
-    pub verdict: Verdict,
+    pub verdict: CaseVerdict,
 }
 
 /// One preset against one client.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub struct PresetComparison {
     /// The preset.
     pub preset: String,
     /// The client's recordings.
@@ -54,7 +54,7 @@ pub struct Table {
     pub lines: Vec<Line>,
 }
 
-impl Table {
+impl PresetComparison {
     /// Plays the cases of a folder with a preset and compares them with the recordings of a
     /// client; only those whose name contains `only`.
     ///
@@ -93,21 +93,31 @@ impl Table {
     /// Equal, different, not applicable.
     #[must_use]
     pub fn totals(&self) -> (usize, usize, usize) {
-        let count = |is: fn(&Verdict) -> bool| {
+        let count = |is: fn(&CaseVerdict) -> bool| {
             let lines = self.lines.iter();
             lines.filter(|line| is(&line.verdict)).count()
         };
         (
-            count(|verdict| matches!(verdict, Verdict::Equal)),
-            count(|verdict| matches!(verdict, Verdict::Differs { .. } | Verdict::Broken(_))),
-            count(|verdict| matches!(verdict, Verdict::NotOurs(_))),
+            count(|verdict| matches!(verdict, CaseVerdict::Equal)),
+            count(|verdict| {
+                matches!(
+                    verdict,
+                    CaseVerdict::Differs { .. } | CaseVerdict::Broken(_)
+                )
+            }),
+            count(|verdict| matches!(verdict, CaseVerdict::NotOurs(_))),
         )
     }
 }
 
-fn verdict_of(case: &Case, preset: &Policy, recorded: &str, reference: Option<&Value>) -> Verdict {
+fn verdict_of(
+    case: &Case,
+    preset: &Policy,
+    recorded: &str,
+    reference: Option<&Value>,
+) -> CaseVerdict {
     if let Some(reason) = case.cannot_apply(recorded, reference) {
-        return Verdict::NotOurs(reason);
+        return CaseVerdict::NotOurs(reason);
     }
     let variants = reference.and_then(|file| file["variants"].as_array());
     let wanted: Vec<Value> = variants
@@ -116,25 +126,25 @@ fn verdict_of(case: &Case, preset: &Policy, recorded: &str, reference: Option<&V
         .map(|variant| variant["trace"].clone())
         .collect();
     match lab::play(case, preset) {
-        Ok(got) if wanted.contains(&got) => Verdict::Equal,
-        Ok(got) => Verdict::Differs {
+        Ok(got) if wanted.contains(&got) => CaseVerdict::Equal,
+        Ok(got) => CaseVerdict::Differs {
             got: Box::new(got),
             wanted,
         },
-        Err(problem) => Verdict::Broken(problem),
+        Err(problem) => CaseVerdict::Broken(problem),
     }
 }
 
 /// Differences at length, what cannot apply with its reason, and a line of totals.
-impl fmt::Display for Table {
+impl fmt::Display for PresetComparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut equal = String::new();
         for Line { case, verdict } in &self.lines {
             match verdict {
-                Verdict::Equal => write!(equal, " {case}")?,
-                Verdict::NotOurs(reason) => writeln!(f, "  n/a     {case}: {reason}")?,
-                Verdict::Broken(problem) => writeln!(f, "  BROKEN  {case}: {problem}")?,
-                Verdict::Differs { got, wanted } => {
+                CaseVerdict::Equal => write!(equal, " {case}")?,
+                CaseVerdict::NotOurs(reason) => writeln!(f, "  n/a     {case}: {reason}")?,
+                CaseVerdict::Broken(problem) => writeln!(f, "  BROKEN  {case}: {problem}")?,
+                CaseVerdict::Differs { got, wanted } => {
                     writeln!(f, "  DIFFERS {case}\n    got    {got}")?;
                     for one in wanted {
                         writeln!(f, "    wanted {one}")?;

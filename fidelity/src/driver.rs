@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmq_host::SharedHost;
+use rmq_producer::event::Mode;
 use rmq_producer::{Message, MessageQueue, Policy, Producer, SendError, Sent};
 use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::settings::{Mode, Selector, Settings, lacking};
+use crate::settings::{Selector, SendPattern, Settings, lacking};
 use crate::words::{self, Context, Dialect, Target};
 
 /// The longest that an outcome is waited for.
@@ -153,13 +154,13 @@ impl Driver {
             }
             in_background += self.send(number, &open).await;
         }
-        if settings.mode == Mode::Mixed {
+        if settings.mode == SendPattern::Mixed {
             sleep(Duration::from_millis(1500)).await;
         } else if in_background > 0 {
             // What is still open after that time has no outcome to tell.
             let _ = timeout(PATIENCE, open.acquire_many(in_background)).await;
         }
-        let usual = if settings.mode == Mode::Oneway {
+        let usual = if settings.mode == SendPattern::Oneway {
             600
         } else {
             150
@@ -180,7 +181,7 @@ impl Driver {
         for number in 0..WARM_UPS {
             let message = Message::new(self.topic(), body('W', number, 20));
             let outgoing = self.target(message).timeout(WARM_UP);
-            let outcome = if self.settings.mode == Mode::Async {
+            let outcome = if self.settings.mode == SendPattern::Async {
                 let (told, outcome) = oneshot::channel();
                 outgoing.send_async(move |outcome| {
                     // Nobody is left to hear it only if the program is ending.
@@ -230,7 +231,7 @@ impl Driver {
         let mut outgoing = self.target(message);
         let own = settings.per_call_timeout_ms;
         let own = own.filter(|_| !self.dialect.lacks().contains(&"perCallTimeoutMs"));
-        let first_of_mixed = settings.mode == Mode::Mixed && number == 0;
+        let first_of_mixed = settings.mode == SendPattern::Mixed && number == 0;
         if let Some(ms) = own.filter(|_| !first_of_mixed) {
             outgoing = outgoing.timeout(Duration::from_millis(ms));
         }
@@ -240,15 +241,15 @@ impl Driver {
             began: Instant::now(),
         };
         match settings.mode {
-            Mode::Sync => self.tell(call, words::Mode::Sync, outgoing.send().await),
-            Mode::Mixed if number > 0 => {
-                self.tell(call, words::Mode::Sync, outgoing.send().await);
+            SendPattern::Sync => self.tell(call, Mode::Sync, outgoing.send().await),
+            SendPattern::Mixed if number > 0 => {
+                self.tell(call, Mode::Sync, outgoing.send().await);
             }
-            Mode::Oneway => {
+            SendPattern::Oneway => {
                 let outcome = outgoing.send_oneway().await;
                 self.tell_oneway(call, outcome);
             }
-            Mode::Async | Mode::Mixed => {
+            SendPattern::Async | SendPattern::Mixed => {
                 let one = Arc::new(Semaphore::new(0));
                 self.in_background(call, outgoing, [Arc::clone(open), Arc::clone(&one)]);
                 if first_of_mixed {
@@ -273,7 +274,7 @@ impl Driver {
     ) {
         let driver = self.clone();
         outgoing.send_async(move |outcome| {
-            driver.tell(call, words::Mode::Async, outcome);
+            driver.tell(call, Mode::Async, outcome);
             for semaphore in told {
                 semaphore.add_permits(1);
             }
@@ -290,7 +291,7 @@ impl Driver {
         }
     }
 
-    fn tell(&self, call: Call, mode: words::Mode, outcome: Result<Sent, SendError>) {
+    fn tell(&self, call: Call, mode: Mode, outcome: Result<Sent, SendError>) {
         match outcome {
             Ok(sent) => self.emit(call, words::success(&sent)),
             Err(error) => self.tell_failure(call, mode, &error),
@@ -300,11 +301,11 @@ impl Driver {
     fn tell_oneway(&self, call: Call, outcome: Result<(), SendError>) {
         match outcome {
             Ok(()) => self.emit(call, one_field("status", json!("ONEWAY_RETURNED"))),
-            Err(error) => self.tell_failure(call, words::Mode::Oneway, &error),
+            Err(error) => self.tell_failure(call, Mode::Oneway, &error),
         }
     }
 
-    fn tell_failure(&self, call: Call, mode: words::Mode, error: &SendError) {
+    fn tell_failure(&self, call: Call, mode: Mode, error: &SendError) {
         let context = Context {
             dialect: self.dialect,
             policy: self.producer.policy(),

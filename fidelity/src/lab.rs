@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 
 use crate::case::Case;
 use crate::driver;
-use crate::log::{Seen, Servers, What};
+use crate::log::{Servers, Sighting, What};
 use crate::normal::{self, Run};
 use crate::script::{self, Script};
 use crate::scripted_server::ScriptedServer;
@@ -73,7 +73,12 @@ pub fn play(case: &Case, preset: &Policy) -> Result<Value, String> {
     }
 }
 
-fn trace_of(case: &Case, servers: &Servers, log: &[Seen], told: &[Map<String, Value>]) -> Value {
+fn trace_of(
+    case: &Case,
+    servers: &Servers,
+    log: &[Sighting],
+    told: &[Map<String, Value>],
+) -> Value {
     let pinned = told.iter().find_map(|line| line.get("pinned"));
     normal::trace(&Run {
         case: &case.file,

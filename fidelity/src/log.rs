@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// Something that a server saw.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct Sighting {
     /// When, in milliseconds since the Unix epoch.
     pub epoch: i64,
     /// The server's name.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use rmq_fidelity::compare::{CLIENTS, Table};
+use rmq_fidelity::compare::{CLIENTS, PresetComparison};
 use rmq_producer::Policy;
 
 /// Compares presets with what the real clients did under scripted faults.
@@ -54,7 +54,7 @@ fn compare(arguments: &Arguments) -> Result<bool, String> {
     let mut equal = true;
     for (name, recorded) in chosen {
         let preset = Policy::preset(name).map_err(|error| error.to_string())?;
-        let table = Table::of(&arguments.folder, &preset, recorded, &arguments.case);
+        let table = PresetComparison::of(&arguments.folder, &preset, recorded, &arguments.case);
         let table = table.map_err(|error| error.to_string())?;
         println!("{table}");
         equal &= table.totals().1 == 0;

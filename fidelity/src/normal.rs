@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::log::{Seen, SendSeen, Servers, What};
+use crate::log::{SendSeen, Servers, Sighting, What};
 use crate::words::text;
 
 /// One run of a case.
@@ -18,7 +18,7 @@ pub struct Run<'a> {
     /// The servers.
     pub servers: &'a Servers,
     /// What they saw.
-    pub log: &'a [Seen],
+    pub log: &'a [Sighting],
     /// What the client told.
     pub told: &'a [Map<String, Value>],
     /// Whether the warm-up ended on the pinned queue.
@@ -132,8 +132,8 @@ pub fn trace(run: &Run<'_>) -> Value {
 
 /// The brokers in the order of first contact.
 fn order(run: &Run<'_>) -> Vec<String> {
-    let broker = |seen: &&Seen| run.servers.brokers.contains(&seen.server);
-    let contact = |seen: &&Seen| match seen.what {
+    let broker = |seen: &&Sighting| run.servers.brokers.contains(&seen.server);
+    let contact = |seen: &&Sighting| match seen.what {
         What::Send(_) => true,
         What::Syn(_) => seen.measured,
         _ => false,
@@ -284,7 +284,7 @@ fn attempts(
 }
 
 fn attempt(
-    seen: &Seen,
+    seen: &Sighting,
     send: &SendSeen,
     namer: &mut Namer<'_>,
     queues: bool,
@@ -365,7 +365,7 @@ fn routes(run: &Run<'_>) -> Value {
     json!(routes)
 }
 
-fn sends<'a>(run: &'a Run<'_>) -> impl Iterator<Item = (&'a Seen, &'a SendSeen)> {
+fn sends<'a>(run: &'a Run<'_>) -> impl Iterator<Item = (&'a Sighting, &'a SendSeen)> {
     run.log.iter().filter_map(|seen| match &seen.what {
         What::Send(send) => Some((seen, &**send)),
         _ => None,
@@ -430,7 +430,7 @@ fn more(run: &Run<'_>, rules: &Value, namer: &mut Namer<'_>, made: &[Value], tra
         trace["accepts"] = json!(accepts);
     }
     if rules["forms"] == true {
-        let form = |(_, send): (&Seen, &SendSeen)| {
+        let form = |(_, send): (&Sighting, &SendSeen)| {
             let form = if send.binary { "rocketmq" } else { "json" };
             let way = if send.oneway { "one-way" } else { "2-way" };
             format!("{}/{form}/{way}", send.code)

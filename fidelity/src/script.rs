@@ -11,7 +11,7 @@ use rmq_mock_broker::control::Action;
 use rmq_remoting::command::{Command, HeaderForm};
 use serde_json::{Map, Value};
 
-use crate::log::{Seen, SendSeen, What};
+use crate::log::{SendSeen, Sighting, What};
 
 /// The long names of the fields that travel with one letter.
 const LONG: [(&str, &str); 9] = [
@@ -44,7 +44,7 @@ pub(crate) struct Script {
     lookups_of: BTreeMap<String, u64>,
     /// Whether the measured part has begun.
     pub(crate) measured: bool,
-    pub(crate) log: Vec<Seen>,
+    pub(crate) log: Vec<Sighting>,
 }
 
 /// What a broker does to a message.
@@ -74,7 +74,7 @@ impl Script {
     }
 
     pub(crate) fn note(&mut self, epoch: i64, server: &str, what: What) {
-        self.log.push(Seen {
+        self.log.push(Sighting {
             epoch,
             server: server.to_owned(),
             measured: self.measured,

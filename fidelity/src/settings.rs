@@ -21,7 +21,7 @@ pub struct Settings {
     /// Milliseconds between the start and the first message.
     pub start_delay_ms: u64,
     /// How messages are sent; sync unless set.
-    pub mode: Mode,
+    pub mode: SendPattern,
     /// How many; 1 unless set.
     pub count: Option<u64>,
     /// Milliseconds between two.
@@ -68,7 +68,7 @@ pub struct Settings {
 /// How messages are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Mode {
+pub enum SendPattern {
     /// The caller waits.
     #[default]
     Sync,

@@ -8,6 +8,7 @@ mod go;
 mod java;
 pub(crate) mod text;
 
+use rmq_producer::event::Mode;
 use rmq_producer::{Policy, SendError, SendStatus, Sent, StartError};
 use serde_json::{Map, Value, json};
 
@@ -72,17 +73,6 @@ pub struct Context<'a> {
     pub mode: Mode,
     /// Where it was sent.
     pub target: Target<'a>,
-}
-
-/// How a message was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// The caller waited.
-    Sync,
-    /// A callback told.
-    Async,
-    /// Nobody told.
-    Oneway,
 }
 
 /// Where a message was sent.

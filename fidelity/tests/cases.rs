@@ -5,16 +5,16 @@
 use std::path::PathBuf;
 
 use rmq_fidelity::case::Case;
-use rmq_fidelity::compare::{CLIENTS, Table, Verdict};
+use rmq_fidelity::compare::{CLIENTS, CaseVerdict, PresetComparison};
 use rmq_producer::Policy;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fidelity")
 }
 
-fn table(preset: &str, recorded: &str, only: &str) -> Table {
+fn table(preset: &str, recorded: &str, only: &str) -> PresetComparison {
     let policy = Policy::preset(preset).unwrap();
-    Table::of(&folder(), &policy, recorded, only).unwrap()
+    PresetComparison::of(&folder(), &policy, recorded, only).unwrap()
 }
 
 fn assert_equal(preset: &str, least: usize) {
@@ -65,7 +65,7 @@ fn another_clients_habits_are_seen_to_differ() {
     ] {
         let table = table(preset, recorded, case);
         assert_eq!(table.lines.len(), 1, "{case}");
-        let differs = matches!(table.lines[0].verdict, Verdict::Differs { .. });
+        let differs = matches!(table.lines[0].verdict, CaseVerdict::Differs { .. });
         assert!(differs, "{preset} like {recorded} in {case}");
     }
 }

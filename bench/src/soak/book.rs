@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
+use rmq_producer::event::Mode;
 use rmq_producer::{SendError, Sent};
 
 /// A send's number; its unique key is made of it.
@@ -18,17 +19,9 @@ pub(crate) fn number(key: &str) -> Option<Number> {
     Number::from_str_radix(key.strip_prefix("50AC")?, 16).ok()
 }
 
-/// How a message is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Sync,
-    Async,
-    Oneway,
-}
-
 /// A place in a broker's ledger.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct StoredAt {
     pub(crate) broker: String,
     pub(crate) queue: i32,
     pub(crate) offset: i64,
@@ -40,7 +33,7 @@ pub(crate) struct Outcome {
     /// How often it has ended: once, or something is wrong.
     pub(crate) ends: u32,
     /// Where it is stored, as its answer says.
-    pub(crate) stored: Option<Place>,
+    pub(crate) stored: Option<StoredAt>,
     /// How many copies may be stored.
     pub(crate) attempts: u32,
     /// So much too late it ended, in milliseconds, beyond deadline and grace.
@@ -92,17 +85,17 @@ impl Book {
     }
 
     /// A send has ended after so many milliseconds, of which it may take `most`.
-    pub(crate) fn end(&self, number: Number, mode: Mode, end: End, took: u64, most: u64) {
+    pub(crate) fn end(&self, number: Number, mode: Mode, end: SendEnd, took: u64, most: u64) {
         let mut pages = self.pages.lock();
         let figures = &mut pages.figures;
         figures.longest = figures.longest.max(took);
         figures.callbacks += u64::from(mode == Mode::Async);
         match &end {
-            End::Stored(..) => figures.ok += 1,
-            End::Written => figures.oneway += 1,
-            End::Failed(..) => figures.failed += 1,
+            SendEnd::Stored(..) => figures.ok += 1,
+            SendEnd::Written => figures.oneway += 1,
+            SendEnd::Failed(..) => figures.failed += 1,
         }
-        if let End::Failed(_, kind, text) = &end {
+        if let SendEnd::Failed(_, kind, text) = &end {
             let failure = pages.failures.entry(kind.clone());
             failure.or_insert_with(|| (0, text.clone())).0 += 1;
         }
@@ -112,12 +105,12 @@ impl Book {
         outcome.ends += 1;
         outcome.late = took.checked_sub(most).filter(|late| *late > 0);
         match end {
-            End::Stored(place, attempts) => {
+            SendEnd::Stored(place, attempts) => {
                 outcome.stored = Some(place);
                 outcome.attempts = attempts;
             }
-            End::Written => outcome.attempts = 1,
-            End::Failed(attempts, ..) => outcome.attempts = attempts,
+            SendEnd::Written => outcome.attempts = 1,
+            SendEnd::Failed(attempts, ..) => outcome.attempts = attempts,
         }
         if outcome.ends == 1 {
             pages.figures.open -= 1;
@@ -140,20 +133,20 @@ impl Book {
 
 /// How a send ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum SendEnd {
     /// Acknowledged, after so many attempts.
-    Stored(Place, u32),
+    Stored(StoredAt, u32),
     /// One-way: it left.
     Written,
     /// It failed, after so many attempts, in such a way, with this text.
     Failed(u32, String, String),
 }
 
-impl End {
+impl SendEnd {
     pub(crate) fn of(outcome: &Result<Sent, SendError>) -> Self {
         match outcome {
             Ok(sent) => {
-                let place = Place {
+                let place = StoredAt {
                     broker: sent.queue.broker.to_string(),
                     queue: sent.queue.queue,
                     offset: sent.offset,
@@ -189,7 +182,7 @@ mod tests {
         let book = Book::default();
         let send = book.begin();
         assert_eq!(book.figures().open, 1);
-        let failed = || End::Failed(2, "Deadline".to_owned(), "no success".to_owned());
+        let failed = || SendEnd::Failed(2, "Deadline".to_owned(), "no success".to_owned());
         book.end(send, Mode::Async, failed(), 3_600, 3_500);
         book.end(send, Mode::Async, failed(), 10, 3_500);
         let outcome = &book.outcomes()[&send];

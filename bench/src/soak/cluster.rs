@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use crate::TOPIC;
-use crate::book::{Number, Place, number};
+use crate::book::{Number, StoredAt, number};
 use crate::plan::{Deed, Server};
 
 /// Queues of the topic on each broker.
@@ -48,7 +48,7 @@ fn io_error(what: String) -> impl FnOnce(io::Error) -> ClusterError {
 }
 
 /// Every copy that the brokers stored, by send.
-pub(crate) type Stored = BTreeMap<Number, Vec<Place>>;
+pub(crate) type Stored = BTreeMap<Number, Vec<StoredAt>>;
 
 /// The servers. Dropping it kills them.
 pub(crate) struct Cluster {
@@ -323,7 +323,7 @@ fn read_ledger(broker: &str, text: &str, stored: &mut Stored) -> Result<(), Clus
         let mut next = || parts.next();
         let (key, _topic, queue, offset) = (next(), next(), next(), next());
         let place = |queue: &str, offset: &str| {
-            Some(Place {
+            Some(StoredAt {
                 broker: broker.to_owned(),
                 queue: queue.parse().ok()?,
                 offset: offset.parse().ok()?,
@@ -355,7 +355,7 @@ mod tests {
         let mut stored = Stored::new();
         let text = format!("{}\tsoak\t1\t7\n{}\tso", key(5), key(6));
         read_ledger("broker-a", &text, &mut stored).unwrap();
-        let place = Place {
+        let place = StoredAt {
             broker: "broker-a".to_owned(),
             queue: 1,
             offset: 7,

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmq_producer::event::Mode;
 use rmq_producer::{Message, Producer};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::TOPIC;
-use crate::book::{Book, End, Mode, Number, key};
+use crate::book::{Book, Number, SendEnd, key};
 
 /// How much is sent, and until when it must end.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +75,7 @@ fn one(producer: &Producer, book: &Arc<Book>, rate: Rate) {
     let mode = mode(number);
     let began = Instant::now();
     let noted = Arc::clone(book);
-    let end = move |end: End| {
+    let end = move |end: SendEnd| {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let most = millis(rate.timeout + rate.grace);
         noted.end(number, mode, end, millis(began.elapsed()), most);
@@ -88,19 +89,19 @@ fn one(producer: &Producer, book: &Arc<Book>, rate: Rate) {
     let body = vec![b'a' + (number % 26) as u8; usize::try_from(size).unwrap_or(0) + 1];
     let message = match Message::new(TOPIC, body).with_id(key(number)) {
         Ok(message) => message.key(number.to_string()),
-        Err(error) => return end(End::Failed(0, "Message".to_owned(), error.to_string())),
+        Err(error) => return end(SendEnd::Failed(0, "Message".to_owned(), error.to_string())),
     };
     match mode {
         Mode::Sync => {
             let producer = producer.clone();
-            spawn(async move { end(End::of(&producer.send(message).await)) });
+            spawn(async move { end(SendEnd::of(&producer.send(message).await)) });
         }
-        Mode::Async => producer.send_async(message, move |outcome| end(End::of(&outcome))),
+        Mode::Async => producer.send_async(message, move |outcome| end(SendEnd::of(&outcome))),
         Mode::Oneway => {
             let producer = producer.clone();
             spawn(async move {
                 let outcome = producer.send_oneway(message).await;
-                end(outcome.map_or_else(|error| End::failed(&error), |()| End::Written));
+                end(outcome.map_or_else(|error| SendEnd::failed(&error), |()| SendEnd::Written));
             });
         }
     }

@@ -185,10 +185,10 @@ pub(crate) fn print(evidence: &Evidence, took: Duration, seed: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::book::Place;
+    use crate::book::StoredAt;
 
-    fn place(offset: i64) -> Place {
-        Place {
+    fn place(offset: i64) -> StoredAt {
+        StoredAt {
             broker: "broker-a".to_owned(),
             queue: 0,
             offset,

@@ -1,11 +1,11 @@
 //! The words of the Go client 2.1.2.
 
-use rmq_producer::event::{Failure, Stage};
+use rmq_producer::event::{Failure, Mode, Stage};
 use rmq_producer::{Attempt, Cause, SendError};
 use rmq_remoting::client::CallError;
 use rmq_remoting::event::DialFailure;
 
-use super::{Context, Mode, Report};
+use super::{Context, Report};
 
 const PLAIN: &str = "*errors.errorString";
 

@@ -1,11 +1,11 @@
 //! The words of the Java clients 5.3.3 and 4.9.8.
 
 use rmq_producer::decide::retry::{Ended, GO_AWAY, retryable};
-use rmq_producer::event::{self, Failure, Stage};
+use rmq_producer::event::{Failure, Mode, Stage};
 use rmq_producer::{Attempt, Cause, LookupError, SendError, StartError};
 use rmq_remoting::client::{CallError, CallStage};
 
-use super::{Context, Dialect, Mode, Report, Target};
+use super::{Context, Dialect, Report, Target};
 
 const CLIENT: &str = "MQClientException";
 const BROKER: &str = "MQBrokerException";
@@ -216,7 +216,7 @@ fn of_loop(context: &Context<'_>, attempts: &[Attempt], last: &Attempt) -> Repor
         code: last.code,
     };
     let oneway = context.mode == Mode::Oneway;
-    if !oneway && !retryable(context.policy, event::Mode::Sync, ended) {
+    if !oneway && !retryable(context.policy, Mode::Sync, ended) {
         return cause;
     }
     let all = if oneway {
