@@ -7,7 +7,7 @@
 use rmq_remoting::observe::Name;
 
 use crate::fault::{Fault, FaultEvent, Place};
-use crate::trace::{Header, NodeId, Trace, What, work};
+use crate::trace::{NodeEvent, NodeId, Trace, TraceHeader, work};
 
 /// What one node is for another, at some time. Ordered from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,10 +118,10 @@ impl Truth {
         let mut truth = Truth::default();
         for record in &trace.records {
             match &record.what {
-                What::Fault(FaultEvent::On { fault, data }) => {
+                NodeEvent::Fault(FaultEvent::On { fault, data }) => {
                     open.push((*fault, record.ms, data));
                 }
-                What::Fault(FaultEvent::Off { fault }) => {
+                NodeEvent::Fault(FaultEvent::Off { fault }) => {
                     if let Some(at) = open.iter().position(|(number, ..)| number == fault) {
                         let (number, from_ms, data) = open.remove(at);
                         truth.add(&trace.header, number, data, (from_ms, record.ms));
@@ -137,7 +137,13 @@ impl Truth {
         truth
     }
 
-    fn add(&mut self, header: &Header, fault: u32, data: &Fault, (from_ms, to_ms): (u64, u64)) {
+    fn add(
+        &mut self,
+        header: &TraceHeader,
+        fault: u32,
+        data: &Fault,
+        (from_ms, to_ms): (u64, u64),
+    ) {
         let Some(scope) = scope(header, &data.place) else {
             // It has waited to the end for a node that never came, and so concerns nobody.
             return;
@@ -256,7 +262,7 @@ impl Truth {
     }
 }
 
-fn scope(header: &Header, place: &Place) -> Option<Scope> {
+fn scope(header: &TraceHeader, place: &Place) -> Option<Scope> {
     let node = |name: &Name| header.node(name);
     Some(match place {
         Place::Node(name) => Scope::Node(node(name)?),
@@ -338,11 +344,11 @@ mod tests {
             for_ms: None,
         };
         let mut scene = Scene::new();
-        let what = What::Fault(FaultEvent::On {
+        let what = NodeEvent::Fault(FaultEvent::On {
             fault: 1,
             data: data.into(),
         });
-        let record = crate::trace::Record {
+        let record = crate::trace::TraceRecord {
             ms: 50,
             node: NodeId::OUTSIDE,
             what,

@@ -16,7 +16,7 @@ use dst_engine::{EndCause, EngineEvent};
 use rmq_sim::fault::{EngineKind, FaultEvent, FaultKind, Kind, Site, catalogue};
 use rmq_sim::run::{Run, run};
 use rmq_sim::scenario::Scenario;
-use rmq_sim::trace::What;
+use rmq_sim::trace::NodeEvent;
 use rmq_sim::verdict::Class;
 
 /// What brokers are asked: heartbeats, sends, the unregistration of a client.
@@ -74,17 +74,18 @@ fn with(kind: &Kind, on: &str, rest: &str) -> Run {
 
 /// Whether the trace shows the second fault of the plan at work.
 fn fired(run: &Run, kind: &FaultKind) -> bool {
-    let happened = |test: &dyn Fn(&What) -> bool| run.trace.records.iter().any(|it| test(&it.what));
-    let on = happened(&|what| matches!(what, What::Fault(FaultEvent::On { fault: 2, .. })));
+    let happened =
+        |test: &dyn Fn(&NodeEvent) -> bool| run.trace.records.iter().any(|it| test(&it.what));
+    let on = happened(&|what| matches!(what, NodeEvent::Fault(FaultEvent::On { fault: 2, .. })));
     let ended = |cause: EndCause| {
         happened(
-            &|what| matches!(what, What::Engine(EngineEvent::Closed { cause: it, .. }) if *it == cause),
+            &|what| matches!(what, NodeEvent::Engine(EngineEvent::Closed { cause: it, .. }) if *it == cause),
         )
     };
     on && match kind {
         FaultKind::Rule(_) => happened(&|what| match what {
-            What::Broker(rmq_mock_broker::event::Event::Ruled { rule, .. })
-            | What::NameServer(rmq_mock_namesrv::event::Event::Ruled { rule, .. }) => {
+            NodeEvent::Broker(rmq_mock_broker::event::Event::Ruled { rule, .. })
+            | NodeEvent::NameServer(rmq_mock_namesrv::event::Event::Ruled { rule, .. }) => {
                 **rule == *"fault 2"
             }
             _ => false,

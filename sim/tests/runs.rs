@@ -13,7 +13,7 @@ use rmq_sim::internals::sweep::sweep;
 use rmq_sim::run::{Run, RunError, run};
 use rmq_sim::scenario::Scenario;
 use rmq_sim::simulation::{Cluster, Simulation, answer, crash, drop_replies, drop_requests};
-use rmq_sim::trace::{What, WorkEvent, WorkResult};
+use rmq_sim::trace::{NodeEvent, WorkEvent, WorkResult};
 use rmq_sim::verdict::Class;
 
 fn scenario(name: &str) -> Arc<Scenario> {
@@ -111,7 +111,7 @@ fn what_a_real_machine_cannot_do_is_refused_before_anything_runs() {
 fn outcomes(run: &Run) -> BTreeMap<String, (Option<String>, u64)> {
     let mut outcomes = BTreeMap::new();
     for record in &run.trace.records {
-        if let What::Work(WorkEvent::Returned { keys, result }) = &record.what {
+        if let NodeEvent::Work(WorkEvent::Returned { keys, result }) = &record.what {
             let broker = match result {
                 WorkResult::Sent { broker, .. } => Some(broker.to_string()),
                 WorkResult::Written | WorkResult::Failed(_) => None,

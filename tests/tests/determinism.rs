@@ -10,7 +10,7 @@ use rmq_sim::internals::digests;
 use rmq_sim::internals::generate::generate;
 use rmq_sim::internals::sweep::sweep;
 use rmq_sim::scenario::Scenario;
-use rmq_sim::trace::{Record, Trace, What};
+use rmq_sim::trace::{NodeEvent, Trace, TraceRecord};
 use rmq_tests::{play, scenario, scenarios};
 
 /// Seeds for each scenario: enough for both ready orders.
@@ -129,7 +129,7 @@ fn seeds_differ_by_their_link_conditions_alone() {
 }
 
 /// The records before the first one at or after `ms`.
-fn before(records: &[Record], ms: u64) -> &[Record] {
+fn before(records: &[TraceRecord], ms: u64) -> &[TraceRecord] {
     &records[..records.partition_point(|record| record.ms < ms)]
 }
 
@@ -141,7 +141,7 @@ fn a_fault_taken_away_leaves_every_record_before_it_equal() {
     let without = Arc::new(without);
     for seed in SEEDS {
         let (with, without) = (play(&with, seed).trace, play(&without, seed).trace);
-        let is_fault = |record: &&Record| matches!(record.what, What::Fault(_));
+        let is_fault = |record: &&TraceRecord| matches!(record.what, NodeEvent::Fault(_));
         let at = with
             .records
             .iter()
@@ -156,8 +156,8 @@ fn a_fault_taken_away_leaves_every_record_before_it_equal() {
 
 /// When, where and for which queue the brokers saw the requests for a topic.
 fn arrivals(trace: &Trace, topic: &str) -> Vec<(u64, String, i32)> {
-    let arrival = |record: &Record| match &record.what {
-        What::Broker(BrokerEvent::Received {
+    let arrival = |record: &TraceRecord| match &record.what {
+        NodeEvent::Broker(BrokerEvent::Received {
             send: Some(seen), ..
         }) if &*seen.topic == topic => Some((
             record.ms,

@@ -10,7 +10,9 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rmq_sim::trace::diverge::first_difference;
-use rmq_sim::trace::{End, Header, NodeId, Record, Trace, What, WorkEvent, WorkResult};
+use rmq_sim::trace::{
+    NodeEvent, NodeId, Trace, TraceEnd, TraceHeader, TraceRecord, WorkEvent, WorkResult,
+};
 use rmq_tests::rules::{FLOATS, RANDOM, words};
 use rmq_tests::{Source, workspace};
 
@@ -45,7 +47,7 @@ fn rule(line: &str, banned: &[&str]) -> Option<String> {
     Some(format!("house rule: {found}"))
 }
 
-fn record(ms: u64, offset: i64) -> Record {
+fn record(ms: u64, offset: i64) -> TraceRecord {
     let result = WorkResult::Sent {
         unique_key: "k".into(),
         broker: "broker-a".into(),
@@ -53,10 +55,10 @@ fn record(ms: u64, offset: i64) -> Record {
         offset,
     };
     let keys = format!("s{ms}").as_str().into();
-    Record {
+    TraceRecord {
         ms,
         node: NodeId::OUTSIDE,
-        what: What::Work(WorkEvent::Returned { keys, result }),
+        what: NodeEvent::Work(WorkEvent::Returned { keys, result }),
     }
 }
 
@@ -65,7 +67,7 @@ fn run(planted: &[i64]) -> Trace {
     let honest = (0..HONEST).map(|ms| record(ms, 0));
     let rest = (HONEST..).zip(planted).map(|(ms, it)| record(ms, *it));
     Trace {
-        header: Header {
+        header: TraceHeader {
             scenario: "planted".into(),
             seed: 7,
             engine: "event".into(),
@@ -78,7 +80,7 @@ fn run(planted: &[i64]) -> Trace {
             horizon_ms: 1_000,
         },
         records: honest.chain(rest).collect(),
-        end: End::Finished,
+        end: TraceEnd::Finished,
         end_ms: 1_000,
     }
 }

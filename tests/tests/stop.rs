@@ -10,7 +10,7 @@ use rmq_producer::event::{Event, Failure, Outcome};
 use rmq_remoting::observe::Name;
 use rmq_sim::internals::invariant;
 use rmq_sim::run::Run;
-use rmq_sim::trace::{NodeId, NodeKind, Trace, What, WorkEvent};
+use rmq_sim::trace::{NodeEvent, NodeId, NodeKind, Trace, WorkEvent};
 use rmq_tests::{play, scenario};
 
 /// What is wrong with how the producers of a run ended.
@@ -24,14 +24,14 @@ fn residue(trace: &Trace) -> Vec<String> {
 /// Tasks and sockets that a producer has left in the millisecond in which its `stop` returned.
 fn left_by(trace: &Trace, node: NodeId) -> Vec<String> {
     let who = trace.header.name(node);
-    let returned = What::Work(WorkEvent::StopReturned);
+    let returned = NodeEvent::Work(WorkEvent::StopReturned);
     let of_node = || trace.records.iter().filter(|record| record.node == node);
     let Some(stopped) = of_node().find(|record| record.what == returned) else {
         return vec![format!("{who} is not stopped")];
     };
     let mut open: BTreeMap<String, String> = BTreeMap::new();
     for record in of_node().filter(|record| record.ms <= stopped.ms) {
-        let What::Engine(event) = &record.what else {
+        let NodeEvent::Engine(event) = &record.what else {
             continue;
         };
         match event {
@@ -65,10 +65,12 @@ fn not_ended_once(trace: &Trace) -> Vec<String> {
     let mut outcomes: BTreeMap<&Name, i64> = BTreeMap::new();
     for record in &trace.records {
         match &record.what {
-            What::Work(WorkEvent::Called { keys, .. }) => {
+            NodeEvent::Work(WorkEvent::Called { keys, .. }) => {
                 outcomes.entry(keys).or_default();
             }
-            What::Work(WorkEvent::Returned { keys, .. }) => *outcomes.entry(keys).or_default() += 1,
+            NodeEvent::Work(WorkEvent::Returned { keys, .. }) => {
+                *outcomes.entry(keys).or_default() += 1;
+            }
             _ => {}
         }
     }
@@ -82,7 +84,7 @@ fn not_ended_once(trace: &Trace) -> Vec<String> {
 fn ended(run: &Run, failure: Failure) -> usize {
     let records = run.trace.records.iter();
     let done = records.filter(|record| {
-        matches!(&record.what, What::Producer(Event::Done { outcome: Outcome::Failed(how), .. })
+        matches!(&record.what, NodeEvent::Producer(Event::Done { outcome: Outcome::Failed(how), .. })
             if *how == failure)
     });
     done.count()
@@ -115,7 +117,7 @@ fn a_stop_during_sends_leaves_no_task_and_no_socket_and_ends_each_send_once() {
 #[test]
 fn what_stays_behind_or_ends_twice_is_seen() {
     let run = play(&scenario("stop-during-sends.toml"), 7);
-    let without = |gone: &dyn Fn(&What) -> bool| {
+    let without = |gone: &dyn Fn(&NodeEvent) -> bool| {
         let mut trace = run.trace.clone();
         let at = trace.records.iter().rposition(|record| {
             Some(record.node) == run.trace.header.node("p2") && gone(&record.what)
@@ -123,17 +125,17 @@ fn what_stays_behind_or_ends_twice_is_seen() {
         trace.records.remove(at.expect("there is one"));
         trace
     };
-    let socket = without(&|what| matches!(what, What::Engine(EngineEvent::Closed { .. })));
+    let socket = without(&|what| matches!(what, NodeEvent::Engine(EngineEvent::Closed { .. })));
     let wrong = residue(&socket);
     assert!(
         wrong.len() == 1 && wrong[0].starts_with("p2 leaves socket"),
         "{wrong:?}"
     );
 
-    let task = |what: &What| {
+    let task = |what: &NodeEvent| {
         matches!(
             what,
-            What::Engine(EngineEvent::TaskOff {
+            NodeEvent::Engine(EngineEvent::TaskOff {
                 name: "heartbeat",
                 ..
             })
@@ -145,7 +147,7 @@ fn what_stays_behind_or_ends_twice_is_seen() {
         "{wrong:?}"
     );
 
-    let returned = |what: &What| matches!(what, What::Work(WorkEvent::Returned { .. }));
+    let returned = |what: &NodeEvent| matches!(what, NodeEvent::Work(WorkEvent::Returned { .. }));
     let wrong = residue(&without(&returned));
     assert!(
         wrong.len() == 1 && wrong[0].ends_with("has 0 outcomes"),

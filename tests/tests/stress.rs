@@ -25,8 +25,10 @@ use rmq_remoting::observe::Name;
 use rmq_sim::fault::{Crash, Fault, FaultEvent, FaultKind, Place, Position};
 use rmq_sim::internals::invariant::{self, RunFindings};
 use rmq_sim::run::facts_of;
-use rmq_sim::trace::record::{ErrorSaid, NodeInfo, Record};
-use rmq_sim::trace::{End, Header, NodeId, NodeKind, Recorder, Trace, What, WorkEvent, WorkResult};
+use rmq_sim::trace::record::{ErrorSaid, NodeInfo, TraceRecord};
+use rmq_sim::trace::{
+    NodeEvent, NodeId, NodeKind, Recorder, Trace, TraceEnd, TraceHeader, WorkEvent, WorkResult,
+};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep};
 
@@ -176,7 +178,7 @@ impl Callers {
     }
 
     fn tell(&self, event: WorkEvent) {
-        self.recorder.push(PRODUCER, What::Work(event));
+        self.recorder.push(PRODUCER, NodeEvent::Work(event));
     }
 }
 
@@ -201,11 +203,14 @@ async fn torment(host: &SharedHost, recorder: &Recorder, machine: &mut Machine) 
             },
             for_ms: None,
         });
-        recorder.push(machine.node, What::Fault(FaultEvent::On { fault, data }));
+        recorder.push(
+            machine.node,
+            NodeEvent::Fault(FaultEvent::On { fault, data }),
+        );
         machine.broker = None;
         sleep(Duration::from_millis(150)).await;
         machine.boot(host, recorder).await;
-        recorder.push(machine.node, What::Fault(FaultEvent::Off { fault }));
+        recorder.push(machine.node, NodeEvent::Fault(FaultEvent::Off { fault }));
     }
 }
 
@@ -221,8 +226,8 @@ struct Left {
     counted: [u32; 4],
 }
 
-fn header(nodes: Vec<NodeInfo>, policy: &Policy, end_ms: u64) -> Header {
-    Header {
+fn header(nodes: Vec<NodeInfo>, policy: &Policy, end_ms: u64) -> TraceHeader {
+    TraceHeader {
         scenario: "stress".into(),
         seed: 0,
         engine: "tcp".into(),
@@ -239,9 +244,9 @@ fn header(nodes: Vec<NodeInfo>, policy: &Policy, end_ms: u64) -> Header {
 /// Stops the producer, and tells what it still counts.
 async fn stop(producer: Producer, recorder: &Recorder) -> [u32; 4] {
     producer.report_gauges();
-    recorder.push(PRODUCER, What::Work(WorkEvent::StopCalled));
+    recorder.push(PRODUCER, NodeEvent::Work(WorkEvent::StopCalled));
     producer.stop().await;
-    recorder.push(PRODUCER, What::Work(WorkEvent::StopReturned));
+    recorder.push(PRODUCER, NodeEvent::Work(WorkEvent::StopReturned));
     let gauges = producer.gauges();
     [
         gauges.pending,
@@ -301,7 +306,7 @@ async fn stress() -> Left {
     let trace = Trace {
         header: header(nodes, &policy, end_ms),
         records: joined(recorder.seal()),
-        end: End::Finished,
+        end: TraceEnd::Finished,
         end_ms,
     };
     for machine in machines {
@@ -317,13 +322,13 @@ async fn stress() -> Left {
 
 /// Two threads tell their parts of one exchange, and may do so in either order: the task that asked
 /// says which request is its attempt's when the answer is there already. Judges join in order.
-fn joined(records: Vec<Record>) -> Vec<Record> {
+fn joined(records: Vec<TraceRecord>) -> Vec<TraceRecord> {
     let mut first: BTreeMap<(u64, i32), usize> = BTreeMap::new();
     let mut placed = Vec::with_capacity(records.len());
     for (at, record) in records.into_iter().enumerate() {
         let mut place = (at, 1);
         match &record.what {
-            What::Producer(Event::Transport(
+            NodeEvent::Producer(Event::Transport(
                 Transport::Written { connection, opaque }
                 | Transport::Reply {
                     connection, opaque, ..
@@ -331,7 +336,7 @@ fn joined(records: Vec<Record>) -> Vec<Record> {
             )) => {
                 first.entry((*connection, *opaque)).or_insert(at);
             }
-            What::Producer(Event::Requested {
+            NodeEvent::Producer(Event::Requested {
                 connection, opaque, ..
             }) => {
                 if let Some(told) = first.get(&(*connection, *opaque)) {
@@ -377,7 +382,7 @@ fn stored_at(machine: &Machine) -> Vec<(Spot, Entry)> {
 fn outcomes(trace: &Trace) -> (Vec<(Name, Spot)>, usize, usize) {
     let (mut acknowledged, mut written, mut failed) = (Vec::new(), 0, 0);
     for record in &trace.records {
-        let What::Work(WorkEvent::Returned { result, .. }) = &record.what else {
+        let NodeEvent::Work(WorkEvent::Returned { result, .. }) = &record.what else {
             continue;
         };
         match result.clone() {

@@ -97,7 +97,7 @@ impl Default for EngineConfig {
 
 /// A task that waits, as a report names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingTask {
     /// Its node; `None`: the run's main future.
     pub node: Option<NodeId>,
     /// The name it was spawned with.
@@ -112,21 +112,21 @@ pub enum RunEnd {
     /// Virtual time reached its limit while timers were still running.
     Horizon {
         /// Every task there was.
-        waiting: Vec<Waiting>,
+        waiting: Vec<WaitingTask>,
     },
     /// Nothing could ever happen again: no timer, no byte on its way, no fault due.
     Deadlock {
         /// The millisecond of the last thing that happened.
         since_ms: u64,
         /// Every task there was.
-        waiting: Vec<Waiting>,
+        waiting: Vec<WaitingTask>,
     },
     /// Too many polls within one millisecond.
     Livelock {
         /// The virtual millisecond in which it happened.
         at_ms: u64,
         /// The task polled last.
-        last: Waiting,
+        last: WaitingTask,
     },
     /// Too many events in the whole run.
     EventLimit {
@@ -136,7 +136,7 @@ pub enum RunEnd {
     /// A task panicked. In simulation that is the verdict; the run ends at once.
     Panicked {
         /// The task, with its node.
-        task: Waiting,
+        task: WaitingTask,
         /// The panic's text. It stays out of digests.
         message: String,
     },

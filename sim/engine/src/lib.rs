@@ -270,7 +270,7 @@ pub use access::now_here;
 pub use change::{Change, Direction, NotModelled};
 pub use config::{
     EngineConfig, Limits, LinkBytes, NetworkConfig, NodeGauges, ReadyOrder, RunEnd, RunReport,
-    RunStats, Waiting,
+    RunStats, WaitingTask,
 };
 pub use engine::Engine;
 pub use event::{DialEnd, EndCause, EngineEvent, EventSink, Ignore, TaskOff};

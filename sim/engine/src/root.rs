@@ -17,8 +17,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::access;
 use crate::change::Change;
 use crate::command::Command;
-use crate::config::{EngineConfig, Limits, ReadyOrder, RunEnd, Waiting};
-use crate::core::{Core, Due, RunId, What};
+use crate::config::{EngineConfig, Limits, ReadyOrder, RunEnd, WaitingTask};
+use crate::core::{Core, DeliveryKind, Due, RunId};
 use crate::event::{EngineEvent, TaskOff};
 use crate::node::NodeId;
 use crate::panics;
@@ -128,7 +128,7 @@ impl<F: Future> Root<F> {
     /// A task that the program gave to Tokio itself panicked.
     fn foreign_panic(&self) -> Option<RunEnd> {
         let message = panics::foreign()?;
-        let task = Waiting {
+        let task = WaitingTask {
             node: None,
             task: FOREIGN,
         };
@@ -141,7 +141,7 @@ impl<F: Future> Root<F> {
             self.last_active = self.now;
             self.deliveries += 1;
             if let Due {
-                what: What::Tick,
+                what: DeliveryKind::Tick,
                 conn,
                 ..
             } = due
@@ -186,7 +186,7 @@ impl<F: Future> Root<F> {
                         Poll::Ready(())
                     });
                     if let Err(message) = acted {
-                        let task = Waiting {
+                        let task = WaitingTask {
                             node: None,
                             task: "planned action",
                         };
@@ -210,7 +210,7 @@ impl<F: Future> Root<F> {
                 throttle.next_poll = self.now + throttle.ms_per_poll;
                 let (at, node) = (throttle.next_poll, task.node);
                 access::enter(self.run, |core| {
-                    core.schedule(at, node.0.into(), 0, What::Tick);
+                    core.schedule(at, node.0.into(), 0, DeliveryKind::Tick);
                 });
             }
         }
@@ -229,7 +229,7 @@ impl<F: Future> Root<F> {
             }
             Polled::Panicked(message) => {
                 self.ended(task, TaskEnd::Panicked(message.clone()), TaskOff::Panicked);
-                let task = Waiting {
+                let task = WaitingTask {
                     node: Some(task.node),
                     task: name,
                 };
@@ -237,7 +237,7 @@ impl<F: Future> Root<F> {
             }
         };
         end.or_else(|| {
-            self.over_limit(Waiting {
+            self.over_limit(WaitingTask {
                 node: Some(task.node),
                 task: name,
             })
@@ -249,7 +249,7 @@ impl<F: Future> Root<F> {
         let main = self.main.as_mut()?;
         let mut cx = Context::from_waker(&self.main_waker);
         match guarded(|| main.as_mut().poll(&mut cx)) {
-            Ok(Poll::Pending) => self.over_limit(Waiting {
+            Ok(Poll::Pending) => self.over_limit(WaitingTask {
                 node: None,
                 task: MAIN,
             }),
@@ -258,7 +258,7 @@ impl<F: Future> Root<F> {
                 Some(RunEnd::Finished)
             }
             Err(message) => {
-                let task = Waiting {
+                let task = WaitingTask {
                     node: None,
                     task: MAIN,
                 };
@@ -267,7 +267,7 @@ impl<F: Future> Root<F> {
         }
     }
 
-    fn over_limit(&self, last: Waiting) -> Option<RunEnd> {
+    fn over_limit(&self, last: WaitingTask) -> Option<RunEnd> {
         let at_ms = self.now;
         if self.polls_now > self.limits.polls_per_instant {
             return Some(RunEnd::Livelock { at_ms, last });
@@ -408,7 +408,7 @@ impl<F: Future> Root<F> {
     fn horizon(&mut self, touched: bool) -> Option<RunEnd> {
         let timers = self.lists.release_timed();
         let mut waiting = self.tasks.waiting();
-        waiting.push(Waiting {
+        waiting.push(WaitingTask {
             node: None,
             task: MAIN,
         });

@@ -9,7 +9,7 @@ use rmq_host::{BoxFuture, TaskEnd, TaskReporter, panic_message};
 use tracing::Span;
 
 use crate::command::NewTask;
-use crate::config::Waiting;
+use crate::config::WaitingTask;
 use crate::node::NodeId;
 use crate::ready::{Lists, TaskRef};
 use crate::strike::Strike;
@@ -33,8 +33,8 @@ pub(super) enum Polled {
 }
 
 impl Running {
-    pub(super) fn waiting(&self) -> Waiting {
-        Waiting {
+    pub(super) fn waiting(&self) -> WaitingTask {
+        WaitingTask {
             node: Some(self.handle.node),
             task: self.name,
         }
@@ -152,7 +152,7 @@ impl Tasks {
     }
 
     /// Every task, ordered by (node, number).
-    pub(super) fn waiting(&self) -> Vec<Waiting> {
+    pub(super) fn waiting(&self) -> Vec<WaitingTask> {
         let mut all: Vec<&Running> = self.slots.iter().flatten().collect();
         all.sort_unstable_by_key(|running| (running.handle.node, running.handle.number));
         all.into_iter().map(Running::waiting).collect()

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use dst_engine::{EngineEvent, NodeGauges, NodeId, TaskOff, Waiting};
+use dst_engine::{EngineEvent, NodeGauges, NodeId, TaskOff, WaitingTask};
 use parking_lot::Mutex;
 use rmq_host::{BoxFuture, Task, TaskControl};
 
@@ -183,9 +183,9 @@ impl Process {
     }
 
     /// Its tasks that have not ended, first those that were started first.
-    pub(super) fn waiting(&self) -> Vec<Waiting> {
+    pub(super) fn waiting(&self) -> Vec<WaitingTask> {
         let tasks = self.tasks.lock();
-        let waiting = tasks.live.values().map(|slot| Waiting {
+        let waiting = tasks.live.values().map(|slot| WaitingTask {
             node: Some(self.node),
             task: slot.name,
         });

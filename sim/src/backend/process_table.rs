@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use dst_engine::chance::Chance;
-use dst_engine::{EventSink, LinkBytes, NodeGauges, NodeId, Waiting};
+use dst_engine::{EventSink, LinkBytes, NodeGauges, NodeId, WaitingTask};
 use parking_lot::Mutex;
 use rmq_host::Identity;
 use rmq_remoting::observe::Name;
@@ -177,7 +177,7 @@ impl ProcessTable {
     }
 
     /// Every task there is.
-    pub(super) fn waiting(&self) -> Vec<Waiting> {
+    pub(super) fn waiting(&self) -> Vec<WaitingTask> {
         let processes: Vec<_> = {
             let nodes = self.nodes.lock();
             nodes

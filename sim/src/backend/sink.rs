@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use dst_engine::{EngineEvent, EventSink, NodeId, RunEnd, Waiting};
+use dst_engine::{EngineEvent, EventSink, NodeId, RunEnd, WaitingTask};
 use parking_lot::Mutex;
 use rmq_host::panic_message;
 use tokio::sync::Notify;
@@ -60,7 +60,7 @@ impl RunSink {
     /// A task panicked; the first one ends the run.
     pub(super) fn panicked(&self, node: NodeId, task: &'static str, message: &str) {
         self.panic.lock().get_or_insert_with(|| RunEnd::Panicked {
-            task: Waiting {
+            task: WaitingTask {
                 node: Some(node),
                 task,
             },
@@ -111,7 +111,7 @@ pub(super) fn poll_main<F: Future>(
 /// The end that a panic outside of all nodes brings.
 pub(super) fn panicked_outside(task: &'static str, payload: &(dyn Any + Send)) -> RunEnd {
     RunEnd::Panicked {
-        task: Waiting { node: None, task },
+        task: WaitingTask { node: None, task },
         message: panic_message(payload),
     }
 }

@@ -18,14 +18,14 @@ use super::process::Process;
 pub(super) struct NodeStream<S: Stream> {
     /// Only empty while it is being dropped.
     inner: Option<S>,
-    end: End,
+    end: ConnectionEnd,
     delivered: Arc<AtomicU64>,
     /// How it ended as far as its program has seen.
     cause: EndCause,
 }
 
 /// One end of a connection.
-pub(super) struct End {
+pub(super) struct ConnectionEnd {
     pub(super) process: Arc<Process>,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
@@ -33,7 +33,7 @@ pub(super) struct End {
 
 impl<S: Stream> NodeStream<S> {
     /// `delivered` counts the bytes that are read from it.
-    pub(super) fn new(inner: S, end: End, delivered: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(inner: S, end: ConnectionEnd, delivered: Arc<AtomicU64>) -> Self {
         end.process.connections.fetch_add(1, Ordering::Relaxed);
         Self {
             inner: Some(inner),

@@ -31,7 +31,7 @@ use super::plan::Plan;
 use super::process_table::{HostContext, ProcessTable};
 use super::runtime_handle::RuntimeHandle;
 use super::sink::poll_main;
-use super::sockets::{Dialling, End, Listening, NodeStream, ended, parse_address};
+use super::sockets::{ConnectionEnd, Dialling, Listening, NodeStream, ended, parse_address};
 use super::{Action, Backend, Modelled, refused};
 use crate::fault::EngineKind;
 
@@ -130,7 +130,7 @@ impl TcpBackend {
         self.host(context.unwrap_or_else(|| table.nobody(IpAddr::V4(Ipv4Addr::LOCALHOST))))
     }
 
-    fn wrap(&self, stream: TcpStream, end: End) -> io::Result<Connection> {
+    fn wrap(&self, stream: TcpStream, end: ConnectionEnd) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
         let (local, peer) = (end.local, end.peer);
         let delivered = self.0.table.traffic(peer.ip(), end.process.node);
@@ -277,7 +277,7 @@ impl Host for TcpHost {
             };
             let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
             dialling.opened(local, peer);
-            let end = End {
+            let end = ConnectionEnd {
                 process,
                 local,
                 peer,
@@ -349,7 +349,7 @@ impl Listener for TcpPort {
             let (stream, peer) = self.port.live()?.accept().await?;
             let local = stream.local_addr()?;
             self.port.accepted(local, peer);
-            let end = End {
+            let end = ConnectionEnd {
                 process: Arc::clone(self.port.process()),
                 local,
                 peer,

@@ -17,7 +17,7 @@ use rmq_remoting::request::SendMessageV2;
 use rmq_remoting::route::{BrokerData, QueueData, RouteForm, TopicRouteData};
 
 use super::{Clock, Rate};
-use crate::trace::{NodeId, Recorder, What};
+use crate::trace::{NodeEvent, NodeId, Recorder};
 
 /// How often a part is repeated.
 const TIMES: u64 = 400_000;
@@ -69,7 +69,7 @@ pub(crate) fn costs(clock: Clock) -> Vec<Cost> {
             request: n,
             rule: "rule".into(),
         };
-        recorder.push(NodeId(1), What::Broker(event));
+        recorder.push(NodeId(1), NodeEvent::Broker(event));
     }));
     all.push(engine(clock, "engine: a poll", async |sim| {
         node_task(sim, false).await;

@@ -17,7 +17,7 @@ use crate::invariant;
 use crate::run::{self, Run};
 use crate::scenario::{PolicySource, Scenario};
 use crate::shrink::{self, FailureId, Shrunk};
-use crate::trace::What;
+use crate::trace::NodeEvent;
 use crate::verdict::Class;
 
 /// Runs after which shrinking stops unless told otherwise.
@@ -126,7 +126,7 @@ fn explanation(chosen: &Chosen, seed: u64, shrunk: &Shrunk, run: &Run, repeat: &
     );
     for (number, fault) in (1..).zip(&shrunk.scenario.faults) {
         let started = run.trace.records.iter().find(|record| {
-            matches!(&record.what, What::Fault(FaultEvent::On { fault, .. }) if *fault == number)
+            matches!(&record.what, NodeEvent::Fault(FaultEvent::On { fault, .. }) if *fault == number)
         });
         // Writing to a string cannot fail.
         let _ = match started {

@@ -7,7 +7,7 @@
 use rmq_producer::event::Mode;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{Life, SendHistory, Timestamp, WorkHistory};
+use crate::trace::history::{ProducerPhase, SendHistory, Timestamp, WorkHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-01",
@@ -78,7 +78,7 @@ fn stopped(run: &CheckedRun<'_>, send: &SendHistory<'_>) -> Option<Timestamp> {
     let mut turns = run.history.lives.iter();
     turns
         .find(|(node, life, timestamp)| {
-            *node == send.node && *life == Life::Stopped && *timestamp > send.called
+            *node == send.node && *life == ProducerPhase::Stopped && *timestamp > send.called
         })
         .map(|(.., timestamp)| *timestamp)
 }
@@ -104,7 +104,7 @@ fn callback(send: &SendHistory<'_>, report: &mut CheckReport) {
 fn returns(run: &CheckedRun<'_>, work: &WorkHistory<'_>, report: &mut CheckReport) {
     let mut turns = run.history.lives.iter();
     let stopped = turns.find(|(node, life, timestamp)| {
-        *node == work.node && *life == Life::Stopped && *timestamp > work.called
+        *node == work.node && *life == ProducerPhase::Stopped && *timestamp > work.called
     });
     let told = !work.returned.is_empty() || work.dropped.is_some();
     if let (Some((.., stopped)), false) = (stopped, told) {
@@ -128,7 +128,7 @@ mod tests {
 
     use crate::fault::{Crash, FaultKind};
     use crate::invariant::scene::{Example, Scene, TOPIC, accepts, rejects};
-    use crate::trace::{End, ErrorSaid, WorkEvent, WorkResult};
+    use crate::trace::{ErrorSaid, TraceEnd, WorkEvent, WorkResult};
 
     pub(super) const EXAMPLES: &[Example] = &[
         rejects(
@@ -158,7 +158,7 @@ mod tests {
                 .at(100)
                 .call(1)
                 .attempt(1, 1, "a/0")
-                .end(End::Finished, 200)
+                .end(TraceEnd::Finished, 200)
         }),
         accepts("a dropped send never ends", || {
             Scene::new()
@@ -197,7 +197,7 @@ mod tests {
         }),
         rejects("a send is open when stop returns", || {
             let scene = Scene::new().at(100).call(1).at(200).say(Event::Stopped);
-            scene.wrong_call(1).end(End::Finished, 300)
+            scene.wrong_call(1).end(TraceEnd::Finished, 300)
         }),
         rejects("a callback runs twice", || {
             async_send()

@@ -47,7 +47,7 @@ mod tests {
     use rmq_producer::event::Event;
 
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("an attempt with its timeout", || attempt_at(0, 1000)),
@@ -64,7 +64,7 @@ mod tests {
             .at(ms)
             .attempt_by(1, 1, queue("a/0"), 1);
         scene.change(|what| {
-            if let What::Producer(Event::Attempt { timeout_ms, .. }) = what {
+            if let NodeEvent::Producer(Event::Attempt { timeout_ms, .. }) = what {
                 *timeout_ms = timeout;
             }
         })

@@ -376,7 +376,7 @@ mod tests {
     use super::*;
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, TIMEOUT, accepts, queue, rejects};
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
     use rmq_producer::event::{Event, LookupReason};
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -482,7 +482,7 @@ mod tests {
             let scene = scene.at(10_000).call(9).attempt(9, 1, "a/0");
             let scene = scene.at(10_100).call(1).attempt(1, 1, "a/1").at(11_000);
             let scene = scene.hedged(9, 1).change(|what| {
-                if let What::Producer(Event::Hedged { tokens_left, .. }) = what {
+                if let NodeEvent::Producer(Event::Hedged { tokens_left, .. }) = what {
                     *tokens_left = 5;
                 }
             });
@@ -528,7 +528,7 @@ mod tests {
     /// The only ill broker of three eats the whole time of a send.
     fn hangs(scene: Scene, tokens: u32) -> Scene {
         let scene = scene.change(|what| {
-            if let What::Producer(Event::Hedged { tokens_left, .. }) = what {
+            if let NodeEvent::Producer(Event::Hedged { tokens_left, .. }) = what {
                 *tokens_left = tokens;
             }
         });
@@ -541,7 +541,7 @@ mod tests {
             .fault(1, FaultKind::Freeze, "broker-a")
             .call(1);
         let scene = scene.attempt_by(1, 1, queue("a/0"), 1).change(|what| {
-            if let What::Producer(Event::Attempt { timeout_ms, .. }) = what {
+            if let NodeEvent::Producer(Event::Attempt { timeout_ms, .. }) = what {
                 *timeout_ms = TIMEOUT;
             }
         });

@@ -231,7 +231,7 @@ mod tests {
     use rmq_producer::event::{Event, Mode};
 
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("the last queue of a broker", || {
@@ -289,7 +289,7 @@ mod tests {
         rejects("the address is another broker's", || {
             let scene = Scene::new().at(0).call(1).attempt_by(1, 1, queue("a/0"), 1);
             let scene = scene.change(|what| {
-                if let What::Producer(Event::Attempt { address, .. }) = what {
+                if let NodeEvent::Producer(Event::Attempt { address, .. }) = what {
                     *address = Some("10.0.2.2:10911".into());
                 }
             });

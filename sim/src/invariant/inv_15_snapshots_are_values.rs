@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a poll brings another route", || {
@@ -88,7 +88,7 @@ mod tests {
                 end: LookupEnd::NotExist,
             });
             let scene = scene.found(1, 2, &["a/0"]).change(|what| {
-                if let What::Producer(Event::Snapshot { lookup, .. }) = what {
+                if let NodeEvent::Producer(Event::Snapshot { lookup, .. }) = what {
                     *lookup = 2;
                 }
             });

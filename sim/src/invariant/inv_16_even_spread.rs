@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rmq_producer::event::{Failure, Outcome};
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{Queues, SendHistory, Timestamp};
+use crate::trace::history::{RouteQueues, SendHistory, Timestamp};
 use crate::trace::record::Form;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -72,7 +72,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 }
 
 /// The queue that the message arrived for, as a position in the route.
-fn chosen(run: &CheckedRun<'_>, send: &SendHistory<'_>, queues: &Queues<'_>) -> Option<usize> {
+fn chosen(run: &CheckedRun<'_>, send: &SendHistory<'_>, queues: &RouteQueues<'_>) -> Option<usize> {
     let request = &run.history.requests[*send.requests.first()?];
     let broker = run.name(request.broker);
     queues.position(broker, request.seen.queue)

@@ -216,7 +216,7 @@ fn is_unlikely(count: u64, all: u64, share: u64, of: u64) -> bool {
 mod tests {
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
     use rmq_producer::event::{Event, Stage};
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -241,7 +241,7 @@ mod tests {
         scene.marked = scene.trace.records.iter().rposition(|record| {
             matches!(
                 record.what,
-                What::Producer(Event::Attempt { number: 2, .. })
+                NodeEvent::Producer(Event::Attempt { number: 2, .. })
             )
         });
         scene
@@ -252,7 +252,7 @@ mod tests {
         let scene = scene.at(100 * send).call(send).attempt(send, 1, "a/0");
         let scene = scene.ended(send, 1, Stage::Lost, None);
         let scene = scene.attempt_by(send, 2, queue(to), 1).change(|what| {
-            if let What::Producer(Event::Attempt { avoided, .. }) = what {
+            if let NodeEvent::Producer(Event::Attempt { avoided, .. }) = what {
                 *avoided = vec!["broker-a".into()];
             }
         });

@@ -224,7 +224,7 @@ mod tests {
             scene.trace.records.retain(|record| {
                 !matches!(
                     &record.what,
-                    crate::trace::What::Producer(Event::Health { .. })
+                    crate::trace::NodeEvent::Producer(Event::Health { .. })
                 )
             });
             scene

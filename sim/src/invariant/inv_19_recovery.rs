@@ -152,7 +152,7 @@ mod tests {
 
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, isolation, rejects};
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("all get their part when the fault is over", || {
@@ -206,11 +206,10 @@ mod tests {
     }
 
     fn mark(mut scene: Scene) -> Scene {
-        scene.marked = scene
-            .trace
-            .records
-            .iter()
-            .rposition(|record| matches!(record.what, What::Producer(Event::Attempt { .. })));
+        scene.marked =
+            scene.trace.records.iter().rposition(|record| {
+                matches!(record.what, NodeEvent::Producer(Event::Attempt { .. }))
+            });
         scene
     }
 }

@@ -12,7 +12,9 @@ use rmq_producer::event::{QueueRef, Stage};
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{AttemptHistory, Life, SnapshotHistory, Timestamp, WidthSource};
+use crate::trace::history::{
+    AttemptHistory, ProducerPhase, SnapshotHistory, Timestamp, WidthSource,
+};
 use crate::trace::{NodeId, NodeKind, PolicyFacts};
 use crate::truth::Condition;
 
@@ -194,7 +196,7 @@ fn refreshed(
 /// When the producer's duty ends.
 fn ends(run: &CheckedRun<'_>, producer: NodeId) -> u64 {
     let mut turns = run.history.lives.iter();
-    let stopping = turns.find(|(at, life, _)| *at == producer && *life != Life::Started);
+    let stopping = turns.find(|(at, life, _)| *at == producer && *life != ProducerPhase::Started);
     stopping.map_or(run.trace.end_ms, |(.., timestamp)| timestamp.ms)
 }
 
@@ -206,18 +208,18 @@ mod tests {
     use super::*;
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
-    use crate::trace::End;
+    use crate::trace::TraceEnd;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("the next poll brings the new route", || {
             let scene = changed().at(30_000).lookup(2, LookupReason::Poll);
             scene
                 .found(2, 2, &["a/0", "b/0"])
-                .end(End::Finished, 90_000)
+                .end(TraceEnd::Finished, 90_000)
         }),
         accepts("a name server hangs meanwhile", || {
             let scene = changed().at(20_000).fault(1, FaultKind::Freeze, "ns-2");
-            scene.end(End::Finished, 90_000)
+            scene.end(TraceEnd::Finished, 90_000)
         }),
         accepts(
             "a topic may still be made on a broker that was not tried",
@@ -228,18 +230,18 @@ mod tests {
                     lookup: 4,
                     end: LookupEnd::Unchanged,
                 });
-                scene.end(End::Finished, 90_000)
+                scene.end(TraceEnd::Finished, 90_000)
             },
         ),
         rejects(
             "a broker that does not make the topic stays in its route",
             || {
                 let scene = of_default(5_000).call(1).attempt_by(1, 1, queue("c/0"), 2);
-                changes(scene.at(10_000)).end(End::Finished, 90_000)
+                changes(scene.at(10_000)).end(TraceEnd::Finished, 90_000)
             },
         ),
         rejects("the route is never read again", || {
-            changed().end(End::Finished, 90_000)
+            changed().end(TraceEnd::Finished, 90_000)
         }),
         rejects("an attempt that failed does not refresh the route", || {
             let scene = changed().at(12_000).call(1).attempt(1, 1, "c/0");
@@ -247,7 +249,7 @@ mod tests {
             let scene = scene.at(30_000).lookup(2, LookupReason::Poll);
             scene
                 .found(2, 2, &["a/0", "b/0"])
-                .end(End::Finished, 90_000)
+                .end(TraceEnd::Finished, 90_000)
         }),
     ];
 

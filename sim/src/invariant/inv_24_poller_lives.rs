@@ -9,7 +9,7 @@ use rmq_producer::event::LookupReason;
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{Life, SnapshotHistory, Timestamp};
+use crate::trace::history::{ProducerPhase, SnapshotHistory, Timestamp};
 use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -117,8 +117,9 @@ fn late(
 /// When the producer's duty ends.
 fn ends(run: &CheckedRun<'_>, node: NodeId, known: Timestamp) -> u64 {
     let mut turns = run.history.lives.iter();
-    let stopping = turns
-        .find(|(at, life, timestamp)| *at == node && *life != Life::Started && *timestamp > known);
+    let stopping = turns.find(|(at, life, timestamp)| {
+        *at == node && *life != ProducerPhase::Started && *timestamp > known
+    });
     stopping.map_or(run.trace.end_ms, |(.., timestamp)| timestamp.ms)
 }
 
@@ -128,11 +129,11 @@ mod tests {
 
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
-    use crate::trace::{End, What};
+    use crate::trace::{NodeEvent, TraceEnd};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a poll each period, answered or not", || {
-            poll(poll(Scene::new(), 30_000, 2), 60_000, 3).end(End::Finished, 90_000)
+            poll(poll(Scene::new(), 30_000, 2), 60_000, 3).end(TraceEnd::Finished, 90_000)
         }),
         accepts("a poll waits for the lookup of a failed attempt", || {
             let scene = Scene::new()
@@ -141,22 +142,22 @@ mod tests {
             let lookup = 2;
             let end = LookupEnd::Unreachable;
             let scene = scene.at(38_000).say(Event::LookupEnded { lookup, end });
-            poll(poll(scene, 38_000, 3), 60_000, 4).end(End::Finished, 90_000)
+            poll(poll(scene, 38_000, 3), 60_000, 4).end(TraceEnd::Finished, 90_000)
         }),
         accepts("a stopped producer polls no more", || {
             Scene::new()
                 .at(20_000)
                 .say(Event::Stopping)
-                .end(End::Finished, 500_000)
+                .end(TraceEnd::Finished, 500_000)
         }),
         rejects("the poller dies", || {
             let mut scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
             // A lookup makes two records: its start and the server asked.
             scene.marked = Some(scene.trace.records.len() - 2);
-            scene.end(End::Finished, 200_000)
+            scene.end(TraceEnd::Finished, 200_000)
         }),
         rejects("a topic is never polled", || {
-            known(Scene::new().end(End::Finished, 60_000))
+            known(Scene::new().end(TraceEnd::Finished, 60_000))
         }),
         rejects("failed attempts ask, and no poll does", || {
             let asked = |scene: Scene, (ms, lookup): (u64, u64)| {
@@ -167,18 +168,17 @@ mod tests {
                 scene
                     .into_iter()
                     .fold(Scene::new(), asked)
-                    .end(End::Finished, 62_000),
+                    .end(TraceEnd::Finished, 62_000),
             )
         }),
     ];
 
     /// Marks the first route.
     fn known(mut scene: Scene) -> Scene {
-        scene.marked = scene
-            .trace
-            .records
-            .iter()
-            .position(|record| matches!(record.what, What::Producer(Event::Snapshot { .. })));
+        scene.marked =
+            scene.trace.records.iter().position(|record| {
+                matches!(record.what, NodeEvent::Producer(Event::Snapshot { .. }))
+            });
         scene
     }
 

@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts(
@@ -147,7 +147,7 @@ mod tests {
             let scene = of_news(own.found(9, 9, &["c/0", "c/1", "c/2", "c/3", "c/4"]));
             let moved = from_default(scene, &["c/0", "c/1", "c/2", "c/3", "c/4"]);
             moved.change(|what| {
-                if let What::Producer(Event::Snapshot { addresses, .. }) = what {
+                if let NodeEvent::Producer(Event::Snapshot { addresses, .. }) = what {
                     *addresses = [("broker-c".into(), "10.0.0.9:10911".into())].into();
                 }
             })
@@ -239,7 +239,7 @@ mod tests {
 
     fn of_news(scene: Scene) -> Scene {
         scene.change(|what| {
-            if let What::Producer(Event::Snapshot { topic, .. }) = what {
+            if let NodeEvent::Producer(Event::Snapshot { topic, .. }) = what {
                 *topic = "news".into();
             }
         })

@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a reply completes its request", || {
@@ -152,7 +152,10 @@ mod tests {
         rejects("two requests of a connection have one id", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").call(2);
             let scene = scene.attempt(2, 1, "a/1").change(|what| {
-                if let What::Producer(Event::Transport(Transport::Written { opaque, .. })) = what {
+                if let NodeEvent::Producer(Event::Transport(Transport::Written {
+                    opaque, ..
+                })) = what
+                {
                     *opaque = 1;
                 }
             });
@@ -167,7 +170,9 @@ mod tests {
                 .whole(1, "a/0")
                 .reply(1, 1, 0)
                 .change(|what| {
-                    if let What::Producer(Event::Transport(Transport::Reply { opaque, .. })) = what
+                    if let NodeEvent::Producer(Event::Transport(Transport::Reply {
+                        opaque, ..
+                    })) = what
                     {
                         *opaque = 77;
                     }

@@ -8,7 +8,7 @@ use rmq_producer::event::Event;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::history::Timestamp;
-use crate::trace::{NodeId, What};
+use crate::trace::{NodeEvent, NodeId};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-35",
@@ -22,7 +22,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for (at, record) in run.trace.records.iter().enumerate() {
-        let What::Producer(Event::Gauges { pending, .. }) = &record.what else {
+        let NodeEvent::Producer(Event::Gauges { pending, .. }) = &record.what else {
             continue;
         };
         report.exercised();

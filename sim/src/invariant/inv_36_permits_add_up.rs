@@ -6,7 +6,7 @@
 use rmq_producer::event::Event;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::What;
+use crate::trace::NodeEvent;
 use crate::trace::history::Timestamp;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -21,7 +21,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for (at, record) in run.trace.records.iter().enumerate() {
-        let What::Producer(Event::Gauges { open_sends, .. }) = &record.what else {
+        let NodeEvent::Producer(Event::Gauges { open_sends, .. }) = &record.what else {
             continue;
         };
         report.exercised();

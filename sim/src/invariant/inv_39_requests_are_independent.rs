@@ -10,7 +10,7 @@ use super::pair::Sends;
 use super::{CheckReport, Checker, Invariant, Source};
 use crate::fault::{FaultEvent, FaultKind, Position};
 use crate::trace::record::Form;
-use crate::trace::{Record, Trace, What};
+use crate::trace::{NodeEvent, Trace, TraceRecord};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-39",
@@ -62,8 +62,8 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
 }
 
 /// The workload and the send that gets no answer.
-fn unanswered(record: &Record) -> Option<(u32, u64)> {
-    let What::Fault(FaultEvent::On { data, .. }) = &record.what else {
+fn unanswered(record: &TraceRecord) -> Option<(u32, u64)> {
+    let NodeEvent::Fault(FaultEvent::On { data, .. }) = &record.what else {
         return None;
     };
     match (&data.kind, &data.at) {
@@ -122,11 +122,11 @@ mod tests {
             },
             for_ms: None,
         };
-        let what = What::Fault(FaultEvent::On {
+        let what = NodeEvent::Fault(FaultEvent::On {
             fault: 1,
             data: data.into(),
         });
-        scene.trace.records.push(Record {
+        scene.trace.records.push(TraceRecord {
             ms: 0,
             node: NodeId::OUTSIDE,
             what,

@@ -144,47 +144,47 @@ mod tests {
     use super::*;
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
-    use crate::trace::{End, What};
+    use crate::trace::{NodeEvent, TraceEnd};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("something is written every half of the idle limit", || {
             let scene = all(all(Scene::new(), 50_000), 100_000);
-            scene.end(End::Finished, 150_000)
+            scene.end(TraceEnd::Finished, 150_000)
         }),
         accepts("a broker that left the route is not kept", || {
             let scene = all(Scene::new().at(10).found(1, 2, &["b/0"]), 50_000);
             let scene = all(scene, 100_000);
-            scene.end(End::Finished, 150_000)
+            scene.end(TraceEnd::Finished, 150_000)
         }),
         accepts("a send fails in a run with a fault", || {
             let scene = Scene::new().fault(1, FaultKind::Freeze, "broker-b");
             scene
                 .call(1)
                 .failed(1, Failure::Deadline)
-                .end(End::Finished, 50_000)
+                .end(TraceEnd::Finished, 50_000)
         }),
         accepts("another one is dialled beside a silent one", || {
             let scene = all(Scene::new(), 50_000).at(100_000);
             let scene = scene.whole(60, "a/1").whole(61, "b/1").dial(9, "broker-c");
-            scene.end(End::Finished, 115_000)
+            scene.end(TraceEnd::Finished, 115_000)
         }),
         rejects("a connection lies idle", || {
             let scene = all(Scene::new(), 50_000).at(100_000);
             let mut scene = scene.whole(60, "a/1").whole(61, "b/1");
             let connection = 3;
             scene.marked = scene.trace.records.iter().rposition(|record| {
-                let What::Producer(Event::Transport(event)) = &record.what else {
+                let NodeEvent::Producer(Event::Transport(event)) = &record.what else {
                     return false;
                 };
                 matches!(event, Transport::Written { connection: at, .. } if *at == connection)
             });
-            scene.end(End::Finished, 115_000)
+            scene.end(TraceEnd::Finished, 115_000)
         }),
         rejects("a healthy cluster loses a message", || {
             let scene = Scene::new().call(1).attempt(1, 1, "a/0").at(50);
             let scene = scene.close(1, "broker-a", CloseCause::Idle);
             let scene = scene.failed(1, Failure::Attempts(Stage::Lost));
-            scene.wrong().end(End::Finished, 50_000)
+            scene.wrong().end(TraceEnd::Finished, 50_000)
         }),
     ];
 

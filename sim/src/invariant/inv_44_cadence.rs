@@ -100,26 +100,26 @@ mod tests {
 
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
-    use crate::trace::End;
+    use crate::trace::TraceEnd;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a heartbeat each period", || {
             let scene = all(all(all(Scene::new(), 1000), 31_000), 61_000);
-            scene.end(End::Finished, 90_000)
+            scene.end(TraceEnd::Finished, 90_000)
         }),
         accepts("a frozen broker hears nothing", || {
             let scene = all(Scene::new(), 1000)
                 .at(20_000)
                 .fault(1, FaultKind::Freeze, "broker-a");
             let scene = heartbeat(heartbeat(scene.at(31_000), "broker-b", 2), "broker-c", 3);
-            scene.end(End::Finished, 60_000)
+            scene.end(TraceEnd::Finished, 60_000)
         }),
         accepts("a broker that left the route hears no more", || {
             let scene = all(Scene::new(), 1000).at(30_000);
             let scene = scene.lookup(2, LookupReason::Poll);
             let scene = scene.found(2, 2, &["a/0", "b/0"]).at(31_000);
             let scene = heartbeat(heartbeat(scene, "broker-a", 1), "broker-b", 2);
-            scene.end(End::Finished, 60_000)
+            scene.end(TraceEnd::Finished, 60_000)
         }),
         rejects("a broker that came back to the route hears nothing", || {
             let scene = all(Scene::new(), 1000).at(10_000);
@@ -129,7 +129,7 @@ mod tests {
             let scene = scene.found(3, 3, &["a/0", "b/0", "c/0"]);
             let scene = all(scene, 31_000).wrong().at(61_000);
             let scene = heartbeat(heartbeat(scene, "broker-a", 1), "broker-b", 2);
-            scene.end(End::Finished, 70_000)
+            scene.end(TraceEnd::Finished, 70_000)
         }),
         rejects("one broker is forgotten", || {
             // The last heartbeat of the first round is that of broker-c.
@@ -138,7 +138,7 @@ mod tests {
                 heartbeat(heartbeat(scene, "broker-a", 1), "broker-b", 2),
                 61_000,
             );
-            scene.end(End::Finished, 70_000)
+            scene.end(TraceEnd::Finished, 70_000)
         }),
     ];
 

@@ -4,8 +4,8 @@
 //! returned to it.
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{Life, Timestamp};
-use crate::trace::{NodeId, What, WorkEvent};
+use crate::trace::history::{ProducerPhase, Timestamp};
+use crate::trace::{NodeEvent, NodeId, WorkEvent};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-45",
@@ -18,15 +18,15 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
-    let turns = |wanted: Life| {
+    let turns = |wanted: ProducerPhase| {
         run.history
             .lives
             .iter()
             .filter(move |(_, life, _)| *life == wanted)
     };
-    for (node, _, called) in turns(Life::Stopping) {
-        let ended =
-            turns(Life::Stopped).find(|(at, _, timestamp)| at == node && timestamp > called);
+    for (node, _, called) in turns(ProducerPhase::Stopping) {
+        let ended = turns(ProducerPhase::Stopped)
+            .find(|(at, _, timestamp)| at == node && timestamp > called);
         bounded(
             run,
             *node,
@@ -37,11 +37,11 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
     let records = &run.trace.records;
     for (at, record) in records.iter().enumerate() {
-        if record.what != What::Work(WorkEvent::StopCalled) {
+        if record.what != NodeEvent::Work(WorkEvent::StopCalled) {
             continue;
         }
         let returned = records[at..].iter().position(|it| {
-            it.node == record.node && it.what == What::Work(WorkEvent::StopReturned)
+            it.node == record.node && it.what == NodeEvent::Work(WorkEvent::StopReturned)
         });
         let returned = returned.map(|after| Timestamp {
             at: at + after,

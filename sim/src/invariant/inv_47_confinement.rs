@@ -59,7 +59,7 @@ fn named(run: &CheckedRun<'_>, send: &SendHistory<'_>, request: &RequestHistory<
 #[cfg(test)]
 mod tests {
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
     use rmq_producer::event::Event;
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -76,7 +76,7 @@ mod tests {
         rejects("a message arrives at a broker of another cluster", || {
             let mut scene = Scene::new();
             for record in &mut scene.trace.records {
-                if let What::Producer(Event::Snapshot { addresses, .. }) = &mut record.what {
+                if let NodeEvent::Producer(Event::Snapshot { addresses, .. }) = &mut record.what {
                     let known = addresses.iter().filter(|(name, _)| &**name != "broker-c");
                     *addresses = known.cloned().collect();
                 }

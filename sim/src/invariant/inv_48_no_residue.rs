@@ -5,7 +5,7 @@
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::NodeId;
-use crate::trace::history::{ConnectionHistory, Life, Timestamp};
+use crate::trace::history::{ConnectionHistory, ProducerPhase, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-48",
@@ -19,13 +19,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for (node, life, stopped) in &run.history.lives {
-        if *life != Life::Stopped {
+        if *life != ProducerPhase::Stopped {
             continue;
         }
         report.exercised();
         // A new life of the same node is another history.
         let again = run.history.lives.iter().find_map(|(at, life, timestamp)| {
-            (at == node && *life == Life::Started && timestamp > stopped).then_some(*timestamp)
+            (at == node && *life == ProducerPhase::Started && timestamp > stopped)
+                .then_some(*timestamp)
         });
         let until = again.unwrap_or_else(|| run.end());
         let connections = run.history.connections.iter().filter(|it| it.node == *node);

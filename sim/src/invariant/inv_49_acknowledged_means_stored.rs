@@ -99,7 +99,7 @@ mod tests {
     use rmq_mock_broker::event::Event as BrokerEvent;
 
     use crate::invariant::scene::{BODY_CRC, Example, Scene, accepts, key, rejects};
-    use crate::trace::{NodeId, What, WorkEvent, WorkResult};
+    use crate::trace::{NodeEvent, NodeId, WorkEvent, WorkResult};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a stored message is acknowledged", || {
@@ -124,7 +124,7 @@ mod tests {
                 .seen(1, 1)
                 .stored(1, 1);
             let scene = scene.change(|what| {
-                if let What::Broker(BrokerEvent::Stored { body_crc, .. }) = what {
+                if let NodeEvent::Broker(BrokerEvent::Stored { body_crc, .. }) = what {
                     *body_crc += 1;
                 }
             });

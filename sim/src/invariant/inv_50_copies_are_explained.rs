@@ -61,7 +61,7 @@ mod tests {
     use rmq_producer::event::{Mode, Stage};
 
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a lost reply leaves two copies with one key", || {
@@ -91,7 +91,7 @@ mod tests {
         rejects("a copy has another key", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(2);
             let scene = scene.seen(1, 1).stored(1, 1).change(|what| {
-                if let What::Broker(BrokerEvent::Stored {
+                if let NodeEvent::Broker(BrokerEvent::Stored {
                     unique_key: key, ..
                 }) = what
                 {
@@ -104,7 +104,7 @@ mod tests {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(2);
             let scene = scene.seen_with(1, 1, |seen| seen.unique_key = Some("stray".into()));
             let scene = scene.stored(1, 1).change(|what| {
-                if let What::Broker(BrokerEvent::Stored {
+                if let NodeEvent::Broker(BrokerEvent::Stored {
                     unique_key: key, ..
                 }) = what
                 {

@@ -39,7 +39,7 @@ mod tests {
     use rmq_producer::event::Event;
 
     use crate::invariant::scene::{Example, Scene, accepts, key, rejects};
-    use crate::trace::{NodeId, What};
+    use crate::trace::{NodeEvent, NodeId};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("two sends have two keys", || {
@@ -58,7 +58,7 @@ mod tests {
 
     fn same_key(scene: Scene) -> Scene {
         scene.change(|what| {
-            if let What::Producer(Event::Built { unique_key: it, .. }) = what {
+            if let NodeEvent::Producer(Event::Built { unique_key: it, .. }) = what {
                 *it = key(NodeId(0), 1);
             }
         })

@@ -11,7 +11,7 @@ use rmq_remoting::observe::Name;
 
 use super::{CheckReport, Checker, Invariant, Source};
 use crate::trace::history::Timestamp;
-use crate::trace::{Record, Trace, What, WorkEvent, WorkResult};
+use crate::trace::{NodeEvent, Trace, TraceRecord, WorkEvent, WorkResult};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-56",
@@ -40,7 +40,7 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
 }
 
 /// Whether two records differ in nothing but what carries the time.
-fn alike(one: &Record, other: &Record) -> bool {
+fn alike(one: &TraceRecord, other: &TraceRecord) -> bool {
     if (one.ms, one.node) != (other.ms, other.node) {
         return false;
     }
@@ -48,25 +48,25 @@ fn alike(one: &Record, other: &Record) -> bool {
 }
 
 /// What happened, without unique keys and the checksum of the properties.
-fn timeless(what: &What) -> What {
+fn timeless(what: &NodeEvent) -> NodeEvent {
     let none = || Name::from("");
     let mut what = what.clone();
     match &mut what {
-        What::Producer(Event::Built {
+        NodeEvent::Producer(Event::Built {
             unique_key: key, ..
         })
-        | What::Broker(BrokerEvent::Stored {
+        | NodeEvent::Broker(BrokerEvent::Stored {
             unique_key: key, ..
         }) => {
             *key = none();
         }
-        What::Broker(BrokerEvent::Received {
+        NodeEvent::Broker(BrokerEvent::Received {
             send: Some(seen), ..
         }) => {
             seen.unique_key = seen.unique_key.as_ref().map(|_| none());
             seen.metadata_crc = 0;
         }
-        What::Work(WorkEvent::Returned {
+        NodeEvent::Work(WorkEvent::Returned {
             result: WorkResult::Sent {
                 unique_key: key, ..
             },
@@ -86,7 +86,7 @@ mod tests {
         accepts("only the unique keys differ", || {
             let mut other = sent();
             for record in &mut other.trace.records {
-                if let What::Producer(Event::Built {
+                if let NodeEvent::Producer(Event::Built {
                     unique_key: key, ..
                 }) = &mut record.what
                 {
@@ -106,16 +106,15 @@ mod tests {
         rejects("a body changes with the time", || {
             let mut other = sent();
             for record in &mut other.trace.records {
-                if let What::Producer(Event::Built { body_crc, .. }) = &mut record.what {
+                if let NodeEvent::Producer(Event::Built { body_crc, .. }) = &mut record.what {
                     *body_crc = 1;
                 }
             }
             let mut scene = sent();
-            scene.marked = scene
-                .trace
-                .records
-                .iter()
-                .position(|record| matches!(record.what, What::Producer(Event::Built { .. })));
+            scene.marked =
+                scene.trace.records.iter().position(|record| {
+                    matches!(record.what, NodeEvent::Producer(Event::Built { .. }))
+                });
             scene.paired(other)
         }),
     ];

@@ -7,7 +7,7 @@ use rmq_producer::event::Event;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::history::Timestamp;
-use crate::trace::{End, What};
+use crate::trace::{NodeEvent, TraceEnd};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-57",
@@ -22,34 +22,34 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     report.exercised();
     for (at, record) in run.trace.records.iter().enumerate() {
-        if let What::Producer(Event::TaskPanicked { task }) = &record.what {
+        if let NodeEvent::Producer(Event::TaskPanicked { task }) = &record.what {
             let text = format!("{}: the task {task} panicked", run.name(record.node));
             report.wrong(Timestamp { at, ms: record.ms }, text);
         }
     }
     let text = match &run.trace.end {
-        End::Finished | End::Horizon { .. } => return,
-        End::Panicked {
+        TraceEnd::Finished | TraceEnd::Horizon { .. } => return,
+        TraceEnd::Panicked {
             node,
             task,
             message,
         } => {
             format!("{}: the task {task} panicked: {message}", run.name(*node))
         }
-        End::Deadlock { waiting } => {
+        TraceEnd::Deadlock { waiting } => {
             let mut text = "nothing can run any more; waiting:".to_owned();
             for wait in waiting {
                 text.push_str(&format!(" {}/{}", run.name(wait.node), wait.task));
             }
             text
         }
-        End::Livelock { node, task } => {
+        TraceEnd::Livelock { node, task } => {
             format!(
                 "{}: the task {task} keeps one instant from ending",
                 run.name(*node)
             )
         }
-        End::EventLimit => "the run reached its limit of events".to_owned(),
+        TraceEnd::EventLimit => "the run reached its limit of events".to_owned(),
     };
     report.wrong(run.end(), text);
 }
@@ -58,12 +58,12 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 mod tests {
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
-    use crate::trace::{NodeId, Waiting};
+    use crate::trace::{NodeId, UnfinishedTask};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a run that ends", || Scene::new().at(0).whole(1, "a/0")),
         accepts("a run that reaches its horizon", || {
-            Scene::new().end(End::Horizon { waiting: vec![] }, 60_000)
+            Scene::new().end(TraceEnd::Horizon { waiting: vec![] }, 60_000)
         }),
         rejects("a task panics and is started again", || {
             Scene::new()
@@ -74,29 +74,29 @@ mod tests {
         }),
         rejects("a task panics", || {
             let (node, task) = (NodeId(0), "send".into());
-            ends(End::Panicked {
+            ends(TraceEnd::Panicked {
                 node,
                 task,
                 message: "attempt to add with overflow".into(),
             })
         }),
         rejects("nothing can run any more", || {
-            let waiting = vec![Waiting {
+            let waiting = vec![UnfinishedTask {
                 node: NodeId(0),
                 task: "send".into(),
             }];
-            ends(End::Deadlock { waiting })
+            ends(TraceEnd::Deadlock { waiting })
         }),
         rejects("an instant never ends", || {
-            ends(End::Livelock {
+            ends(TraceEnd::Livelock {
                 node: NodeId(0),
                 task: "poll".into(),
             })
         }),
-        rejects("the events run out", || ends(End::EventLimit)),
+        rejects("the events run out", || ends(TraceEnd::EventLimit)),
     ];
 
-    fn ends(end: End) -> Scene {
+    fn ends(end: TraceEnd) -> Scene {
         let mut scene = Scene::new().end(end, 100);
         scene.marked = Some(scene.trace.records.len());
         scene

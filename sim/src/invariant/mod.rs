@@ -15,9 +15,9 @@ use rmq_producer::event::{LookupReason, Mode};
 use rmq_remoting::observe::Name;
 
 use crate::trace::history::{
-    AttemptHistory, History, Life, SendHistory, SnapshotHistory, Timestamp,
+    AttemptHistory, History, ProducerPhase, SendHistory, SnapshotHistory, Timestamp,
 };
-use crate::trace::{End, Header, NodeId, NodeKind, PolicyFacts, Trace, work};
+use crate::trace::{NodeId, NodeKind, PolicyFacts, Trace, TraceEnd, TraceHeader, work};
 use crate::truth::{self, Truth};
 use crate::verdict::{Class, Finding, Verdict};
 
@@ -241,7 +241,7 @@ impl<'t> CheckedRun<'t> {
         }
     }
 
-    fn header(&self) -> &'t Header {
+    fn header(&self) -> &'t TraceHeader {
         &self.trace.header
     }
 
@@ -284,7 +284,7 @@ impl<'t> CheckedRun<'t> {
     fn stops(&self, producer: NodeId) -> impl Iterator<Item = Timestamp> {
         let lives = self.history.lives.iter();
         lives.filter_map(move |(node, life, timestamp)| {
-            (*node == producer && *life != Life::Started).then_some(*timestamp)
+            (*node == producer && *life != ProducerPhase::Started).then_some(*timestamp)
         })
     }
 
@@ -457,11 +457,13 @@ impl RunFindings {
     /// The verdict of a run: its end decides the class where it did not end well.
     pub fn verdict(&self, trace: &Trace) -> Verdict {
         let class = match &trace.end {
-            End::Panicked { .. } => Class::Panic,
-            End::Deadlock { .. } => Class::NoProgress,
-            End::Livelock { .. } | End::EventLimit => Class::Limit,
-            End::Finished | End::Horizon { .. } if self.findings.is_empty() => Class::Pass,
-            End::Finished | End::Horizon { .. } => Class::Violation,
+            TraceEnd::Panicked { .. } => Class::Panic,
+            TraceEnd::Deadlock { .. } => Class::NoProgress,
+            TraceEnd::Livelock { .. } | TraceEnd::EventLimit => Class::Limit,
+            TraceEnd::Finished | TraceEnd::Horizon { .. } if self.findings.is_empty() => {
+                Class::Pass
+            }
+            TraceEnd::Finished | TraceEnd::Horizon { .. } => Class::Violation,
         };
         Verdict {
             class,
@@ -553,7 +555,7 @@ mod tests {
             let queue = (send - 1) / 3;
             scene.at(1000 * send).whole(send, &format!("{to}/{queue}"))
         });
-        let scene = scene.end(End::Finished, 15_000);
+        let scene = scene.end(TraceEnd::Finished, 15_000);
         assert_eq!(check(&scene.trace).findings, []);
     }
 }

@@ -22,7 +22,7 @@ use super::sends::SendMatcher;
 use crate::backend::{Modelled, SharedBackend};
 use crate::fault::{Fault, FaultEvent, Place, Position, Struck};
 use crate::scenario::Scenario;
-use crate::trace::{NodeId, Recorder, What, WorkEvent};
+use crate::trace::{NodeEvent, NodeId, Recorder, WorkEvent};
 
 /// Where a fault is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,7 +196,7 @@ impl RunController {
         };
         self.recorder.push(
             node,
-            What::Fault(FaultEvent::On {
+            NodeEvent::Fault(FaultEvent::On {
                 fault: number(index),
                 data: Arc::clone(&data),
             }),
@@ -261,7 +261,7 @@ impl RunController {
         };
         self.recorder.push(
             node,
-            What::Fault(FaultEvent::Off {
+            NodeEvent::Fault(FaultEvent::Off {
                 fault: number(index),
             }),
         );
@@ -281,7 +281,7 @@ impl RunController {
             }
         }
         self.recorder
-            .push(NodeId::OUTSIDE, What::Work(WorkEvent::Healed));
+            .push(NodeId::OUTSIDE, NodeEvent::Work(WorkEvent::Healed));
     }
 
     /// Moves a fault on, if it is where it should be.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use dst_engine::{
-    EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, Waiting as EngineWaiting,
-};
+use dst_engine::{EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, WaitingTask};
 use rmq_remoting::observe::Name;
 
 use super::play::{RunHandle, RunningCluster};
@@ -13,7 +11,7 @@ use super::{Played, RunConfig, RunError, policy_of};
 use crate::backend::{self, SharedBackend};
 use crate::fault::FaultKind;
 use crate::scenario::{Order, Scenario};
-use crate::trace::{End, NodeId, Trace, Waiting};
+use crate::trace::{NodeId, Trace, TraceEnd, UnfinishedTask};
 
 /// How long after a scenario's end its open sends may still take, beside their timeout.
 const GRACE_MS: u64 = 30_000;
@@ -135,32 +133,32 @@ fn longest(scenario: &Scenario, timeout: u64) -> u64 {
     }
 }
 
-fn end(end: RunEnd) -> End {
-    let waits = |one: EngineWaiting| Waiting {
+fn end(end: RunEnd) -> TraceEnd {
+    let waits = |one: WaitingTask| UnfinishedTask {
         // What runs on no node is the laboratory's own.
         node: one.node.unwrap_or(NodeId::OUTSIDE),
         task: Name::from(one.task),
     };
-    let all = |list: Vec<EngineWaiting>| list.into_iter().map(waits).collect();
+    let all = |list: Vec<WaitingTask>| list.into_iter().map(waits).collect();
     match end {
-        RunEnd::Finished => End::Finished,
-        RunEnd::Horizon { waiting } => End::Horizon {
+        RunEnd::Finished => TraceEnd::Finished,
+        RunEnd::Horizon { waiting } => TraceEnd::Horizon {
             waiting: all(waiting),
         },
-        RunEnd::Deadlock { waiting, .. } => End::Deadlock {
+        RunEnd::Deadlock { waiting, .. } => TraceEnd::Deadlock {
             waiting: all(waiting),
         },
         RunEnd::Livelock { last, .. } => {
             let last = waits(last);
-            End::Livelock {
+            TraceEnd::Livelock {
                 node: last.node,
                 task: last.task,
             }
         }
-        RunEnd::EventLimit { .. } => End::EventLimit,
+        RunEnd::EventLimit { .. } => TraceEnd::EventLimit,
         RunEnd::Panicked { task, message } => {
             let task = waits(task);
-            End::Panicked {
+            TraceEnd::Panicked {
                 node: task.node,
                 task: task.task,
                 message,

@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::fault::{EngineKind, Fault};
 use crate::invariant;
 use crate::scenario::{Order, Scenario};
-use crate::trace::{Digest, End, NodeId, Trace};
+use crate::trace::{Digest, NodeId, Trace, TraceEnd};
 use crate::verdict::{Class, Finding, Verdict};
 
 mod beside;
@@ -259,7 +259,8 @@ pub(crate) fn checked(scenario: &Scenario, knobs: RunConfig, played: Played) -> 
         .collect();
     let findings = invariant::check(&trace);
     let mut verdict = findings.verdict(&trace);
-    if let (End::Horizon { waiting }, Class::Pass | Class::Violation) = (&trace.end, verdict.class)
+    if let (TraceEnd::Horizon { waiting }, Class::Pass | Class::Violation) =
+        (&trace.end, verdict.class)
     {
         let waiting: Vec<String> = waiting
             .iter()

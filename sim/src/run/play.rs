@@ -22,7 +22,7 @@ use super::workload::Caller;
 use crate::backend::SharedBackend;
 use crate::fault::{Fault, Place};
 use crate::scenario::{ProducerPlan, Scenario};
-use crate::trace::{NodeId, Recorder, What, WorkEvent};
+use crate::trace::{NodeEvent, NodeId, Recorder, WorkEvent};
 use crate::verdict::Finding;
 
 /// The first machine that is not of the scenario: added by a check's own code.
@@ -223,9 +223,9 @@ impl RunningCluster {
                     cluster.until(ms).await;
                 }
                 producer.report_gauges();
-                recorder.push(node, What::Work(WorkEvent::StopCalled));
+                recorder.push(node, NodeEvent::Work(WorkEvent::StopCalled));
                 producer.stop().await;
-                recorder.push(node, What::Work(WorkEvent::StopReturned));
+                recorder.push(node, NodeEvent::Work(WorkEvent::StopReturned));
             }),
         )
     }

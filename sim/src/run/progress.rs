@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::controller::RunController;
 use super::play::ProducerNode;
-use crate::trace::{NodeId, What, WorkEvent, WorkResult};
+use crate::trace::{NodeEvent, NodeId, WorkEvent, WorkResult};
 use crate::verdict::Finding;
 
 /// So many sends to each topic must succeed.
@@ -139,7 +139,9 @@ impl Probe {
     }
 
     fn record(&self, event: WorkEvent) {
-        self.controller.recorder.push(self.node, What::Work(event));
+        self.controller
+            .recorder
+            .push(self.node, NodeEvent::Work(event));
     }
 
     fn stuck(&self, good: u32, last: &str, open: Option<u32>) -> Finding {

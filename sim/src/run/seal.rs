@@ -9,7 +9,7 @@ use super::controller::RunController;
 use super::effect::Effect;
 use super::facts::{facts_of, policy_of};
 use super::play::RunHandle;
-use crate::trace::{Header, NodeId, NodeInfo, NodeKind, PolicyFacts, Record};
+use crate::trace::{NodeId, NodeInfo, NodeKind, PolicyFacts, TraceHeader, TraceRecord};
 
 /// The slack of every bound, in milliseconds: scheduling and a few round trips.
 const SLACK_MS: u64 = 50;
@@ -17,8 +17,8 @@ const SLACK_MS: u64 = 50;
 /// What a run leaves.
 #[derive(Debug)]
 pub(crate) struct Left {
-    pub(crate) header: Header,
-    pub(crate) records: Vec<Record>,
+    pub(crate) header: TraceHeader,
+    pub(crate) records: Vec<TraceRecord>,
     pub(crate) ledger: Vec<(Name, Entry)>,
     pub(crate) links: Vec<(NodeId, NodeId, u64)>,
     pub(crate) effects: Vec<Effect>,
@@ -77,7 +77,7 @@ impl RunController {
     }
 
     /// The facts of the run that its trace begins with.
-    fn header(&self, knobs: RunConfig) -> Header {
+    fn header(&self, knobs: RunConfig) -> TraceHeader {
         let scenario = &self.scenario;
         let mut nodes = self.layout.nodes.clone();
         let mut policies: Vec<PolicyFacts> = Vec::new();
@@ -109,7 +109,7 @@ impl RunController {
             }
         }
         let one_way = scenario.network.latency_ms + scenario.network.jitter_ms;
-        Header {
+        TraceHeader {
             scenario: Name::from(scenario.name.as_str()),
             seed: knobs.seed,
             engine: Name::from(knobs.engine.to_string()),

@@ -9,7 +9,7 @@ use rmq_remoting::observe::Name;
 use serde::Serialize;
 
 use crate::scenario::{Bound, Expect};
-use crate::trace::{NodeKind, Trace, What, WorkEvent, WorkResult};
+use crate::trace::{NodeEvent, NodeKind, Trace, WorkEvent, WorkResult};
 use crate::verdict::Finding;
 
 /// The figures of a run.
@@ -57,11 +57,11 @@ impl Summary {
         let mut attempts: BTreeMap<(u16, u64), u64> = BTreeMap::new();
         for record in &trace.records {
             match &record.what {
-                What::Work(WorkEvent::Called { keys, .. }) => {
+                NodeEvent::Work(WorkEvent::Called { keys, .. }) => {
                     summary.sends += 1;
                     called.insert(keys, record.ms);
                 }
-                What::Work(WorkEvent::Returned { keys, result }) => {
+                NodeEvent::Work(WorkEvent::Returned { keys, result }) => {
                     // A trace written by hand may begin after the call.
                     let since = called.get(&**keys).copied().unwrap_or(record.ms);
                     summary.max_send_ms = summary.max_send_ms.max(record.ms - since);
@@ -74,12 +74,12 @@ impl Summary {
                         }
                     }
                 }
-                What::Producer(ProducerEvent::Attempt { send, .. }) => {
+                NodeEvent::Producer(ProducerEvent::Attempt { send, .. }) => {
                     summary.attempts += 1;
                     *attempts.entry((record.node.0, *send)).or_default() += 1;
                 }
-                What::Producer(ProducerEvent::Hedged { .. }) => summary.hedged += 1,
-                What::Broker(BrokerEvent::Stored {
+                NodeEvent::Producer(ProducerEvent::Hedged { .. }) => summary.hedged += 1,
+                NodeEvent::Broker(BrokerEvent::Stored {
                     unique_key: key, ..
                 }) => {
                     *stored.entry(key).or_default() += 1;

@@ -9,7 +9,7 @@ use rmq_remoting::observe::Observer;
 
 use super::controller::{Phase, RunController};
 use crate::fault::{Fault, FaultKind, Position, Struck};
-use crate::trace::{NodeId, What};
+use crate::trace::{NodeEvent, NodeId};
 
 /// Observes one node.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Observer<BrokerEvent> for Watch {
         let stored = matches!(event, BrokerEvent::Stored { .. });
         self.controller
             .recorder
-            .push(self.node, What::Broker(event));
+            .push(self.node, NodeEvent::Broker(event));
         if stored {
             self.controller.stored(self.node);
         }
@@ -34,7 +34,7 @@ impl Observer<NameServerEvent> for Watch {
     fn on(&self, event: NameServerEvent) {
         self.controller
             .recorder
-            .push(self.node, What::NameServer(event));
+            .push(self.node, NodeEvent::NameServer(event));
     }
 }
 
@@ -57,7 +57,7 @@ impl Observer<ProducerEvent> for Watch {
         }
         self.controller
             .recorder
-            .push(self.node, What::Producer(event));
+            .push(self.node, NodeEvent::Producer(event));
         if let Some((send, attempt)) = attempt {
             // Sends that are no workload's are waited for by no fault.
             if let Some((workload, send)) = self.controller.sends.of(self.node, send) {

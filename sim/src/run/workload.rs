@@ -15,7 +15,7 @@ use tokio::time::error::Elapsed;
 
 use super::controller::RunController;
 use crate::scenario::{Callback, SendMode, Target, Workload, key_of};
-use crate::trace::{NodeId, What, WorkEvent, WorkResult};
+use crate::trace::{NodeEvent, NodeId, WorkEvent, WorkResult};
 
 /// One workload of a run.
 #[derive(Debug, Clone)]
@@ -215,7 +215,9 @@ impl Caller {
     }
 
     fn record(&self, event: WorkEvent) {
-        self.controller.recorder.push(self.node, What::Work(event));
+        self.controller
+            .recorder
+            .push(self.node, NodeEvent::Work(event));
     }
 
     /// Polls a call so that its `Call` event, made in the first poll, gets the workload's name.

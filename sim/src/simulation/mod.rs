@@ -48,7 +48,7 @@ pub use fault::{
     drop_replies, drop_requests, freeze, latency, loss, partition, partition_one_way, power_loss,
     refuse, stop,
 };
-pub use sim::{Ledger, Sim, SimProducer};
+pub use sim::{ClusterLedger, Sim, SimProducer};
 
 /// The environment variable that makes every simulation run one seed and print its trace.
 pub const SEED_VARIABLE: &str = "ROCKETMQ_SIM_SEED";

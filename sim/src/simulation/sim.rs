@@ -60,8 +60,8 @@ impl Sim {
     }
 
     /// What the brokers have stored by now.
-    pub fn ledger(&self) -> Ledger {
-        Ledger {
+    pub fn ledger(&self) -> ClusterLedger {
+        ClusterLedger {
             entries: self.cluster.stored(),
             built: self.cluster.built(),
         }
@@ -162,12 +162,12 @@ impl SimProducer {
 
 /// What all brokers have stored, and what was sent: the oracle for lost and doubled messages.
 #[derive(Debug, Clone)]
-pub struct Ledger {
+pub struct ClusterLedger {
     entries: Vec<(Name, Entry)>,
     built: Vec<Name>,
 }
 
-impl Ledger {
+impl ClusterLedger {
     /// Every stored copy with the name of its broker, broker by broker, in the order stored.
     pub fn entries(&self) -> &[(Name, Entry)] {
         &self.entries

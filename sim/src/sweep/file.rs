@@ -22,7 +22,7 @@ const FORMAT: u32 = 2;
 /// Which sweep a file is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Header {
+pub struct SweepHeader {
     /// The version of the format.
     pub format: u32,
     /// The build that ran its seeds: [`BUILD`].
@@ -108,14 +108,14 @@ pub enum FileError {
 #[derive(Debug)]
 pub struct Read {
     /// Which sweep.
-    pub header: Header,
+    pub header: SweepHeader,
     /// Its portions, in order.
     pub portions: Vec<Portion>,
     /// The bytes of whole lines.
     whole: u64,
 }
 
-impl Header {
+impl SweepHeader {
     /// The header of a plan's file.
     pub fn of(plan: &Plan) -> Self {
         Self {
@@ -192,7 +192,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Read, FileError> {
         let what = format!("format {} is not {FORMAT}, this build's", format.format);
         return Err(form(1, what));
     }
-    let header: Header = serde_json::from_str(first)
+    let header: SweepHeader = serde_json::from_str(first)
         .map_err(|error| form(1, format!("no sweep's header: {error}")))?;
     let mut portions: Vec<Portion> = Vec::new();
     for (number, text) in lines {
@@ -242,7 +242,7 @@ impl Out {
     /// It cannot be written, is the file of something else or of another build, or another sweep
     /// writes into it; it is untouched then.
     pub fn open(path: &Path, plan: &Plan) -> Result<(Self, Vec<Portion>), FileError> {
-        let header = Header::of(plan);
+        let header = SweepHeader::of(plan);
         let writing = |cause| FileError::Write {
             file: path.to_owned(),
             cause,
@@ -317,9 +317,9 @@ fn lock(path: &Path, file: &File) -> Result<(), FileError> {
 /// # Errors
 ///
 /// A file is none of a sweep's, of another sweep or of another build, or seeds are missing.
-pub fn merge(files: &[PathBuf]) -> Result<(String, Header, Sweep), FileError> {
+pub fn merge(files: &[PathBuf]) -> Result<(String, SweepHeader, Sweep), FileError> {
     let mut all: BTreeMap<u64, Portion> = BTreeMap::new();
-    let mut merged: Option<Header> = None;
+    let mut merged: Option<SweepHeader> = None;
     for file in files {
         let Read {
             mut header,

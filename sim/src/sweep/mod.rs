@@ -129,7 +129,7 @@ pub enum SweepError {
 
 /// Portions that wait for an earlier one.
 #[derive(Debug, Default)]
-struct Waiting {
+struct ReorderBuffer {
     next: u64,
     done: BTreeMap<u64, Portion>,
     error: Option<SweepError>,
@@ -143,9 +143,9 @@ struct Waiting {
 pub fn carry_out(plan: &Plan, watcher: &dyn Watcher) -> Result<(), SweepError> {
     let next = AtomicU64::new(plan.done);
     let stopped = AtomicBool::new(false);
-    let waiting = Mutex::new(Waiting {
+    let waiting = Mutex::new(ReorderBuffer {
         next: plan.done,
-        ..Waiting::default()
+        ..ReorderBuffer::default()
     });
     let work = || {
         while !stopped.load(Ordering::Relaxed) && !watcher.enough() {
@@ -173,7 +173,7 @@ pub fn carry_out(plan: &Plan, watcher: &dyn Watcher) -> Result<(), SweepError> {
     }
 }
 
-impl Waiting {
+impl ReorderBuffer {
     fn hand_on(
         &mut self,
         nth: u64,

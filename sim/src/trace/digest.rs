@@ -10,7 +10,7 @@ use std::fmt;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
-use super::record::{Record, Trace};
+use super::record::{Trace, TraceRecord};
 
 /// Bytes collected before they are hashed: blake3 is fastest on large pieces.
 const PIECE: usize = 64 * 1024;
@@ -67,7 +67,7 @@ pub struct Digester {
 
 impl Digester {
     /// Folds one record in.
-    pub fn push(&mut self, record: &Record) {
+    pub fn push(&mut self, record: &TraceRecord) {
         // It fails only for sequences of unknown length, which no record has; and then what was
         // encoded so far would still be the same in equal runs.
         let _ = postcard::serialize_with_flavor(record, Append(&mut self.buffer));
@@ -108,21 +108,21 @@ impl Flavor for Append<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::{NodeId, What, WorkEvent, WorkResult};
+    use crate::trace::{NodeEvent, NodeId, WorkEvent, WorkResult};
 
-    fn returned(ms: u64, keys: &str) -> Record {
+    fn returned(ms: u64, keys: &str) -> TraceRecord {
         let event = WorkEvent::Returned {
             keys: keys.into(),
             result: WorkResult::Written,
         };
-        Record {
+        TraceRecord {
             ms,
             node: NodeId(0),
-            what: What::Work(event),
+            what: NodeEvent::Work(event),
         }
     }
 
-    fn digest(records: &[Record]) -> Digest {
+    fn digest(records: &[TraceRecord]) -> Digest {
         let mut digester = Digester::default();
         records.iter().for_each(|record| digester.push(record));
         digester.finish()
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_trace_longer_than_one_piece_is_hashed_whole() {
-        let mut long: Vec<Record> = (0..10_000).map(|n| returned(n, "w1-s1")).collect();
+        let mut long: Vec<TraceRecord> = (0..10_000).map(|n| returned(n, "w1-s1")).collect();
         let whole = digest(&long);
         long[0].ms += 1;
         assert_ne!(digest(&long), whole);

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::json;
-use super::record::{Header, Record, Trace};
+use super::record::{Trace, TraceHeader, TraceRecord};
 
 /// How many records before the first difference are kept.
 const BEFORE: usize = 20;
@@ -18,9 +18,9 @@ pub struct Difference {
     pub at: usize,
     /// Up to twenty records before it and the record itself, of the first trace; without the
     /// record if that trace ended before.
-    pub left: Vec<Record>,
+    pub left: Vec<TraceRecord>,
     /// The same of the second trace.
-    pub right: Vec<Record>,
+    pub right: Vec<TraceRecord>,
 }
 
 /// Compares two traces, record by record. The headers may differ.
@@ -34,8 +34,9 @@ pub fn first_difference(left: &Trace, right: &Trace) -> Option<Difference> {
     if at == a.len() && at == b.len() {
         return None;
     }
-    let cut =
-        |records: &[Record]| records[at.saturating_sub(BEFORE)..records.len().min(at + 1)].to_vec();
+    let cut = |records: &[TraceRecord]| {
+        records[at.saturating_sub(BEFORE)..records.len().min(at + 1)].to_vec()
+    };
     Some(Difference {
         at,
         left: cut(a),
@@ -45,8 +46,8 @@ pub fn first_difference(left: &Trace, right: &Trace) -> Option<Difference> {
 
 impl Difference {
     /// One line: where, and what each side did.
-    pub fn headline(&self, header: &Header) -> String {
-        let side = |records: &[Record]| {
+    pub fn headline(&self, header: &TraceHeader) -> String {
+        let side = |records: &[TraceRecord]| {
             let before = self.at.min(BEFORE);
             records
                 .get(before)
@@ -57,7 +58,7 @@ impl Difference {
     }
 
     /// The records before, once, then what each side did.
-    pub fn context(&self, header: &Header) -> String {
+    pub fn context(&self, header: &TraceHeader) -> String {
         let before = self.at.min(BEFORE);
         let mut text = String::new();
         for record in &self.left[..before] {
@@ -92,7 +93,7 @@ pub fn first_line(left: &[String], right: &[String]) -> Option<String> {
     Some(text)
 }
 
-fn line(header: &Header, record: &Record) -> String {
+fn line(header: &TraceHeader, record: &TraceRecord) -> String {
     let mut bytes = Vec::new();
     match json::write_record(header, record, &mut bytes) {
         Ok(()) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),

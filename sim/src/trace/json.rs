@@ -8,24 +8,24 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::record::{End, Header, Record, Trace, What};
+use super::record::{NodeEvent, Trace, TraceEnd, TraceHeader, TraceRecord};
 
 #[derive(Serialize)]
 struct HeaderLine<'a> {
-    header: &'a Header,
+    header: &'a TraceHeader,
 }
 
 #[derive(Serialize)]
 struct RecordLine<'a> {
     ms: u64,
     node: &'a str,
-    event: &'a What,
+    event: &'a NodeEvent,
 }
 
 #[derive(Serialize)]
 struct EndLine<'a> {
     ms: u64,
-    end: &'a End,
+    end: &'a TraceEnd,
 }
 
 /// Writes a whole trace.
@@ -49,7 +49,11 @@ pub fn write(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Writes one record as a line.
-pub fn write_record(header: &Header, record: &Record, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_record(
+    header: &TraceHeader,
+    record: &TraceRecord,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     line(
         out,
         &RecordLine {

@@ -26,7 +26,8 @@ pub(crate) mod work;
 
 pub use digest::{Digest, Digester};
 pub use record::{
-    AttemptSaid, End, ErrorSaid, Form, Header, IsolationFacts, NodeId, NodeInfo, NodeKind,
-    PatienceFacts, PolicyFacts, Record, Trace, Waiting, What, WorkEvent, WorkResult,
+    AttemptSaid, ErrorSaid, Form, IsolationFacts, NodeEvent, NodeId, NodeInfo, NodeKind,
+    PatienceFacts, PolicyFacts, Trace, TraceEnd, TraceHeader, TraceRecord, UnfinishedTask,
+    WorkEvent, WorkResult,
 };
 pub use recorder::Recorder;

@@ -15,7 +15,7 @@ use rmq_remoting::profile::Profile;
 use serde::Serialize;
 
 use crate::fault::FaultEvent;
-/// A node of the run: an index into [`Header::nodes`].
+/// A node of the run: an index into [`TraceHeader::nodes`].
 pub use dst_engine::NodeId;
 
 /// What a node is.
@@ -169,7 +169,7 @@ impl PolicyFacts {
 
 /// What is known of a run before it starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Header {
+pub struct TraceHeader {
     /// The name of the scenario that was played.
     pub scenario: Name,
     /// The seed that it was played with.
@@ -192,7 +192,7 @@ pub struct Header {
     pub horizon_ms: u64,
 }
 
-impl Header {
+impl TraceHeader {
     /// The node's name; the laboratory's own records are `lab`'s.
     pub fn name(&self, node: NodeId) -> &str {
         self.nodes
@@ -321,7 +321,7 @@ impl From<&SendError> for ErrorSaid {
 /// What happened at a node: an event of the producer, a server, a fault or the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
+pub enum NodeEvent {
     /// Client-side events of a producer.
     Producer(ProducerEvent),
     /// Evidence of a broker.
@@ -338,18 +338,18 @@ pub enum What {
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Record {
+pub struct TraceRecord {
     /// Virtual milliseconds since the start of the run.
     pub ms: u64,
     /// The node that it happened at.
     pub node: NodeId,
     /// What happened there.
-    pub what: What,
+    pub what: NodeEvent,
 }
 
 /// A task that waits when the run ends.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Waiting {
+pub struct UnfinishedTask {
     /// The node whose task it is.
     pub node: NodeId,
     /// The name of the task.
@@ -359,18 +359,18 @@ pub struct Waiting {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum End {
+pub enum TraceEnd {
     /// The workload completed and everything was stopped.
     Finished,
     /// The horizon came while these were waiting.
     Horizon {
         /// The tasks that wait, and for what.
-        waiting: Vec<Waiting>,
+        waiting: Vec<UnfinishedTask>,
     },
     /// Nothing can ever run again while these wait.
     Deadlock {
         /// The tasks that wait, and for what.
-        waiting: Vec<Waiting>,
+        waiting: Vec<UnfinishedTask>,
     },
     /// One instant did not become quiet.
     Livelock {
@@ -396,11 +396,11 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trace {
     /// What was known before.
-    pub header: Header,
+    pub header: TraceHeader,
     /// What happened, in order.
-    pub records: Vec<Record>,
+    pub records: Vec<TraceRecord>,
     /// How the run ended.
-    pub end: End,
+    pub end: TraceEnd,
     /// When it ended, in virtual milliseconds.
     pub end_ms: u64,
 }

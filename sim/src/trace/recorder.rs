@@ -15,7 +15,7 @@ use rmq_producer::event::Event as ProducerEvent;
 use rmq_remoting::observe::Observer;
 use tokio::time::Instant;
 
-use super::record::{NodeId, Record, What};
+use super::record::{NodeEvent, NodeId, TraceRecord};
 
 /// Collects the records of one run. Cloning it shares it.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct Recorder {
 
 #[derive(Debug)]
 struct Kept {
-    records: Vec<Record>,
+    records: Vec<TraceRecord>,
     sealed: bool,
 }
 
@@ -56,12 +56,12 @@ impl Recorder {
     }
 
     /// Adds a record of `node`, now. After [`seal`](Self::seal) it does nothing.
-    pub fn push(&self, node: NodeId, what: impl Into<What>) {
+    pub fn push(&self, node: NodeId, what: impl Into<NodeEvent>) {
         let mut kept = self.kept.lock();
         if !kept.sealed {
             // Read under the lock: with several threads the records' times still never step back.
             let ms = self.now_ms();
-            kept.records.push(Record {
+            kept.records.push(TraceRecord {
                 ms,
                 node,
                 what: what.into(),
@@ -70,7 +70,7 @@ impl Recorder {
     }
 
     /// Ends the recording and takes the records. Call it before anything is torn down.
-    pub fn seal(&self) -> Vec<Record> {
+    pub fn seal(&self) -> Vec<TraceRecord> {
         let mut kept = self.kept.lock();
         kept.sealed = true;
         std::mem::take(&mut kept.records)
@@ -104,19 +104,19 @@ pub struct NodeObserver {
 
 impl Observer<ProducerEvent> for NodeObserver {
     fn on(&self, event: ProducerEvent) {
-        self.recorder.push(self.node, What::Producer(event));
+        self.recorder.push(self.node, NodeEvent::Producer(event));
     }
 }
 
 impl Observer<BrokerEvent> for NodeObserver {
     fn on(&self, event: BrokerEvent) {
-        self.recorder.push(self.node, What::Broker(event));
+        self.recorder.push(self.node, NodeEvent::Broker(event));
     }
 }
 
 impl Observer<NameServerEvent> for NodeObserver {
     fn on(&self, event: NameServerEvent) {
-        self.recorder.push(self.node, What::NameServer(event));
+        self.recorder.push(self.node, NodeEvent::NameServer(event));
     }
 }
 
@@ -129,7 +129,7 @@ impl fmt::Debug for Recorder {
 /// The engine names the node in each event.
 impl EventSink for Recorder {
     fn on(&self, event: EngineEvent) {
-        self.push(event.node(), What::Engine(event));
+        self.push(event.node(), NodeEvent::Engine(event));
     }
 }
 
@@ -141,11 +141,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_record_carries_the_virtual_time_and_a_sealed_recorder_takes_no_more() {
         let recorder = Recorder::start();
-        recorder.push(NodeId(3), What::Work(WorkEvent::StopCalled));
+        recorder.push(NodeId(3), NodeEvent::Work(WorkEvent::StopCalled));
         tokio::time::sleep(std::time::Duration::from_millis(250)).await;
-        recorder.push(NodeId(3), What::Work(WorkEvent::StopReturned));
+        recorder.push(NodeId(3), NodeEvent::Work(WorkEvent::StopReturned));
         let records = recorder.seal();
-        recorder.push(NodeId(3), What::Work(WorkEvent::StopCalled));
+        recorder.push(NodeId(3), NodeEvent::Work(WorkEvent::StopCalled));
         assert_eq!(
             records.iter().map(|record| record.ms).collect::<Vec<_>>(),
             [0, 250]

@@ -17,7 +17,7 @@ use rmq_mock_broker::event::Ending;
 use rmq_remoting::observe::Name;
 
 use super::history::{History, RequestHistory};
-use super::record::{Header, NodeId, PolicyFacts, Trace};
+use super::record::{NodeId, PolicyFacts, Trace, TraceHeader};
 
 /// The times a client may wait for, by which requests are classed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Timing {
 
 impl Timing {
     /// The times of one producer.
-    pub fn of(header: &Header, policy: &PolicyFacts) -> Self {
+    pub fn of(header: &TraceHeader, policy: &PolicyFacts) -> Self {
         Timing {
             round_trip_ms: header.round_trip_ms,
             attempt_timeout_ms: policy.attempt_timeout_ms,

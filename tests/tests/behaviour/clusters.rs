@@ -9,7 +9,7 @@ use rmq_remoting::code::request;
 use rmq_remoting::observe::Name;
 use rmq_remoting::request::WipeWritePerm;
 use rmq_sim::simulation::{Sim, crash, power_loss};
-use rmq_sim::trace::What;
+use rmq_sim::trace::NodeEvent;
 
 use crate::support::{
     Outcome, WARM, administer, answer, brokers, message, play, play_warm, requests, send_sync,
@@ -27,10 +27,10 @@ async fn send_until(sim: &Sim, producer: &Producer, seconds: u64) -> Vec<Outcome
     outcomes
 }
 
-fn gone(what: &What) -> bool {
+fn gone(what: &NodeEvent) -> bool {
     matches!(
         what,
-        What::NameServer(NameServerEvent::BrokerRemoved { .. })
+        NodeEvent::NameServer(NameServerEvent::BrokerRemoved { .. })
     )
 }
 

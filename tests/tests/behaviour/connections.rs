@@ -8,7 +8,7 @@ use rmq_producer::event::{Event, Failure, Stage};
 use rmq_remoting::code::request;
 use rmq_sim::fault::{Fault, FaultKind, Place, Position, RuleAction};
 use rmq_sim::simulation::refuse;
-use rmq_sim::trace::What;
+use rmq_sim::trace::NodeEvent;
 
 use crate::support::{
     WARM, answer, brokers, delay, first_sends, first_sends_to, late, message, play, play_warm,
@@ -49,7 +49,8 @@ fn a_sync_timeout_closes_javas_connection_under_an_async_send_and_strict_keeps_i
             "{}: {took} ms",
             policy.name
         );
-        let hung_up = |what: &What| matches!(what, What::Broker(BrokerEvent::Disconnected { .. }));
+        let hung_up =
+            |what: &NodeEvent| matches!(what, NodeEvent::Broker(BrokerEvent::Disconnected { .. }));
         let hung_up = seen.at("broker-a", hung_up);
         let expected: &[u64] = if java { &[WARM + 601] } else { &[] };
         assert_eq!(hung_up, expected, "{}", policy.name);
@@ -93,7 +94,7 @@ fn a_broker_that_refuses_its_heartbeat_delays_no_other_ones() {
             producer.send(message()).await.unwrap();
             sim.until_secs(40).await;
         });
-        let started = |what: &What| matches!(what, What::Producer(Event::Started { .. }));
+        let started = |what: &NodeEvent| matches!(what, NodeEvent::Producer(Event::Started { .. }));
         let started = seen.at("p", started)[0];
         let heartbeats = seen.requests("broker-b", request::HEART_BEAT);
         // One with the connection, then one in each round.

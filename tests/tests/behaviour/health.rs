@@ -5,7 +5,7 @@ use std::time::Duration;
 use rmq_producer::event::Event;
 use rmq_producer::{MessageQueue, Policy, Producer};
 use rmq_sim::simulation::{Sim, refuse};
-use rmq_sim::trace::What;
+use rmq_sim::trace::NodeEvent;
 
 use crate::support::{
     Evidence, WARM, brokers, delay, first_sends, late, message, play, play_warm, sends,
@@ -152,7 +152,7 @@ fn the_only_broker_is_used_however_it_failed() {
             }
         });
         assert_eq!(seen.path(), "aaa", "{}", policy.name);
-        let isolated = |what: &What| matches!(what, What::Producer(Event::Health { .. }));
+        let isolated = |what: &NodeEvent| matches!(what, NodeEvent::Producer(Event::Health { .. }));
         assert!(!seen.at("p", isolated).is_empty(), "{}", policy.name);
     }
 }

@@ -7,7 +7,7 @@ use rmq_remoting::code::request;
 use rmq_sim::fault::RuleAction;
 use rmq_sim::fault::rule::PartialRoute;
 use rmq_sim::simulation::refuse;
-use rmq_sim::trace::What;
+use rmq_sim::trace::NodeEvent;
 
 use crate::support::{
     brokers, late, message, play, play_warm, requests, send_sync, strict_and_java,
@@ -29,7 +29,8 @@ fn a_broker_that_left_every_route_gets_no_heartbeat_and_loses_its_connection() {
         let seconds: Vec<_> = heartbeats("broker-a").iter().map(|ms| ms / 1_000).collect();
         assert_eq!(seconds, [31, 61], "{}", policy.name);
         assert!(heartbeats("broker-b").is_empty(), "{}", policy.name);
-        let hung_up = |what: &What| matches!(what, What::Broker(BrokerEvent::Disconnected { .. }));
+        let hung_up =
+            |what: &NodeEvent| matches!(what, NodeEvent::Broker(BrokerEvent::Disconnected { .. }));
         assert!(seen.at("broker-a", hung_up).is_empty());
         let lost: Vec<_> = seen.at("broker-b", hung_up);
         let seconds: Vec<_> = lost.iter().map(|ms| ms / 1_000).collect();

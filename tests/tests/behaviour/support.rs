@@ -24,7 +24,7 @@ use rmq_sim::fault::rule::{Answer, Delay};
 use rmq_sim::fault::{Fault, FaultKind, Place, Position, Rule, RuleAction};
 use rmq_sim::run::Run;
 use rmq_sim::simulation::{Cluster, Sim, Simulation};
-use rmq_sim::trace::{NodeKind, Record, What};
+use rmq_sim::trace::{NodeEvent, NodeKind, TraceRecord};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -247,8 +247,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Evidence(Run);
 
 impl Evidence {
-    fn records(&self) -> impl Iterator<Item = &Record> {
-        let stopping = |record: &&Record| record.what != What::Producer(Event::Stopping);
+    fn records(&self) -> impl Iterator<Item = &TraceRecord> {
+        let stopping = |record: &&TraceRecord| record.what != NodeEvent::Producer(Event::Stopping);
         self.0.trace.records.iter().take_while(stopping)
     }
 
@@ -256,7 +256,7 @@ impl Evidence {
     pub(crate) fn sends(&self) -> Vec<Arrival> {
         let trace = &self.0.trace;
         let arrivals = self.records().filter_map(|record| {
-            let What::Broker(BrokerEvent::Received {
+            let NodeEvent::Broker(BrokerEvent::Received {
                 opaque,
                 peer,
                 oneway,
@@ -298,8 +298,8 @@ impl Evidence {
         let trace = &self.0.trace;
         let server = trace.header.node(server);
         let of_code = trace.records.iter().filter(|record| match &record.what {
-            What::Broker(BrokerEvent::Received { code, .. })
-            | What::NameServer(NameServerEvent::Received { code, .. }) => {
+            NodeEvent::Broker(BrokerEvent::Received { code, .. })
+            | NodeEvent::NameServer(NameServerEvent::Received { code, .. }) => {
                 *code == wanted && Some(record.node) == server
             }
             _ => false,
@@ -318,7 +318,7 @@ impl Evidence {
     /// The topics that producers asked a name server for, in order.
     pub(crate) fn lookups(&self) -> Vec<Name> {
         let topics = self.records().filter_map(|record| match &record.what {
-            What::NameServer(NameServerEvent::Received { topic, code, .. })
+            NodeEvent::NameServer(NameServerEvent::Received { topic, code, .. })
                 if *code == request::GET_ROUTEINFO_BY_TOPIC =>
             {
                 topic.clone()
@@ -333,7 +333,7 @@ impl Evidence {
         let header = &self.0.trace.header;
         let producer = header.of_kind(NodeKind::Producer).next();
         let dialled = self.records().filter_map(|record| {
-            let What::Engine(EngineEvent::Dial { node, to, .. }) = &record.what else {
+            let NodeEvent::Engine(EngineEvent::Dial { node, to, .. }) = &record.what else {
                 return None;
             };
             let to = to.to_string();
@@ -347,12 +347,12 @@ impl Evidence {
 
     /// How often a callback was called.
     pub(crate) fn callbacks(&self) -> usize {
-        let called = |what: &What| matches!(what, What::Producer(Event::Callback { .. }));
+        let called = |what: &NodeEvent| matches!(what, NodeEvent::Producer(Event::Callback { .. }));
         self.at("p", called).len()
     }
 
     /// When something happened at a node, in milliseconds.
-    pub(crate) fn at(&self, node: &str, is: impl Fn(&What) -> bool) -> Vec<u64> {
+    pub(crate) fn at(&self, node: &str, is: impl Fn(&NodeEvent) -> bool) -> Vec<u64> {
         let node = self.0.trace.header.node(node);
         let found = self
             .records()

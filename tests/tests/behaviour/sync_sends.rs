@@ -10,7 +10,7 @@ use rmq_remoting::event::Event as TransportEvent;
 use rmq_sim::fault::RuleAction;
 use rmq_sim::fault::rule::StoreThenAnswer;
 use rmq_sim::simulation::refuse;
-use rmq_sim::trace::What;
+use rmq_sim::trace::NodeEvent;
 
 use crate::support::{
     Evidence, Setup, answer, brokers, delay, first_sends, late, message, play, play_warm, requests,
@@ -220,8 +220,8 @@ fn a_lookup_in_a_hurry_dials_no_second_connection_to_a_slow_name_server() {
             producer.send_with_timeout(message, limit).await
         });
         assert_eq!(outcome.unwrap_err().failure(), Failure::RouteUnreachable);
-        let dial = |what: &What| match what {
-            What::Producer(Event::Transport(TransportEvent::Dial { to, .. })) => {
+        let dial = |what: &NodeEvent| match what {
+            NodeEvent::Producer(Event::Transport(TransportEvent::Dial { to, .. })) => {
                 to.ends_with(":9876")
             }
             _ => false,

@@ -20,7 +20,7 @@ use rmq_remoting::service::Unsupported;
 use rmq_remoting::topic::{TopicConfig, perm};
 use rmq_sim::run::Run;
 use rmq_sim::simulation::{CheckError, Cluster, Sim, Simulation};
-use rmq_sim::trace::What;
+use rmq_sim::trace::NodeEvent;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::time::{Duration, Instant, sleep};
 
@@ -261,12 +261,13 @@ async fn register(sim: &Sim, at: SocketAddr) -> RemotingClient {
 
 /// Connections to healthy brokers that ended before the producer unregistered there.
 fn broken(run: &Run) -> usize {
-    let unregister = |what: &What| {
+    let unregister = |what: &NodeEvent| {
         let code = request::UNREGISTER_CLIENT;
-        matches!(what, What::Broker(BrokerEvent::Received { code: it, .. }) if *it == code)
+        matches!(what, NodeEvent::Broker(BrokerEvent::Received { code: it, .. }) if *it == code)
     };
     let records = run.trace.records.iter();
     let before = records.take_while(|record| !unregister(&record.what));
-    let ended = |what: &What| matches!(what, What::Broker(BrokerEvent::Disconnected { .. }));
+    let ended =
+        |what: &NodeEvent| matches!(what, NodeEvent::Broker(BrokerEvent::Disconnected { .. }));
     before.filter(|record| ended(&record.what)).count()
 }

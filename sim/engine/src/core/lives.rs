@@ -3,7 +3,7 @@
 use std::io::{Error, ErrorKind};
 use std::net::IpAddr;
 
-use super::{Core, Due, Node, What};
+use super::{Core, DeliveryKind, Due, Node};
 use crate::change::{Change, Direction};
 use crate::command::NewTask;
 use crate::event::EngineEvent;
@@ -18,18 +18,18 @@ impl Core {
             return Some(due);
         }
         match due.what {
-            What::Syn => self.syn(conn),
-            What::SynAgain => self.syn_again(conn),
-            What::Refused => self.refused(conn),
-            What::SynAck => self.syn_ack(conn),
-            What::HandshakeReset => self.handshake_reset(conn),
-            What::Arrival => self.arrival(conn, dir),
-            What::Room => self.room(conn, dir),
-            What::Again => self.again(conn, dir),
-            What::Rst => self.rst(conn, dir),
-            What::RstIn => self.rst_in(conn, dir),
+            DeliveryKind::Syn => self.syn(conn),
+            DeliveryKind::SynAgain => self.syn_again(conn),
+            DeliveryKind::Refused => self.refused(conn),
+            DeliveryKind::SynAck => self.syn_ack(conn),
+            DeliveryKind::HandshakeReset => self.handshake_reset(conn),
+            DeliveryKind::Arrival => self.arrival(conn, dir),
+            DeliveryKind::Room => self.room(conn, dir),
+            DeliveryKind::Again => self.again(conn, dir),
+            DeliveryKind::Rst => self.rst(conn, dir),
+            DeliveryKind::RstIn => self.rst_in(conn, dir),
             // The engine's own: a slow node may poll again.
-            What::Tick => {}
+            DeliveryKind::Tick => {}
         }
         Some(due)
     }

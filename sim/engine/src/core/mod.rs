@@ -82,7 +82,7 @@ pub(super) struct Machine {
 
 /// What a delivery is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
+pub(super) enum DeliveryKind {
     /// A SYN reaches the machine that was dialled.
     Syn,
     /// The dialler's repetition timer.
@@ -114,7 +114,7 @@ pub(super) struct Due {
     pub(super) conn: ConnId,
     pub(super) dir: u8,
     pub(super) seq: u64,
-    pub(super) what: What,
+    pub(super) what: DeliveryKind,
 }
 
 /// What a node runs: makes the future of a new process's program.
@@ -220,7 +220,7 @@ impl Core {
         self.effects.wake.extend(waker);
     }
 
-    pub(super) fn schedule(&mut self, at: u64, conn: ConnId, dir: usize, what: What) {
+    pub(super) fn schedule(&mut self, at: u64, conn: ConnId, dir: usize, what: DeliveryKind) {
         let seq = self.next_seq;
         self.next_seq += 1;
         let dir = u8::from(dir != 0);

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::{Limits, ReadyOrder, RunEnd, Waiting};
+use crate::{Limits, ReadyOrder, RunEnd, WaitingTask};
 
 #[test]
 fn a_reply_in_the_millisecond_of_the_deadline_is_in_time() {
@@ -120,7 +120,7 @@ fn a_run_without_a_timer_is_a_deadlock_and_not_a_hang() {
         panic!("{:?}", report.end);
     };
     assert_eq!(since_ms, 7);
-    let task = Waiting {
+    let task = WaitingTask {
         node: Some(NodeId(0)),
         task: "waits for ever",
     };
@@ -128,7 +128,7 @@ fn a_run_without_a_timer_is_a_deadlock_and_not_a_hang() {
         waiting,
         [
             task,
-            Waiting {
+            WaitingTask {
                 node: None,
                 task: "main"
             }
@@ -163,7 +163,7 @@ fn polling_for_ever_within_a_millisecond_is_a_livelock_that_names_its_task() {
         let _spins = a.spawn("spins", Box::pin(spin));
         sleep(10).await;
     });
-    let last = Waiting {
+    let last = WaitingTask {
         node: Some(NodeId(0)),
         task: "spins",
     };
@@ -191,7 +191,7 @@ fn a_panic_ends_the_run_and_names_node_and_task() {
         let _fails = b.spawn("fails", Box::pin(async { panic!("on purpose") }));
         sleep(10).await;
     });
-    let task = Waiting {
+    let task = WaitingTask {
         node: Some(NodeId(1)),
         task: "fails",
     };

@@ -14,7 +14,9 @@ use super::TurmoilBackend;
 use crate::backend::Backend;
 use crate::backend::process::Process;
 use crate::backend::process_table::HostContext;
-use crate::backend::sockets::{Dialling, End, Listening, NodeStream, ended, parse_address};
+use crate::backend::sockets::{
+    ConnectionEnd, Dialling, Listening, NodeStream, ended, parse_address,
+};
 
 /// The pauses between the repetitions of an unanswered SYN, in seconds, as Linux makes them since
 /// 6.5: four linear ones, six exponential ones, and the last wait.
@@ -48,7 +50,7 @@ impl Host for TurmoilHost {
             };
             let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
             dialling.opened(local, peer);
-            let end = End {
+            let end = ConnectionEnd {
                 process,
                 local,
                 peer,
@@ -138,7 +140,7 @@ async fn bind(process: &Process, at: SocketAddr) -> io::Result<(TcpListener, u16
     Ok((listener, port))
 }
 
-fn connection(backend: &TurmoilBackend, stream: TcpStream, end: End) -> Connection {
+fn connection(backend: &TurmoilBackend, stream: TcpStream, end: ConnectionEnd) -> Connection {
     let (local, peer) = (end.local, end.peer);
     let delivered = backend.0.table.traffic(peer.ip(), end.process.node);
     Connection {
@@ -160,7 +162,7 @@ impl Listener for Port {
             let (stream, peer) = self.port.live()?.accept().await?;
             let local = self.port.local_addr();
             self.port.accepted(local, peer);
-            let end = End {
+            let end = ConnectionEnd {
                 process: Arc::clone(self.port.process()),
                 local,
                 peer,

@@ -52,7 +52,7 @@ mod tests {
     use crate::fault::EngineKind;
     use crate::run::run;
     use crate::scenario::Scenario;
-    use crate::trace::What;
+    use crate::trace::NodeEvent;
     use crate::verdict::Class;
 
     #[test]
@@ -65,7 +65,7 @@ mod tests {
         let run = run(&Arc::new(scenario), 1, EngineKind::Event).unwrap();
         assert_eq!(run.verdict.class, Class::Pass, "{}", run.verdict);
         let ruled = run.trace.records.iter();
-        let ruled = ruled.filter(|it| matches!(it.what, What::Broker(Event::Ruled { .. })));
+        let ruled = ruled.filter(|it| matches!(it.what, NodeEvent::Broker(Event::Ruled { .. })));
         assert_eq!(ruled.count(), 10);
     }
 }

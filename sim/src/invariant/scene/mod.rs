@@ -19,8 +19,8 @@ use rmq_remoting::profile::Profile;
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
 use crate::trace::record::Form;
 use crate::trace::{
-    End, Header, IsolationFacts, NodeId, NodeInfo, NodeKind, PolicyFacts, Record, Trace, What,
-    WorkEvent,
+    IsolationFacts, NodeEvent, NodeId, NodeInfo, NodeKind, PolicyFacts, Trace, TraceEnd,
+    TraceHeader, TraceRecord, WorkEvent,
 };
 
 mod send;
@@ -160,13 +160,13 @@ pub(crate) fn isolation() -> IsolationFacts {
     }
 }
 
-fn header() -> Header {
+fn header() -> TraceHeader {
     let node = |name: &str, kind, address: Option<&str>| NodeInfo {
         name: name.into(),
         kind,
         address: address.map(Into::into),
     };
-    Header {
+    TraceHeader {
         scenario: "scene".into(),
         seed: 1,
         engine: "event".into(),
@@ -197,7 +197,7 @@ impl Scene {
                 write_queues: 4,
                 automatic: false,
             };
-            scene.push(broker, What::Broker(event));
+            scene.push(broker, NodeEvent::Broker(event));
         }
         scene.start_producer()
     }
@@ -208,7 +208,7 @@ impl Scene {
             trace: Trace {
                 header: header(),
                 records: Vec::new(),
-                end: End::Finished,
+                end: TraceEnd::Finished,
                 end_ms: 60_000,
             },
             marked: None,
@@ -266,7 +266,7 @@ impl Scene {
     }
 
     /// Changes the header.
-    pub(crate) fn facts(mut self, change: impl FnOnce(&mut Header)) -> Self {
+    pub(crate) fn facts(mut self, change: impl FnOnce(&mut TraceHeader)) -> Self {
         change(&mut self.trace.header);
         self
     }
@@ -282,20 +282,20 @@ impl Scene {
         let who = self.who;
         self.marked = self.trace.records.iter().position(|record| {
             let call =
-                matches!(&record.what, What::Producer(Event::Call { send, .. }) if *send == number);
+                matches!(&record.what, NodeEvent::Producer(Event::Call { send, .. }) if *send == number);
             call && record.node == who
         });
         self
     }
 
     /// How the run ends, and when.
-    pub(crate) fn end(mut self, end: End, ms: u64) -> Self {
+    pub(crate) fn end(mut self, end: TraceEnd, ms: u64) -> Self {
         (self.trace.end, self.trace.end_ms) = (end, ms);
         self
     }
 
     /// Changes the last record.
-    pub(crate) fn change(mut self, change: impl FnOnce(&mut What)) -> Self {
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut NodeEvent)) -> Self {
         change(&mut self.trace.records.last_mut().expect("a record").what);
         self
     }
@@ -310,9 +310,9 @@ impl Scene {
         self.trace.header.node(name).expect("a node of the scene")
     }
 
-    fn push(&mut self, node: &str, what: What) {
+    fn push(&mut self, node: &str, what: NodeEvent) {
         let node = self.node(node);
-        self.trace.records.push(Record {
+        self.trace.records.push(TraceRecord {
             ms: self.now,
             node,
             what,
@@ -322,33 +322,33 @@ impl Scene {
     /// The producer says something.
     pub(crate) fn say(mut self, event: Event) -> Self {
         let (ms, node) = (self.now, self.who);
-        self.trace.records.push(Record {
+        self.trace.records.push(TraceRecord {
             ms,
             node,
-            what: What::Producer(event),
+            what: NodeEvent::Producer(event),
         });
         self
     }
 
     /// A broker shows something.
     pub(crate) fn broker(mut self, name: &str, event: BrokerEvent) -> Self {
-        self.push(name, What::Broker(event));
+        self.push(name, NodeEvent::Broker(event));
         self
     }
 
     /// A name server shows something.
     pub(crate) fn name_server(mut self, name: &str, event: NameServerEvent) -> Self {
-        self.push(name, What::NameServer(event));
+        self.push(name, NodeEvent::NameServer(event));
         self
     }
 
     /// The caller does or gets something.
     pub(crate) fn work(mut self, event: WorkEvent) -> Self {
         let (ms, node) = (self.now, self.who);
-        self.trace.records.push(Record {
+        self.trace.records.push(TraceRecord {
             ms,
             node,
-            what: What::Work(event),
+            what: NodeEvent::Work(event),
         });
         self
     }
@@ -366,13 +366,13 @@ impl Scene {
             fault: number,
             data: data.into(),
         };
-        self.push(node, What::Fault(event));
+        self.push(node, NodeEvent::Fault(event));
         self
     }
 
     /// A fault ends.
     pub(crate) fn fault_ends(mut self, number: u32, node: &str) -> Self {
-        self.push(node, What::Fault(FaultEvent::Off { fault: number }));
+        self.push(node, NodeEvent::Fault(FaultEvent::Off { fault: number }));
         self
     }
 

@@ -7,7 +7,7 @@ use rmq_remoting::event::Event as Transport;
 use rmq_remoting::observe::Name;
 
 use super::{BODY_CRC, OnWire, Scene, TIMEOUT, TOPIC, connection_to, key, queue};
-use crate::trace::What;
+use crate::trace::NodeEvent;
 
 impl Scene {
     /// A sync send is called and its message built.
@@ -153,7 +153,7 @@ impl Scene {
         change: impl FnOnce(&mut SendSeen),
     ) -> Self {
         self.seen(send, number).change(|what| {
-            if let What::Broker(BrokerEvent::Received {
+            if let NodeEvent::Broker(BrokerEvent::Received {
                 send: Some(seen), ..
             }) = what
             {

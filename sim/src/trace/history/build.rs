@@ -8,10 +8,11 @@ use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
 use super::{
-    AttemptHistory, BuiltMessage, ConnectionHistory, EndedAttempt, HealthHistory, History, Index,
-    Life, LookupHistory, Queues, SendHistory, SnapshotHistory, Timestamp, Wire, WorkHistory,
+    AttemptHistory, AttemptRequest, BuiltMessage, ConnectionHistory, EndedAttempt, HealthHistory,
+    History, Index, LookupHistory, ProducerPhase, RouteQueues, SendHistory, SnapshotHistory,
+    Timestamp, WorkHistory,
 };
-use crate::trace::{NodeId, Trace, What, WorkEvent};
+use crate::trace::{NodeEvent, NodeId, Trace, WorkEvent};
 
 /// A history in the making, and where to find its parts again.
 pub(super) struct Builder<'t> {
@@ -35,12 +36,12 @@ pub(super) fn build(trace: &Trace) -> History<'_> {
     for (at, record) in trace.records.iter().enumerate() {
         let timestamp = Timestamp { at, ms: record.ms };
         match &record.what {
-            What::Producer(event) => builder.producer(record.node, timestamp, event),
-            What::Broker(event) => builder.broker(record.node, timestamp, event),
-            What::NameServer(event) => builder.name_server(record.node, timestamp, event),
-            What::Work(event) => builder.work(record.node, timestamp, event),
-            What::Engine(event) => builder.engine(timestamp, event),
-            What::Fault(_) => {}
+            NodeEvent::Producer(event) => builder.producer(record.node, timestamp, event),
+            NodeEvent::Broker(event) => builder.broker(record.node, timestamp, event),
+            NodeEvent::NameServer(event) => builder.name_server(record.node, timestamp, event),
+            NodeEvent::Work(event) => builder.work(record.node, timestamp, event),
+            NodeEvent::Engine(event) => builder.engine(timestamp, event),
+            NodeEvent::Fault(_) => {}
         }
     }
     builder.history.index = Index::of(&builder.history);
@@ -51,9 +52,9 @@ impl<'t> Builder<'t> {
     fn producer(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Event) {
         match event {
             Event::Transport(event) => self.transport(node, timestamp, event),
-            Event::Started { .. } => self.history.lives.push((node, Life::Started, timestamp)),
-            Event::Stopping => self.history.lives.push((node, Life::Stopping, timestamp)),
-            Event::Stopped => self.history.lives.push((node, Life::Stopped, timestamp)),
+            Event::Started { .. } => self.enters(node, timestamp, ProducerPhase::Started),
+            Event::Stopping => self.enters(node, timestamp, ProducerPhase::Stopping),
+            Event::Stopped => self.enters(node, timestamp, ProducerPhase::Stopped),
             Event::Call { .. } => self.call(node, timestamp, event),
             Event::NameServers { servers } => self.history.lists.push((node, timestamp, servers)),
             Event::Health {
@@ -73,6 +74,10 @@ impl<'t> Builder<'t> {
             | Event::Snapshot { .. } => self.route(node, timestamp, event),
             _ => self.of_send(node, timestamp, event),
         }
+    }
+
+    fn enters(&mut self, node: NodeId, timestamp: Timestamp, phase: ProducerPhase) {
+        self.history.lives.push((node, phase, timestamp));
     }
 
     fn call(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Event) {
@@ -206,7 +211,7 @@ impl<'t> Builder<'t> {
             let given = (opaque, send, attempt, wires.len());
             self.history.connections[connection].given.push(given);
         }
-        wires.push(Wire {
+        wires.push(AttemptRequest {
             timestamp,
             connection,
             opaque,
@@ -260,7 +265,7 @@ impl<'t> Builder<'t> {
                     timestamp,
                     topic,
                     lookup,
-                    queues: Queues::of(queues),
+                    queues: RouteQueues::of(queues),
                     addresses,
                 });
             }

@@ -22,7 +22,7 @@ mod route;
 mod servers;
 
 pub(crate) use index::Index;
-pub(crate) use route::Queues;
+pub(crate) use route::RouteQueues;
 
 /// A place in the trace: the record's index and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,14 +65,14 @@ pub struct History<'t> {
     /// Servers that begin to listen: at first, and after each restart.
     pub boots: Vec<(NodeId, Timestamp)>,
     /// `Started`, `Stopping` and `Stopped` of producers.
-    pub lives: Vec<(NodeId, Life, Timestamp)>,
+    pub lives: Vec<(NodeId, ProducerPhase, Timestamp)>,
     /// Where to find some of all this again.
     pub index: Index<'t>,
 }
 
 /// A turn in a producer's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub enum ProducerPhase {
     /// It can send.
     Started,
     /// `stop` was called.
@@ -166,7 +166,7 @@ pub struct AttemptHistory<'t> {
     /// The brokers that were avoided.
     pub avoided: &'t [Name],
     /// The requests it wrote: more than one only after a drain notice.
-    pub wires: SmallVec<[Wire; 1]>,
+    pub wires: SmallVec<[AttemptRequest; 1]>,
     /// When it was hedged.
     pub hedged: Option<Timestamp>,
     /// What was left in the bucket then, in tenths of a token.
@@ -199,7 +199,7 @@ impl AttemptHistory<'_> {
 
 /// A request of an attempt.
 #[derive(Debug, Clone, Copy)]
-pub struct Wire {
+pub struct AttemptRequest {
     /// When it got its id.
     pub timestamp: Timestamp,
     /// The connection: an index into [`History::connections`].
@@ -281,7 +281,7 @@ pub struct SnapshotHistory<'t> {
     /// The lookup it came from: an index into [`History::lookups`].
     pub lookup: Option<usize>,
     /// The writable queues.
-    pub queues: Queues<'t>,
+    pub queues: RouteQueues<'t>,
     /// The masters' addresses.
     pub addresses: &'t [(Name, Name)],
 }

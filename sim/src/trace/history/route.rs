@@ -11,7 +11,7 @@ use crate::trace::work;
 
 /// The queues of a route.
 #[derive(Debug, Default)]
-pub struct Queues<'t> {
+pub struct RouteQueues<'t> {
     all: &'t [QueueRef],
     /// Where each row of queues of one broker begins and ends.
     runs: Vec<(usize, usize)>,
@@ -19,7 +19,7 @@ pub struct Queues<'t> {
     brokers: Vec<(&'t Name, usize)>,
 }
 
-impl<'t> Queues<'t> {
+impl<'t> RouteQueues<'t> {
     /// Looks at each queue once.
     pub fn of(all: &'t [QueueRef]) -> Self {
         work::done(all.len());
@@ -121,7 +121,7 @@ mod tests {
     fn every_queue_is_found_where_it_is_and_no_other_one() {
         let list = [("b", 0), ("b", 1), ("a", 7), ("a", 3), ("b", 9), ("b", 1)];
         let all = queues(&list);
-        let route = Queues::of(&all);
+        let route = RouteQueues::of(&all);
         for (broker, queue) in list {
             let first = list.iter().position(|it| *it == (broker, queue));
             assert_eq!(route.position(broker, queue), first, "{broker}/{queue}");

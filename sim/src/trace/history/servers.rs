@@ -8,7 +8,8 @@ use rmq_remoting::code::request;
 
 use super::build::Builder;
 use super::{
-    Asked, RequestHistory, StoredMessage, TaskHistory, Timestamp, Width, WidthSource, Wire,
+    Asked, AttemptRequest, RequestHistory, StoredMessage, TaskHistory, Timestamp, Width,
+    WidthSource,
 };
 use crate::trace::NodeId;
 
@@ -153,7 +154,7 @@ impl<'t> Builder<'t> {
         if history.mode != Mode::Oneway || !attempt.wires.is_empty() {
             return None;
         }
-        attempt.wires.push(Wire {
+        attempt.wires.push(AttemptRequest {
             timestamp,
             connection: None,
             opaque,

@@ -3,12 +3,12 @@
 //! Brokers are mostly called the same but for their end. Where the part after the last common `-`
 //! tells them apart it is enough: `a/0` for queue 0 of `broker-a`. Otherwise the whole name stays.
 
-use crate::trace::record::{Header, NodeId, NodeKind};
+use crate::trace::record::{NodeId, NodeKind, TraceHeader};
 
 /// Short names of brokers, and names of nodes by address.
 #[derive(Debug)]
 pub(super) struct Names<'t> {
-    header: &'t Header,
+    header: &'t TraceHeader,
     /// The length of the part that all brokers' names share.
     shared: usize,
     /// Whether lines name their producer.
@@ -16,7 +16,7 @@ pub(super) struct Names<'t> {
 }
 
 impl<'t> Names<'t> {
-    pub(super) fn of(header: &'t Header) -> Self {
+    pub(super) fn of(header: &'t TraceHeader) -> Self {
         let brokers: Vec<&str> = header
             .of_kind(NodeKind::Broker)
             .map(|it| header.name(it))

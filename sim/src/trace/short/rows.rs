@@ -10,7 +10,7 @@ use super::names::Names;
 use super::{Columns, Row, words};
 use crate::fault::{Fault, FaultEvent, FaultKind, Millis, Place};
 use crate::trace::history::{AttemptHistory, History, SendHistory, Timestamp};
-use crate::trace::record::{NodeId, Record, Trace, What, WorkEvent};
+use crate::trace::record::{NodeEvent, NodeId, Trace, TraceRecord, WorkEvent};
 use crate::truth::Truth;
 
 struct Scribe<'a, 't> {
@@ -46,14 +46,14 @@ pub(super) fn rows<'t>(
     for (at, record) in trace.records.iter().enumerate() {
         let timestamp = Timestamp { at, ms: record.ms };
         match &record.what {
-            What::Producer(event) => scribe.producer(record, timestamp, event),
-            What::Broker(event) => scribe.broker(record, event),
-            What::NameServer(event) => scribe.name_server(record, event),
-            What::Fault(event) => scribe.fault(record.ms, event),
-            What::Work(WorkEvent::Healed) => {
+            NodeEvent::Producer(event) => scribe.producer(record, timestamp, event),
+            NodeEvent::Broker(event) => scribe.broker(record, event),
+            NodeEvent::NameServer(event) => scribe.name_server(record, event),
+            NodeEvent::Fault(event) => scribe.fault(record.ms, event),
+            NodeEvent::Work(WorkEvent::Healed) => {
                 scribe.row(Row::new(record.ms, "! healed: all faults end".to_owned()));
             }
-            What::Work(_) | What::Engine(_) => {}
+            NodeEvent::Work(_) | NodeEvent::Engine(_) => {}
         }
     }
     scribe.folds.flush(&mut scribe.rows, names);
@@ -68,7 +68,7 @@ impl Scribe<'_, '_> {
     }
 
     /// A line of a producer.
-    fn say(&mut self, record: &Record, text: &str, cell: Option<(Option<usize>, &str)>) {
+    fn say(&mut self, record: &TraceRecord, text: &str, cell: Option<(Option<usize>, &str)>) {
         let row = Row::new(record.ms, format!("{}{text}", self.names.who(record.node)));
         let (column, glyphs) = cell.unwrap_or((None, ""));
         self.row(row.cell(column, glyphs));
@@ -78,7 +78,7 @@ impl Scribe<'_, '_> {
         self.columns.find(self.trace.header.node(broker)?)
     }
 
-    fn producer(&mut self, record: &Record, timestamp: Timestamp, event: &Event) {
+    fn producer(&mut self, record: &TraceRecord, timestamp: Timestamp, event: &Event) {
         match event {
             Event::Attempt { send, .. }
             | Event::Hedged { send, .. }
@@ -129,7 +129,7 @@ impl Scribe<'_, '_> {
         }
     }
 
-    fn send(&mut self, record: &Record, event: &Event, send: &SendHistory<'_>) {
+    fn send(&mut self, record: &TraceRecord, event: &Event, send: &SendHistory<'_>) {
         if uneventful(send, self.history) {
             if matches!(event, Event::Done { .. }) {
                 self.servers_only = false;
@@ -206,7 +206,7 @@ impl Scribe<'_, '_> {
     }
 
     /// `orders <- ns-2: a4 b4 c4 (route 1)`.
-    fn route(&mut self, record: &Record, snapshot: u64, timestamp: Timestamp) {
+    fn route(&mut self, record: &TraceRecord, snapshot: u64, timestamp: Timestamp) {
         let found = self
             .history
             .snapshots
@@ -234,7 +234,7 @@ impl Scribe<'_, '_> {
         self.say(record, &text, Some((column, "105")));
     }
 
-    fn lookup_failed(&mut self, record: &Record, lookup: u64, text: &str) {
+    fn lookup_failed(&mut self, record: &TraceRecord, lookup: u64, text: &str) {
         let mut lookups = self.history.lookups.iter();
         let found = lookups.find(|it| it.node == record.node && it.number == lookup);
         let Some(lookup) = found else { return };
@@ -246,7 +246,7 @@ impl Scribe<'_, '_> {
         self.say(record, &text, None);
     }
 
-    fn transport(&mut self, record: &Record, event: &Transport) {
+    fn transport(&mut self, record: &TraceRecord, event: &Transport) {
         match event {
             Transport::Late { connection, opaque } => {
                 let found = self
@@ -283,7 +283,7 @@ impl Scribe<'_, '_> {
         }
     }
 
-    fn broker(&mut self, record: &Record, event: &BrokerEvent) {
+    fn broker(&mut self, record: &TraceRecord, event: &BrokerEvent) {
         if let BrokerEvent::TopicCreated {
             topic,
             write_queues,
@@ -296,7 +296,7 @@ impl Scribe<'_, '_> {
         }
     }
 
-    fn name_server(&mut self, record: &Record, event: &NameServerEvent) {
+    fn name_server(&mut self, record: &TraceRecord, event: &NameServerEvent) {
         let (sign, broker) = match event {
             NameServerEvent::BrokerAdded { broker, .. } => ('+', broker),
             NameServerEvent::BrokerRemoved { broker, .. } => ('-', broker),
@@ -335,7 +335,7 @@ impl Scribe<'_, '_> {
                     .records
                     .iter()
                     .find_map(|record| match &record.what {
-                        What::Fault(FaultEvent::On {
+                        NodeEvent::Fault(FaultEvent::On {
                             fault: number,
                             data,
                         }) if number == fault => Some(data),

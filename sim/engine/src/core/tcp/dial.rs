@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use super::{Conn, ConnId, End, Holder, Listening, Phase, Pipe, Segment};
-use crate::core::{Core, What};
+use crate::core::{Core, DeliveryKind};
 use crate::event::{DialEnd, EngineEvent};
 use crate::node::NodeId;
 use crate::strike::Strike;
@@ -88,9 +88,9 @@ impl Core {
                 .copied()
                 .unwrap_or(DIAL_LIMIT);
             let next = conn.dialled_at + next;
-            self.schedule(next, id, 0, What::SynAgain);
+            self.schedule(next, id, 0, DeliveryKind::SynAgain);
         }
-        self.send_bare(id, 0, What::Syn);
+        self.send_bare(id, 0, DeliveryKind::Syn);
     }
 
     /// The dialler's repetition timer.
@@ -121,7 +121,7 @@ impl Core {
         match conn.phase {
             Phase::Open => {}
             Phase::HalfOpen => {
-                self.send_bare(id, 1, What::SynAck);
+                self.send_bare(id, 1, DeliveryKind::SynAck);
             }
             // The SYN was dropped on its last yard: the dialler repeats it.
             Phase::Dialling if self.node(owner).is_some_and(|node| node.swallows) => {
@@ -135,7 +135,7 @@ impl Core {
                 let backlog = self.config.backlog;
                 match self.listeners.get_mut(&to).filter(|_| !refuses) {
                     None => {
-                        self.send_bare(id, 1, What::Refused);
+                        self.send_bare(id, 1, DeliveryKind::Refused);
                     }
                     // The queue is full: the kernel says nothing and the dialler repeats.
                     Some(listening) if listening.queue.len() + listening.half_open > backlog => {}
@@ -147,7 +147,7 @@ impl Core {
                             conn.ends[1].node = node;
                             conn.phase = Phase::HalfOpen;
                         }
-                        self.send_bare(id, 1, What::SynAck);
+                        self.send_bare(id, 1, DeliveryKind::SynAck);
                     }
                 }
             }
@@ -193,7 +193,7 @@ impl Core {
         };
         if conn.dialled.is_none() {
             if conn.ends[0].holder == Holder::Gone {
-                self.send_bare(id, 0, What::HandshakeReset);
+                self.send_bare(id, 0, DeliveryKind::HandshakeReset);
                 return;
             }
             conn.dialled = Some(Ok(()));
@@ -221,7 +221,7 @@ impl Core {
                 conn.pipes[0].segments.push_back(segment);
                 conn.pipes[0].last_at = at;
             }
-            self.schedule(at, id, 0, What::Arrival);
+            self.schedule(at, id, 0, DeliveryKind::Arrival);
         }
     }
 

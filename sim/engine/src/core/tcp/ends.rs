@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::{ConnId, Fin, Holder, Phase};
-use crate::core::{Core, Due, What};
+use crate::core::{Core, DeliveryKind, Due};
 use crate::event::{EndCause, EngineEvent};
 use crate::node::NodeId;
 use crate::strike::Strike;
@@ -58,7 +58,7 @@ impl Core {
         let conditions = self.conditions(id, side);
         if self.leaves(id, side, conditions) {
             let at = (self.now + conditions.latency).max(last_at);
-            self.schedule(at, id, 1 - side, What::RstIn);
+            self.schedule(at, id, 1 - side, DeliveryKind::RstIn);
         }
         self.drop_socket(id, side);
         self.told_closed(id, side, EndCause::Aborted);
@@ -126,8 +126,8 @@ impl Core {
             let at = (self.now + latency)
                 .max(conn.pipes[0].last_at)
                 .max(conn.pipes[1].last_at);
-            self.schedule(at, id, 0, What::RstIn);
-            self.schedule(at, id, 1, What::RstIn);
+            self.schedule(at, id, 0, DeliveryKind::RstIn);
+            self.schedule(at, id, 1, DeliveryKind::RstIn);
         }
     }
 
@@ -302,15 +302,18 @@ impl Core {
     pub(in crate::core) fn is_held(&mut self, due: Due) -> bool {
         let dir = usize::from(due.dir);
         let sender = match due.what {
-            What::Syn
-            | What::SynAck
-            | What::Refused
-            | What::HandshakeReset
-            | What::Arrival
-            | What::Rst => dir,
-            What::RstIn => 1 - dir,
+            DeliveryKind::Syn
+            | DeliveryKind::SynAck
+            | DeliveryKind::Refused
+            | DeliveryKind::HandshakeReset
+            | DeliveryKind::Arrival
+            | DeliveryKind::Rst => dir,
+            DeliveryKind::RstIn => 1 - dir,
             // Clocks of the kernels.
-            What::SynAgain | What::Room | What::Again | What::Tick => return false,
+            DeliveryKind::SynAgain
+            | DeliveryKind::Room
+            | DeliveryKind::Again
+            | DeliveryKind::Tick => return false,
         };
         let Some(conn) = self.conn(due.conn).filter(|conn| !conn.is_loop()) else {
             return false;

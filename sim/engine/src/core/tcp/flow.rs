@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::{ConnId, Fin, Holder, Phase, Segment};
-use crate::core::{Core, What};
+use crate::core::{Core, DeliveryKind};
 use crate::event::EndCause;
 use crate::strike::Strike;
 
@@ -116,7 +116,7 @@ impl Core {
             };
             pipe.segments.push_back(segment);
             pipe.last_at = at;
-            self.schedule(at, id, dir, What::Arrival);
+            self.schedule(at, id, dir, DeliveryKind::Arrival);
             if last {
                 break;
             }
@@ -174,7 +174,7 @@ impl Core {
         }
         let at = (sent_at + rto(pipe.backoff)).max(now + 1);
         pipe.backoff += 1;
-        self.schedule(at, id, dir, What::Again);
+        self.schedule(at, id, dir, DeliveryKind::Again);
     }
 
     /// A retransmission timer fires.
@@ -218,7 +218,7 @@ impl Core {
                     sent_at: now,
                     at,
                 });
-                self.schedule(at, id, dir, What::Arrival);
+                self.schedule(at, id, dir, DeliveryKind::Arrival);
             }
         } else {
             self.transmit(id, dir);
@@ -308,7 +308,7 @@ impl Core {
         if wanted && !pipe.room_due {
             pipe.room_due = true;
             let back = self.conditions(id, 1 - dir).latency;
-            self.schedule(self.now + back, id, dir, What::Room);
+            self.schedule(self.now + back, id, dir, DeliveryKind::Room);
         }
     }
 
@@ -324,7 +324,7 @@ impl Core {
         if pipe.written > pipe.sent && !pipe.room_due && free * 2 >= window {
             pipe.room_due = true;
             let back = self.conditions(id, 1 - dir).latency;
-            self.schedule(self.now + back, id, dir, What::Room);
+            self.schedule(self.now + back, id, dir, DeliveryKind::Room);
         }
     }
 
@@ -332,7 +332,7 @@ impl Core {
     pub(in crate::core) fn room(&mut self, id: ConnId, dir: usize) {
         if !self.gets_through(id, 1 - dir) {
             // The sender probes the closed window until an answer gets through.
-            self.schedule(self.now + RTO_MIN, id, dir, What::Room);
+            self.schedule(self.now + RTO_MIN, id, dir, DeliveryKind::Room);
             return;
         }
         let Some(conn) = self.conn_mut(id) else {
@@ -367,7 +367,7 @@ impl Core {
             self.drop_socket(id, 1 - dir);
         }
         self.lose(id, dir, segment);
-        self.send_bare(id, 1 - dir, What::Rst);
+        self.send_bare(id, 1 - dir, DeliveryKind::Rst);
     }
 
     /// Nothing was acknowledged for too long.

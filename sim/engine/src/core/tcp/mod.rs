@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::task::Waker;
 
 use super::link::Conditions;
-use super::{Core, What};
+use super::{Core, DeliveryKind};
 use crate::node::NodeId;
 use crate::strike::Strike;
 
@@ -298,7 +298,7 @@ impl Core {
     }
 
     /// Sends something without a retransmission of its own from end `dir`; whether it left.
-    fn send_bare(&mut self, id: ConnId, dir: usize, what: What) -> bool {
+    fn send_bare(&mut self, id: ConnId, dir: usize, what: DeliveryKind) -> bool {
         let conditions = self.conditions(id, dir);
         let leaves = self.leaves(id, dir, conditions);
         if leaves {
