@@ -29,7 +29,7 @@ pub(crate) use route::RouteQueues;
 pub struct Timestamp {
     /// The index of the record.
     pub at: usize,
-    /// Its millisecond.
+    /// Virtual milliseconds from the start of the run to the record.
     pub ms: u64,
 }
 
@@ -42,9 +42,9 @@ pub struct History<'t> {
     pub requests: Vec<RequestHistory<'t>>,
     /// Routes as producers published them.
     pub snapshots: Vec<SnapshotHistory<'t>>,
-    /// Lookups of producers.
+    /// Route lookups of producers, in the order of their starts.
     pub lookups: Vec<LookupHistory<'t>>,
-    /// Connections of producers.
+    /// Connections of producers, in the order of their dials.
     pub connections: Vec<ConnectionHistory<'t>>,
     /// What callers did and got.
     pub work: Vec<WorkHistory<'t>>,
@@ -73,28 +73,28 @@ pub struct History<'t> {
 /// A turn in a producer's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProducerPhase {
-    /// It can send.
+    /// The producer has started and can send.
     Started,
-    /// `stop` was called.
+    /// The producer's `stop` was called.
     Stopping,
-    /// `stop` is done.
+    /// The producer's `stop` is done.
     Stopped,
 }
 
-/// A send.
+/// A send as its producer tells it, with its attempts and the requests that brokers read.
 #[derive(Debug)]
 pub struct SendHistory<'t> {
-    /// The producer.
+    /// The producer whose send it is.
     pub node: NodeId,
     /// Its number at the producer.
     pub number: u64,
-    /// The call.
+    /// When the send was called, by the producer's event.
     pub called: Timestamp,
-    /// The topic.
+    /// The topic that the message goes to.
     pub topic: &'t Name,
     /// How it is sent.
     pub mode: Mode,
-    /// Its whole time.
+    /// The time that the whole send may take, in milliseconds from its call.
     pub timeout_ms: u64,
     /// The queue the caller chose, itself or by a selector.
     pub target_queue: Option<&'t QueueRef>,
@@ -129,7 +129,7 @@ impl SendHistory<'_> {
         }
     }
 
-    /// Its outcome.
+    /// The outcome that the send ended with first; absent while it is open, or if it was cancelled.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.done.first().map(|(_, outcome)| *outcome)
     }
@@ -138,9 +138,9 @@ impl SendHistory<'_> {
 /// A message as it was built.
 #[derive(Debug, Clone, Copy)]
 pub struct BuiltMessage<'t> {
-    /// When.
+    /// When the producer told that the message is built.
     pub timestamp: Timestamp,
-    /// Its unique key.
+    /// The unique key that the producer gave the message.
     pub unique_key: &'t Name,
     /// CRC-32 of the caller's body.
     pub body_crc: u32,
@@ -151,15 +151,15 @@ pub struct BuiltMessage<'t> {
 /// An attempt of a send, with the request that a broker saw.
 #[derive(Debug)]
 pub struct AttemptHistory<'t> {
-    /// Its start.
+    /// When the attempt started.
     pub started: Timestamp,
     /// Its number within the send, from 1.
     pub number: u32,
     /// The route it was chosen from: an index into [`History::snapshots`].
     pub snapshot: Option<usize>,
-    /// Where it goes.
+    /// The broker and the queue that the attempt goes to.
     pub to: &'t QueueRef,
-    /// The broker's address.
+    /// The address of the broker, as the producer knew it; absent if it knew none.
     pub address: Option<&'t Name>,
     /// Its timeout, in milliseconds.
     pub timeout_ms: u64,
@@ -171,7 +171,7 @@ pub struct AttemptHistory<'t> {
     pub hedged: Option<Timestamp>,
     /// What was left in the bucket then, in tenths of a token.
     pub tokens_left: Option<u32>,
-    /// Its end.
+    /// How the attempt ended; absent if it was open at the end of the trace.
     pub ended: Option<EndedAttempt>,
     /// The answer that completed its request, with the response code.
     pub reply: Option<(Timestamp, i32)>,
@@ -204,7 +204,7 @@ pub struct AttemptRequest {
     pub timestamp: Timestamp,
     /// The connection: an index into [`History::connections`].
     pub connection: Option<usize>,
-    /// Its id.
+    /// The opaque of the request on its connection.
     pub opaque: i32,
     /// What the broker saw: an index into [`History::requests`].
     pub seen: Option<usize>,
@@ -213,9 +213,9 @@ pub struct AttemptRequest {
 /// The end of an attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct EndedAttempt {
-    /// When.
+    /// When the attempt ended.
     pub timestamp: Timestamp,
-    /// At which stage.
+    /// The stage at which the attempt ended.
     pub stage: Stage,
     /// The response code, where a broker answered.
     pub code: Option<i32>,
@@ -224,25 +224,25 @@ pub struct EndedAttempt {
 /// A send request as a broker saw it.
 #[derive(Debug)]
 pub struct RequestHistory<'t> {
-    /// The broker.
+    /// The broker that read the request.
     pub broker: NodeId,
     /// Its number in that incarnation.
     pub number: u64,
     /// When it was read.
     pub received: Timestamp,
-    /// The client's address.
+    /// The address of the client's end of the connection.
     pub peer: SocketAddr,
-    /// The request code.
+    /// The request code, one of those that carry a message.
     pub code: i32,
-    /// Its id.
+    /// The opaque, as the broker read it.
     pub opaque: i32,
-    /// No answer wanted.
+    /// Whether the request asks for no answer.
     pub oneway: bool,
-    /// What it carried.
+    /// The message and the fields of the header, as the broker read them.
     pub seen: &'t SendSeen,
     /// The rule that applied.
     pub ruled: Option<&'t Name>,
-    /// What was stored.
+    /// The message that the broker stored for it; absent if it stored none.
     pub stored: Option<StoredMessage<'t>>,
     /// How it left the broker; none if the broker died before.
     pub ended: Option<(Timestamp, Ending)>,
@@ -255,13 +255,13 @@ pub struct RequestHistory<'t> {
 /// A message that a broker stored.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredMessage<'t> {
-    /// When.
+    /// When the broker stored the message.
     pub timestamp: Timestamp,
-    /// The queue.
+    /// The id of the queue that the message is stored in.
     pub queue: i32,
     /// Its position in the queue.
     pub offset: i64,
-    /// Its unique key.
+    /// The unique key of the message.
     pub unique_key: &'t Name,
     /// CRC-32 of the stored body; zero if it is compressed.
     pub body_crc: u32,
@@ -270,51 +270,51 @@ pub struct StoredMessage<'t> {
 /// A route that a producer published.
 #[derive(Debug)]
 pub struct SnapshotHistory<'t> {
-    /// The producer.
+    /// The producer that published the route.
     pub node: NodeId,
-    /// Its number.
+    /// The number of the snapshot at its producer.
     pub number: u64,
-    /// When.
+    /// When the producer published the route.
     pub timestamp: Timestamp,
-    /// The topic.
+    /// The topic that the route is for.
     pub topic: &'t Name,
     /// The lookup it came from: an index into [`History::lookups`].
     pub lookup: Option<usize>,
-    /// The writable queues.
+    /// The writable queues, in the order of the route.
     pub queues: RouteQueues<'t>,
-    /// The masters' addresses.
+    /// The name and the address of each broker's master.
     pub addresses: &'t [(Name, Name)],
 }
 
-/// A lookup.
+/// A route lookup of a producer, with the name servers that it asked.
 #[derive(Debug)]
 pub struct LookupHistory<'t> {
-    /// The producer.
+    /// The producer that looks up the route.
     pub node: NodeId,
-    /// Its number.
+    /// The number of the lookup at its producer.
     pub number: u64,
-    /// Its start.
+    /// When the lookup started.
     pub started: Timestamp,
-    /// The topic.
+    /// The topic whose route is looked up.
     pub topic: &'t Name,
-    /// Why.
+    /// Why the producer looked up the route.
     pub reason: LookupReason,
     /// The name servers asked, in order.
     pub servers: SmallVec<[(Timestamp, &'t Name); 1]>,
-    /// Its end.
+    /// When and how the lookup ended; absent if it was open at the end of the trace.
     pub ended: Option<(Timestamp, &'t LookupEnd)>,
 }
 
 /// A connection of a producer, from its dial.
 #[derive(Debug)]
 pub struct ConnectionHistory<'t> {
-    /// The producer.
+    /// The producer that dialled.
     pub node: NodeId,
-    /// Its number.
+    /// The number of the connection at its producer.
     pub number: u64,
-    /// The dial.
+    /// When the producer began to dial.
     pub dialled: Timestamp,
-    /// The address.
+    /// The address that was dialled.
     pub to: &'t Name,
     /// When it opened, and this end's address.
     pub opened: Option<(Timestamp, SocketAddr)>,
@@ -343,13 +343,13 @@ impl ConnectionHistory<'_> {
 /// A broker is avoided by a producer.
 #[derive(Debug, Clone, Copy)]
 pub struct HealthHistory<'t> {
-    /// The producer.
+    /// The producer that avoids the broker.
     pub node: NodeId,
-    /// Since when.
+    /// The moment from which the broker is avoided.
     pub timestamp: Timestamp,
-    /// The broker.
+    /// The name of the broker.
     pub broker: &'t Name,
-    /// For how long.
+    /// How long the broker is avoided, in milliseconds from `timestamp` on.
     pub for_ms: u64,
     /// What made it so.
     pub reason: Stage,
@@ -358,28 +358,28 @@ pub struct HealthHistory<'t> {
 /// A task of a node.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskHistory {
-    /// The node.
+    /// The node whose task it is.
     pub node: NodeId,
     /// Its number in the run.
     pub number: u64,
-    /// Its name.
+    /// The name that the task was spawned with.
     pub name: &'static str,
-    /// When it started.
+    /// When the task was spawned.
     pub started: Timestamp,
-    /// When it ended.
+    /// When the task ended; absent if it lived at the end of the trace.
     pub ended: Option<Timestamp>,
 }
 
 /// A send as its caller saw it.
 #[derive(Debug)]
 pub struct WorkHistory<'t> {
-    /// The producer.
+    /// The producer that was called.
     pub node: NodeId,
-    /// What identifies it.
+    /// The `KEYS` of the message, which are unique in the run.
     pub keys: &'t Name,
     /// When it was called.
     pub called: Timestamp,
-    /// The topic.
+    /// The topic that the message goes to.
     pub topic: &'t Name,
     /// The key whose hash chooses the queue.
     pub by: Option<&'t Name>,
@@ -394,24 +394,24 @@ pub struct WorkHistory<'t> {
 /// A route request as a name server read it.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'t> {
-    /// The name server.
+    /// The name server that read the request.
     pub server: NodeId,
     /// Who asks, by address.
     pub peer: SocketAddr,
-    /// When.
+    /// When the name server read the request.
     pub timestamp: Timestamp,
-    /// The topic.
+    /// The topic whose route is asked for.
     pub topic: &'t Name,
 }
 
 /// News of how many write queues a topic has at brokers, from some moment on.
 #[derive(Debug, Clone, Copy)]
 pub struct Width<'t> {
-    /// The topic.
+    /// The topic whose write queues are told.
     pub topic: &'t Name,
-    /// Since when.
+    /// When the server said so; the number holds from then on.
     pub timestamp: Timestamp,
-    /// Who says so.
+    /// The server that says so, with the number of queues.
     pub source: WidthSource<'t>,
 }
 
@@ -425,7 +425,7 @@ pub enum WidthSource<'t> {
 }
 
 impl<'t> History<'t> {
-    /// Joins a trace.
+    /// Joins the records of a trace, in one pass over them.
     pub fn of(trace: &'t Trace) -> Self {
         build::build(trace)
     }
