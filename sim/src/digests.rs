@@ -46,7 +46,7 @@ impl DigestList {
 /// One line of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// The seed.
+    /// The seed that was run.
     pub seed: u64,
     /// The first 16 digits of its run's digest.
     pub digest: String,

@@ -14,7 +14,7 @@ use crate::trace::{NodeEvent, NodeId, Trace, TraceHeader, work};
 pub enum Condition {
     /// It answers as it should.
     Healthy,
-    /// It answers, late.
+    /// It answers, but late.
     Slow,
     /// It answers, but some answers are errors or broken connections.
     Refusing,
@@ -80,7 +80,7 @@ pub struct Interval {
     pub to_ms: u64,
     /// What it makes of the nodes concerned.
     pub state: Condition,
-    /// The nodes concerned.
+    /// The nodes that the fault concerns.
     pub scope: Scope,
 }
 
@@ -95,7 +95,7 @@ impl Interval {
 pub enum Scope {
     /// Everybody who talks to this node, and the node itself.
     Node(NodeId),
-    /// Only these two.
+    /// Only these two, when they talk to each other.
     Pair(NodeId, NodeId),
 }
 

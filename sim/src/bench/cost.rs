@@ -25,9 +25,9 @@ const TIMES: u64 = 400_000;
 /// What one part costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// The part.
+    /// The part that was repeated, in words.
     pub part: &'static str,
-    /// Its cost.
+    /// How many times it was done, in how much time.
     pub rate: Rate,
 }
 
@@ -51,7 +51,7 @@ fn measure(clock: Clock, part: &'static str, mut once: impl FnMut(u64)) -> Cost 
     Cost { part, rate }
 }
 
-/// Measures the parts.
+/// Measures every part, one after the other.
 pub(crate) fn costs(clock: Clock) -> Vec<Cost> {
     let mut all = codec(clock);
     let conditions = Chance::new(7);

@@ -26,7 +26,7 @@ pub(crate) use cost::costs;
 pub(crate) use echo::{echo_in_lockstep, echo_on_many};
 pub(crate) use standard::standard_scenarios;
 
-/// The stopwatch.
+/// A stopwatch: what it shows when it is called.
 pub(crate) type Clock = fn() -> ClockReading;
 
 /// What the stopwatch shows.
@@ -44,7 +44,7 @@ pub struct ClockReading {
 pub struct Spent {
     /// By the clock on the wall.
     pub wall: Duration,
-    /// On a processor.
+    /// The time on a processor; the time on the wall where the system does not tell.
     pub cpu: Duration,
 }
 
@@ -64,9 +64,9 @@ impl Sub for ClockReading {
 /// So many things in so much time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many.
+    /// How many things were done.
     pub count: u64,
-    /// In how long.
+    /// The time that they took together.
     pub spent: Spent,
     /// Polls of simulated tasks it took, if that was counted.
     pub polls: u64,
@@ -115,9 +115,9 @@ impl fmt::Display for Rate {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the benchmark \"{name}\" did not come to its end: {why}")]
 pub struct BenchError {
-    /// The figure.
+    /// The figure that was to be measured.
     pub name: &'static str,
-    /// What happened instead.
+    /// What happened instead of its end.
     pub why: String,
 }
 

@@ -12,9 +12,9 @@ use crate::scenario::Scenario;
 pub(super) enum Chosen {
     /// The same for every seed.
     File {
-        /// Where it is.
+        /// The path of the scenario file.
         file: PathBuf,
-        /// What it says.
+        /// The scenario, as it was read.
         scenario: Arc<Scenario>,
     },
     /// Another one for each seed.

@@ -57,7 +57,7 @@ impl Side {
     }
 }
 
-/// Runs the command.
+/// Compares two runs, or the minimal failing scenario with its neighbour that passes.
 pub(super) fn diff(args: &Args) -> Result<Class, CliError> {
     let a = Side::parse(&args.a)?;
     let (a, b) = match (&args.b, &a) {

@@ -23,7 +23,7 @@ pub(super) struct Args {
     check: Option<PathBuf>,
 }
 
-/// Runs the command.
+/// Prints the digest of each seed, or compares them with a list.
 pub(super) fn digest(args: &Args) -> Result<Class, CliError> {
     let chosen = Chosen::new(args.scenario.as_deref())?;
     if let Some(list) = &args.check {

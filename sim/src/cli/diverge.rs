@@ -24,7 +24,7 @@ pub(super) struct Args {
     seeds: Option<(u64, u64)>,
 }
 
-/// Reads `7,8`.
+/// Reads two seeds, written `7,8`.
 fn two_seeds(text: &str) -> Result<(u64, u64), String> {
     let seeds = text
         .split_once(',')
@@ -32,7 +32,7 @@ fn two_seeds(text: &str) -> Result<(u64, u64), String> {
     seeds.ok_or_else(|| "write two seeds: 7,8".to_owned())
 }
 
-/// Runs the command.
+/// Looks for the first record in which two runs differ, and prints what is around it.
 pub(super) fn diverge(args: &Args) -> Result<Class, CliError> {
     let chosen = Chosen::new(args.scenario.as_deref())?;
     if let Some((a, b)) = args.seeds {

@@ -24,7 +24,7 @@ pub(super) fn faults() -> Class {
     Class::Pass
 }
 
-/// Prints the invariants.
+/// Prints the catalogue of invariants, with the shares of a sweep's file if one is given.
 pub(super) fn invariants(args: &InvariantArgs) -> Result<Class, CliError> {
     let mut sweep = None;
     if let Some(path) = &args.sweep {

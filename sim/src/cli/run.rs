@@ -43,7 +43,7 @@ enum TraceForm {
     None,
 }
 
-/// Runs the command.
+/// Plays one scenario with one seed, and prints its trace and verdict.
 pub(super) fn run(args: &Args) -> Result<Class, CliError> {
     if let Some(file) = &args.jsonl {
         whole::check(file)?;

@@ -42,7 +42,7 @@ pub(super) struct Args {
     limit: u32,
 }
 
-/// Runs the command.
+/// Shrinks a failing scenario, and writes what is left to a file.
 pub(super) fn shrink(args: &Args) -> Result<Class, CliError> {
     let chosen = Chosen::new(args.scenario.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| default_name(args));
@@ -111,7 +111,7 @@ fn progress_bar() -> ProgressBar {
     bar
 }
 
-/// `broker-crash-seed-7.toml`
+/// The file's name if none is given: `broker-crash-seed-7.toml`.
 fn default_name(args: &Args) -> PathBuf {
     let stem = args.scenario.as_deref().and_then(Path::file_stem);
     let stem = stem.map_or("generated".into(), OsStr::to_string_lossy);

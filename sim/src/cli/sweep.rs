@@ -50,7 +50,7 @@ pub(super) struct MergeArgs {
     out: Option<PathBuf>,
 }
 
-/// Reads `0..1000`.
+/// Reads a range of seeds, written `0..1000`: from the first up to, and without, the second.
 pub(super) fn seeds(text: &str) -> Result<Range<u64>, String> {
     let range = text
         .split_once("..")
@@ -110,7 +110,7 @@ impl Watcher for Keeper {
     }
 }
 
-/// Runs the command.
+/// Runs the seeds of a sweep, or of one shard of it, and prints what they came to.
 pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
     let mut plan = plan(args)?;
     let mut before = Sweep::default();
@@ -164,7 +164,7 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
     Ok(class(&sweep, args.scenario.is_none()))
 }
 
-/// Runs `merge`.
+/// Puts the files of all shards of a sweep together, and prints what they came to.
 pub(super) fn merge(args: &MergeArgs) -> Result<Class, CliError> {
     let (text, header, sweep) = file::merge(&args.files)?;
     if let Some(path) = &args.out {

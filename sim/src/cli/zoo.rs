@@ -39,7 +39,7 @@ pub(super) struct Args {
     list: bool,
 }
 
-/// Runs the command.
+/// Plants each bug in a copy of the sources and sweeps seeds until one fails.
 pub(super) fn zoo(args: &Args) -> Result<Class, CliError> {
     let here = std::env::current_dir().map_err(|cause| ZooError::File {
         file: PathBuf::from("."),

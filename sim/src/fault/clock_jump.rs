@@ -82,7 +82,7 @@ impl Behaviour for ClockJump {
     }
 }
 
-/// A year.
+/// The furthest that a clock may jump, forward or back: 365 days, in milliseconds.
 const LONGEST_MS: u64 = 365 * 86_400_000;
 
 /// How far the clock jumps, in milliseconds.

@@ -47,7 +47,7 @@ pub struct Kind {
 /// Reads a fault's parameters, from keys that are known to belong to its kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Read {
-    /// A whole fault.
+    /// Reads a fault that is no rule, with all its parameters.
     Fault(fn(&FaultKeys<'_>) -> Result<FaultKind, ScenarioError>),
     /// What a rule does.
     Rule(fn(&FaultKeys<'_>) -> Result<super::RuleAction, ScenarioError>),
@@ -56,7 +56,7 @@ pub(crate) enum Read {
 /// Draws a fault's parameters, for a fault at such a place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Drawn {
-    /// A whole fault.
+    /// Draws a fault that is no rule, with all its parameters.
     Fault(fn(&Draw, &Knobs, Target) -> FaultKind),
     /// What a rule does; it takes part in the draw of a kind so many times.
     Rule(usize, fn(&Draw, &Knobs, Target) -> super::RuleAction),
@@ -71,7 +71,7 @@ pub(crate) enum Changes {
     Life,
     /// Something that only faults of this kind change.
     ItsOwn,
-    /// Single requests.
+    /// How a server treats single requests, where two faults never undo each other.
     Requests,
 }
 
@@ -104,7 +104,7 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// All of them.
+    /// Every engine can do it.
     pub(crate) const ALL: Self = Self {
         turmoil: None,
         tcp: None,
@@ -132,7 +132,7 @@ impl Engines {
 
 /// What one fault does.
 pub(crate) trait Behaviour: fmt::Debug {
-    /// Makes it felt.
+    /// Makes the fault felt, on an engine or a server; an error if the engine does not model it.
     fn start(&self, strike: &Strike<'_>) -> Modelled;
 
     /// Ends it. A process that it took away is started again; what strikes once has no end.
@@ -203,7 +203,7 @@ pub(crate) struct Figure<'f> {
     pub(crate) what: &'static str,
     /// The lowest that makes sense.
     pub(crate) least: u64,
-    /// Where it stands.
+    /// The field of the fault that holds the figure.
     pub(crate) at: FigureAt<'f>,
 }
 
@@ -253,16 +253,16 @@ impl<'f> Figure<'f> {
 pub(crate) struct Strike<'r> {
     /// The fault's number in the plan.
     pub(crate) fault: FaultNumber,
-    /// What it strikes.
+    /// The node or the link that the fault strikes.
     pub(crate) at: Struck,
-    /// The run.
+    /// The run that the fault happens in.
     pub(crate) run: &'r dyn Running,
 }
 
 /// What a fault strikes, once its nodes are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Struck {
-    /// A node.
+    /// The node of a fault that is placed on one.
     Node(NodeId),
     /// One direction between two nodes, or both.
     Link(Direction),
@@ -302,7 +302,7 @@ impl Strike<'_> {
 
 /// What faults ask of the run that goes on.
 pub(crate) trait Running {
-    /// The engine.
+    /// The engine, or real TCP, that carries out the run.
     fn engine(&self) -> &dyn Backend;
     /// Counts a strike of a fault.
     fn has_struck(&self, fault: FaultNumber);
@@ -329,15 +329,15 @@ pub(crate) trait Running {
 /// Where a kind of fault can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Site {
-    /// Any process.
+    /// On any process: a producer, a broker or a name server.
     Node,
-    /// A producer.
+    /// On a producer only.
     Producer,
     /// A broker or a name server.
     Server,
-    /// A broker.
+    /// On a broker only.
     Broker,
-    /// A name server.
+    /// On a name server only.
     NameServer,
     /// One direction between two nodes.
     Link,

@@ -133,7 +133,7 @@ kinds! {
     Crash(Crash) = crash,
     /// The process shuts down in order.
     Stop(Stop) = stop,
-    /// The machine vanishes.
+    /// The machine loses its power: it is gone without a word.
     PowerLoss(PowerLoss) = power_loss,
     /// The process stands still.
     Freeze = freeze,
@@ -215,7 +215,7 @@ pub type FaultNumber = u32;
 /// One thing that goes wrong: what, where, when, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What goes wrong.
+    /// The kind of the fault, with its parameters.
     pub kind: FaultKind,
     /// The node or link that it happens to.
     pub place: Place,

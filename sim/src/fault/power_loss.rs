@@ -8,7 +8,7 @@ use super::{FaultKind, Restart};
 use crate::backend::Modelled;
 use crate::truth::{Condition, Meaning, Process};
 
-/// The machine vanishes.
+/// The machine loses its power: it is gone without a word, until its restart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PowerLoss(pub Restart);

@@ -24,21 +24,21 @@ const LIVENESS_MS: u64 = 90_000;
 /// Everything a seed decides of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Knobs {
-    /// The seed.
+    /// The seed that everything else is drawn from.
     pub seed: u64,
     /// The kinds of fault that exist in this run.
     pub kinds: Vec<&'static str>,
     /// Whether answers are sought that come within a millisecond of a deadline.
     pub near: bool,
-    /// The servers.
+    /// The name servers, brokers and topics of the run.
     pub cluster: ClusterPlan,
     /// The network without faults.
     pub network: NetworkPlan,
-    /// The producers.
+    /// The producers, each with its policy.
     pub producers: Vec<ProducerPlan>,
-    /// What they send.
+    /// What the producers are asked to send.
     pub workloads: Vec<Workload>,
-    /// What goes wrong.
+    /// The faults, in the order of their numbers.
     pub faults: Vec<Fault>,
 }
 

@@ -114,7 +114,7 @@ type Heard = (NodeId, Timestamp, i32);
 /// The write queues of the topics that were sent to, as they changed.
 struct Widths<'a, 't> {
     run: &'a CheckedRun<'t>,
-    /// By topic.
+    /// What was heard of each topic, once it was asked for.
     known: Vec<(&'t Name, Vec<Heard>)>,
 }
 

@@ -28,7 +28,7 @@ type Grounds<'t> = (&'t str, usize, &'t str);
 #[derive(Default)]
 struct Sets<'t> {
     numbers: BTreeMap<Vec<&'t QueueRef>, usize>,
-    /// By route.
+    /// The number of a route's set, by the route's index in the history.
     known: BTreeMap<usize, usize>,
 }
 

@@ -142,12 +142,12 @@ pub fn all() -> &'static [Invariant] {
     }
 }
 
-/// One invariant.
+/// A property that every run must have, and how it is checked.
 #[derive(Debug)]
 pub struct Invariant {
     /// Its number in the catalogue: `INV-09`.
     pub id: &'static str,
-    /// Its name.
+    /// What reports call it, in a few words.
     pub title: &'static str,
     /// What it is checked from.
     pub source: Source,
@@ -179,7 +179,7 @@ pub enum Source {
 /// How an invariant is checked.
 #[derive(Debug, Clone, Copy)]
 pub enum Checker {
-    /// From one run.
+    /// Looks at one run, and notes what is wrong in the report.
     Run(fn(&CheckedRun<'_>, &mut CheckReport)),
     /// From two runs; the caller chooses what they differ in.
     PairedRuns(fn(&Trace, &Trace, &mut CheckReport)),
@@ -223,11 +223,11 @@ impl CheckReport {
 /// A run as the checkers see it.
 #[derive(Debug)]
 pub struct CheckedRun<'t> {
-    /// The records.
+    /// The records of the run, in order.
     pub trace: &'t Trace,
-    /// The records, joined.
+    /// The same records, joined into sends, attempts, requests, lookups and connections.
     pub history: History<'t>,
-    /// The faults.
+    /// What the faults of the run did to which nodes, and when.
     pub truth: Truth,
 }
 
@@ -419,7 +419,7 @@ pub struct RunFindings {
     pub findings: Vec<Finding>,
 }
 
-/// Checks a run.
+/// Checks the trace of a run by every invariant that needs only one.
 pub fn check(trace: &Trace) -> RunFindings {
     let run = CheckedRun::of(trace);
     let mut findings = RunFindings {

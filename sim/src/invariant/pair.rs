@@ -15,9 +15,9 @@ pub(super) struct Sends<'t> {
 
 /// A send, as it is compared.
 pub(super) struct Compared<'c> {
-    /// Its producer.
+    /// The producer that was called.
     pub(super) node: NodeId,
-    /// Its topic.
+    /// The topic that the message goes to.
     pub(super) topic: &'c Name,
     /// When it was called.
     pub(super) called: Timestamp,

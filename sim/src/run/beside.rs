@@ -16,7 +16,7 @@ use crate::trace::NodeId;
 /// What happens beside the scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beside {
-    /// Nothing.
+    /// Only the scenario is played.
     Nothing,
     /// The wall clocks of all producers jump.
     ClockJumps,
@@ -27,7 +27,7 @@ pub(crate) enum Beside {
 /// What a producer does that shares its client with the first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SiblingDoes {
-    /// Nothing.
+    /// It starts, and does nothing.
     Idle,
     /// It sends to every topic of the cluster, one message after the other.
     Send,

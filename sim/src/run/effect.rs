@@ -16,7 +16,7 @@ use crate::fault::{FaultKind, FaultNumber, Struck};
 pub struct Effect {
     /// Its number in the plan, from 1.
     pub fault: FaultNumber,
-    /// Whether it started.
+    /// Whether the moment came that the fault waits for.
     pub started: bool,
     /// How often it struck: requests treated by its rule, pieces of bytes stopped or made late,
     /// connections cut, dials refused, tasks ended or kept from running. `None`: the engine does not

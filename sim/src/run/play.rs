@@ -36,7 +36,7 @@ const START_UP: Duration = Duration::from_secs(1);
 pub(super) struct RunHandle {
     /// From the set-up of the cluster until the run is sealed.
     pub(super) controller: Mutex<Option<Arc<RunController>>>,
-    /// From then on.
+    /// What a run leaves behind, from the moment it is sealed.
     pub(super) left: Mutex<Option<Left>>,
     pub(super) engine_events: Arc<EngineEvents>,
 }

@@ -11,7 +11,7 @@ use super::controller::{Phase, RunController};
 use crate::fault::{Fault, FaultKind, Position, Struck};
 use crate::trace::{NodeEvent, NodeId};
 
-/// Observes one node.
+/// Records what one node tells, and tells the controller what faults wait for.
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) controller: Arc<RunController>,

@@ -109,7 +109,7 @@ const EVENTS_A_RECORD: u64 = 8;
 /// How far the shrinker is.
 #[derive(Debug)]
 pub(crate) struct Progress<'a> {
-    /// Runs made.
+    /// How many runs were made so far.
     pub runs: u32,
     /// The smallest scenario that fails so far.
     pub best: &'a Scenario,
@@ -119,7 +119,7 @@ pub(crate) struct Progress<'a> {
     pub kept: bool,
 }
 
-/// The result.
+/// What the shrinker made of a failing scenario.
 #[derive(Debug)]
 pub(crate) struct Shrunk {
     /// The smallest scenario that fails.

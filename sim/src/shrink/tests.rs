@@ -7,7 +7,7 @@ fn parse(text: &str) -> Scenario {
     Scenario::parse("test.toml", text, &|_| Ok(String::new())).unwrap()
 }
 
-/// Much of everything.
+/// A scenario with more nodes, faults and workloads than it needs to fail.
 fn large() -> Scenario {
     let mut text = "format = 2\nseconds = 60\n\
         [cluster]\nname-servers = 3\nbrokers = [\"broker-a\", \"broker-b\", \"broker-c\"]\n\

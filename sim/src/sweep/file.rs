@@ -42,35 +42,35 @@ pub enum FileError {
     /// It cannot be read.
     #[error("{}: cannot be read: {cause}\n  remedy: give the file of a sweep, written by --out", .file.display())]
     Read {
-        /// The file.
+        /// The file that was to be read.
         file: PathBuf,
-        /// Why not.
+        /// What reading it failed with.
         cause: io::Error,
     },
     /// It cannot be written.
     #[error("{}: cannot be written: {cause}\n  remedy: give a path in a folder that exists and is writable", .file.display())]
     Write {
-        /// The file.
+        /// The file that was to be written.
         file: PathBuf,
-        /// Why not.
+        /// What writing it failed with.
         cause: io::Error,
     },
     /// Its text is something else.
     #[error("{}:{line}: {what}\n  remedy: give the file of a sweep, written by --out", .file.display())]
     Form {
-        /// The file.
+        /// The file that is not one of a sweep.
         file: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// What that line should be and is not.
         what: String,
     },
     /// It is of another sweep.
     #[error("{}: this is the file of another sweep: {what}\n  remedy: name another file, or remove this one", .file.display())]
     Other {
-        /// The file.
+        /// The file that another sweep began.
         file: PathBuf,
-        /// Of which.
+        /// The header that the file has, as one line of JSON.
         what: String,
     },
     /// Another build began it.
@@ -79,25 +79,25 @@ pub enum FileError {
         .file.display()
     )]
     Build {
-        /// The file.
+        /// The file that the other build began.
         file: PathBuf,
         /// The build that its header names.
         theirs: String,
-        /// This build.
+        /// The build that this program is of.
         ours: &'static str,
     },
     /// Another sweep writes into it.
     #[error("{}: another sweep that still runs writes into this file\n  remedy: wait for its end, or name another file", .file.display())]
     Busy {
-        /// The file.
+        /// The file that the other sweep still writes into.
         file: PathBuf,
     },
-    /// Parts are missing.
+    /// Seeds of the sweep are in none of the files that are to be merged.
     #[error(
         "the seeds {from}..{to} are in none of these files\n  remedy: finish their sweep (the same command continues it), and name every shard's file"
     )]
     Missing {
-        /// The first seed.
+        /// The first seed that is missing.
         from: u64,
         /// The seed after the last.
         to: u64,
@@ -107,7 +107,7 @@ pub enum FileError {
 /// A file as read.
 #[derive(Debug)]
 pub struct Read {
-    /// Which sweep.
+    /// The first line: which sweep the file is of.
     pub header: SweepHeader,
     /// Its portions, in order.
     pub portions: Vec<Portion>,

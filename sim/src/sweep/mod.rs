@@ -61,7 +61,7 @@ impl SeedSource {
 /// What a sweep is to do.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What is run.
+    /// Where the scenario of each seed comes from.
     pub source: SeedSource,
     /// The seeds of the whole sweep.
     pub seeds: Range<u64>,
@@ -69,7 +69,7 @@ pub struct Plan {
     pub shard: Shard,
     /// Portions of this shard that are done already.
     pub done: u64,
-    /// Threads.
+    /// How many threads run seeds at the same time.
     pub jobs: usize,
 }
 
@@ -117,9 +117,9 @@ pub enum SweepError {
     /// The scenario of this seed cannot run at all.
     #[error("seed {seed}: {cause}")]
     Run {
-        /// The seed.
+        /// The seed whose scenario cannot run.
         seed: u64,
-        /// Why not.
+        /// Why the scenario cannot run.
         cause: RunError,
     },
     /// A portion could not be kept.

@@ -7,9 +7,9 @@ const VARIABLES: [&str; 2] = ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"];
 /// One of several equal parts of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// Which, from 0.
+    /// The number of this shard, from 0.
     pub index: u64,
-    /// Of how many.
+    /// How many shards the sweep has.
     pub of: u64,
 }
 
@@ -24,9 +24,9 @@ pub enum ShardError {
     /// There are not so many.
     #[error("there is no shard {index} of {of}\n  remedy: shards are numbered from 0 to {last}", last = of - 1)]
     Range {
-        /// Which.
+        /// The number that was asked for.
         index: u64,
-        /// Of how many.
+        /// How many shards there are.
         of: u64,
     },
     /// No batch engine says which.
@@ -35,7 +35,7 @@ pub enum ShardError {
 }
 
 impl Shard {
-    /// All of it.
+    /// The only shard of a sweep that is not divided.
     pub const WHOLE: Self = Self { index: 0, of: 1 };
 
     /// Reads `2/8`, or `env/8` for the number that a batch engine gave; `variable` reads one

@@ -18,7 +18,7 @@ pub(crate) const RATED_RUNS: u64 = 1_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
-    /// Runs.
+    /// How many seeds were run.
     pub runs: u64,
     /// Runs by the class of their verdict.
     pub classes: BTreeMap<Class, u64>,
@@ -30,9 +30,9 @@ pub struct Sweep {
     pub exercised: BTreeMap<String, u64>,
     /// Sends that ended well, over all runs.
     pub ok: u64,
-    /// Sends that failed.
+    /// Sends that failed, over all runs.
     pub failed: u64,
-    /// Attempts.
+    /// Attempts of all sends, over all runs.
     pub attempts: u64,
     /// Faults that were planned, over all runs.
     pub faults: u64,
@@ -48,13 +48,13 @@ pub struct Sweep {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FailedSeed {
-    /// The seed.
+    /// The seed that failed.
     pub seed: u64,
     /// The class of its verdict.
     pub class: Class,
     /// What says so: an invariant, `expect`, or the class where nothing does.
     pub by: String,
-    /// What it says.
+    /// The text of the first finding; empty if there is none.
     pub reason: String,
 }
 
@@ -62,11 +62,11 @@ pub struct FailedSeed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Portion {
-    /// The first seed.
+    /// The first seed of the portion.
     pub from: u64,
     /// The seed after the last.
     pub to: u64,
-    /// What they found.
+    /// What the runs of these seeds came to, added up.
     pub found: Sweep,
 }
 
@@ -150,7 +150,7 @@ impl Portion {
 /// An invariant whose precondition was true too rarely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rare {
-    /// Which.
+    /// The number of the invariant in the catalogue: `INV-09`.
     pub id: &'static str,
     /// In so many runs its precondition was true.
     pub runs: u64,

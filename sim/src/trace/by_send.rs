@@ -11,7 +11,6 @@ use std::io::{self, BufRead};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-/// One attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Try {
     number: u64,
@@ -21,7 +20,6 @@ struct Try {
     after_ms: u64,
 }
 
-/// One send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Send {
     called_ms: u64,

@@ -343,7 +343,7 @@ pub struct TraceRecord {
     pub ms: u64,
     /// The node that it happened at.
     pub node: NodeId,
-    /// What happened there.
+    /// The event that happened there.
     pub what: NodeEvent,
 }
 

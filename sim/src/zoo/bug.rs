@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use super::ZooError;
 
-/// A planted bug.
+/// A known bug, and the patch that plants it in the sources.
 #[derive(Debug, Clone)]
 pub struct Bug {
     /// Its number in the catalogue, as its folder is called: `Z06`.
     pub id: String,
-    /// What `bug.toml` says.
+    /// What the bug's `bug.toml` says of it.
     pub about: About,
     /// The patch that plants it.
     pub patch: PathBuf,
@@ -22,7 +22,7 @@ pub struct Bug {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct About {
-    /// Its name.
+    /// What the search calls the bug, in a few words.
     pub name: String,
     /// What goes wrong, in one sentence.
     pub description: String,

@@ -23,25 +23,25 @@ pub enum ZooError {
     /// A file cannot be read or written.
     #[error("{}: {cause}\n  remedy: give a --folder that exists and is writable, and run it inside the project", file.display())]
     File {
-        /// The file.
+        /// The file or folder that cannot be used.
         file: PathBuf,
-        /// Why.
+        /// What reading or writing it failed with.
         cause: std::io::Error,
     },
     /// A description is not as it should be.
     #[error("{}: {cause}", file.display())]
     Description {
-        /// The file.
+        /// The `bug.toml` in question.
         file: PathBuf,
-        /// What is wrong.
+        /// What is wrong in it, and where.
         cause: toml::de::Error,
     },
     /// A program cannot be started.
     #[error("cannot start {program}: {cause}\n  remedy: install it, or put it on the PATH")]
     Program {
-        /// Its name.
+        /// The name of the program, as it is looked for on the `PATH`.
         program: String,
-        /// Why.
+        /// Why the system does not start it.
         cause: std::io::Error,
     },
     /// The sources cannot be listed.
@@ -52,7 +52,7 @@ pub enum ZooError {
         "zoo/{bug}/patch.diff no longer applies to the sources: {text}\n  remedy: plant the bug again by hand, and write `git diff` to that file"
     )]
     Patch {
-        /// The bug.
+        /// The number of the bug in the catalogue: `Z06`.
         bug: String,
         /// The words of git.
         text: String,
@@ -60,7 +60,7 @@ pub enum ZooError {
     /// The copy does not compile.
     #[error("{what} does not build; the compiler's last lines:\n{tail}")]
     Build {
-        /// What was built.
+        /// What was being built: the number of a bug, or the honest build.
         what: String,
         /// The end of its output.
         tail: String,
@@ -68,7 +68,7 @@ pub enum ZooError {
     /// The sweep came to no result.
     #[error("the sweep of {what} came to no result; its last lines:\n{tail}")]
     Sweep {
-        /// What was swept.
+        /// What was being swept: the number of a bug, or the honest build.
         what: String,
         /// The end of its output.
         tail: String,
@@ -76,9 +76,9 @@ pub enum ZooError {
     /// A failing seed did not shrink.
     #[error("{what}: seed {seed} does not shrink; the last lines:\n{tail}")]
     Shrink {
-        /// The bug.
+        /// The bug whose failing seed it is.
         what: String,
-        /// The seed.
+        /// The seed that fails and does not shrink.
         seed: u64,
         /// The end of its output.
         tail: String,

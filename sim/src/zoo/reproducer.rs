@@ -15,9 +15,9 @@ pub(crate) const REPEATS: u32 = 100;
 /// A minimal scenario, and what it is worth.
 #[derive(Debug, Clone)]
 pub(crate) struct Reproducer {
-    /// Its file.
+    /// The file that the minimal scenario is written to.
     pub file: PathBuf,
-    /// What it says.
+    /// The minimal scenario, as it was read from the file.
     pub scenario: Arc<Scenario>,
     /// So many of [`REPEATS`] runs, each in a process of its own, failed in the same way.
     pub fails: u32,

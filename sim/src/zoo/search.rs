@@ -17,12 +17,12 @@ use crate::sweep::{FailedSeed, file};
 /// soon, and what is built is not optimised for long sweeps.
 const FIRST: u64 = 20;
 
-/// What is swept.
+/// A build of the laboratory that is swept: with a planted bug in it, or the honest one.
 #[derive(Debug)]
 pub struct Mutant<'a> {
     /// What it is called in errors.
     pub what: &'a str,
-    /// The laboratory's program.
+    /// The path of the laboratory's program.
     pub program: PathBuf,
     /// Its sources, in which it runs.
     pub sources: PathBuf,
@@ -30,20 +30,20 @@ pub struct Mutant<'a> {
     pub folder: PathBuf,
     /// Seeds, from 0 on.
     pub seeds: u64,
-    /// Threads.
+    /// How many threads a sweep has.
     pub jobs: usize,
     /// The scenario to sweep; none for generated ones.
     pub scenario: Option<&'a Path>,
 }
 
-/// A failing seed.
+/// The first seed that a mutant fails, and what says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kill {
-    /// The seed.
+    /// The seed that fails.
     pub seed: u64,
     /// The invariant that says so, or the class of the verdict where none does.
     pub by: String,
-    /// What it says.
+    /// The text of what says so.
     pub reason: String,
 }
 

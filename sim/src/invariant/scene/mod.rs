@@ -32,7 +32,7 @@ pub(crate) struct Example {
     pub(crate) says: &'static str,
     /// Whether the checker must find nothing wrong.
     pub(crate) accepted: bool,
-    /// Makes it.
+    /// Builds the trace that is checked.
     pub(crate) scene: fn() -> Scene,
 }
 
@@ -265,7 +265,7 @@ impl Scene {
         self
     }
 
-    /// Changes the header.
+    /// Changes what the header says of the run: nodes, policies, slack, round trip.
     pub(crate) fn facts(mut self, change: impl FnOnce(&mut TraceHeader)) -> Self {
         change(&mut self.trace.header);
         self
@@ -370,7 +370,7 @@ impl Scene {
         self
     }
 
-    /// A fault ends.
+    /// The fault of this number ends on a node.
     pub(crate) fn fault_ends(mut self, number: u32, node: &str) -> Self {
         self.push(node, NodeEvent::Fault(FaultEvent::Off { fault: number }));
         self
@@ -450,7 +450,7 @@ impl Scene {
             }))
     }
 
-    /// A connection closes.
+    /// The current producer closes a connection of its own to a broker; nothing was pending on it.
     pub(crate) fn close(self, connection: u64, broker: &str, cause: CloseCause) -> Self {
         let to = self.address_of(broker);
         self.say(Event::Transport(Transport::Closed {

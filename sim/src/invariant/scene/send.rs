@@ -224,7 +224,8 @@ impl Scene {
         })
     }
 
-    /// The attempt ends.
+    /// The producer tells that an attempt ended at a stage, with the code of a broker's answer if
+    /// any.
     pub(crate) fn ended(
         self,
         send: u64,
@@ -258,7 +259,7 @@ impl Scene {
         })
     }
 
-    /// The send fails.
+    /// The producer tells that a send failed, and of which class the error is.
     pub(crate) fn failed(self, send: u64, failure: Failure) -> Self {
         self.say(Event::Done {
             send,

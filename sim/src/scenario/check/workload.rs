@@ -14,7 +14,7 @@ const MAX_CALLERS: u32 = 1_000;
 const MAX_KEYS: u32 = 1_000_000;
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// Checks a workload.
+/// Checks one workload of a scenario file against the nodes and topics that it names.
 pub(super) fn workload(
     nodes: &Nodes<'_>,
     cluster: &ClusterPlan,

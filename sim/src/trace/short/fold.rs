@@ -94,7 +94,6 @@ impl Folds {
         }
     }
 
-    /// Ends all folds.
     pub(super) fn flush(&mut self, rows: &mut Vec<Row>, names: &Names<'_>) {
         rows.extend(self.0.drain(..).map(|fold| fold.row(names)));
     }
