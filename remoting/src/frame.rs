@@ -180,7 +180,8 @@ pub struct Outgoing<'a> {
     pub code: i32,
     /// Joins a response to its request.
     pub opaque: i32,
-    /// [`FLAG_RESPONSE`](crate::command::FLAG_RESPONSE), [`FLAG_ONEWAY`](crate::command::FLAG_ONEWAY).
+    /// Bits: [`FLAG_RESPONSE`](crate::command::FLAG_RESPONSE) and
+    /// [`FLAG_ONEWAY`](crate::command::FLAG_ONEWAY).
     pub flag: i32,
     /// Text for people (`remark`).
     pub remark: Option<&'a str>,

@@ -64,7 +64,7 @@ pub(crate) struct Reader<'a> {
 
 /// A value that is no object and no list.
 enum Scalar<'a> {
-    /// With quotes.
+    /// A string in quotes, without them and with its escapes resolved.
     Quoted(Cow<'a, str>),
     /// Without: a number or a word.
     Bare(&'a str),

@@ -33,7 +33,7 @@ names! {
     reserved {
         /// The user's keys, with a blank between two of them.
         KEYS = "KEYS",
-        /// The message's tag.
+        /// The message's tag, by which consumers filter.
         TAGS = "TAGS",
         /// Whether the broker confirms only what is stored as configured.
         WAIT = "WAIT",
@@ -138,7 +138,7 @@ pub fn append(text: &mut String, name: &str, value: &str) {
 pub struct Properties(IndexMap<String, String>);
 
 impl Properties {
-    /// Begins without properties.
+    /// A list without properties.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

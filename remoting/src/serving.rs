@@ -31,7 +31,7 @@ const MAX_REMARK: usize = 32 * 1024;
 /// What an answer means for the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// It goes on.
+    /// The connection goes on.
     Continue,
     /// It is to be dropped at once.
     Reset,
@@ -70,7 +70,7 @@ impl Serving {
         !self.later.is_empty() && self.peer.write_buffer().is_full()
     }
 
-    /// A request arrived.
+    /// A request arrived: the service answers it now, or its answer is waited for.
     pub(crate) fn serve(&mut self, request: Command) -> Next {
         let asked = Asked {
             opaque: request.opaque,

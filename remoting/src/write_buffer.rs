@@ -50,7 +50,7 @@ pub(crate) struct WriteBuffer {
 struct BufferState {
     bytes: BytesMut,
     marks: Vec<Mark>,
-    /// Bytes ever appended.
+    /// How many bytes were appended since the connection began.
     appended: u64,
     /// Bytes the connection's task has taken and not yet written.
     taken: usize,

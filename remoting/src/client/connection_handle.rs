@@ -62,7 +62,7 @@ enum Phase {
 /// What a connection is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It takes requests.
+    /// It is open, and takes requests.
     Open,
     /// It is open, and its peer has been silent for too long.
     Silent,

@@ -123,7 +123,7 @@ impl Over {
 pub struct Backoff {
     /// The pause before the third dial; it doubles with each one that follows.
     pub first: Duration,
-    /// The longest pause.
+    /// The longest pause before a dial, however many came to nothing.
     pub most: Duration,
 }
 

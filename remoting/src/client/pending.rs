@@ -17,9 +17,9 @@ use crate::event::CloseCause;
 /// Why a request ended without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unanswered {
-    /// Its deadline passed.
+    /// The deadline of its call passed.
     TimedOut,
-    /// Its connection ended.
+    /// Its connection ended, for this reason.
     Lost(CloseCause),
 }
 
@@ -51,7 +51,7 @@ enum Entry {
     TimedOut,
 }
 
-/// The table.
+/// The requests of one connection that wait for an answer or whose outcome was not picked up yet.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     entries: IndexMap<i32, Entry, BuildHasherDefault<OpaqueHasher>>,
@@ -89,7 +89,7 @@ impl Pending {
         Ok(())
     }
 
-    /// An answer arrived.
+    /// An answer arrived: it is kept for its caller, or matches no open request.
     pub(super) fn answer(&mut self, answer: Command) -> Answered {
         match self.entries.get_mut(&answer.opaque) {
             Some(entry @ Entry::Waiting { .. }) => {

@@ -94,7 +94,7 @@ impl Reader<'_> {
     }
 }
 
-/// Writes a header.
+/// Writes the header of a frame in RocketMQ's binary form.
 pub(crate) fn write(
     speaker: &Speaker,
     out: &Outgoing<'_>,

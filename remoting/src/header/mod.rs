@@ -20,11 +20,11 @@ pub trait FieldWriter {
     /// Says that there is a typed header even if no field follows. Java writes `"extFields":{}`
     /// then, and no `extFields` at all where there is no typed header.
     fn open(&mut self);
-    /// A text.
+    /// Writes a field that holds a text.
     fn str(&mut self, name: &str, value: &str);
-    /// A number.
+    /// Writes a field that holds a whole number.
     fn int(&mut self, name: &str, value: i64);
-    /// A flag.
+    /// Writes a field that holds `true` or `false`.
     fn bool(&mut self, name: &str, value: bool) {
         self.str(name, if value { "true" } else { "false" });
     }
@@ -47,7 +47,7 @@ pub trait DecodeHeader<'a>: Sized {
 
 /// A request as a client makes it.
 pub trait Request: EncodeHeader + Send + Sync {
-    /// Its code.
+    /// The request code that the frame has.
     fn code(&self) -> i32;
     /// What follows the header.
     fn body(&self) -> &[u8] {
@@ -57,7 +57,7 @@ pub trait Request: EncodeHeader + Send + Sync {
 
 /// A request header that belongs to one request code.
 pub trait RequestHeader: EncodeHeader + Send + Sync {
-    /// The code.
+    /// The request code that the header belongs to.
     const CODE: i32;
 }
 
@@ -71,9 +71,9 @@ impl<H: RequestHeader> Request for H {
 /// A request header together with a body.
 #[derive(Debug, Clone, Copy)]
 pub struct WithBody<'a, H> {
-    /// The header.
+    /// The header, with the request code that belongs to it.
     pub header: H,
-    /// The body.
+    /// The bytes that follow the header.
     pub body: &'a [u8],
 }
 
@@ -126,7 +126,7 @@ pub enum HeaderError {
     Negative {
         /// Its name on the wire.
         field: &'static str,
-        /// What it holds.
+        /// The number that the field holds, below 0.
         value: i64,
     },
     /// A numeric field holds something else.

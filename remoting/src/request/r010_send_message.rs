@@ -11,9 +11,9 @@ use crate::request::FieldValue;
 /// Reading asks for what a broker cannot do without; the rest may be absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendMessage<'a> {
-    /// The producer's group.
+    /// The producer group that sends the message.
     pub producer_group: Option<&'a str>,
-    /// The topic.
+    /// The topic that the message goes to.
     pub topic: &'a str,
     /// The topic whose settings a new topic gets.
     pub default_topic: Option<&'a str>,
@@ -21,13 +21,14 @@ pub struct SendMessage<'a> {
     pub default_topic_queue_nums: Option<i32>,
     /// The queue; a negative one lets the broker choose.
     pub queue_id: i32,
-    /// Bits, see [`message`](crate::message).
+    /// Bits that say how the body is packed and what the message is to a transaction; see
+    /// [`message`](crate::message).
     pub sys_flag: i32,
     /// When the message was made, in milliseconds since the Unix epoch.
     pub born_timestamp: i64,
     /// The user's own bits.
     pub flag: i32,
-    /// The [property string](crate::properties).
+    /// The properties of the message, as a [property string](crate::properties).
     pub properties: Option<&'a str>,
     /// How often the message was consumed before.
     pub reconsume_times: Option<i32>,
@@ -37,7 +38,7 @@ pub struct SendMessage<'a> {
     pub max_reconsume_times: Option<i32>,
     /// Whether the body is a [batch](crate::batch). This selects the broker's path, not the code.
     pub batch: bool,
-    /// The broker's name.
+    /// The name of the broker that is meant; absent from clients that do not say.
     pub broker_name: Option<&'a str>,
 }
 

@@ -5,7 +5,7 @@ use super::field::header;
 header! {
     /// The topic as it is to be.
     UpdateAndCreateTopic<'a> for UPDATE_AND_CREATE_TOPIC {
-        /// The topic.
+        /// The name of the topic.
         topic: &'a str = "topic",
         /// The template; brokers do not look at it here.
         default_topic: Option<&'a str> = "defaultTopic",
@@ -15,7 +15,7 @@ header! {
         write_queue_nums: i32 = "writeQueueNums",
         /// Permission bits, see [`topic::perm`](crate::topic::perm).
         perm: i32 = "perm",
-        /// `SINGLE_TAG` or `MULTI_TAG`.
+        /// How consumers may filter: `SINGLE_TAG` or `MULTI_TAG`.
         topic_filter_type: Option<&'a str> = "topicFilterType",
         /// Bits of the topic.
         topic_sys_flag: Option<i32> = "topicSysFlag",

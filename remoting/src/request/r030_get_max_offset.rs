@@ -3,11 +3,11 @@
 use super::field::header;
 
 header! {
-    /// Which queue.
+    /// The queue whose end is asked for.
     GetMaxOffset<'a> for GET_MAX_OFFSET {
-        /// The topic.
+        /// The topic that the queue belongs to.
         topic: &'a str = "topic",
-        /// The queue.
+        /// The id of the queue at this broker, from 0.
         queue_id: i32 = "queueId",
     }
 }

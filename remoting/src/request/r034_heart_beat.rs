@@ -25,16 +25,16 @@ header! {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HeartbeatData {
-    /// The client.
+    /// The id of the client, as it chose it.
     #[serde(rename = "clientID")]
     pub client_id: Name,
-    /// Its consumer groups.
+    /// The consumer groups that the client takes part in.
     #[serde(deserialize_with = "lenient")]
     pub consumer_data_set: Vec<ConsumerData>,
     /// Stands for the subscriptions when they are left out.
     #[serde(deserialize_with = "lenient")]
     pub heartbeat_fingerprint: i32,
-    /// Its producer groups.
+    /// The producer groups that the client sends for.
     #[serde(deserialize_with = "lenient")]
     pub producer_data_set: Vec<ProducerData>,
     /// Whether the subscriptions are left out.
@@ -42,11 +42,11 @@ pub struct HeartbeatData {
     pub without_sub: bool,
 }
 
-/// A producer group.
+/// A producer group of the client that sends the heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerData {
-    /// Its name.
+    /// The name of the producer group.
     pub group_name: Name,
 }
 
@@ -60,9 +60,9 @@ pub struct ConsumerData {
     /// `CONSUME_ACTIVELY`, `CONSUME_PASSIVELY` or `CONSUME_POP`.
     #[serde(deserialize_with = "lenient")]
     pub consume_type: String,
-    /// Its name.
+    /// The name of the consumer group.
     pub group_name: Name,
-    /// `CLUSTERING` or `BROADCASTING`.
+    /// How the group shares messages: `CLUSTERING` or `BROADCASTING`.
     #[serde(deserialize_with = "lenient")]
     pub message_model: String,
     /// What it subscribes to, not looked into.

@@ -9,7 +9,7 @@ header! {
         producer_group: Option<&'a str> = "producerGroup",
         /// The consumer group, if that is what ends.
         consumer_group: Option<&'a str> = "consumerGroup",
-        /// The client.
+        /// The id of the client whose group it is.
         client_id: &'a str = "clientID",
     }
 }

@@ -5,11 +5,11 @@ use super::field::header;
 header! {
     /// The value and its place.
     PutKvConfig<'a> for PUT_KV_CONFIG {
-        /// The namespace.
+        /// The namespace that the key belongs to.
         namespace: &'a str = "namespace",
-        /// The key.
+        /// The key that the value is stored under.
         key: &'a str = "key",
-        /// The value.
+        /// The value to store.
         value: &'a str = "value",
     }
 }

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use super::field::header;
 
 header! {
-    /// The value's place.
+    /// Under which namespace and key the value is looked for.
     GetKvConfig<'a> for GET_KV_CONFIG {
-        /// The namespace.
+        /// The namespace that the key belongs to.
         namespace: &'a str = "namespace",
-        /// The key.
+        /// The key that the value is stored under.
         key: &'a str = "key",
     }
 }
@@ -17,7 +17,7 @@ header! {
 header! {
     /// The value, if there is one; else the code is 22.
     GetKvConfigResponse<'a> {
-        /// The value.
+        /// The stored value; absent if there is none.
         value: Option<Cow<'a, str>> = "value",
     }
 }

@@ -3,11 +3,11 @@
 use super::field::header;
 
 header! {
-    /// The value's place.
+    /// Under which namespace and key the value is removed.
     DeleteKvConfig<'a> for DELETE_KV_CONFIG {
-        /// The namespace.
+        /// The namespace that the key belongs to.
         namespace: &'a str = "namespace",
-        /// The key.
+        /// The key that the value is stored under.
         key: &'a str = "key",
     }
 }

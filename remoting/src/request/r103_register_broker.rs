@@ -19,11 +19,11 @@ use crate::topic::{DataVersion, TopicConfig};
 header! {
     /// Who the broker is, and how the body is packed.
     RegisterBroker<'a> for REGISTER_BROKER {
-        /// The broker's name.
+        /// The name of the broker, which a master shares with its slaves.
         broker_name: &'a str = "brokerName",
         /// The address it serves.
         broker_addr: &'a str = "brokerAddr",
-        /// Its cluster.
+        /// The name of the cluster that the broker belongs to.
         cluster_name: &'a str = "clusterName",
         /// The address its replicas read from. Servers do without it.
         ha_server_addr: Option<&'a str> = "haServerAddr",
@@ -59,7 +59,7 @@ pub struct RegisterBrokerBody {
     /// Filter servers; none since 4.3.
     #[serde(deserialize_with = "lenient")]
     pub filter_server_list: Vec<String>,
-    /// The topics.
+    /// All topics of the broker, and the version of that list.
     #[serde(deserialize_with = "lenient")]
     pub topic_config_serialize_wrapper: TopicConfigWrapper,
 }
@@ -74,7 +74,7 @@ pub struct TopicConfigWrapper {
     /// The same for static topics. Brokers from 5.0 on write it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mapping_data_version: Option<DataVersion>,
-    /// By topic.
+    /// What is configured for each topic, by the topic's name.
     #[serde(deserialize_with = "lenient")]
     pub topic_config_table: BTreeMap<Name, TopicConfig>,
     /// Static topics, not looked into.

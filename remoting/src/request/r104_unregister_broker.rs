@@ -5,11 +5,11 @@ use super::field::header;
 header! {
     /// Which broker. The address decides; the id is not compared.
     UnregisterBroker<'a> for UNREGISTER_BROKER {
-        /// The broker's name.
+        /// The name of the broker, which a master shares with its slaves.
         broker_name: &'a str = "brokerName",
         /// The address it serves.
         broker_addr: &'a str = "brokerAddr",
-        /// Its cluster.
+        /// The name of the cluster that the broker belongs to.
         cluster_name: &'a str = "clusterName",
         /// Its id among the brokers of its name, 0 for the master.
         broker_id: i64 = "brokerId",

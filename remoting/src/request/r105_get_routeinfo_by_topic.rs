@@ -4,9 +4,9 @@
 use super::field::header;
 
 header! {
-    /// Which topic.
+    /// The topic whose route is asked for, and in which form.
     GetRouteInfoByTopic<'a> for GET_ROUTEINFO_BY_TOPIC {
-        /// The topic.
+        /// The name of the topic.
         topic: &'a str = "topic",
         /// Asks for JSON without bare numbers as keys; clients from 4.9.4 on get that anyway.
         accept_standard_json_only: Option<bool> = "acceptStandardJsonOnly",

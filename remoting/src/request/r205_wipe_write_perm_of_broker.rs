@@ -4,9 +4,9 @@
 use super::field::header;
 
 header! {
-    /// Which broker.
+    /// The broker whose topics lose the write permission.
     WipeWritePerm<'a> for WIPE_WRITE_PERM_OF_BROKER {
-        /// The broker's name.
+        /// The name of the broker.
         broker_name: &'a str = "brokerName",
     }
 }
@@ -14,7 +14,7 @@ header! {
 header! {
     /// How many topics it concerned.
     WipeWritePermResponse {
-        /// The number.
+        /// How many topics of the broker it concerned.
         wipe_topic_count: i32 = "wipeTopicCount",
     }
 }

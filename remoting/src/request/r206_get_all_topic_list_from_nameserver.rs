@@ -15,7 +15,7 @@ bare_request! {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TopicList {
-    /// The topics.
+    /// The names of the topics that were asked for.
     #[serde(default, deserialize_with = "lenient")]
     pub topic_list: Vec<Name>,
 }

@@ -3,9 +3,9 @@
 use super::field::header;
 
 header! {
-    /// Which topic.
+    /// The topic to forget, everywhere or in one cluster.
     DeleteTopicInNamesrv<'a> for DELETE_TOPIC_IN_NAMESRV {
-        /// The topic.
+        /// The name of the topic.
         topic: &'a str = "topic",
         /// Only on the brokers of this cluster.
         cluster_name: Option<&'a str> = "clusterName",

@@ -4,9 +4,9 @@
 use super::field::header;
 
 header! {
-    /// Which topic.
+    /// The topic whose queues the body lists.
     RegisterTopicInNamesrv<'a> for REGISTER_TOPIC_IN_NAMESRV {
-        /// The topic.
+        /// The name of the topic.
         topic: &'a str = "topic",
     }
 }

@@ -4,9 +4,9 @@
 use super::field::header;
 
 header! {
-    /// Which namespace.
+    /// The namespace whose values are asked for.
     GetKvList<'a> for GET_KVLIST_BY_NAMESPACE {
-        /// The namespace.
+        /// The name of the namespace.
         namespace: &'a str = "namespace",
     }
 }

@@ -4,9 +4,9 @@
 use super::field::header;
 
 header! {
-    /// Which cluster.
+    /// The cluster whose topics are asked for.
     GetTopicsByCluster<'a> for GET_TOPICS_BY_CLUSTER {
-        /// The cluster.
+        /// The name of the cluster.
         cluster: &'a str = "cluster",
     }
 }

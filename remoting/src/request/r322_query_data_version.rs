@@ -5,13 +5,13 @@
 use super::field::header;
 
 header! {
-    /// Which broker.
+    /// The broker that asks.
     QueryDataVersion<'a> for QUERY_DATA_VERSION {
-        /// The broker's name.
+        /// The name of the broker, which a master shares with its slaves.
         broker_name: &'a str = "brokerName",
         /// The address it serves.
         broker_addr: &'a str = "brokerAddr",
-        /// Its cluster.
+        /// The name of the cluster that the broker belongs to.
         cluster_name: &'a str = "clusterName",
         /// Its id among the brokers of its name.
         broker_id: Option<i64> = "brokerId",
@@ -21,7 +21,7 @@ header! {
 header! {
     /// Whether the copy is old.
     QueryDataVersionResponse {
-        /// The answer.
+        /// `true` if the name server's copy differs from what the broker has, or is missing.
         changed: bool = "changed",
     }
 }

@@ -4,9 +4,9 @@
 use super::field::header;
 
 header! {
-    /// Which broker.
+    /// The broker whose topics get the write permission back.
     AddWritePerm<'a> for ADD_WRITE_PERM_OF_BROKER {
-        /// The broker's name.
+        /// The name of the broker.
         broker_name: &'a str = "brokerName",
     }
 }
@@ -14,7 +14,7 @@ header! {
 header! {
     /// How many topics it concerned.
     AddWritePermResponse {
-        /// The number.
+        /// How many topics of the broker it concerned.
         add_topic_count: i32 = "addTopicCount",
     }
 }

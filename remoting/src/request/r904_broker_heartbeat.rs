@@ -3,25 +3,25 @@
 use super::field::header;
 
 header! {
-    /// Which broker lives.
+    /// The broker that is alive, and for how long that holds.
     BrokerHeartbeat<'a> for BROKER_HEARTBEAT {
-        /// Its cluster.
+        /// The name of the cluster that the broker belongs to.
         cluster_name: &'a str = "clusterName",
         /// The address it serves.
         broker_addr: &'a str = "brokerAddr",
-        /// The broker's name.
+        /// The name of the broker, which a master shares with its slaves.
         broker_name: &'a str = "brokerName",
         /// Its id among the brokers of its name.
         broker_id: Option<i64> = "brokerId",
-        /// For controllers only.
+        /// The epoch of the broker's mastership; for controllers only.
         epoch: Option<i32> = "epoch",
-        /// For controllers only.
+        /// The end of the broker's log, in bytes; for controllers only.
         max_offset: Option<i64> = "maxOffset",
-        /// For controllers only.
+        /// Up to where replicas have confirmed the log, in bytes; for controllers only.
         confirm_offset: Option<i64> = "confirmOffset",
         /// After how long without a sign of life the broker counts as dead.
         heartbeat_timeout_mills: Option<i64> = "heartbeatTimeoutMills",
-        /// For controllers only.
+        /// The rank of the broker when a master is elected; for controllers only.
         election_priority: Option<i32> = "electionPriority",
     }
 }

@@ -23,7 +23,7 @@ const WRAPPED_SINCE: i32 = 37;
 pub struct RegisteredTopics {
     /// Moves whenever a topic changes.
     pub data_version: DataVersion,
-    /// By name.
+    /// What routes say of each topic on this broker, by the topic's name.
     pub topics: BTreeMap<Name, RegisteredTopic>,
 }
 
@@ -31,7 +31,7 @@ pub struct RegisteredTopics {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RegisteredTopic {
-    /// Bits of [`perm`](crate::topic::perm).
+    /// Permission bits of the topic, see [`perm`](crate::topic::perm).
     pub perm: i32,
     /// Queues to read from.
     pub read_queue_nums: i32,

@@ -14,7 +14,7 @@ const TRACE_ON: &str = "TRACE_ON";
 pub struct SendMessageResponse<'a> {
     /// The [offset message id](crate::offset_id); of a batch a list with commas. Empty if absent.
     pub msg_id: Cow<'a, str>,
-    /// The queue.
+    /// The id of the queue that the message is stored in.
     pub queue_id: i32,
     /// The offset in the queue; of a batch the first one.
     pub queue_offset: i64,
@@ -24,7 +24,7 @@ pub struct SendMessageResponse<'a> {
     pub batch_uniq_id: Option<Cow<'a, str>>,
     /// Only for timer messages.
     pub recall_handle: Option<Cow<'a, str>>,
-    /// The broker's region.
+    /// The region that the broker is configured for (`MSG_REGION`).
     pub region: Option<Cow<'a, str>>,
     /// Whether the message may be traced. Everything but `false` means yes.
     pub trace_on: Option<bool>,
@@ -73,7 +73,7 @@ impl<'a> DecodeHeader<'a> for SendMessageResponse<'a> {
 /// What a broker's send processor adds to a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendRefusal<'a> {
-    /// The broker's region.
+    /// The region that the broker is configured for (`MSG_REGION`).
     pub region: Cow<'a, str>,
     /// Whether the message may be traced.
     pub trace_on: bool,

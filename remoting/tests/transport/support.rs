@@ -35,7 +35,7 @@ pub(crate) const SPEAKER: Speaker = Speaker {
 pub(crate) const ECHO: i32 = 900;
 /// Answered after as many milliseconds as the body says.
 pub(crate) const SLOW: i32 = 901;
-/// Never answered.
+/// Read, and never answered.
 pub(crate) const SILENT: i32 = 902;
 /// The connection is closed.
 pub(crate) const CLOSE: i32 = 903;
@@ -43,9 +43,9 @@ pub(crate) const CLOSE: i32 = 903;
 pub(crate) const RESET: i32 = 904;
 /// The body comes back as it is, not as a frame.
 pub(crate) const RAW: i32 = 905;
-/// Answered twice.
+/// Answered twice, under the same opaque.
 pub(crate) const TWICE: i32 = 906;
-/// The service panics.
+/// The service panics while it answers.
 pub(crate) const PANIC: i32 = 907;
 /// Answered, and then the connection is closed.
 pub(crate) const ANSWER_AND_CLOSE: i32 = 908;
