@@ -16,7 +16,7 @@ pub(crate) fn so_far() -> Allocated {
     }
 }
 
-/// What was allocated.
+/// How many blocks were allocated, and how many bytes in sum.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Allocated {
     pub(crate) times: usize,

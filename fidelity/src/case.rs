@@ -15,17 +15,17 @@ pub enum CaseError {
     /// It cannot be read.
     #[error("{}: {cause}", .path.display())]
     Read {
-        /// The file.
+        /// The file or folder that cannot be read.
         path: PathBuf,
-        /// Why.
+        /// What reading it failed with.
         cause: std::io::Error,
     },
     /// It is no JSON.
     #[error("{}: {cause}", .path.display())]
     Json {
-        /// The file.
+        /// The file that is no JSON.
         path: PathBuf,
-        /// What is wrong.
+        /// Where its text stops being JSON, and why.
         cause: serde_json::Error,
     },
 }
@@ -48,9 +48,9 @@ pub fn read(path: &Path) -> Result<Value, CaseError> {
 /// One case: a topology, a script of faults, and what a client does.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// Its name.
+    /// The name that the file gives the case; empty if it gives none.
     pub name: String,
-    /// The whole file.
+    /// The whole file, as JSON.
     pub file: Value,
 }
 

@@ -21,11 +21,11 @@ pub const CLIENTS: [(&str, &str); 3] = [
 pub enum CaseVerdict {
     /// The trace is one of those recorded.
     Equal,
-    /// It is not.
+    /// The trace is none of those recorded.
     Differs {
-        /// The trace.
+        /// The trace of the preset, in the form of the recordings.
         got: Box<Value>,
-        /// Those recorded.
+        /// The traces that were recorded of the real client.
         wanted: Vec<Value>,
     },
     /// The case cannot apply; the text says why.
@@ -37,20 +37,20 @@ pub enum CaseVerdict {
 /// One line of the table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// The case.
+    /// The name of the case.
     pub case: String,
-    /// What it says.
+    /// What the case says of the preset.
     pub verdict: CaseVerdict,
 }
 
 /// One preset against one client.
 #[derive(Debug, Clone)]
 pub struct PresetComparison {
-    /// The preset.
+    /// The name of the preset.
     pub preset: String,
-    /// The client's recordings.
+    /// The name of the client's recordings: `java533`.
     pub recorded: String,
-    /// The cases.
+    /// One line for each case, in the order of the cases' names.
     pub lines: Vec<Line>,
 }
 

@@ -7,30 +7,30 @@ use std::collections::BTreeSet;
 pub struct Sighting {
     /// When, in milliseconds since the Unix epoch.
     pub epoch: i64,
-    /// The server's name.
+    /// The name of the server, as the case calls it.
     pub server: String,
     /// Whether the measured part had begun.
     pub measured: bool,
-    /// What.
+    /// What the server saw.
     pub what: What,
 }
 
 /// What a server saw.
 #[derive(Debug, Clone)]
 pub enum What {
-    /// A connection.
+    /// A connection was accepted.
     Accept,
     /// The start of a dial to a server that does not serve; the word says how it does not.
     Syn(&'static str),
     /// A lookup of this topic.
     Route(String),
-    /// A heartbeat.
+    /// A heartbeat that a client sent to a broker.
     Heartbeat,
     /// The farewell of this group.
     Unregister(String),
-    /// A warm-up message.
+    /// A message of the warm-up, before the measured part.
     WarmUp,
-    /// A message.
+    /// A message that is no warm-up.
     Send(Box<SendSeen>),
 }
 
@@ -39,13 +39,13 @@ pub enum What {
 pub struct SendSeen {
     /// The number in its mark; nothing without a mark.
     pub number: Option<u64>,
-    /// The request code.
+    /// The request code that carried it.
     pub code: i32,
     /// Whether its header was binary.
     pub binary: bool,
     /// Whether it asked for no answer.
     pub oneway: bool,
-    /// The queue id.
+    /// The queue id in the header.
     pub queue: i64,
     /// The broker name in the header.
     pub broker_name: Option<String>,
@@ -53,11 +53,11 @@ pub struct SendSeen {
     pub default: (Option<String>, Option<String>),
     /// How often it was consumed before.
     pub reconsume_times: Option<String>,
-    /// The system flag.
+    /// Bits of the message, see [`message`](rmq_remoting::message).
     pub sys_flag: i64,
-    /// The unique key.
+    /// The unique key of the message; empty if it has none.
     pub key: String,
-    /// The body, unpacked.
+    /// The body as the program gave it, unpacked if it was compressed.
     pub body: Vec<u8>,
     /// What happened to it, in the words of the kit.
     pub action: String,

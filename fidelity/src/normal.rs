@@ -13,11 +13,11 @@ use crate::words::text;
 /// One run of a case.
 #[derive(Debug)]
 pub struct Run<'a> {
-    /// The case.
+    /// The case that was played, as its file has it.
     pub case: &'a Value,
-    /// The servers.
+    /// The names, addresses and kinds of the servers.
     pub servers: &'a Servers,
-    /// What they saw.
+    /// What the servers saw, in order.
     pub log: &'a [Sighting],
     /// What the client told.
     pub told: &'a [Map<String, Value>],

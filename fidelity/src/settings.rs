@@ -12,7 +12,7 @@ use crate::words::Dialect;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
-    /// The name servers.
+    /// The addresses of the name servers, as the client is given them.
     pub namesrv_addr: String,
     /// The producer group; `G1` unless set.
     pub group: Option<String>,
@@ -24,7 +24,7 @@ pub struct Settings {
     pub mode: SendPattern,
     /// How many; 1 unless set.
     pub count: Option<u64>,
-    /// Milliseconds between two.
+    /// Milliseconds that the client pauses between two messages; 0 for no pause.
     pub interval_ms: u64,
     /// Bytes of each body; 32 unless set.
     pub body_size: Option<usize>,
@@ -33,7 +33,7 @@ pub struct Settings {
     pub one_by_one: Option<bool>,
     /// The explicit timeout of each call.
     pub per_call_timeout_ms: Option<u64>,
-    /// Where messages go.
+    /// Who chooses the queue of each message; absent: the producer.
     pub selector: Option<Selector>,
     /// The queue that the last warm-up message must hit.
     pub pin: Option<Pin>,
@@ -41,7 +41,7 @@ pub struct Settings {
     pub gate: bool,
     /// Messages of a batch.
     pub batch: Option<u64>,
-    /// Transactional messages.
+    /// Whether the messages are transactional.
     pub transaction: bool,
     /// Whether the producer is stopped in the end.
     pub shutdown: bool,
@@ -69,31 +69,31 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SendPattern {
-    /// The caller waits.
+    /// The caller waits for the outcome of each message.
     #[default]
     Sync,
-    /// A callback tells.
+    /// A callback is told the outcome.
     Async,
-    /// Nobody tells.
+    /// Nobody is told an outcome, and brokers do not answer.
     Oneway,
     /// The first async, the second sync with the call's own timeout.
     Mixed,
 }
 
-/// Where messages go.
+/// How the caller chooses the queue of a message.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "type")]
 pub enum Selector {
-    /// To this queue.
+    /// Every message goes to this queue.
     Queue {
-        /// The broker.
+        /// The name of the broker that has the queue.
         broker: String,
-        /// The queue id.
+        /// The id of the queue at that broker, from 0.
         queue: i32,
     },
     /// By the hash of this key.
     Hash {
-        /// The key.
+        /// The key whose hash chooses the queue.
         key: String,
     },
 }
@@ -103,7 +103,7 @@ pub enum Selector {
 pub struct Pin {
     /// The broker of the last message.
     pub broker: String,
-    /// Its queue.
+    /// The id of the queue at that broker, from 0.
     pub queue: i32,
     /// The least number of messages.
     pub min: u64,

@@ -63,11 +63,11 @@ impl Dialect {
 /// What of a send shapes the words for its failure.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// Whose words.
+    /// The client whose words are used.
     pub dialect: Dialect,
     /// The policy of the producer.
     pub policy: &'a Policy,
-    /// The topic.
+    /// The topic, as the caller names it.
     pub topic: &'a str,
     /// How it was sent.
     pub mode: Mode,

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("the corpus in {} cannot be read: {cause}\n  remedy: run it in the project, which brings fuzz/corpus", .folder.display())]
 pub struct Unreadable {
-    /// The folder.
+    /// The folder that cannot be read.
     folder: PathBuf,
-    /// Why not.
+    /// What reading it failed with.
     #[source]
     cause: io::Error,
 }

@@ -28,7 +28,7 @@ const EDGES: [u64; 18] = [
     0xffff_ffff_ffff_ffff,
 ];
 
-/// Makes mutations.
+/// Mutates inputs, by draws that are a function of a seed.
 #[derive(Debug)]
 pub struct Mutator {
     draws: ChaCha8Rng,

@@ -9,7 +9,7 @@ use crate::target::Target;
 /// Memory allocated since the process began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Allocated {
-    /// How often.
+    /// How many allocations were made.
     pub times: u64,
     /// Bytes in sum, whether they were given back or not.
     pub bytes: u64,
@@ -30,13 +30,13 @@ pub type Meter = fn() -> Allocated;
 /// A promise that an input breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Broken {
-    /// The target panicked.
+    /// The target panicked, with this message.
     Panic(String),
     /// It allocated more than it may for an input of this length.
     Memory {
-        /// What it allocated.
+        /// The bytes that it allocated, in sum.
         bytes: u64,
-        /// What it may.
+        /// The most that it may allocate for an input of this length.
         most: u64,
     },
 }

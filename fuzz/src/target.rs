@@ -8,7 +8,7 @@ pub const MEMORY: u64 = 64 << 20;
 pub struct Target {
     /// Its name: of its function, of its wrapper and of its folder in the corpus.
     pub name: &'static str,
-    /// The function.
+    /// The function that is given each input.
     pub run: fn(&[u8]),
     /// Words of its language, for mutations.
     pub words: &'static [&'static str],
@@ -37,7 +37,7 @@ impl Target {
 
 macro_rules! targets {
     ($($name:ident $bytes_per_byte:literal [$($word:literal)*],)*) => {
-        /// All targets.
+        /// Every target, in the order in which `targets!` lists them.
         pub const ALL: &[Target] = &[$(Target {
             name: stringify!($name),
             run: crate::$name,

@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
 /// An established connection: a byte stream and the two addresses that identify it.
 pub struct Connection {
-    /// The bytes.
+    /// The bytes of the connection, in both directions.
     pub stream: Box<dyn Stream>,
     /// The address of this end.
     pub local: SocketAddr,

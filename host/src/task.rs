@@ -14,7 +14,7 @@ use crate::BoxFuture;
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskEnd {
-    /// Its future completed.
+    /// Its future ran to its end.
     Finished,
     /// Its future panicked; the text is the panic's message.
     Panicked(String),

@@ -66,7 +66,7 @@ macro_rules! variant {
 pub struct Model {
     /// The variant and the model.
     pub name: &'static str,
-    /// One execution.
+    /// Plays the model once, under the schedule that shuttle chose.
     pub run: fn(),
 }
 

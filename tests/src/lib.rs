@@ -88,7 +88,7 @@ pub fn play_on(scenario: &Arc<Scenario>, seed: u64, engine: EngineKind) -> Run {
 pub struct Source {
     /// Its path from the workspace's top folder, with forward slashes.
     pub path: String,
-    /// Its text.
+    /// The whole text of the file.
     pub text: String,
 }
 

@@ -39,7 +39,7 @@ const SECTIONS: [(&str, usize); 23] = [
 enum Entry<'a> {
     /// Proven by the test `name` in `file`.
     Proven { file: &'a str, name: &'a str },
-    /// To come.
+    /// It is to be proven later.
     Later,
     /// Not ours, with the reason.
     NotOurs,

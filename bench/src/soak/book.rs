@@ -136,7 +136,7 @@ impl Book {
 pub(crate) enum SendEnd {
     /// Acknowledged, after so many attempts.
     Stored(StoredAt, u32),
-    /// One-way: it left.
+    /// A one-way message left; nobody tells whether it is stored.
     Written,
     /// It failed, after so many attempts, in such a way, with this text.
     Failed(u32, String, String),

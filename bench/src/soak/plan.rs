@@ -22,22 +22,22 @@ pub(crate) enum Server {
 /// What is done to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deed {
-    /// SIGKILL.
+    /// SIGKILL: the process is gone at once.
     Kill,
-    /// SIGTERM: it unregisters.
+    /// SIGTERM: the server unregisters and ends.
     Stop,
-    /// SIGSTOP.
+    /// SIGSTOP: the process stands still with its connections open.
     Freeze,
-    /// SIGCONT.
+    /// SIGCONT: a process that stood still goes on.
     Thaw,
     /// A new process at the same port.
     Restart,
 }
 
-/// One change.
+/// One thing that is done to one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// Since the beginning.
+    /// When it is done, from the beginning of the soak.
     pub(crate) at: Duration,
     pub(crate) server: Server,
     pub(crate) deed: Deed,
@@ -73,12 +73,12 @@ impl Plan {
         self.draws.next_u64() % limit
     }
 
-    /// Between two faults.
+    /// Draws the time from one fault to the next: half a second to six seconds.
     fn pause(&mut self) -> Duration {
         Duration::from_millis(500 + self.below(5_500))
     }
 
-    /// The next change.
+    /// The next change in the order of time: a server breaks, or one comes back.
     pub(crate) fn next(&mut self) -> Change {
         loop {
             let back = self.broken.iter().min_by_key(|(_, (at, _))| *at);

@@ -8,7 +8,7 @@ use std::io;
 pub(crate) struct Process {
     /// Resident memory, in KiB.
     pub(crate) resident: u64,
-    /// Open descriptors.
+    /// Open file descriptors: sockets, files and pipes.
     pub(crate) descriptors: u64,
     /// Tasks of the runtime that have not ended.
     pub(crate) tasks: u64,

@@ -42,7 +42,7 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(task)
 }
 
-/// Starts sending.
+/// Starts a task that sends at this rate and notes each send in the book.
 pub(crate) fn start(producer: &Producer, book: &Arc<Book>, rate: Rate) -> Sending {
     let (end, mut ended) = oneshot::channel();
     let (producer, book) = (producer.clone(), Arc::clone(book));

@@ -73,7 +73,7 @@ pub(crate) struct Evidence {
     pub(crate) leaks: Leaks,
 }
 
-/// A broken promise.
+/// A promise of the producer that does not hold for a send or for the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Broken {
     /// It was acknowledged, and is not where its answer says.

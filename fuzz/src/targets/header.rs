@@ -58,7 +58,7 @@ fn read(command: &Command, len: usize) {
     );
 }
 
-/// The JSON form.
+/// A frame whose header is in the JSON form: what is read of it is bounded and survives writing.
 pub fn header_json(data: &[u8]) {
     header(0, HeaderForm::Json, data);
 }

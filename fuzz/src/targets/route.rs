@@ -2,7 +2,7 @@
 
 use rmq_remoting::route::{RouteForm, TopicRouteData};
 
-/// Both dialects.
+/// The dialects of JSON that a route is written in.
 const FORMS: [RouteForm; 2] = [RouteForm::Legacy, RouteForm::Standard];
 
 /// A route that was read is written in both dialects and read again, the same; and no part of it

@@ -85,7 +85,7 @@ pub(crate) enum NoRoute {
     Unfit(Unfit),
     /// An error code, or success without a route.
     Refused { code: i32, remark: String },
-    /// None at all.
+    /// The server could not be asked, or gave no answer in time.
     Failed(CallError),
 }
 

@@ -63,7 +63,7 @@ pub(crate) type LookupInFlight = InFlight<LookupReason, Found>;
 pub(crate) enum Fit {
     /// It is the answer behind the route in force.
     Unchanged(Arc<Snapshot>),
-    /// It publishes this.
+    /// It is news: this route is to be published.
     New(Published),
 }
 

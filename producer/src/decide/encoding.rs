@@ -33,7 +33,8 @@ pub struct EncodedMessage {
     pub unique_key: Name,
     /// What travels as the body, compressed if `sys_flag` says so.
     pub body: Bytes,
-    /// Bits: see [`rmq_remoting::message`].
+    /// Bits that say how the body is packed and what the message is to a transaction; see
+    /// [`rmq_remoting::message`].
     pub sys_flag: i32,
     /// The application's flag, which RocketMQ carries and does not read.
     pub flag: i32,

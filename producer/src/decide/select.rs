@@ -69,7 +69,7 @@ pub struct Positions {
     pub retry: RotationPosition,
 }
 
-/// A chosen queue.
+/// The queue that an attempt goes to, and where the rotation stands then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
     /// Its place in the list.

@@ -38,7 +38,7 @@ impl Report {
     }
 }
 
-/// A broker's confirmation.
+/// What a broker says of a message that it has stored.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     status: SendStatus,

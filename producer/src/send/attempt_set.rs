@@ -36,7 +36,7 @@ pub(crate) struct Candidate<'a> {
 /// What an attempt follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The program's call.
+    /// The program's call: it is the first attempt.
     Call,
     /// The failure of another attempt.
     Failure,
@@ -128,9 +128,9 @@ pub(crate) enum First {
 /// What becomes of an attempt that waits for its time, when its timer fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// It starts.
+    /// The attempt starts now.
     Start,
-    /// It waits on.
+    /// The attempt goes on waiting for its time.
     Wait,
     /// The send has no time left for it.
     OutOfTime,
@@ -159,7 +159,7 @@ pub(crate) enum OutOfTime {
 pub(crate) enum Done<C> {
     /// With this copy, which a broker has confirmed.
     Stored(C),
-    /// Without one.
+    /// Without a copy that a broker has confirmed; the class of the error is this.
     Failed(Failure),
 }
 

@@ -59,7 +59,7 @@ struct Confirmed {
     /// The number of the attempt that brought it there.
     attempt: u32,
     sent: Sent,
-    /// The response code.
+    /// The response code of the broker's confirmation.
     code: i32,
 }
 
@@ -90,7 +90,7 @@ enum Happened {
     /// The open attempt at this place has ended.
     Ended(usize, Report),
     Fired(Timer),
-    /// The producer closes.
+    /// The producer closes: every open send ends as closed.
     Closed,
 }
 

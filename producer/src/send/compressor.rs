@@ -62,7 +62,6 @@ fn lz4(body: &[u8]) -> Option<Bytes> {
     encoder.finish().ok().map(Bytes::from)
 }
 
-/// One Zstandard frame.
 fn zstd(body: &[u8]) -> Option<Bytes> {
     let level = i32::try_from(LEVEL).ok()?;
     zstd::bulk::compress(body, level).ok().map(Bytes::from)

@@ -122,7 +122,7 @@ impl SendOperation {
         error
     }
 
-    /// Ends the send.
+    /// Ends the send: its outcome is told, and it no longer counts as open.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         self.done = true;
         self.emit(Event::Done {

@@ -31,7 +31,7 @@ pub enum WhenFull {
 /// The limits of a producer's async sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Limits {
-    /// Open sends.
+    /// How many async sends may be open at a time; absent: any number.
     pub(crate) sends: Option<u32>,
     /// Bytes of their bodies, before compression.
     pub(crate) bytes: Option<u32>,

@@ -37,7 +37,7 @@ pub(crate) struct Outgoing {
 /// A request of an attempt was given to a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Given {
-    /// The attempt's number.
+    /// The number of the attempt within its send, from 1.
     number: u32,
     pub(crate) connection: ConnectionNumber,
     pub(crate) at: Instant,

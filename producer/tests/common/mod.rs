@@ -30,7 +30,7 @@ const SPEAKER: Speaker = Speaker {
     version: 479,
 };
 
-/// Remembers everything.
+/// Remembers every event of a producer, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     events: Mutex<Vec<Event>>,

@@ -7,7 +7,7 @@ use rmq_host::{BoxFuture, TaskReporter};
 use crate::change::Change;
 use crate::node::NodeId;
 
-/// One request.
+/// What the engine is asked to do.
 pub(crate) enum Command {
     /// Starts a process, at another address if one is given.
     Boot {

@@ -246,7 +246,7 @@ impl Drop for Dialling {
     }
 }
 
-/// A simulated listener.
+/// A listener of a simulated process, at one address.
 #[derive(Debug)]
 struct SimListener {
     run: RunId,

@@ -47,7 +47,7 @@ pub(super) struct Root<F: Future> {
     main: Option<Pin<Box<F>>>,
     main_handle: Arc<TaskRef>,
     main_waker: Waker,
-    /// What main returned.
+    /// What the main future returned; absent until it completes.
     pub(super) value: Option<F::Output>,
     sleep: Pin<Box<Sleep>>,
     armed_at: Instant,

@@ -63,7 +63,7 @@ pub(super) fn release<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
-/// The tasks.
+/// All tasks of a run, by slot; the slot of a task that ended is used again.
 #[derive(Default)]
 pub(super) struct Tasks {
     slots: Vec<Option<Running>>,

@@ -209,7 +209,7 @@ struct TaskSlot {
 enum Inside {
     /// Waits; the waker is its shell's.
     Idle(Work, Option<Waker>),
-    /// Is being polled.
+    /// The future is out of its place while it is polled.
     Polled,
     /// Has ended or was taken away.
     Gone,

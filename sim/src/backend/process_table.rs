@@ -140,7 +140,7 @@ impl ProcessTable {
         }
     }
 
-    /// Ends a freeze.
+    /// Lets the node's tasks be polled again after a freeze.
     pub(super) fn thaw(&self, node: NodeId) {
         if let Some(process) = self.process(node) {
             process.thaw();

@@ -17,7 +17,7 @@ pub(super) struct RuntimeHandle(Mutex<RuntimeState>);
 enum RuntimeState {
     /// The runtime does not exist yet; these jobs wait for it.
     Building(Vec<Job>),
-    /// The runtime works.
+    /// The runtime exists, and polls what it is given.
     Open(Handle),
     /// The run is over: nothing is polled any more, and drops have no effect on any network.
     Closed,

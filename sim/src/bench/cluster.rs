@@ -43,7 +43,7 @@ pub fn sends(clock: Clock, count: u64) -> Result<Rate, BenchError> {
 pub(crate) struct Compared {
     /// On the event engine.
     pub event: Rate,
-    /// On `turmoil`.
+    /// Virtual seconds on `turmoil`, and the time they took.
     pub turmoil: Rate,
 }
 
@@ -149,7 +149,7 @@ async fn produce(
     }
 }
 
-/// Servers that run.
+/// The servers of a cluster that runs: the name servers' addresses, and the tasks.
 struct Servers {
     name_servers: Vec<String>,
     _tasks: Vec<Task>,

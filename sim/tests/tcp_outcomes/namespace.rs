@@ -135,7 +135,7 @@ pub(crate) fn run_near(name: &str) {
     }
 }
 
-/// Changes the network.
+/// Changes the router between the two namespaces: what it drops, and how fast it is.
 pub(crate) fn change(change: Change) {
     let drop = |rule: &str| {
         vec![router(&format!(

@@ -26,7 +26,7 @@ pub(crate) enum Change {
     Bandwidth(u64),
 }
 
-/// Two hosts.
+/// Two hosts with a network between them, of a kernel or of an engine.
 pub(crate) trait Stage: Send + Sync {
     /// The host that dials.
     fn near(&self) -> SharedHost;
@@ -38,7 +38,7 @@ pub(crate) trait Stage: Send + Sync {
     fn listen_short(&self, backlog: u32) -> BoxFuture<'_, io::Result<Box<dyn Listener>>>;
     /// Starts a process of its own on the far machine; it listens when this returns. Port 0 picks.
     fn start<'a>(&'a self, script: &'static str, port: u16) -> BoxFuture<'a, Box<dyn Peer>>;
-    /// Changes the network.
+    /// Changes the network between the two hosts.
     fn change(&self, change: Change);
     /// The far machine loses power, and every process there with it.
     fn power_off(&self, peer: Box<dyn Peer>);
@@ -48,13 +48,13 @@ pub(crate) trait Stage: Send + Sync {
 
 /// A process on the far machine.
 pub(crate) trait Peer: Send + Sync {
-    /// Where it listens.
+    /// The address that the process listens at.
     fn at(&self) -> SocketAddr;
-    /// SIGKILL.
+    /// Kills the process (SIGKILL).
     fn kill(&mut self);
-    /// SIGSTOP.
+    /// Stops the process where it stands (SIGSTOP).
     fn stop(&self);
-    /// SIGCONT.
+    /// Lets a stopped process go on (SIGCONT).
     fn resume(&self);
 }
 

@@ -50,7 +50,6 @@ pub(crate) fn brokers(brokers: u8) -> Setup {
 }
 
 impl Setup {
-    /// Adds a fault.
     pub(crate) fn fault(mut self, fault: impl Into<Fault>) -> Self {
         self.simulation = self.simulation.fault(fault);
         self

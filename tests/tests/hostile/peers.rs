@@ -109,7 +109,7 @@ peers! {
         let noise: Vec<u8> = (0..4_096_u32).map(|at| (at * 167 % 251) as u8 | 0x80).collect();
         greeting(connection, &noise).await;
     }
-    /// Another protocol altogether.
+    /// An answer in another protocol: HTTP.
     http(connection) {
         greeting(connection, b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
     }
@@ -117,7 +117,7 @@ peers! {
     oversized(connection) {
         greeting(connection, &[0x01, 0, 0, 0, 0, 0, 0, 2, b'{', b'}']).await;
     }
-    /// A negative length.
+    /// A frame whose length is negative.
     negative_length(connection) {
         greeting(connection, &[0xff; 8]).await;
     }

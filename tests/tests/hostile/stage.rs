@@ -56,7 +56,7 @@ pub(crate) const MOST_LIVE: usize = 96 << 20;
 /// Sends of a run, and the time between two.
 const SENDS: u64 = 100;
 const EVERY: Duration = Duration::from_millis(10);
-/// A send's time.
+/// How long a whole send may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// The grain of virtual time: an end in the millisecond of the deadline is in time.
 const GRAIN: Duration = Duration::from_millis(1);
@@ -68,7 +68,7 @@ pub(crate) struct Seen {
     pub(crate) failed: Vec<String>,
     /// Successes in a place that does not exist.
     pub(crate) nowhere: Vec<String>,
-    /// The longest send.
+    /// How long the longest send took.
     pub(crate) longest: Duration,
     /// The most bytes that were held at a time, beyond those before the run.
     pub(crate) most_live: usize,

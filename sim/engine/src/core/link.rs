@@ -98,7 +98,7 @@ impl Conditions {
     }
 }
 
-/// All links.
+/// The links of a network, one for each direction between two nodes, with what holds for all.
 #[derive(Debug)]
 pub(super) struct Links {
     names: Vec<Arc<str>>,

@@ -39,7 +39,7 @@ use tcp::{Conn, Listening};
 pub(crate) struct RunId(u64);
 
 impl RunId {
-    /// No run's.
+    /// The number that belongs to no run.
     pub(super) const NONE: Self = Self(0);
 
     pub(super) fn next() -> Self {

@@ -33,7 +33,7 @@ struct Topology {
 
 struct Machine {
     runtime: Arc<RuntimeHandle>,
-    /// `turmoil` knows it.
+    /// Whether `turmoil` knows the machine by now.
     registered: bool,
     powered: bool,
 }
@@ -58,9 +58,9 @@ enum Change {
 enum LinkState {
     /// Messages flow; what was held is delivered at once.
     Open,
-    /// Messages wait.
+    /// Messages wait until the link is open again.
     Held,
-    /// Messages vanish.
+    /// Messages vanish, and are not delivered later.
     Dead,
 }
 

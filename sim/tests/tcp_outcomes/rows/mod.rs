@@ -15,11 +15,11 @@ use crate::stage::{Notes, Stage};
 pub(crate) enum Place {
     /// On the loop-back interface.
     Loop,
-    /// Between namespaces.
+    /// Between network namespaces that a router joins.
     Network,
 }
 
-/// One row.
+/// One row of the table: a situation that is played on a kernel and on the engines.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) place: Place,
@@ -63,7 +63,7 @@ macro_rules! rows {
 }
 use rows;
 
-/// The table.
+/// All rows, in the order of the table.
 pub(crate) fn all() -> Vec<Row> {
     let parts = [
         dialling::rows(),

@@ -109,7 +109,7 @@ impl Core {
         }
     }
 
-    /// A SYN arrives.
+    /// A SYN reaches the machine that was dialled, which accepts, refuses or swallows it.
     pub(in crate::core) fn syn(&mut self, id: ConnId) {
         if !self.gets_through(id, 0) {
             return;

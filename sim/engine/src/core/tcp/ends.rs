@@ -167,7 +167,7 @@ impl Core {
         }
     }
 
-    /// Removes a connection.
+    /// Removes a connection of which nothing is left, with the wakers of its ends.
     pub(super) fn forget(&mut self, id: ConnId) {
         let index = usize::try_from(id).unwrap_or(usize::MAX);
         if let Some(mut conn) = self.conns.get_mut(index).and_then(Option::take) {

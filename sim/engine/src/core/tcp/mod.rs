@@ -33,7 +33,7 @@ pub(crate) type ConnId = u32;
 enum Holder {
     /// The kernel: a dial that goes on, or a connection nobody accepted yet.
     Kernel,
-    /// A program.
+    /// The program that dialled or accepted it.
     Program,
     /// The kernel again: the program closed it and the rest is being sent.
     Orphan,
