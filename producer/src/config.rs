@@ -61,7 +61,7 @@ pub struct Config {
     pub namespace_v2: Option<String>,
     /// The limits of async sends.
     pub limits: ConfigLimits,
-    /// What it does when.
+    /// The policy: everything that the producer decides by itself.
     pub policy: Policy,
 }
 

@@ -108,11 +108,11 @@ pub enum Stage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Stored by a broker.
+    /// A broker has stored the message and said so.
     Sent {
         /// The attempt that succeeded.
         attempt: u32,
-        /// Where it is stored.
+        /// The broker and the queue that the message is stored in.
         at: QueueRef,
         /// Its position in the queue.
         offset: i64,
@@ -350,6 +350,6 @@ pub enum Event {
         /// Connections that are open.
         connections: u32,
     },
-    /// What a connection did.
+    /// What a connection of the client did.
     Transport(TransportEvent),
 }

@@ -212,7 +212,7 @@ pub enum PolicyError {
         field: &'static str,
         /// The value that the field has.
         value: u64,
-        /// What it should be.
+        /// What to write instead.
         remedy: &'static str,
     },
     /// No preset has this name.

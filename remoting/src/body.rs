@@ -29,7 +29,7 @@ pub enum BodyError {
     /// It is compressed and larger than may be, or has more entries than may be.
     #[error("the body unfolds to more than {limit} bytes or entries")]
     TooLarge {
-        /// How many may be.
+        /// How many bytes or entries the body may unfold to.
         limit: usize,
     },
     /// The lengths in it do not fit.

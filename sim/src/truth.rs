@@ -74,7 +74,7 @@ impl Meaning {
 pub struct Interval {
     /// The fault's number in the plan.
     pub fault: u32,
-    /// From this millisecond on.
+    /// The first millisecond in which the fault is felt.
     pub from_ms: u64,
     /// Up to this millisecond, which is included: an event of the last one may be either way.
     pub to_ms: u64,

@@ -43,7 +43,7 @@ impl fmt::Display for Finding {
 pub enum Class {
     /// Every checked invariant and every expectation holds.
     Pass,
-    /// A promise is broken.
+    /// A checker found a promise broken, or a figure is not as the scenario expects.
     Violation,
     /// Something hangs in a healed cluster.
     NoProgress,
@@ -102,7 +102,7 @@ impl fmt::Display for Class {
     }
 }
 
-/// A class and why.
+/// What a run came to: its class, and the findings that explain it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// The class of the verdict, which is the exit code of `cargo sim run`.

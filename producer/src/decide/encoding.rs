@@ -40,7 +40,7 @@ pub struct EncodedMessage {
     pub flag: i32,
     /// The properties as they travel.
     pub properties: String,
-    /// When it was built.
+    /// When the message was built, in milliseconds since the Unix epoch.
     pub born_ms: i64,
 }
 

@@ -34,7 +34,7 @@ pub struct Isolation {
     pub for_ms: Millis,
     /// Whether this replaces an isolation that would end later.
     pub overwrites: bool,
-    /// How long it took.
+    /// How long the attempt took, in milliseconds.
     pub latency: Millis,
     /// Whether the broker counts as reachable.
     pub reachable: bool,

@@ -355,9 +355,9 @@ pub enum OnLost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OutOfTime {
-    /// In a sync send.
+    /// What a sync send does about its next attempt when its time is over.
     pub sync: Late,
-    /// In an async send.
+    /// What an async send does about its next attempt when its time is over.
     #[serde(rename = "async")]
     pub async_: Late,
 }
@@ -529,7 +529,7 @@ pub enum AutoCreate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RouteBounds {
-    /// Bytes of the answer.
+    /// The most bytes that the answer of a name server may have.
     pub bytes: u32,
     /// Brokers of the answer; four times as many addresses.
     pub brokers: u32,

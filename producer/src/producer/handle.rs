@@ -214,7 +214,7 @@ impl Producer {
         });
     }
 
-    /// What it does when.
+    /// The policy that the producer decides by.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.handle.core.policy

@@ -83,11 +83,11 @@ fn in_brackets(found: Option<&BadFrame>) -> String {
 /// How far a failed call got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallStage {
-    /// It had no connection.
+    /// It got no connection, so nothing was sent.
     Dial,
     /// A hook of the program refused it.
     Hook,
-    /// It was not sent.
+    /// The request could not be encoded, or was not written to the connection.
     Write,
     /// It was sent, or may have been, and the connection ended.
     Lost,

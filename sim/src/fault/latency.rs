@@ -14,7 +14,7 @@ use crate::truth::{Condition, Meaning};
 /// Another latency than the network's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
-    /// One way, in milliseconds.
+    /// The latency in one direction, in milliseconds.
     pub ms: u64,
     /// At most so much more, drawn by the millisecond.
     pub jitter_ms: u64,

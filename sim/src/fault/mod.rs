@@ -263,7 +263,7 @@ impl Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Position {
-    /// At a virtual time.
+    /// At a moment of virtual time.
     Time {
         /// Milliseconds since the start of the run.
         ms: u64,
@@ -283,7 +283,7 @@ pub enum Position {
     /// At an attempt of a send of the workload, wherever it goes. For a rule: when the request
     /// arrives; for any other fault: when the producer starts the attempt.
     Send {
-        /// The workload, from 1.
+        /// The number of the workload in the scenario, from 1.
         workload: u32,
         /// The send within the workload, from 1.
         send: u64,

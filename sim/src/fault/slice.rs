@@ -14,7 +14,7 @@ use crate::truth::{Condition, Meaning};
 /// Each read and each write moves only a few bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slice {
-    /// So many at most.
+    /// The most bytes that one read or one write moves.
     pub bytes: u64,
 }
 

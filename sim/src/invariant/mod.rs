@@ -153,7 +153,7 @@ pub struct Invariant {
     pub source: Source,
     /// In how many of a thousand seeds of a sweep its precondition must be true at least once.
     pub rate_per_mille: u32,
-    /// How it is checked.
+    /// The function that checks it, of one run or of two.
     pub checker: Checker,
     #[cfg(test)]
     examples: &'static [scene::Example],
@@ -188,7 +188,7 @@ pub enum Checker {
 /// What a checker found.
 #[derive(Debug)]
 pub struct CheckReport {
-    /// Whose findings these are.
+    /// The number of the invariant whose findings these are.
     pub by: &'static str,
     /// How often there was something to check.
     pub precondition: u64,

@@ -57,7 +57,7 @@ pub struct Run {
     pub knobs: RunConfig,
     /// Everything that happened, record by record.
     pub trace: Trace,
-    /// The run in figures.
+    /// The figures of the run: sends, attempts, copies.
     pub summary: Summary,
     /// What the checkers and the scenario's expectations say.
     pub verdict: Verdict,

@@ -168,7 +168,7 @@ pub struct Scenario {
     /// After the workload all faults end and the cluster is healed; then each producer must get
     /// sends through within so many milliseconds. `None`: nothing is demanded.
     pub liveness_ms: Option<u64>,
-    /// What must come out.
+    /// What the person who wrote the scenario expects of its figures.
     pub expect: Expect,
 }
 
@@ -188,7 +188,7 @@ pub struct ClusterPlan {
 /// The network of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct NetworkPlan {
-    /// One way, in milliseconds.
+    /// The latency in one direction, in milliseconds.
     pub latency_ms: u64,
     /// At most so much more, drawn by link, direction and millisecond.
     pub jitter_ms: u64,
@@ -200,7 +200,7 @@ pub struct NetworkPlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// First woken, first polled.
+    /// What was woken first is polled first.
     Fifo,
     /// Drawn from the seed, anew in every millisecond.
     Seeded,
@@ -246,7 +246,7 @@ pub enum PolicySource {
     Text {
         /// The name of the file, as the scenario has it.
         file: String,
-        /// What was in it.
+        /// The text of the file.
         text: String,
     },
 }
@@ -338,7 +338,7 @@ pub fn key_of(keys: u32, send: u64) -> Name {
 /// What a person expects of the scenario. `None`: anything goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Expect {
-    /// Sends that ended well.
+    /// How many sends may end well.
     pub ok: Option<Bound>,
     /// How many sends may fail.
     pub failed: Option<Bound>,

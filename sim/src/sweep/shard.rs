@@ -16,7 +16,7 @@ pub struct Shard {
 /// Why a text names no shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ShardError {
-    /// Not of the form.
+    /// The text has not the form `I/N` or `env/N`.
     #[error(
         "\"{0}\" is no shard\n  remedy: write I/N with I from 0 to N-1, for example 0/4, or env/4"
     )]

@@ -14,7 +14,7 @@ const REMEMBERED: usize = 5;
 /// A sweep of fewer runs says nothing about how often a precondition is true.
 pub(crate) const RATED_RUNS: u64 = 1_000;
 
-/// What a sweep found.
+/// What the runs of a sweep, or of a part of it, came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {

@@ -45,9 +45,9 @@ pub struct NodeInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
-    /// What this producer promises.
+    /// The form for policies under which this producer's own promises hold.
     Strict,
-    /// What the client that the policy imitates promises.
+    /// The form for policies that imitate another client: what that one promises.
     Parity,
 }
 
@@ -133,9 +133,9 @@ pub struct PolicyFacts {
 /// How much silence of a connection a policy takes for the end of its peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PatienceFacts {
-    /// So many requests, at least, were not answered.
+    /// The least number of requests that were not answered by a whole frame.
     pub requests: u32,
-    /// For so long, at least, in milliseconds.
+    /// The least time that they were not answered for, in milliseconds.
     pub silence_ms: u64,
 }
 
@@ -144,9 +144,9 @@ pub struct PatienceFacts {
 pub struct IsolationFacts {
     /// The ends of an attempt that count as a failure of its broker.
     pub failures: Vec<Stage>,
-    /// After such a failure.
+    /// How long a broker is avoided after a failure of that kind, in milliseconds.
     pub failed_ms: u64,
-    /// After whatever, at most.
+    /// The longest that a broker is avoided, whatever it did, in milliseconds.
     pub longest_ms: u64,
     /// The shortest time of a success that counts as slow.
     pub slow_ms: u64,

@@ -28,7 +28,7 @@ pub struct Mutant<'a> {
     pub sources: PathBuf,
     /// Where the files of its sweeps go.
     pub folder: PathBuf,
-    /// Seeds, from 0 on.
+    /// How many seeds are swept, from 0 on.
     pub seeds: u64,
     /// How many threads a sweep has.
     pub jobs: usize,

@@ -18,7 +18,7 @@ use crate::truth::{Condition, Meaning};
 pub struct Answer {
     /// The response code that is answered.
     pub code: i32,
-    /// The text beside it.
+    /// The text that stands beside the code (`remark`).
     pub remark: Option<String>,
 }
 

@@ -92,7 +92,7 @@ pub struct SendHistory<'t> {
     pub called: Timestamp,
     /// The topic that the message goes to.
     pub topic: &'t Name,
-    /// How it is sent.
+    /// Whether the caller waits, is called back, or wants no answer.
     pub mode: Mode,
     /// The time that the whole send may take, in milliseconds from its call.
     pub timeout_ms: u64,
@@ -240,7 +240,7 @@ pub struct RequestHistory<'t> {
     pub oneway: bool,
     /// The message and the fields of the header, as the broker read them.
     pub seen: &'t SendSeen,
-    /// The rule that applied.
+    /// The name of the rule that a server applied to it; absent if none did.
     pub ruled: Option<&'t Name>,
     /// The message that the broker stored for it; absent if it stored none.
     pub stored: Option<StoredMessage<'t>>,
@@ -318,7 +318,7 @@ pub struct ConnectionHistory<'t> {
     pub to: &'t Name,
     /// When it opened, and this end's address.
     pub opened: Option<(Timestamp, SocketAddr)>,
-    /// When the dial failed.
+    /// When the dial failed; absent if it did not.
     pub failed: Option<Timestamp>,
     /// When it closed, and why.
     pub closed: Option<(Timestamp, CloseCause)>,
@@ -328,7 +328,7 @@ pub struct ConnectionHistory<'t> {
     pub given: Vec<(i32, usize, usize, usize)>,
     /// Answers on it that completed a request or matched none: opaque, when, code if it completed.
     pub answers: Vec<(i32, Timestamp, Option<i32>)>,
-    /// Requests written on it.
+    /// Requests written on it: opaque, and when.
     pub written: Vec<(i32, Timestamp)>,
 }
 
@@ -351,7 +351,7 @@ pub struct HealthHistory<'t> {
     pub broker: &'t Name,
     /// How long the broker is avoided, in milliseconds from `timestamp` on.
     pub for_ms: u64,
-    /// What made it so.
+    /// The stage of the attempt that made the producer avoid it.
     pub reason: Stage,
 }
 
@@ -396,7 +396,7 @@ pub struct WorkHistory<'t> {
 pub struct Asked<'t> {
     /// The name server that read the request.
     pub server: NodeId,
-    /// Who asks, by address.
+    /// The address of the client's end of the connection.
     pub peer: SocketAddr,
     /// When the name server read the request.
     pub timestamp: Timestamp,
