@@ -86,7 +86,7 @@ pub enum ProducerPhase {
 pub struct SendHistory<'t> {
     /// The producer whose send it is.
     pub node: NodeId,
-    /// Its number at the producer.
+    /// The number of the send at its client, from 1 in the order of the calls.
     pub number: u64,
     /// When the send was called, by the producer's event.
     pub called: Timestamp,
@@ -161,21 +161,21 @@ pub struct AttemptHistory<'t> {
     pub to: &'t QueueRef,
     /// The address of the broker, as the producer knew it; absent if it knew none.
     pub address: Option<&'t Name>,
-    /// Its timeout, in milliseconds.
+    /// How long the attempt may take before the next one starts, in milliseconds.
     pub timeout_ms: u64,
-    /// The brokers that were avoided.
+    /// The brokers that the choice of its queue avoided.
     pub avoided: &'t [Name],
     /// The requests it wrote: more than one only after a drain notice.
     pub wires: SmallVec<[AttemptRequest; 1]>,
-    /// When it was hedged.
+    /// When its timeout passed and it was hedged; absent if it was not.
     pub hedged: Option<Timestamp>,
-    /// What was left in the bucket then, in tenths of a token.
+    /// What the hedging budget had left then, in tenths of a token; absent if it was not hedged.
     pub tokens_left: Option<u32>,
     /// How the attempt ended; absent if it was open at the end of the trace.
     pub ended: Option<EndedAttempt>,
-    /// The answer that completed its request, with the response code.
+    /// When an answer completed its request, with the response code; absent if none did.
     pub reply: Option<(Timestamp, i32)>,
-    /// An answer that came when the request had left the table.
+    /// When an answer came after its request had left the table; absent if none did.
     pub late: Option<Timestamp>,
 }
 
@@ -226,9 +226,9 @@ pub struct EndedAttempt {
 pub struct RequestHistory<'t> {
     /// The broker that read the request.
     pub broker: NodeId,
-    /// Its number in that incarnation.
+    /// The number that the broker gave it, counted anew by each incarnation of the broker.
     pub number: u64,
-    /// When it was read.
+    /// When the broker read it.
     pub received: Timestamp,
     /// The address of the client's end of the connection.
     pub peer: SocketAddr,
@@ -244,7 +244,7 @@ pub struct RequestHistory<'t> {
     pub ruled: Option<&'t Name>,
     /// The message that the broker stored for it; absent if it stored none.
     pub stored: Option<StoredMessage<'t>>,
-    /// How it left the broker; none if the broker died before.
+    /// When and how it left the broker; absent if the broker died before.
     pub ended: Option<(Timestamp, Ending)>,
     /// The send and the attempt (indexes), joined by connection and id.
     pub attempt: Option<(usize, usize)>,
@@ -377,7 +377,7 @@ pub struct WorkHistory<'t> {
     pub node: NodeId,
     /// The `KEYS` of the message, which are unique in the run.
     pub keys: &'t Name,
-    /// When it was called.
+    /// When the caller called the producer.
     pub called: Timestamp,
     /// The topic that the message goes to.
     pub topic: &'t Name,
