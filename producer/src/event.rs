@@ -110,7 +110,7 @@ pub enum Stage {
 pub enum Outcome {
     /// A broker has stored the message and said so.
     Sent {
-        /// The attempt that succeeded.
+        /// The number of the attempt that succeeded, from 1.
         attempt: u32,
         /// The broker and the queue that the message is stored in.
         at: QueueRef,

@@ -57,7 +57,7 @@ impl Latencies {
         self.sum_ms = self.sum_ms.saturating_add(ms);
     }
 
-    /// How many there are.
+    /// How many sends were measured.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()

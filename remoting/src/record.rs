@@ -23,26 +23,26 @@ const MAX_LONG: usize = i16::MAX as usize;
 /// A message as a broker stores it and gives it to consumers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The queue that it is stored in.
+    /// The id of the queue that it is stored in, from 0.
     pub queue_id: i32,
     /// The user's own bits.
     pub flag: i32,
-    /// The place in the queue.
+    /// Its position in the queue, in messages from 0.
     pub queue_offset: i64,
-    /// The place in the commit log.
+    /// Its position in the broker's commit log, in bytes.
     pub physical_offset: i64,
     /// Bits, see [`message`](crate::message). Those for the kind of the hosts' addresses are set
     /// when the record is written.
     pub sys_flag: i32,
-    /// When the message was made.
+    /// When the message was made, in milliseconds since the Unix epoch.
     pub born_timestamp: i64,
     /// The address of the client that sent it.
     pub born_host: SocketAddr,
-    /// When it was stored.
+    /// When it was stored, in milliseconds since the Unix epoch.
     pub store_timestamp: i64,
     /// The address of the broker that stored it.
     pub store_host: SocketAddr,
-    /// How often it was consumed.
+    /// How often it was consumed before.
     pub reconsume_times: i32,
     /// Of a message that ends a transaction: where its half message lies.
     pub prepared_transaction_offset: i64,

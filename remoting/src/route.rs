@@ -288,11 +288,11 @@ pub struct QueueData {
     pub broker_name: Name,
     /// What clients may do with the queues: bits of [`perm`](crate::topic::perm).
     pub perm: i32,
-    /// Queues to read from.
+    /// How many queues of the topic consumers may read from, at this broker.
     pub read_queue_nums: i32,
     /// Bits of the topic. Servers before 4.9 misspell it.
     pub topic_sys_flag: i32,
-    /// Queues to write to.
+    /// How many queues of the topic producers may write to, at this broker.
     pub write_queue_nums: i32,
 }
 

@@ -44,16 +44,16 @@ pub struct TopicConfig {
     pub order: bool,
     /// What clients may do with the topic: bits of [`perm`].
     pub perm: i32,
-    /// Queues to read from.
+    /// How many queues of the topic consumers may read from, at this broker.
     pub read_queue_nums: i32,
     /// How messages are filtered: `SINGLE_TAG` or `MULTI_TAG`.
     #[serde(deserialize_with = "lenient")]
     pub topic_filter_type: Name,
     /// The name of the topic.
     pub topic_name: Name,
-    /// Bits of the topic.
+    /// Bits of `TopicSysFlag`: 1, the topic belongs to a unit; 2, a unit subscribes to it.
     pub topic_sys_flag: i32,
-    /// Queues to write to.
+    /// How many queues of the topic producers may write to, at this broker.
     pub write_queue_nums: i32,
 }
 

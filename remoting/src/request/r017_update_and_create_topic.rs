@@ -9,15 +9,15 @@ header! {
         topic: &'a str = "topic",
         /// The template; brokers do not look at it here.
         default_topic: Option<&'a str> = "defaultTopic",
-        /// Queues to read from.
+        /// How many queues of the topic consumers may read from, at this broker.
         read_queue_nums: i32 = "readQueueNums",
-        /// Queues to write to.
+        /// How many queues of the topic producers may write to, at this broker.
         write_queue_nums: i32 = "writeQueueNums",
         /// Permission bits, see [`topic::perm`](crate::topic::perm).
         perm: i32 = "perm",
         /// How consumers may filter: `SINGLE_TAG` or `MULTI_TAG`.
         topic_filter_type: Option<&'a str> = "topicFilterType",
-        /// Bits of the topic.
+        /// Bits of `TopicSysFlag`: 1, the topic belongs to a unit; 2, a unit subscribes to it.
         topic_sys_flag: Option<i32> = "topicSysFlag",
         /// Whether messages keep their order when a broker is down.
         order: bool = "order",

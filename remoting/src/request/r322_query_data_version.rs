@@ -9,7 +9,7 @@ header! {
     QueryDataVersion<'a> for QUERY_DATA_VERSION {
         /// The name of the broker, which a master shares with its slaves.
         broker_name: &'a str = "brokerName",
-        /// The address it serves.
+        /// The address that the broker serves at.
         broker_addr: &'a str = "brokerAddr",
         /// The name of the cluster that the broker belongs to.
         cluster_name: &'a str = "clusterName",

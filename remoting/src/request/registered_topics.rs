@@ -33,11 +33,11 @@ pub struct RegisteredTopics {
 pub struct RegisteredTopic {
     /// Permission bits of the topic, see [`perm`](crate::topic::perm).
     pub perm: i32,
-    /// Queues to read from.
+    /// How many queues of the topic consumers may read from, at this broker.
     pub read_queue_nums: i32,
-    /// Bits of the topic.
+    /// Bits of `TopicSysFlag`: 1, the topic belongs to a unit; 2, a unit subscribes to it.
     pub topic_sys_flag: i32,
-    /// Queues to write to.
+    /// How many queues of the topic producers may write to, at this broker.
     pub write_queue_nums: i32,
 }
 

@@ -24,7 +24,7 @@ use crate::truth::Meaning;
 pub struct Kind {
     /// What a scenario file calls it.
     pub name: &'static str,
-    /// Where it can be.
+    /// The nodes or links that a fault of this kind can be placed on.
     pub site: Site,
     /// The keys of a scenario file that only some kinds have, beside those of every rule.
     pub keys: &'static [&'static str],
@@ -49,7 +49,7 @@ pub struct Kind {
 pub(crate) enum Read {
     /// Reads a fault that is no rule, with all its parameters.
     Fault(fn(&FaultKeys<'_>) -> Result<FaultKind, ScenarioError>),
-    /// What a rule does.
+    /// Reads what a rule does with a request.
     Rule(fn(&FaultKeys<'_>) -> Result<super::RuleAction, ScenarioError>),
 }
 
@@ -343,7 +343,7 @@ pub enum Site {
     Link,
     /// Both directions between two nodes.
     Pair,
-    /// One direction or both.
+    /// On one direction between two nodes, or on both.
     LinkOrPair,
 }
 

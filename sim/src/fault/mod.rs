@@ -103,7 +103,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// What this one does.
+            /// What its kind does, by this fault's parameters.
             pub(crate) fn behaviour(&self) -> &dyn Behaviour {
                 match self {
                     $(Self::$Name $((payload!($Data, it)))? => subject!($Name, it $(, $Data)?),)*

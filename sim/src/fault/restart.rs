@@ -43,7 +43,7 @@ impl Restart {
         })
     }
 
-    /// Writes the same keys.
+    /// Writes the keys `data` and `address` as a scenario file has them.
     pub(super) fn write(self, table: &mut Table) {
         let Self {
             keep_data,

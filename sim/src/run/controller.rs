@@ -119,7 +119,7 @@ pub(crate) struct RunController {
     pub(super) servers: Mutex<Servers>,
     /// The faults, in the order of the plan.
     pub(super) faults: Mutex<Vec<Progress>>,
-    /// Which sends are whose.
+    /// Finds the workload and the send that a request belongs to.
     pub(super) sends: SendMatcher,
     pub(super) added_nodes: Mutex<Vec<AddedNode>>,
     pub(super) trouble: Trouble,

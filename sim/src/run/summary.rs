@@ -114,7 +114,7 @@ impl Summary {
         missed.collect()
     }
 
-    /// The same as findings.
+    /// The same figures, each as a finding by `expect`.
     pub fn unexpected(&self, expect: &Expect) -> Vec<Finding> {
         let missed = self.missed(expect).into_iter();
         missed

@@ -70,7 +70,7 @@ macro_rules! actions {
                 }
             }
 
-            /// What this one does.
+            /// What its kind does with a request, by this fault's parameters.
             pub(crate) fn action(&self) -> &dyn Action {
                 match self {
                     $(Self::$Name $((payload!($Data, it)))? => subject!($Name, it $(, $Data)?),)*
@@ -213,17 +213,17 @@ pub(crate) trait Action: AtServer {
 /// A rule of a server. It applies to every request that fits all of its conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// The request codes it is about.
+    /// The codes of the requests that the rule applies to.
     pub codes: Vec<i32>,
-    /// Only requests for this topic.
+    /// Only requests for this topic; absent: for any.
     pub topic: Option<Name>,
-    /// Only sends to this queue.
+    /// Only sends to this queue; absent: to any.
     pub queue: Option<i32>,
     /// Only so many of a thousand, drawn by (rule, unique key, attempt as the server counts it).
     pub per_mille: Option<u32>,
     /// At most so many times.
     pub times: Option<u32>,
-    /// What the server does.
+    /// What the server does with a request that the rule applies to.
     pub then: RuleAction,
 }
 
