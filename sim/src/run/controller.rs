@@ -31,7 +31,7 @@ pub(super) enum Phase {
     Waiting,
     /// It is in force.
     On,
-    /// It is over.
+    /// It has ended, or the run was over before it began.
     Over,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Progress {
     pub(super) measured_at_end: Option<u64>,
 }
 
-/// A server's process.
+/// The process of a server that runs: its main task, and how it is reached.
 #[derive(Debug)]
 pub(super) struct Process {
     /// Holds the process: dropping it kills the main task.

@@ -145,13 +145,13 @@ actions! {
 
 /// What a server does with the request, as its own rules have it.
 pub(crate) trait AtServer: fmt::Debug {
-    /// At a broker.
+    /// What a broker does with the request; `drawn` is a number drawn for this use of the rule.
     fn at_broker(&self, drawn: u64) -> broker::Action {
         let _ = drawn;
         unreachable!("places are checked before a run: {self:?} at a broker")
     }
 
-    /// At a name server.
+    /// What a name server does with the request; `fault` is the number of the rule.
     fn at_name_server(&self, fault: FaultNumber, drawn: u64) -> name_server::Action {
         let _ = (fault, drawn);
         unreachable!("places are checked before a run: {self:?} at a name server")
