@@ -22,14 +22,14 @@ pub struct Disk {
 pub(crate) struct Contents {
     /// The topics; `None` until the first broker has started on this disk.
     pub(crate) topics: Option<Topics>,
-    /// The messages.
+    /// The messages that the broker stored, with what their senders were told.
     pub(crate) ledger: Ledger,
     /// Whether the broker registers its topics without write permission (`brokerPermission`).
     pub(crate) read_only: bool,
 }
 
 impl Disk {
-    /// An empty disk.
+    /// A disk without topics and messages, as a new broker finds it.
     pub fn new() -> Self {
         Self::default()
     }

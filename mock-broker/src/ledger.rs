@@ -8,14 +8,14 @@ use indexmap::IndexMap;
 use rmq_remoting::observe::Name;
 use rmq_remoting::record::Record;
 
-/// One stored message.
+/// One message as the broker stored it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its unique key (made by the broker when the sender gave none).
     pub key: Name,
     /// The topic it is stored in.
     pub topic: Name,
-    /// The queue.
+    /// The id of the queue that holds the message.
     pub queue: i32,
     /// Its position in the queue, from 0.
     pub offset: i64,
@@ -27,15 +27,15 @@ pub struct Entry {
     pub answered: bool,
     /// Its position in the broker's commit log.
     pub log_offset: i64,
-    /// The user's flag.
+    /// The flag that the user set; RocketMQ gives it no meaning.
     pub flag: i32,
     /// System flags (spec part 5.5).
     pub sys_flag: i32,
     /// When the sender says it was made.
     pub born_ms: i64,
-    /// The sender's address.
+    /// The address of the sender's end, as the message carries it (`bornHost`).
     pub born_host: SocketAddr,
-    /// The broker's address.
+    /// The address of the broker, as the message carries it (`storeHost`).
     pub store_host: SocketAddr,
     /// How often it has been consumed again, as the sender says.
     pub reconsume_times: i32,

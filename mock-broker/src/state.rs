@@ -43,7 +43,7 @@ impl Shared {
         self.registrar.socket()
     }
 
-    /// Tells the observer.
+    /// Tells the observer of an event.
     pub(crate) fn emit(&self, event: Event) {
         self.observer.on(event);
     }

@@ -11,7 +11,7 @@ const POP_CHECKPOINT: &str = "POP_CK";
 /// The two properties of a message that a broker looks for when it arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Keys<'a> {
-    /// The unique key.
+    /// The unique key of the message (`UNIQ_KEY`), if its sender gave one.
     pub(crate) unique: Option<&'a str>,
     /// The sender's own keys.
     pub(crate) user: Option<&'a str>,

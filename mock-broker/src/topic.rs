@@ -40,7 +40,7 @@ pub fn describe(topic: &TopicConfig) -> String {
 /// What a send wants of a topic that may not exist yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// The topic.
+    /// The topic that the message is sent to.
     pub topic: &'a str,
     /// The template it names.
     pub template: &'a str,
@@ -111,7 +111,7 @@ impl Topics {
         self.table.values()
     }
 
-    /// The current version.
+    /// The version of the topics' configuration, which moves with each change.
     pub fn version(&self) -> DataVersion {
         self.version
     }

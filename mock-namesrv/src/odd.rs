@@ -15,7 +15,7 @@ pub enum OddRoute {
     /// Broker ids without quotes, and a replica with the id -1 beside each master: its group waits for
     /// an election.
     BareIds,
-    /// Numbers as text.
+    /// Every number is written as text, in quotes.
     TextNumbers,
     /// Null for whatever a producer does not need, and members that nobody knows.
     Nulls,

@@ -131,7 +131,7 @@ impl Done {
     }
 }
 
-/// A handled request.
+/// What handling a request led to: a response at once, or one that is still to come.
 pub(crate) enum Handled {
     Now(Done),
     Later(BoxFuture<'static, Done>),
@@ -211,7 +211,7 @@ fn turned_away(job: &Job<'_>) -> Option<Response> {
     })
 }
 
-/// Handles a request.
+/// Handles a request by the file of its code; a code without a file is unsupported.
 pub(crate) fn handle(job: &Job<'_>) -> Handled {
     if let Some(response) = turned_away(job) {
         return response.into();

@@ -43,7 +43,7 @@ pub(super) fn handle(job: &Job<'_>) -> Result<Handled, Fault> {
 
 /// What is the same in every entry.
 struct Names<'a> {
-    /// As JSON.
+    /// The broker's name, quoted and escaped as JSON.
     broker: &'a str,
     topic: &'a Name,
 }

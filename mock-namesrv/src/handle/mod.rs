@@ -116,7 +116,7 @@ fn exception_of(error: &HeaderError) -> &'static str {
     }
 }
 
-/// Answers a request.
+/// Answers a request by the file of its code; a code without a file is unsupported.
 pub(crate) fn handle(ask: &mut Ask<'_>) -> Response {
     let handled = match ask.request.code {
         request::PUT_KV_CONFIG => r100_put_kv_config::handle(ask),

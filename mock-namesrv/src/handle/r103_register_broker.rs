@@ -40,7 +40,7 @@ struct Form {
 }
 
 impl Said {
-    /// Reads a body.
+    /// Reads the body of a registration, unless the connection sent the same one last.
     fn read(
         &mut self,
         channel: Channel,

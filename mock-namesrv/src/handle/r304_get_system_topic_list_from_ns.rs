@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Ask, Fault, must_fit, success};
 
-/// The answer's body.
+/// The body of the answer: the names of the topics, and the address of a broker.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SystemTopics<'a> {

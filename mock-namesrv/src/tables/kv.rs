@@ -15,7 +15,7 @@ pub struct KeyValues {
 }
 
 impl KeyValues {
-    /// Sets a value.
+    /// Sets the value of a key in a namespace, which is made if there is none.
     pub fn put(&mut self, namespace: Name, key: Name, value: String) {
         self.namespaces
             .entry(namespace)

@@ -64,7 +64,7 @@ impl Tables {
         Some(changes)
     }
 
-    /// All topics.
+    /// The names of all topics that brokers registered.
     pub fn topics(&self) -> impl Iterator<Item = &Name> {
         self.topics.keys()
     }

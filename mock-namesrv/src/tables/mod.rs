@@ -59,22 +59,22 @@ pub struct Changes {
 /// A broker address that came into the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Added {
-    /// The broker.
+    /// The name of the broker whose address it is.
     pub broker: Name,
-    /// Its id.
+    /// The broker's id under that name: 0 for the master.
     pub id: i64,
-    /// Its address.
+    /// The address that it registered.
     pub address: Name,
 }
 
 /// A broker address that left the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
-    /// The broker.
+    /// The name of the broker that left the tables.
     pub broker: Name,
-    /// Its address.
+    /// The address that it had registered.
     pub address: Name,
-    /// Why.
+    /// Why it left.
     pub cause: RemovalCause,
 }
 
@@ -89,12 +89,12 @@ pub struct Tables {
     clusters: BTreeMap<Name, BTreeSet<Name>>,
     live: BTreeMap<LiveKey, Live>,
     held: Held,
-    /// Free key-value configuration.
+    /// Free key-value configuration, by namespace.
     pub kv: KeyValues,
 }
 
 impl Tables {
-    /// Empty tables.
+    /// Tables in which no broker has registered.
     pub fn new(profile: Profile, broker_timeout: Duration) -> Self {
         Self {
             profile,

@@ -17,9 +17,9 @@ use super::{Added, Changes, Channel, Live, Tables};
 /// What a broker says when it registers.
 #[derive(Debug, Clone)]
 pub struct Registration {
-    /// The cluster.
+    /// The name of the cluster that the broker belongs to.
     pub cluster: Name,
-    /// The broker's name.
+    /// The name of the broker, as routes show it.
     pub broker: Name,
     /// The address clients shall use.
     pub address: Name,
@@ -31,7 +31,7 @@ pub struct Registration {
     pub timeout: Option<Duration>,
     /// Whether a slave may stand in for it; absent from brokers before 5.0.
     pub acting_master: Option<bool>,
-    /// Where it is.
+    /// The zone that the broker says it is in, if any.
     pub zone: Option<Name>,
     /// The connection it registers on.
     pub channel: Channel,
@@ -46,7 +46,7 @@ pub enum Registered {
     Accepted {
         /// The master's address and its replication address, for a slave with a live master.
         master: Option<(Name, Name)>,
-        /// What changed.
+        /// What the registration changed in the tables.
         changes: Changes,
     },
     /// Another address holds the id in a later epoch. The newcomer is not told.
@@ -58,7 +58,7 @@ pub enum Registered {
 }
 
 impl Tables {
-    /// Registers a broker.
+    /// Takes a registration: its broker, its topics, and when it was heard.
     pub fn register(&mut self, registration: &Registration, now: Instant) -> Registered {
         let Registration {
             broker,

@@ -11,7 +11,7 @@ use crate::event::RemovalCause;
 /// What a search for silent brokers found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expired {
-    /// What changed.
+    /// What their removal changed.
     pub changes: Changes,
     /// The connections of the brokers that were removed; they are to be closed.
     pub channels: Vec<Channel>,

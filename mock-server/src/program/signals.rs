@@ -54,7 +54,7 @@ pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    /// Begins to listen.
+    /// Nothing is to be prepared for ctrl-c.
     #[expect(
         clippy::unnecessary_wraps,
         reason = "as where there are signals, which can fail"
@@ -63,7 +63,7 @@ impl Signals {
         Ok(Self)
     }
 
-    /// Waits for ctrl-c.
+    /// Waits until ctrl-c is pressed.
     pub async fn next(&mut self) -> Told {
         if tokio::signal::ctrl_c().await.is_err() {
             // Nobody can ask it to stop in this way; it serves until it is ended in another.

@@ -93,7 +93,7 @@ pub enum Action<A = NoAlteration> {
     Garbage,
     /// Handled; the answer is altered in one of the server's own ways.
     Alter {
-        /// In which way.
+        /// The server's own way to alter its answer.
         how: A,
     },
 }

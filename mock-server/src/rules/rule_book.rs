@@ -103,7 +103,7 @@ impl<A> Default for RuleBook<A> {
 }
 
 impl<A> RuleBook<A> {
-    /// Begins without rules.
+    /// A book without rules: ordinary service for every request.
     pub fn new() -> Self {
         Self {
             rules: Mutex::new(Rules {

@@ -21,14 +21,14 @@ pub struct Steps<A> {
     pub handling: Handling<A>,
     /// How long the answer is held back.
     pub hold: Option<Duration>,
-    /// How it leaves.
+    /// How the request leaves the server.
     pub exit: Exit,
 }
 
 /// What a server does about a request.
 #[derive(Debug)]
 pub enum Handling<A> {
-    /// Ordinary service.
+    /// The request is handled, and its answer is the ordinary one.
     Ordinary,
     /// Ordinary service with an answer that is altered.
     Altered(A),
@@ -39,7 +39,7 @@ pub enum Handling<A> {
 /// How a request that has been dealt with leaves the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// It is answered.
+    /// The request is answered.
     Answer,
     /// It is answered; a success carries another code and remark.
     Replace {

@@ -19,7 +19,7 @@ use crate::fault::{FaultKind, Place, Position, Rule, RuleAction};
 #[derive(Debug)]
 pub(super) struct Script {
     pub(super) controller: Arc<RunController>,
-    /// The server's name.
+    /// The name of the server whose requests the script decides about.
     pub(super) server: Name,
 }
 
