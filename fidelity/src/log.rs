@@ -26,7 +26,7 @@ pub enum What {
     Route(String),
     /// A heartbeat that a client sent to a broker.
     Heartbeat,
-    /// The farewell of this group.
+    /// A producer group that a client unregistered.
     Unregister(String),
     /// A message of the warm-up, before the measured part.
     WarmUp,

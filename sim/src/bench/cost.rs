@@ -55,7 +55,7 @@ fn measure(clock: Clock, part: &'static str, mut once: impl FnMut(u64)) -> Cost 
 pub(crate) fn costs(clock: Clock) -> Vec<Cost> {
     let mut all = codec(clock);
     let conditions = Chance::new(7);
-    let site = site_number("weather");
+    let site = site_number("link");
     all.push(measure(
         clock,
         "draw: one keyed block of eight numbers",

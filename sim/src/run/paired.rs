@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_is_judged_by_an_invariant_of_twins() {
+    fn every_pair_is_checked_by_an_invariant_of_paired_runs() {
         for pair in PAIRS {
             let mut all = invariant::all().iter();
             let checker = all.find(|it| it.id == pair.checker()).map(|it| it.checker);

@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Try {
+struct AttemptRow {
     number: u64,
     to: String,
     /// How it ended: its stage, with the response code if a broker refused; `open` until then.
@@ -21,10 +21,10 @@ struct Try {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Send {
+struct SendRow {
     called_ms: u64,
     topic: String,
-    tries: Vec<Try>,
+    attempts: Vec<AttemptRow>,
     outcome: String,
     after_ms: u64,
 }
@@ -33,7 +33,7 @@ struct Send {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Sends {
     title: String,
-    sends: IndexMap<(String, u64), Send>,
+    sends: IndexMap<(String, u64), SendRow>,
 }
 
 /// Why a text is no trace.
@@ -83,7 +83,7 @@ impl Sends {
                 *nth += 1;
                 calls.insert((who.clone(), number), *nth);
                 let called_ms = value["ms"].as_u64().unwrap_or_default();
-                let call = Send::called(called_ms, text(event, "topic"));
+                let call = SendRow::called(called_ms, text(event, "topic"));
                 sends.sends.insert((who, *nth), call);
             } else if let Some(nth) = calls.get(&(who.clone(), number))
                 && let Some(send) = sends.sends.get_mut(&(who, *nth))
@@ -113,12 +113,12 @@ fn words(value: &Value) -> String {
     }
 }
 
-impl Send {
+impl SendRow {
     fn called(called_ms: u64, topic: String) -> Self {
-        Send {
+        SendRow {
             called_ms,
             topic,
-            tries: Vec::new(),
+            attempts: Vec::new(),
             outcome: "open".to_owned(),
             after_ms: 0,
         }
@@ -127,12 +127,12 @@ impl Send {
     fn add(&mut self, kind: &str, event: &Value) {
         let number = event["number"].as_u64().unwrap_or_default();
         let after_ms = event["after_ms"].as_u64().unwrap_or_default();
-        let attempt = self.tries.iter_mut().rfind(|it| it.number == number);
+        let attempt = self.attempts.iter_mut().rfind(|it| it.number == number);
         match (kind, attempt) {
             ("attempt", _) => {
                 let broker = text(&event["to"], "broker");
                 let broker = broker.strip_prefix("broker-").unwrap_or(&broker);
-                self.tries.push(Try {
+                self.attempts.push(AttemptRow {
                     number,
                     to: format!("{broker}/{}", event["to"]["queue"]),
                     how: "open".to_owned(),
@@ -167,17 +167,21 @@ impl Send {
     }
 
     /// The same way: all but the times.
-    fn goes_as(&self, other: &Send) -> bool {
-        let way = |it: &Try| (it.to.clone(), it.how.clone());
+    fn goes_as(&self, other: &SendRow) -> bool {
+        let way = |it: &AttemptRow| (it.to.clone(), it.how.clone());
         self.topic == other.topic
             && self.outcome == other.outcome
-            && self.tries.iter().map(way).eq(other.tries.iter().map(way))
+            && self
+                .attempts
+                .iter()
+                .map(way)
+                .eq(other.attempts.iter().map(way))
     }
 }
 
-impl fmt::Display for Send {
+impl fmt::Display for SendRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for attempt in &self.tries {
+        for attempt in &self.attempts {
             write!(f, "{} {} {}ms, ", attempt.to, attempt.how, attempt.after_ms)?;
         }
         write!(f, "{} after {}ms", self.outcome, self.after_ms)
@@ -192,7 +196,7 @@ enum Match {
     Differs,
 }
 
-fn compare(a: Option<&Send>, b: Option<&Send>) -> Match {
+fn compare(a: Option<&SendRow>, b: Option<&SendRow>) -> Match {
     match (a, b) {
         (Some(a), Some(b)) if a == b => Match::Equal,
         (Some(a), Some(b)) if a.goes_as(b) => Match::Times,
@@ -221,7 +225,7 @@ pub(crate) fn side_by_side(a: &Sends, b: &Sends, all: bool) -> String {
             Match::Differs => "!",
         };
         if all || found == Match::Differs {
-            let cell = |send: Option<&Send>| {
+            let cell = |send: Option<&SendRow>| {
                 send.map_or_else(|| "no such send".to_owned(), ToString::to_string)
             };
             let called_ms = left.or(right).map_or(0, |send| send.called_ms);
