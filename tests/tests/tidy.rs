@@ -292,39 +292,3 @@ fn no_lint_is_switched_off_silently() {
     });
     assert_none("an expectation needs its reason", &bare);
 }
-
-/// The workspace crates that `manifest` depends on outside its dev-dependencies.
-fn own_dependencies(manifest: &str) -> Vec<&str> {
-    let normal = manifest
-        .split("[dev-dependencies]")
-        .next()
-        .unwrap_or_default();
-    normal
-        .lines()
-        .filter_map(|line| line.split(['.', ' ', '=']).next())
-        .filter(|name| name.starts_with("rmq-"))
-        .collect()
-}
-
-#[test]
-fn crates_depend_downwards_only() {
-    let mock: &[&str] = &["rmq-host", "rmq-remoting", "rmq-mock-server"];
-    let allowed: [(&str, &[&str]); 7] = [
-        ("host", &[]),
-        ("sim/engine", &["rmq-host"]),
-        ("remoting", &["rmq-host"]),
-        ("producer", &["rmq-host", "rmq-remoting"]),
-        ("mock-server", &["rmq-host", "rmq-remoting"]),
-        ("mock-namesrv", mock),
-        ("mock-broker", mock),
-    ];
-    for (member, allowed) in allowed {
-        let path = workspace().join(member).join("Cargo.toml");
-        let manifest = std::fs::read_to_string(&path).expect("a member has a manifest");
-        assert_eq!(own_dependencies(&manifest), allowed, "{member}");
-    }
-    assert_eq!(
-        own_dependencies("[dependencies]\nrmq-sim.workspace = true\n"),
-        ["rmq-sim"]
-    );
-}
