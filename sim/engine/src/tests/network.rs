@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::NetworkConfig;
+use crate::{NetworkConfig, RunEnd};
 
 #[test]
 fn a_dial_takes_a_round_trip_and_so_does_its_refusal() {
@@ -139,6 +139,32 @@ fn a_writer_blocks_at_the_window_and_goes_on_when_the_reader_reads() {
     });
     let (taken, rest, _) = report.value.unwrap();
     assert_eq!((taken, rest), (384 * 1_024, 100_000));
+}
+
+#[test]
+fn no_clock_runs_for_a_connection_that_is_gone() {
+    let config = limited(Limits {
+        horizon_ms: 10_000,
+        ..Limits::default()
+    });
+    let report = run_with(&config, async |sim| {
+        let ((from, a), (to, b)) = pair(sim);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        let full = timeout(ms(50), write(&mut dialled, &[1; 1_000_000])).await;
+        assert!(full.is_err(), "the window is full");
+        // The news that there is room again is on its way when the connection ends.
+        read_exactly(&mut accepted, 100_000).await.unwrap();
+        sim.apply(Change::Reset(from, to));
+        tokio::task::yield_now().await;
+        drop((dialled, accepted));
+        std::future::pending::<()>().await;
+    });
+    assert!(
+        // The last clock of the dial is that of its SYN.
+        matches!(report.end, RunEnd::Deadlock { since_ms: 1_000, .. }),
+        "{:?}",
+        report.end
+    );
 }
 
 #[test]

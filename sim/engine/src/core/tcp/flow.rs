@@ -330,6 +330,10 @@ impl Core {
 
     /// The sender of `dir` learns that there is room.
     pub(in crate::core) fn room(&mut self, id: ConnId, dir: usize) {
+        // Whoever has no socket any more probes nothing.
+        if !self.conn(id).is_some_and(|conn| conn.ends[dir].is_there()) {
+            return;
+        }
         if !self.gets_through(id, 1 - dir) {
             // The sender probes the closed window until an answer gets through.
             self.schedule(self.now + RTO_MIN, id, dir, DeliveryKind::Room);
