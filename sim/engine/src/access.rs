@@ -87,6 +87,14 @@ pub(crate) fn enter<R>(run: RunId, access: impl FnOnce(&mut Core) -> R) -> Optio
     Some(result)
 }
 
+/// As [`enter`], for the root future of `run`: its machines are in place until it is dropped.
+pub(super) fn own<R>(run: RunId, access: impl FnOnce(&mut Core) -> R) -> R {
+    let Some(result) = enter(run, access) else {
+        unreachable!("the machines of the run are gone, or in use")
+    };
+    result
+}
+
 /// The root future of `run` is polled; see [`Core::resume`]. It is no access from outside.
 pub(super) fn resume(run: RunId, now: Option<u64>) -> bool {
     let touched = local::CURRENT.try_with(|current| {
@@ -94,7 +102,10 @@ pub(super) fn resume(run: RunId, now: Option<u64>) -> bool {
         let core = current.as_mut().filter(|core| core.run == run)?;
         Some(core.resume(now))
     });
-    touched.ok().flatten().unwrap_or(false)
+    let Some(touched) = touched.ok().flatten() else {
+        unreachable!("the machines of the run are gone, or in use")
+    };
+    touched
 }
 
 /// The run that goes on on this thread while its root future is not being polled.

@@ -140,6 +140,35 @@ pub enum Change {
 }
 
 impl Change {
+    /// The nodes that it names.
+    pub(crate) fn nodes(&self) -> [NodeId; 2] {
+        match *self {
+            Self::Crash(node)
+            | Self::PowerOff(node)
+            | Self::Freeze(node)
+            | Self::Thaw(node)
+            | Self::Slow { node, .. }
+            | Self::JumpWallClock { node, .. }
+            | Self::Refuse(node, _)
+            | Self::SwallowDials(node, _)
+            | Self::StopReading(node, _) => [node, node],
+            Self::Cut(on)
+            | Self::Heal(on)
+            | Self::Loss { on, .. }
+            | Self::Latency { on, .. }
+            | Self::DefaultLatency(on)
+            | Self::Bandwidth { on, .. }
+            | Self::Slice { on, .. }
+            | Self::Hold(on, _) => match on {
+                Direction::One(a, b) | Direction::Both(a, b) => [a, b],
+            },
+            Self::HalfOpen { from, to }
+            | Self::Corrupt { from, to, .. }
+            | Self::ResetAfter { from, to, .. } => [from, to],
+            Self::BlackHole(a, b) | Self::Reset(a, b) => [a, b],
+        }
+    }
+
     /// What it does, in a few words, as a refusal names it.
     pub fn what(&self) -> &'static str {
         match self {

@@ -16,7 +16,7 @@ use rmq_host::SharedHost;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-use crate::access::{self, enter};
+use crate::access;
 use crate::config::{EngineConfig, RunReport};
 use crate::core::{Program, RunId};
 use crate::event::{EventSink, Ignore};
@@ -79,6 +79,7 @@ impl Engine {
         F: Future<Output = ()> + Send + 'static,
     {
         let node = u16::try_from(self.nodes.len()).map_or(NodeId::OUTSIDE, NodeId);
+        assert!(node != NodeId::OUTSIDE, "a run has 65,535 nodes at most");
         let program: Program = Arc::new(move |host| Box::pin(program(host)));
         self.nodes.push((name.to_owned(), ip.into(), program));
         node
@@ -176,7 +177,7 @@ impl Engine {
             let mut root = Root::new(run, &self.config, main(handle));
             let end = (&mut root).await;
             let (polls, jumps) = root.cost();
-            let stats = enter(run, |core| core.take_stats(polls, jumps)).unwrap_or_default();
+            let stats = access::own(run, |core| core.take_stats(polls, jumps));
             at_end();
             root.teardown();
             RunReport {

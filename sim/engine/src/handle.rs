@@ -64,12 +64,20 @@ impl EngineHandle {
 
     /// Starts a new process on the node, powering its machine on if need be. A process that still
     /// runs there is killed first.
+    ///
+    /// # Panics
+    ///
+    /// The run does not have the node.
     pub fn boot(self, node: NodeId) -> SharedHost {
         self.start(node, None)
     }
 
     /// As [`boot`](Self::boot), with the node moved to another address. Nobody answers at the old
     /// one unless another node lives there.
+    ///
+    /// # Panics
+    ///
+    /// The run does not have the node.
     pub fn boot_at(self, node: NodeId, ip: IpAddr) -> SharedHost {
         self.start(node, Some(ip))
     }
@@ -96,6 +104,10 @@ impl EngineHandle {
     /// Boots the node and starts the program that it was given with
     /// [`Engine::process`](crate::Engine::process) or [`Engine::client`](crate::Engine::client). A
     /// node that was given none is booted and runs nothing.
+    ///
+    /// # Panics
+    ///
+    /// The run does not have the node.
     pub fn restart(self, node: NodeId) {
         let host = self.boot_host(node, None);
         let program = self.with(|core| core.programs.get(&node).map(Arc::clone));
@@ -115,7 +127,16 @@ impl EngineHandle {
     }
 
     /// Changes a node, a link or connections, between this poll and the next.
+    ///
+    /// # Panics
+    ///
+    /// It names a node that the run does not have.
     pub fn apply(self, change: Change) {
+        self.with(|core| {
+            for node in change.nodes() {
+                core.known(node);
+            }
+        });
         self.queue(Command::Change(change));
     }
 

@@ -113,8 +113,9 @@ impl SimHost {
         number.flatten()
     }
 
-    fn node<R>(&self, read: impl FnOnce(&Core) -> Option<R>) -> Option<R> {
-        enter(self.process.run, |core| read(core)).flatten()
+    /// `None`: the run is over. What is left of a process then reads zeros, and decides nothing.
+    fn read<R>(&self, read: impl FnOnce(&Core) -> R) -> Option<R> {
+        enter(self.process.run, |core| read(core))
     }
 }
 
@@ -155,7 +156,7 @@ impl Host for SimHost {
     }
 
     fn unix_millis(&self) -> i64 {
-        self.node(|core| Some(core.unix_millis(self.process.node)))
+        self.read(|core| core.unix_millis(self.process.node))
             .unwrap_or(0)
     }
 
@@ -163,12 +164,12 @@ impl Host for SimHost {
         let Process {
             node, incarnation, ..
         } = self.process;
-        self.node(|core| core.draw(node, incarnation, site, position))
+        self.read(|core| core.draw(node, incarnation, site, position))
             .unwrap_or(0)
     }
 
     fn identity(&self) -> Identity {
-        let address = self.node(|core| core.address(self.process.node));
+        let address = self.read(|core| core.address(self.process.node)).flatten();
         Identity {
             address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             process: self.process.node.process_number(self.process.incarnation),
@@ -179,8 +180,8 @@ impl Host for SimHost {
         let Process {
             node, incarnation, ..
         } = self.process;
-        let lives = self.node(|core| core.lives(node, incarnation));
-        lives == Some(true)
+        let lives = self.read(|core| core.lives(node, incarnation));
+        lives.flatten() == Some(true)
     }
 }
 

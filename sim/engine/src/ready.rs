@@ -218,7 +218,8 @@ impl Order {
                 block
             }
         };
-        let number = usize::try_from(position % EIGHT).map_or(0, |at| block[at]);
-        usize::try_from(below(number, count as u64)).unwrap_or(0)
+        let number = block[(position % EIGHT) as usize];
+        // Below the length of a list, and so an index on every machine.
+        below(number, count as u64) as usize
     }
 }

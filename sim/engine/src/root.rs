@@ -70,7 +70,7 @@ impl<F: Future> Root<F> {
         let lists = Arc::new(Lists::default());
         let main_handle = TaskRef::new(NodeId::OUTSIDE, u64::MAX, usize::MAX, &lists);
         lists.push(Arc::clone(&main_handle));
-        access::enter(run, |core| core.attach(start, &lists));
+        access::own(run, |core| core.attach(start, &lists));
         Self {
             run,
             limits: config.limits,
@@ -137,7 +137,7 @@ impl<F: Future> Root<F> {
 
     /// Everything that is due now, in order; the tasks it wakes are polled later.
     fn deliver(&mut self) -> Option<RunEnd> {
-        while let Some(due) = access::enter(self.run, Core::deliver_next)? {
+        while let Some(due) = access::own(self.run, Core::deliver_next) {
             self.last_active = self.now;
             self.deliveries += 1;
             if let Due {
@@ -168,7 +168,7 @@ impl<F: Future> Root<F> {
     /// Between two polls: carries out what the engine was asked to do, and planned actions.
     fn quiet(&mut self) -> Option<RunEnd> {
         loop {
-            let (command, action) = access::enter(self.run, |core| {
+            let (command, action) = access::own(self.run, |core| {
                 let command = core.commands.pop_front();
                 let action = if command.is_none() {
                     core.next_action()
@@ -176,7 +176,7 @@ impl<F: Future> Root<F> {
                     None
                 };
                 (command, action)
-            })?;
+            });
             match (command, action) {
                 (Some(command), _) => self.carry_out(command),
                 (None, Some(action)) => {
@@ -203,13 +203,13 @@ impl<F: Future> Root<F> {
             if !throttle.is_open(self.now) {
                 throttle.parked.push_back(Arc::clone(task));
                 let (what, node) = (throttle.strike(), task.node);
-                access::enter(self.run, |core| core.strikes.add(what, node, node, 1));
+                access::own(self.run, |core| core.strikes.add(what, node, node, 1));
                 return None;
             }
             if throttle.ms_per_poll > 0 {
                 throttle.next_poll = self.now + throttle.ms_per_poll;
                 let (at, node) = (throttle.next_poll, task.node);
-                access::enter(self.run, |core| {
+                access::own(self.run, |core| {
                     core.schedule(at, node.0.into(), 0, DeliveryKind::Tick);
                 });
             }
@@ -246,7 +246,9 @@ impl<F: Future> Root<F> {
 
     fn poll_main(&mut self) -> Option<RunEnd> {
         self.main_handle.begin_poll();
-        let main = self.main.as_mut()?;
+        let Some(main) = self.main.as_mut() else {
+            unreachable!("main is polled after the end of the run")
+        };
         let mut cx = Context::from_waker(&self.main_waker);
         match guarded(|| main.as_mut().poll(&mut cx)) {
             Ok(Poll::Pending) => self.over_limit(WaitingTask {
@@ -276,17 +278,14 @@ impl<F: Future> Root<F> {
     }
 
     fn ended(&mut self, task: &TaskRef, end: TaskEnd, how: TaskOff) {
-        if let Some(running) = self.tasks.remove(task) {
-            self.let_go(running, end, how);
-        }
+        let running = self.tasks.remove(task);
+        self.let_go(running, end, how);
     }
 
     fn let_go(&mut self, running: Running, end: TaskEnd, how: TaskOff) {
         let (node, number, name) = (running.handle.node, running.handle.number, running.name);
-        access::enter(self.run, |core| {
-            if let Some(node) = core.nodes.get_mut(node.index()) {
-                node.tasks -= 1;
-            }
+        access::own(self.run, |core| {
+            core.known_mut(node).tasks -= 1;
             core.tell(EngineEvent::TaskOff {
                 node,
                 number,
@@ -300,8 +299,8 @@ impl<F: Future> Root<F> {
     fn carry_out(&mut self, command: Command) {
         match command {
             Command::Spawn(task) => {
-                let lives = access::enter(self.run, |core| core.task_starts(&task));
-                if lives == Some(true) {
+                let lives = access::own(self.run, |core| core.task_starts(&task));
+                if lives {
                     let (run, node) = (self.run, task.node);
                     self.tasks
                         .start(*task, &self.lists, || access::name(run, node));
@@ -320,7 +319,7 @@ impl<F: Future> Root<F> {
                 ip,
             } => {
                 self.kill(node);
-                access::enter(self.run, |core| core.start_process(node, incarnation, ip));
+                access::own(self.run, |core| core.start_process(node, incarnation, ip));
                 self.throttle(node, |throttle| {
                     throttle.frozen = false;
                     throttle.parked.clear();
@@ -335,8 +334,7 @@ impl<F: Future> Root<F> {
         match change {
             Change::Crash(node) => self.kill(node),
             Change::PowerOff(node) => {
-                for node in access::enter(self.run, |core| core.power_off(node)).unwrap_or_default()
-                {
+                for node in access::own(self.run, |core| core.power_off(node)) {
                     self.drop_tasks(node);
                 }
             }
@@ -350,21 +348,21 @@ impl<F: Future> Root<F> {
                 self.unpark(node);
             }
             other => {
-                access::enter(self.run, |core| core.change(other));
+                access::own(self.run, |core| core.change(other));
             }
         }
     }
 
     /// Kills the process of a node: first its sockets, then its futures.
     fn kill(&mut self, node: NodeId) {
-        access::enter(self.run, |core| core.stop_process(node));
+        access::own(self.run, |core| core.stop_process(node));
         self.drop_tasks(node);
     }
 
     fn drop_tasks(&mut self, node: NodeId) {
         let killed = self.tasks.take_all(|of| of == node);
         let count = killed.len() as u64;
-        access::enter(self.run, |core| {
+        access::own(self.run, |core| {
             core.strikes.add(Strike::Killed, node, node, count);
         });
         for running in killed {
@@ -373,9 +371,7 @@ impl<F: Future> Root<F> {
     }
 
     fn throttle(&mut self, node: NodeId, change: impl FnOnce(&mut Throttle)) {
-        if node == NodeId::OUTSIDE {
-            return;
-        }
+        assert!(node != NodeId::OUTSIDE, "main is no process to throttle");
         if self.throttles.len() <= node.index() {
             self.throttles
                 .resize_with(node.index() + 1, Throttle::default);
@@ -385,21 +381,15 @@ impl<F: Future> Root<F> {
 
     /// Makes the parked tasks of a node ready again; its throttle decides anew.
     fn unpark(&mut self, node: NodeId) {
-        if let Some(throttle) = self.throttles.get_mut(node.index()) {
-            for task in throttle.parked.drain(..) {
-                self.lists.push(task);
-            }
+        for task in self.throttles[node.index()].parked.drain(..) {
+            self.lists.push(task);
         }
     }
 
     /// A slow node may poll again.
     fn tick(&mut self, node: u32) {
-        let node = usize::try_from(node).unwrap_or(usize::MAX);
-        if let Some(task) = self
-            .throttles
-            .get_mut(node)
-            .and_then(|throttle| throttle.parked.pop_front())
-        {
+        let throttle = &mut self.throttles[node as usize];
+        if let Some(task) = throttle.parked.pop_front() {
             self.lists.push(task);
         }
     }
@@ -425,11 +415,10 @@ impl<F: Future> Root<F> {
 
     /// Arms the sleep for the next thing that the engine knows of.
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let next = access::enter(self.run, |core| {
+        let next = access::own(self.run, |core| {
             core.pause();
             core.next_ms()
         });
-        let next = next.flatten();
         let horizon = self.limits.horizon_ms;
         let at = if self.looking_beyond {
             self.start + Duration::from_millis(horizon) + BEYOND
@@ -447,7 +436,7 @@ impl<F: Future> Root<F> {
 
     /// Drops main and every task. The trace is sealed by then: nothing of this is observed.
     pub(super) fn teardown(&mut self) {
-        access::enter(self.run, |core| core.closing = true);
+        access::own(self.run, |core| core.closing = true);
         release(self.main.take());
         for running in self.tasks.take_all(|_| true) {
             running.end(TaskEnd::Cancelled);

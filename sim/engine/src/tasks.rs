@@ -93,9 +93,7 @@ impl Tasks {
             future: spawned.future,
             reporter: spawned.reporter,
         };
-        if let Some(free) = self.slots.get_mut(slot) {
-            *free = Some(running);
-        }
+        self.slots[slot] = Some(running);
         lists.push(handle);
     }
 
@@ -124,17 +122,19 @@ impl Tasks {
                 .is_some_and(|running| running.handle.number == number)
         };
         let slot = self.slots.iter().position(is_it)?;
-        self.take_slot(slot)
+        Some(self.take_slot(slot))
     }
 
-    fn take_slot(&mut self, slot: usize) -> Option<Running> {
-        let running = self.slots.get_mut(slot)?.take()?;
+    fn take_slot(&mut self, slot: usize) -> Running {
+        let Some(running) = self.slots[slot].take() else {
+            unreachable!("no task has the place {slot}")
+        };
         self.free.push(slot);
-        Some(running)
+        running
     }
 
     /// Takes the task out that `handle` means.
-    pub(super) fn remove(&mut self, handle: &TaskRef) -> Option<Running> {
+    pub(super) fn remove(&mut self, handle: &TaskRef) -> Running {
         self.take_slot(handle.slot)
     }
 
@@ -144,7 +144,7 @@ impl Tasks {
         for slot in 0..self.slots.len() {
             let matches = |running: &Running| belongs(running.handle.node);
             if self.slots[slot].as_ref().is_some_and(matches) {
-                taken.extend(self.take_slot(slot));
+                taken.push(self.take_slot(slot));
             }
         }
         taken.sort_unstable_by_key(|running| running.handle.number);

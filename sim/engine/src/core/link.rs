@@ -128,12 +128,23 @@ impl Links {
         self.rows.push(row.take(self.names.len()).collect());
     }
 
+    /// The link between two nodes. Where a dial finds nobody there is none.
     fn get(&self, from: NodeId, to: NodeId) -> Option<&Link> {
-        self.rows.get(from.index())?.get(to.index())
+        let is_link = from != NodeId::OUTSIDE && to != NodeId::OUTSIDE;
+        is_link.then(|| &self.rows[from.index()][to.index()])
     }
 
     fn get_mut(&mut self, from: NodeId, to: NodeId) -> Option<&mut Link> {
-        self.rows.get_mut(from.index())?.get_mut(to.index())
+        let is_link = from != NodeId::OUTSIDE && to != NodeId::OUTSIDE;
+        is_link.then(|| &mut self.rows[from.index()][to.index()])
+    }
+
+    /// The link between two nodes that are there.
+    fn known(&mut self, from: NodeId, to: NodeId) -> &mut Link {
+        let Some(link) = self.get_mut(from, to) else {
+            unreachable!("there is no link from {from:?} to {to:?}")
+        };
+        link
     }
 
     pub(super) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
@@ -143,9 +154,7 @@ impl Links {
     /// Changes each direction of a link.
     pub(super) fn change(&mut self, on: Direction, mut change: impl FnMut(&mut Link)) {
         for (from, to) in on.each() {
-            if let Some(link) = self.get_mut(from, to) {
-                change(link);
-            }
+            change(self.known(from, to));
         }
     }
 
@@ -164,9 +173,7 @@ impl Links {
 
     /// Starts to hold a direction, or ends it; what has waited.
     pub(super) fn hold(&mut self, from: NodeId, to: NodeId, on: bool) -> Vec<Due> {
-        let Some(link) = self.get_mut(from, to) else {
-            return Vec::new();
-        };
+        let link = self.known(from, to);
         let held = link.held.take();
         if on {
             link.held = Some(held.unwrap_or_default());
@@ -189,16 +196,13 @@ impl Links {
     /// The conditions from `from` to `to` in the millisecond `now`.
     pub(super) fn conditions(&mut self, from: NodeId, to: NodeId, now: u64) -> Conditions {
         let (default, cuts) = (self.latency, self.cuts);
-        let Some(link) = self
-            .rows
-            .get_mut(from.index())
-            .and_then(|r| r.get_mut(to.index()))
-        else {
+        if self.get(from, to).is_none() {
             return Conditions {
                 latency: default.0,
                 ..Conditions::LOOP
             };
-        };
+        }
+        let link = &mut self.rows[from.index()][to.index()];
         let (latency, jitter) = link.latency.unwrap_or(default);
         let mut conditions = Conditions {
             latency,
@@ -211,7 +215,7 @@ impl Links {
         let block = match link.cached {
             Some((ms, block)) if ms == now => block,
             _ => {
-                let names = (self.names.get(from.index()), self.names.get(to.index()));
+                let names = (&*self.names[from.index()], &*self.names[to.index()]);
                 let chance = link
                     .chance
                     .get_or_insert_with(|| link_chance(&self.chance, names));
@@ -234,13 +238,12 @@ impl Links {
     /// When the last of `bytes` that start now leave a line of limited bandwidth, as milliseconds
     /// from now.
     pub(super) fn serialise(&mut self, from: NodeId, to: NodeId, now: u64, bytes: u64) -> u64 {
-        match self.get_mut(from, to) {
-            Some(link) if link.bandwidth > 0 => {
-                link.busy = link.busy.max(now * link.bandwidth) + bytes;
-                link.busy.div_ceil(link.bandwidth) - now
-            }
-            _ => 0,
+        let link = self.known(from, to);
+        if link.bandwidth == 0 {
+            return 0;
         }
+        link.busy = link.busy.max(now * link.bandwidth) + bytes;
+        link.busy.div_ceil(link.bandwidth) - now
     }
 
     /// How many bytes a line carries in one piece; `None`: any number.
@@ -253,22 +256,19 @@ impl Links {
     /// one at which the connection is reset.
     pub(super) fn carry(&mut self, from: NodeId, to: NodeId, bytes: u64) -> Struck {
         let mut struck = Struck::default();
-        if let Some(link) = self.get_mut(from, to) {
-            let start = link.carried;
-            link.carried += bytes;
-            let end = link.carried;
-            take_within(&mut link.corrupt, start, end, |at| struck.corrupt.push(at));
-            take_within(&mut link.resets, start, end, |at| {
-                struck.reset = Some(struck.reset.map_or(at, |reset: u64| reset.min(at)));
-            });
-        }
+        let link = self.known(from, to);
+        let start = link.carried;
+        link.carried += bytes;
+        let end = link.carried;
+        take_within(&mut link.corrupt, start, end, |at| struck.corrupt.push(at));
+        take_within(&mut link.resets, start, end, |at| {
+            struck.reset = Some(struck.reset.map_or(at, |reset: u64| reset.min(at)));
+        });
         struck
     }
 
     pub(super) fn delivered(&mut self, from: NodeId, to: NodeId, bytes: u64) {
-        if let Some(link) = self.get_mut(from, to) {
-            link.delivered += bytes;
-        }
+        self.known(from, to).delivered += bytes;
     }
 
     pub(super) fn bytes(&self) -> Vec<LinkBytes> {
@@ -303,8 +303,6 @@ fn take_within(positions: &mut Vec<u64>, start: u64, end: u64, mut take: impl Fn
     });
 }
 
-fn link_chance(chance: &Chance, names: (Option<&Arc<str>>, Option<&Arc<str>>)) -> Chance {
-    let from = names.0.map_or("", |name| &**name);
-    let to = names.1.map_or(0, |name| site_number(name));
-    chance.part(from, to)
+fn link_chance(chance: &Chance, (from, to): (&str, &str)) -> Chance {
+    chance.part(from, site_number(to))
 }

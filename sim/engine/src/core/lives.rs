@@ -39,9 +39,7 @@ impl Core {
         let (node, number, name) = (spawned.node, spawned.number, spawned.name);
         let lives = self.lives(node, spawned.incarnation) == Some(true);
         if lives {
-            if let Some(node) = self.nodes.get_mut(node.index()) {
-                node.tasks += 1;
-            }
+            self.known_mut(node).tasks += 1;
             self.tell(EngineEvent::TaskOn { node, number, name });
         }
         lives
@@ -49,18 +47,13 @@ impl Core {
 
     /// A process starts, on a machine with power, maybe at another address.
     pub(crate) fn start_process(&mut self, node: NodeId, incarnation: u32, ip: Option<IpAddr>) {
-        let Some(old) = self.node(node).map(|node| node.machine) else {
-            return;
-        };
+        let old = self.known(node).machine;
         let machine = ip.map_or(old, |ip| self.machine_at(ip));
-        if let Some(node) = self.nodes.get_mut(node.index()) {
-            node.machine = machine;
-            node.started = incarnation;
-            node.incarnation = incarnation;
-        }
-        if let Some(machine) = self.machines.get_mut(machine) {
-            machine.up = true;
-        }
+        let node = self.known_mut(node);
+        node.machine = machine;
+        node.started = incarnation;
+        node.incarnation = incarnation;
+        self.machines[machine].up = true;
         if !self.nodes.iter().any(|node| node.machine == old) {
             self.vanish(old);
         }
@@ -68,11 +61,8 @@ impl Core {
 
     /// A process is killed: its kernel closes its sockets.
     pub(crate) fn stop_process(&mut self, node: NodeId) {
-        if let Some(state) = self
-            .nodes
-            .get_mut(node.index())
-            .filter(|node| node.is_running())
-        {
+        let state = self.known_mut(node);
+        if state.is_running() {
             state.incarnation = 0;
             self.close_process(node);
         }
@@ -80,9 +70,7 @@ impl Core {
 
     /// The node's machine loses power; the nodes that are gone with it.
     pub(crate) fn power_off(&mut self, node: NodeId) -> Vec<NodeId> {
-        let Some(machine) = self.node(node).map(|node| node.machine) else {
-            return Vec::new();
-        };
+        let machine = self.known(node).machine;
         let mut gone = Vec::new();
         for (number, node) in (0_u16..).zip(&mut self.nodes) {
             if node.machine == machine {
@@ -141,9 +129,7 @@ impl Core {
     }
 
     fn with_node(&mut self, node: NodeId, change: impl FnOnce(&mut Node)) {
-        if let Some(node) = self.nodes.get_mut(node.index()) {
-            change(node);
-        }
+        change(self.known_mut(node));
     }
 
     /// What a process needs to go on: `None`: it is still to start.

@@ -268,7 +268,7 @@ impl Core {
 
     /// What the node's wall clock says.
     pub(crate) fn unix_millis(&self, node: NodeId) -> i64 {
-        let offset = self.node(node).map_or(0, |node| node.wall_offset_ms);
+        let offset = self.known(node).wall_offset_ms;
         let now = i64::try_from(self.now).unwrap_or(i64::MAX);
         self.start_unix_millis
             .saturating_add(now)
@@ -276,9 +276,9 @@ impl Core {
     }
 
     /// A number of the node's own, addressed by incarnation, site and position.
-    pub(crate) fn draw(&self, node: NodeId, life: u32, site: &str, position: u64) -> Option<u64> {
-        let life = self.node(node)?.chance.part("incarnation", life.into());
-        Some(life.draw(site, position))
+    pub(crate) fn draw(&self, node: NodeId, life: u32, site: &str, position: u64) -> u64 {
+        let life = self.known(node).chance.part("incarnation", life.into());
+        life.draw(site, position)
     }
 
     pub(crate) fn address(&self, node: NodeId) -> Option<IpAddr> {
@@ -308,9 +308,8 @@ impl Core {
     }
 
     pub(super) fn add_node(&mut self, name: &str, ip: IpAddr) -> NodeId {
-        let Ok(number) = u16::try_from(self.nodes.len()) else {
-            return NodeId::OUTSIDE;
-        };
+        let id = u16::try_from(self.nodes.len()).map_or(NodeId::OUTSIDE, NodeId);
+        assert!(id != NodeId::OUTSIDE, "a run has 65,535 nodes at most");
         let machine = self.machine_at(ip);
         let shared = Arc::<str>::from(name);
         self.links.add_node(&shared);
@@ -327,7 +326,23 @@ impl Core {
             chance: self.chance.part(name, 0),
             tasks: 0,
         });
-        NodeId(number)
+        id
+    }
+
+    /// A node that whoever names it has been given.
+    pub(super) fn known(&self, node: NodeId) -> &Node {
+        let Some(found) = self.nodes.get(node.index()) else {
+            unreachable!("the run has no node {node:?}")
+        };
+        found
+    }
+
+    /// As [`known`](Self::known), to be changed.
+    pub(super) fn known_mut(&mut self, node: NodeId) -> &mut Node {
+        let Some(found) = self.nodes.get_mut(node.index()) else {
+            unreachable!("the run has no node {node:?}")
+        };
+        found
     }
 
     /// The machine with this address, made if there is none. Machines start with power.
@@ -344,20 +359,14 @@ impl Core {
     }
 
     pub(super) fn next_incarnation(&mut self, node: NodeId) -> u32 {
-        match self.nodes.get_mut(node.index()) {
-            Some(node) => {
-                node.booted += 1;
-                node.booted
-            }
-            None => 0,
-        }
+        let node = self.known_mut(node);
+        node.booted += 1;
+        node.booted
     }
 
     /// Whether this incarnation of the node runs; `None`: it is still to start.
     pub(crate) fn lives(&self, node: NodeId, incarnation: u32) -> Option<bool> {
-        let Some(node) = self.node(node) else {
-            return Some(false);
-        };
+        let node = self.known(node);
         if incarnation > node.started {
             return None;
         }
@@ -377,7 +386,7 @@ impl Core {
             .filter(|listening| listening.node == node)
             .count();
         NodeGauges {
-            tasks: self.node(node).map_or(0, |node| node.tasks),
+            tasks: self.known(node).tasks,
             connections,
             listeners: u32::try_from(listeners).unwrap_or(u32::MAX),
         }

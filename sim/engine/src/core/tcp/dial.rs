@@ -25,7 +25,7 @@ impl Core {
     pub(crate) fn dial(&mut self, node: NodeId, to: SocketAddr) -> Result<ConnId> {
         let local = self.ephemeral(node)?;
         let id = ConnId::try_from(self.conns.len()).map_err(Error::other)?;
-        let machine = self.node(node).map(|node| node.machine);
+        let machine = Some(self.known(node).machine);
         let conn = Conn {
             ends: [
                 End::new(node, machine, local),
@@ -48,12 +48,8 @@ impl Core {
 
     fn ephemeral(&mut self, node: NodeId) -> Result<SocketAddr> {
         let gone = || Error::from(ErrorKind::AddrNotAvailable);
-        let machine = self
-            .nodes
-            .get(node.index())
-            .map(|node| node.machine)
-            .ok_or_else(gone)?;
-        let machine = self.machines.get_mut(machine).ok_or_else(gone)?;
+        let machine = self.known(node).machine;
+        let machine = &mut self.machines[machine];
         loop {
             let at = SocketAddr::new(machine.ip, machine.next_port);
             machine.next_port = machine.next_port.checked_add(1).ok_or_else(gone)?;
@@ -64,32 +60,26 @@ impl Core {
     }
 
     fn send_syn(&mut self, id: ConnId) {
-        let Some(to) = self.conn(id).map(|conn| conn.ends[1].at) else {
-            return;
-        };
+        let to = self.live(id).ends[1].at;
         let machine = self
             .machines
             .iter()
             .position(|machine| machine.ip == to.ip());
-        let lives_there = |index: &usize| machine == Some(self.nodes[*index].machine);
         let owner = self
             .listeners
             .get(&to)
             .map(|listening| listening.node)
             .or_else(|| {
-                let index = (0..self.nodes.len()).find(lives_there)?;
-                u16::try_from(index).ok().map(NodeId)
+                let mut nodes = (0_u16..).zip(&self.nodes);
+                let (number, _) = nodes.find(|(_, node)| machine == Some(node.machine))?;
+                Some(NodeId(number))
             });
-        if let Some(conn) = self.conn_mut(id) {
-            conn.ends[1].machine = machine;
-            conn.ends[1].node = owner.unwrap_or(NodeId::OUTSIDE);
-            let next = REPETITIONS
-                .get(conn.repetition)
-                .copied()
-                .unwrap_or(DIAL_LIMIT);
-            let next = conn.dialled_at + next;
-            self.schedule(next, id, 0, DeliveryKind::SynAgain);
-        }
+        let conn = self.live_mut(id);
+        conn.ends[1].machine = machine;
+        conn.ends[1].node = owner.unwrap_or(NodeId::OUTSIDE);
+        let next = REPETITIONS.get(conn.repetition).copied();
+        let next = conn.dialled_at + next.unwrap_or(DIAL_LIMIT);
+        self.schedule(next, id, 0, DeliveryKind::SynAgain);
         self.send_bare(id, 0, DeliveryKind::Syn);
     }
 
@@ -114,9 +104,7 @@ impl Core {
         if !self.gets_through(id, 0) {
             return;
         }
-        let Some(conn) = self.conn(id) else {
-            return;
-        };
+        let conn = self.live(id);
         let (to, owner) = (conn.ends[1].at, conn.ends[1].node);
         match conn.phase {
             Phase::Open => {}
@@ -142,11 +130,10 @@ impl Core {
                     Some(listening) => {
                         listening.half_open += 1;
                         let (number, node) = (listening.number, listening.node);
-                        if let Some(conn) = self.conn_mut(id) {
-                            conn.listener = number;
-                            conn.ends[1].node = node;
-                            conn.phase = Phase::HalfOpen;
-                        }
+                        let conn = self.live_mut(id);
+                        conn.listener = number;
+                        conn.ends[1].node = node;
+                        conn.phase = Phase::HalfOpen;
                         self.send_bare(id, 1, DeliveryKind::SynAck);
                     }
                 }
@@ -162,9 +149,10 @@ impl Core {
     }
 
     fn dial_failed(&mut self, id: ConnId, error: ErrorKind, cause: DialEnd) {
-        let Some(conn) = self.conn_mut(id).filter(|conn| conn.dialled.is_none()) else {
+        let conn = self.live_mut(id);
+        if conn.dialled.is_some() {
             return;
-        };
+        }
         conn.dialled = Some(Err(error));
         let abandoned = conn.ends[0].holder == Holder::Gone;
         let (node, local, to) = (conn.ends[0].node, conn.ends[0].at, conn.ends[1].at);
@@ -188,9 +176,7 @@ impl Core {
             return;
         }
         let now = self.now;
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
+        let conn = self.live_mut(id);
         if conn.dialled.is_none() {
             if conn.ends[0].holder == Holder::Gone {
                 self.send_bare(id, 0, DeliveryKind::HandshakeReset);
@@ -203,24 +189,21 @@ impl Core {
             self.wake(waker);
             self.tell(EngineEvent::Opened { node, local, peer });
         }
-        let Some(conn) = self.conn(id) else {
-            return;
-        };
+        let conn = self.live(id);
         // The acknowledgement that completes the handshake is a segment without bytes.
         if conn.phase == Phase::HalfOpen && conn.pipes[0].segments.is_empty() {
             let conditions = self.conditions(id, 0);
             let at = now + conditions.latency;
-            if let Some(conn) = self.conn_mut(id) {
-                let segment = Segment {
-                    from: 0,
-                    end: 0,
-                    fin: false,
-                    sent_at: now,
-                    at,
-                };
-                conn.pipes[0].segments.push_back(segment);
-                conn.pipes[0].last_at = at;
-            }
+            let segment = Segment {
+                from: 0,
+                end: 0,
+                fin: false,
+                sent_at: now,
+                at,
+            };
+            let pipe = &mut self.live_mut(id).pipes[0];
+            pipe.segments.push_back(segment);
+            pipe.last_at = at;
             self.schedule(at, id, 0, DeliveryKind::Arrival);
         }
     }
@@ -230,21 +213,20 @@ impl Core {
         if !self.gets_through(id, 0) {
             return;
         }
-        if let Some((to, number)) = self.conn(id).map(|conn| (conn.ends[1].at, conn.listener)) {
-            let listening = self.listeners.get_mut(&to);
-            if let Some(listening) = listening.filter(|listening| listening.number == number) {
-                listening.half_open -= 1;
-            }
-            self.forget(id);
+        let conn = self.live(id);
+        let (to, number) = (conn.ends[1].at, conn.listener);
+        let listening = self.listeners.get_mut(&to);
+        if let Some(listening) = listening.filter(|listening| listening.number == number) {
+            listening.half_open -= 1;
         }
+        self.forget(id);
     }
 
     /// The handshake is complete at the accepting kernel: the connection waits for `accept`.
     /// `false`: its listener has gone.
     pub(super) fn enqueue(&mut self, id: ConnId) -> bool {
-        let Some((to, number)) = self.conn(id).map(|conn| (conn.ends[1].at, conn.listener)) else {
-            return false;
-        };
+        let conn = self.live(id);
+        let (to, number) = (conn.ends[1].at, conn.listener);
         let listening = self.listeners.get_mut(&to).filter(|l| l.number == number);
         let Some(listening) = listening else {
             return false;
@@ -253,9 +235,7 @@ impl Core {
         listening.queue.push_back(id);
         let waker = listening.acceptor.take();
         self.wake(waker);
-        if let Some(conn) = self.conn_mut(id) {
-            conn.phase = Phase::Open;
-        }
+        self.live_mut(id).phase = Phase::Open;
         true
     }
 
@@ -315,12 +295,7 @@ impl Core {
 
     /// Opens a listener of a running process; its number and its address.
     pub(crate) fn listen(&mut self, node: NodeId, at: SocketAddr) -> Result<(u64, SocketAddr)> {
-        let machine = self
-            .node(node)
-            .and_then(|node| self.machines.get(node.machine));
-        let ip = machine
-            .map(|machine| machine.ip)
-            .ok_or(ErrorKind::AddrNotAvailable)?;
+        let ip = self.machines[self.known(node).machine].ip;
         if at.ip() != ip && !at.ip().is_unspecified() {
             return Err(ErrorKind::AddrNotAvailable.into());
         }
@@ -361,9 +336,7 @@ impl Core {
             self.effects.drop.extend(old);
             return Poll::Pending;
         };
-        let Some(conn) = self.conn_mut(id) else {
-            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
-        };
+        let conn = self.live_mut(id);
         let end = &mut conn.ends[1];
         end.holder = Holder::Program;
         end.told_open = !end.dead;

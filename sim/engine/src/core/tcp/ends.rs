@@ -36,20 +36,16 @@ impl Core {
 
     /// Queues the FIN of `side` behind what it has written.
     pub(super) fn queue_fin(&mut self, id: ConnId, side: usize) {
-        if let Some(conn) = self.conn_mut(id) {
-            let pipe = &mut conn.pipes[side];
-            if pipe.fin == Fin::None {
-                pipe.fin = Fin::Queued;
-            }
+        let pipe = &mut self.live_mut(id).pipes[side];
+        if pipe.fin == Fin::None {
+            pipe.fin = Fin::Queued;
         }
         self.transmit(id, side);
     }
 
     /// Ends `side` with RST: what has left still arrives, the rest is discarded.
     pub(super) fn abort(&mut self, id: ConnId, side: usize) {
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
+        let conn = self.live_mut(id);
         if !conn.ends[side].is_there() {
             return;
         }
@@ -67,12 +63,10 @@ impl Core {
     /// The socket of `side` is gone: nothing is sent again from there, arrivals are answered with
     /// RST.
     pub(super) fn drop_socket(&mut self, id: ConnId, side: usize) {
-        if let Some(conn) = self.conn_mut(id) {
-            let end = &mut conn.ends[side];
-            end.holder = Holder::Gone;
-            let wakers = [end.reader.take(), end.writer.take()];
-            self.effects.drop.extend(wakers.into_iter().flatten());
-        }
+        let end = &mut self.live_mut(id).ends[side];
+        end.holder = Holder::Gone;
+        let wakers = [end.reader.take(), end.writer.take()];
+        self.effects.drop.extend(wakers.into_iter().flatten());
     }
 
     /// RST sent by end `from` arrives at the other one.
@@ -87,7 +81,7 @@ impl Core {
         if !self.gets_through(id, 1 - side) {
             return;
         }
-        let got_fin = self.conn(id).is_some_and(|conn| conn.ends[side].got_fin);
+        let got_fin = self.live(id).ends[side].got_fin;
         // Linux reports EPIPE to a program that had seen the peer's FIN.
         let error = if got_fin {
             ErrorKind::BrokenPipe
@@ -99,9 +93,7 @@ impl Core {
 
     /// End `side` breaks: its program gets `error` once, what had arrived can still be read.
     pub(super) fn break_end(&mut self, id: ConnId, side: usize, error: ErrorKind, why: EndCause) {
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
+        let conn = self.live_mut(id);
         let end = &mut conn.ends[side];
         if !end.is_there() {
             return;
@@ -122,20 +114,17 @@ impl Core {
 
     /// A device on the way resets the connection: both ends get RST in `latency` milliseconds.
     pub(super) fn cut_off(&mut self, id: ConnId, latency: u64) {
-        if let Some(conn) = self.conn(id) {
-            let at = (self.now + latency)
-                .max(conn.pipes[0].last_at)
-                .max(conn.pipes[1].last_at);
-            self.schedule(at, id, 0, DeliveryKind::RstIn);
-            self.schedule(at, id, 1, DeliveryKind::RstIn);
-        }
+        let conn = self.live(id);
+        let at = (self.now + latency)
+            .max(conn.pipes[0].last_at)
+            .max(conn.pipes[1].last_at);
+        self.schedule(at, id, 0, DeliveryKind::RstIn);
+        self.schedule(at, id, 1, DeliveryKind::RstIn);
     }
 
     /// Tells the sink, once, that an end it knows as open has ended.
     fn told_closed(&mut self, id: ConnId, side: usize, cause: EndCause) {
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
+        let conn = self.live_mut(id);
         let peer = conn.ends[1 - side].at;
         let end = &mut conn.ends[side];
         if std::mem::take(&mut end.told_open) {
@@ -151,9 +140,7 @@ impl Core {
 
     /// Lets go of ends that are done, and of the connection when both are.
     pub(super) fn settle(&mut self, id: ConnId) {
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
+        let conn = self.live_mut(id);
         for side in 0..2 {
             let sent_all = conn.pipes[side].fin_acked;
             let end = &mut conn.ends[side];
@@ -169,13 +156,11 @@ impl Core {
 
     /// Removes a connection of which nothing is left, with the wakers of its ends.
     pub(super) fn forget(&mut self, id: ConnId) {
-        let index = usize::try_from(id).unwrap_or(usize::MAX);
-        if let Some(mut conn) = self.conns.get_mut(index).and_then(Option::take) {
-            for end in &mut conn.ends {
-                let wakers = [end.reader.take(), end.writer.take()];
-                self.effects.drop.extend(wakers.into_iter().flatten());
-            }
-        }
+        let Some(conn) = self.conns[id as usize].take() else {
+            unreachable!("connection {id} is forgotten twice")
+        };
+        let wakers = conn.ends.into_iter().flat_map(|end| [end.reader, end.writer]);
+        self.effects.drop.extend(wakers.flatten());
     }
 
     /// The kernel closes everything that a killed process held.
@@ -197,9 +182,7 @@ impl Core {
 
     /// The machine loses power: its sockets vanish without a word.
     pub(in crate::core) fn vanish(&mut self, machine: usize) {
-        if let Some(machine) = self.machines.get_mut(machine) {
-            machine.up = false;
-        }
+        self.machines[machine].up = false;
         let there: Vec<_> = (0_u16..)
             .zip(&self.nodes)
             .filter(|(_, node)| node.machine == machine)
@@ -215,9 +198,7 @@ impl Core {
             }
         }
         for (id, side) in self.ends_of(|node| there.contains(&node)) {
-            if let Some(conn) = self.conn_mut(id) {
-                conn.pipes[side].discard_unsent();
-            }
+            self.live_mut(id).pipes[side].discard_unsent();
             self.drop_socket(id, side);
             self.told_closed(id, side, EndCause::Vanished);
         }
@@ -260,9 +241,7 @@ impl Core {
     /// Open connections between the two nodes swallow everything from now on.
     pub(in crate::core) fn black_hole(&mut self, a: NodeId, b: NodeId) {
         for id in self.conns_between(a, b) {
-            if let Some(conn) = self.conn_mut(id) {
-                conn.swallowed = true;
-            }
+            self.live_mut(id).swallowed = true;
         }
     }
 
@@ -279,7 +258,7 @@ impl Core {
     /// Open connections between the two nodes vanish at the end of `to`, and `from` hears nothing.
     pub(in crate::core) fn half_open(&mut self, from: NodeId, to: NodeId) {
         for id in self.conns_between(from, to) {
-            let side = usize::from(self.conn(id).is_some_and(|conn| conn.ends[1].node == to));
+            let side = usize::from(self.live(id).ends[1].node == to);
             self.strikes.add(Strike::HalfOpen, from, to, 1);
             self.break_end(id, side, ErrorKind::TimedOut, EndCause::Vanished);
         }
@@ -287,13 +266,9 @@ impl Core {
 
     /// The node's program stops reading from connections it accepted, or goes on.
     pub(in crate::core) fn stop_reading(&mut self, node: NodeId, on: bool) {
-        if let Some(state) = self.nodes.get_mut(node.index()) {
-            state.deaf = on;
-        }
+        self.known_mut(node).deaf = on;
         for (id, side) in self.ends_of(|end_node| !on && end_node == node) {
-            let waker = self
-                .conn_mut(id)
-                .and_then(|conn| conn.ends[side].reader.take());
+            let waker = self.live_mut(id).ends[side].reader.take();
             self.wake(waker);
         }
     }
@@ -333,7 +308,7 @@ impl Core {
         match (was, on) {
             (false, true) => self.holds += 1,
             (true, false) => self.holds -= 1,
-            _ => {}
+            (false, false) | (true, true) => {}
         }
         for due in released {
             self.schedule(self.now, due.conn, usize::from(due.dir), due.what);

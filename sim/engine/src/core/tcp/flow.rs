@@ -39,9 +39,7 @@ impl Core {
     /// Sends what the window allows from end `dir`.
     pub(super) fn transmit(&mut self, id: ConnId, dir: usize) {
         let window = self.config.receive_window;
-        let Some(conn) = self.conn(id) else {
-            return;
-        };
+        let conn = self.live(id);
         let pipe = &conn.pipes[dir];
         let limit = pipe.written.min(pipe.read + window);
         let fin = pipe.fin == Fin::Queued && limit == pipe.written;
@@ -53,7 +51,7 @@ impl Core {
             self.hold(id, dir, self.now, true);
             return;
         }
-        let first = self.conn(id).map_or(0, |conn| conn.pipes[dir].sent);
+        let first = self.live(id).pipes[dir].sent;
         let struck = self.strike(id, dir, limit - first);
         let limit = struck.map_or(limit, |at| first + at);
         self.launch(id, dir, limit, fin && struck.is_none(), conditions);
@@ -72,9 +70,7 @@ impl Core {
         conditions: crate::core::link::Conditions,
     ) {
         let now = self.now;
-        let Some(conn) = self.conn(id) else {
-            return;
-        };
+        let conn = self.live(id);
         let first = conn.pipes[dir].sent;
         let (from, to) = (conn.ends[dir].node, conn.ends[1 - dir].node);
         let piece = if conn.is_loop() {
@@ -101,10 +97,7 @@ impl Core {
                 }
                 None => 0,
             };
-            let Some(conn) = self.conn_mut(id) else {
-                return;
-            };
-            let pipe = &mut conn.pipes[dir];
+            let pipe = &mut self.live_mut(id).pipes[dir];
             let at = (now + conditions.latency + late + line).max(pipe.last_at);
             let last = end == limit;
             let segment = Segment {
@@ -122,20 +115,18 @@ impl Core {
             }
             start = end;
         }
-        if let Some(conn) = self.conn_mut(id) {
-            let pipe = &mut conn.pipes[dir];
-            pipe.sent = limit;
-            pipe.cuts.extend(cut);
-            if fin {
-                pipe.fin = Fin::Sent;
-            }
+        let pipe = &mut self.live_mut(id).pipes[dir];
+        pipe.sent = limit;
+        pipe.cuts.extend(cut);
+        if fin {
+            pipe.fin = Fin::Sent;
         }
     }
 
     /// Counts `bytes` on the link; corrupts those that are to be, and returns where the connection
     /// is to be reset.
     fn strike(&mut self, id: ConnId, dir: usize, bytes: u64) -> Option<u64> {
-        let conn = self.conn(id)?;
+        let conn = self.live(id);
         if bytes == 0 || conn.is_loop() {
             return None;
         }
@@ -148,14 +139,9 @@ impl Core {
         if flipped > 0 {
             self.strikes.add(Strike::Corrupt, from, to, flipped);
         }
-        if !struck.corrupt.is_empty() {
-            let pipe = &mut self.conn_mut(id)?.pipes[dir];
-            for at in struck.corrupt {
-                let index = usize::try_from(pipe.sent - pipe.read + at).ok()?;
-                if let Some(byte) = pipe.bytes.get_mut(index) {
-                    *byte ^= 0x20;
-                }
-            }
+        let pipe = &mut self.live_mut(id).pipes[dir];
+        for at in struck.corrupt {
+            pipe.bytes[(pipe.sent - pipe.read + at) as usize] ^= 0x20;
         }
         struck.reset
     }
@@ -164,10 +150,7 @@ impl Core {
     /// for a retransmission, and if `blocks`, so does everything behind it.
     fn hold(&mut self, id: ConnId, dir: usize, sent_at: u64, blocks: bool) {
         let now = self.now;
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
-        let pipe = &mut conn.pipes[dir];
+        let pipe = &mut self.live_mut(id).pipes[dir];
         pipe.waiting |= blocks;
         if std::mem::replace(&mut pipe.timer, true) {
             return;
@@ -205,21 +188,19 @@ impl Core {
             self.hold(id, dir, now, true);
         } else if arrived_unknown || handshake {
             // A repetition of what has arrived, or the end of a handshake.
-            if let Some(conn) = self.conn_mut(id) {
-                let pipe = &mut conn.pipes[dir];
-                let (from, fin) = (pipe.sent, false);
-                let at = (now + conditions.latency).max(pipe.last_at);
-                pipe.waiting = true;
-                pipe.last_at = at;
-                pipe.segments.push_back(Segment {
-                    from,
-                    end: from,
-                    fin,
-                    sent_at: now,
-                    at,
-                });
-                self.schedule(at, id, dir, DeliveryKind::Arrival);
-            }
+            let pipe = &mut self.live_mut(id).pipes[dir];
+            let (from, fin) = (pipe.sent, false);
+            let at = (now + conditions.latency).max(pipe.last_at);
+            pipe.waiting = true;
+            pipe.last_at = at;
+            pipe.segments.push_back(Segment {
+                from,
+                end: from,
+                fin,
+                sent_at: now,
+                at,
+            });
+            self.schedule(at, id, dir, DeliveryKind::Arrival);
         } else {
             self.transmit(id, dir);
         }
@@ -247,19 +228,11 @@ impl Core {
             self.lose(id, dir, segment);
             return false;
         }
-        let Some(conn) = self.conn(id) else {
-            return false;
-        };
-        let arrives = dir == 0 && conn.phase == Phase::HalfOpen;
-        if arrives
-            && !self.enqueue(id)
-            && let Some(conn) = self.conn_mut(id)
-        {
-            conn.ends[1].holder = Holder::Gone;
+        let arrives = dir == 0 && self.live(id).phase == Phase::HalfOpen;
+        if arrives && !self.enqueue(id) {
+            self.live_mut(id).ends[1].holder = Holder::Gone;
         }
-        let Some(conn) = self.conn_mut(id) else {
-            return false;
-        };
+        let conn = self.live_mut(id);
         let to = &conn.ends[1 - dir];
         let bytes = segment.end - segment.from;
         if !to.is_there() || (to.holder == Holder::Orphan && bytes > 0) {
@@ -295,9 +268,7 @@ impl Core {
             self.hold(id, dir, segment.sent_at, false);
             return;
         }
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
+        let conn = self.live_mut(id);
         let wanted = conn.ends[dir].writer.is_some();
         let pipe = &mut conn.pipes[dir];
         pipe.acked = pipe.arrived;
@@ -315,10 +286,7 @@ impl Core {
     /// The program at the receiving end has read from `dir`: opens the window again if it was full.
     pub(super) fn has_read(&mut self, id: ConnId, dir: usize) {
         let window = self.config.receive_window;
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
-        let pipe = &mut conn.pipes[dir];
+        let pipe = &mut self.live_mut(id).pipes[dir];
         // As kernels do, not for every byte: a window that opens by a sliver is not worth telling.
         let free = window - (pipe.arrived - pipe.read).min(window);
         if pipe.written > pipe.sent && !pipe.room_due && free * 2 >= window {
@@ -339,9 +307,7 @@ impl Core {
             self.schedule(self.now + RTO_MIN, id, dir, DeliveryKind::Room);
             return;
         }
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
+        let conn = self.live_mut(id);
         conn.pipes[dir].room_due = false;
         let waker = conn.ends[dir].writer.take();
         self.wake(waker);
@@ -350,13 +316,11 @@ impl Core {
 
     /// A segment did not arrive: it and everything behind it must be sent again.
     fn lose(&mut self, id: ConnId, dir: usize, segment: Segment) {
-        if let Some(conn) = self.conn_mut(id) {
-            let pipe = &mut conn.pipes[dir];
-            pipe.segments.clear();
-            pipe.sent = pipe.arrived;
-            if pipe.fin == Fin::Sent {
-                pipe.fin = Fin::Queued;
-            }
+        let pipe = &mut self.live_mut(id).pipes[dir];
+        pipe.segments.clear();
+        pipe.sent = pipe.arrived;
+        if pipe.fin == Fin::Sent {
+            pipe.fin = Fin::Queued;
         }
         self.hold(id, dir, segment.sent_at, true);
     }
@@ -364,9 +328,7 @@ impl Core {
     /// A segment arrives where no socket is: the machine answers with RST. Until that has arrived,
     /// the sender goes on as if the segment were lost.
     fn bounce(&mut self, id: ConnId, dir: usize, segment: Segment) {
-        let was_orphan = self
-            .conn(id)
-            .is_some_and(|c| c.ends[1 - dir].holder == Holder::Orphan);
+        let was_orphan = self.live(id).ends[1 - dir].holder == Holder::Orphan;
         if was_orphan {
             self.drop_socket(id, 1 - dir);
         }

@@ -154,7 +154,7 @@ impl Pipe {
 
     /// Forgets everything that has not arrived: the sender's socket is gone.
     fn discard(&mut self) {
-        let kept = usize::try_from(self.arrived - self.read).unwrap_or(usize::MAX);
+        let kept = (self.arrived - self.read) as usize;
         self.bytes.truncate(kept);
         self.segments.clear();
         self.sent = self.arrived;
@@ -167,7 +167,7 @@ impl Pipe {
 
     /// Forgets everything that has not left: the rest is on its way already.
     fn discard_unsent(&mut self) {
-        let kept = usize::try_from(self.sent - self.read).unwrap_or(usize::MAX);
+        let kept = (self.sent - self.read) as usize;
         self.bytes.truncate(kept);
         self.written = self.sent;
         if self.fin == Fin::Queued {
@@ -210,7 +210,7 @@ impl Conn {
     /// How many of its ends a program of `node` holds.
     pub(super) fn held_by(&self, node: NodeId) -> u32 {
         let held = |end: &&End| end.node == node && end.holder == Holder::Program;
-        u32::try_from(self.ends.iter().filter(held).count()).unwrap_or(0)
+        self.ends.iter().filter(held).count() as u32
     }
 
     fn is_loop(&self) -> bool {
@@ -234,14 +234,31 @@ pub(super) struct Listening {
 }
 
 impl Core {
+    /// The connection, unless it is forgotten: what is due may outlive it, and so may the number that
+    /// a program holds.
     fn conn(&self, id: ConnId) -> Option<&Conn> {
-        self.conns.get(usize::try_from(id).ok()?)?.as_deref()
+        self.conns[id as usize].as_deref()
     }
 
+    /// As [`conn`](Self::conn), to be changed.
     fn conn_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
-        self.conns
-            .get_mut(usize::try_from(id).ok()?)?
-            .as_deref_mut()
+        self.conns[id as usize].as_deref_mut()
+    }
+
+    /// A connection that is being worked on, and so is not forgotten.
+    fn live(&self, id: ConnId) -> &Conn {
+        let Some(conn) = self.conn(id) else {
+            unreachable!("connection {id} is forgotten, and worked on")
+        };
+        conn
+    }
+
+    /// As [`live`](Self::live), to be changed.
+    fn live_mut(&mut self, id: ConnId) -> &mut Conn {
+        let Some(conn) = self.conn_mut(id) else {
+            unreachable!("connection {id} is forgotten, and worked on")
+        };
+        conn
     }
 
     /// Whether what leaves end `dir` now, or arrives from it now, gets through.
@@ -250,10 +267,7 @@ impl Core {
             return false;
         };
         let (from, to) = (&conn.ends[dir], &conn.ends[1 - dir]);
-        let up = to
-            .machine
-            .and_then(|at| self.machines.get(at))
-            .is_some_and(|m| m.up);
+        let up = to.machine.is_some_and(|at| self.machines[at].up);
         let (from, to) = (from.node, to.node);
         if !up {
             return false;
@@ -274,18 +288,15 @@ impl Core {
         if !conditions.lost {
             return self.gets_through(id, dir);
         }
-        if let Some(conn) = self.conn(id) {
-            let (from, to) = (conn.ends[dir].node, conn.ends[1 - dir].node);
-            self.strikes.add(Strike::Loss, from, to, 1);
-        }
+        let conn = self.live(id);
+        let (from, to) = (conn.ends[dir].node, conn.ends[1 - dir].node);
+        self.strikes.add(Strike::Loss, from, to, 1);
         false
     }
 
     /// The conditions for what leaves end `dir` now.
     fn conditions(&mut self, id: ConnId, dir: usize) -> Conditions {
-        let Some(conn) = self.conn(id) else {
-            return Conditions::LOOP;
-        };
+        let conn = self.live(id);
         if conn.is_loop() {
             return Conditions::LOOP;
         }

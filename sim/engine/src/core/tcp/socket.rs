@@ -42,8 +42,7 @@ impl Core {
         cx: &Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        let index = usize::try_from(id).unwrap_or(usize::MAX);
-        let Some(conn) = self.conns.get_mut(index).and_then(Option::as_deref_mut) else {
+        let Some(conn) = self.conns[id as usize].as_deref_mut() else {
             return Poll::Ready(Err(ErrorKind::NotConnected.into()));
         };
         let end = &mut conn.ends[side];
@@ -51,7 +50,7 @@ impl Core {
             return Poll::Ready(Err(ErrorKind::NotConnected.into()));
         }
         let to = end.node;
-        if side == 1 && self.nodes.get(to.index()).is_some_and(|node| node.deaf) {
+        if side == 1 && self.nodes[to.index()].deaf {
             keep(&mut self.effects, &mut end.reader, cx);
             if conn.pipes[0].arrived > conn.pipes[0].read {
                 self.strikes.add(Strike::Deaf, to, to, 1);
@@ -69,7 +68,7 @@ impl Core {
                 .cuts
                 .front()
                 .map_or(pipe.arrived, |cut| pipe.arrived.min(*cut));
-            let there = usize::try_from(until - pipe.read).unwrap_or(usize::MAX);
+            let there = (until - pipe.read) as usize;
             let count = there.min(buf.remaining());
             let count = sliced(&self.links, &mut self.strikes, (from, to), count);
             let (front, back) = pipe.bytes.as_slices();
@@ -104,8 +103,7 @@ impl Core {
         cx: &Context<'_>,
         data: &[u8],
     ) -> Poll<Result<usize>> {
-        let index = usize::try_from(id).unwrap_or(usize::MAX);
-        let Some(conn) = self.conns.get_mut(index).and_then(Option::as_deref_mut) else {
+        let Some(conn) = self.conns[id as usize].as_deref_mut() else {
             return Poll::Ready(Err(ErrorKind::NotConnected.into()));
         };
         let to = conn.ends[1 - side].node;
