@@ -221,7 +221,7 @@ impl TaskSlot {
         let mut inside = self.inside.lock();
         match std::mem::replace(&mut *inside, Inside::Polled) {
             Inside::Idle(work, _) => Some(work),
-            Inside::Polled => None,
+            Inside::Polled => unreachable!("task {} is polled within its own poll", self.name),
             Inside::Gone => {
                 *inside = Inside::Gone;
                 None
@@ -246,7 +246,7 @@ impl TaskSlot {
                 *wakes = Some(waker.clone());
                 true
             }
-            Inside::Polled => true,
+            Inside::Polled => unreachable!("task {} is parked within its own poll", self.name),
             Inside::Gone => false,
         }
     }

@@ -71,33 +71,36 @@ impl ProcessTable {
         }
     }
 
-    /// Adds a node. The engine's own records use the number of a node that does not exist.
+    /// Adds a node.
     pub(super) fn add(&self, name: &str, ip: IpAddr) -> NodeId {
         let mut nodes = self.nodes.lock();
         let id = u16::try_from(nodes.len()).map_or(NodeId::OUTSIDE, NodeId);
-        if id != NodeId::OUTSIDE {
-            nodes.push(Node {
-                name: name.into(),
-                ip,
-                started: 0,
-                process: None,
-                wall_offset_ms: Arc::default(),
-            });
-        }
+        assert!(id != NodeId::OUTSIDE, "a run has 65,535 nodes at most");
+        nodes.push(Node {
+            name: name.into(),
+            ip,
+            started: 0,
+            process: None,
+            wall_offset_ms: Arc::default(),
+        });
         id
     }
 
-    fn with<R>(&self, node: NodeId, access: impl FnOnce(&mut Node) -> R) -> Option<R> {
-        self.nodes.lock().get_mut(node.index()).map(access)
+    fn with<R>(&self, node: NodeId, access: impl FnOnce(&mut Node) -> R) -> R {
+        let mut nodes = self.nodes.lock();
+        let Some(entry) = nodes.get_mut(node.index()) else {
+            unreachable!("the run has no node {node:?}")
+        };
+        access(entry)
     }
 
-    /// Starts a new process, after killing the one that still runs. `None`: no such node.
+    /// Starts a new process, after killing the one that still runs.
     pub(super) fn start(
         &self,
         node: NodeId,
         ip: Option<IpAddr>,
         runtime: impl FnOnce(IpAddr) -> Arc<RuntimeHandle>,
-    ) -> Option<HostContext> {
+    ) -> HostContext {
         self.kill(node);
         self.with(node, |entry| {
             entry.ip = ip.unwrap_or(entry.ip);
@@ -114,26 +117,15 @@ impl ProcessTable {
         })
     }
 
-    /// A process of a node that does not exist: dead from the start.
-    pub(super) fn nobody(&self, ip: IpAddr) -> HostContext {
-        let sink = Arc::clone(&self.sink);
-        let process = Process::new((NodeId::OUTSIDE, 0), ip, Arc::default(), sink);
-        process.kill();
-        HostContext {
-            process: Arc::new(process),
-            chance: self.chance.clone(),
-            wall_offset_ms: Arc::default(),
-        }
-    }
-
-    /// Kills the node's process.
+    /// Kills the node's process, if one runs.
     pub(super) fn kill(&self, node: NodeId) {
-        if let Some(Some(process)) = self.with(node, |entry| entry.process.take()) {
+        let process = self.with(node, |entry| entry.process.take());
+        if let Some(process) = process {
             process.kill();
         }
     }
 
-    /// Stops polling the node's tasks.
+    /// Stops polling the node's tasks, if a process runs.
     pub(super) fn freeze(&self, node: NodeId) {
         if let Some(process) = self.process(node) {
             process.freeze();
@@ -149,10 +141,10 @@ impl ProcessTable {
 
     /// The node's process, if one runs.
     pub(super) fn process(&self, node: NodeId) -> Option<Arc<Process>> {
-        self.with(node, |entry| entry.process.clone())?
+        self.with(node, |entry| entry.process.clone())
     }
 
-    pub(super) fn address(&self, node: NodeId) -> Option<IpAddr> {
+    pub(super) fn address(&self, node: NodeId) -> IpAddr {
         self.with(node, |entry| entry.ip)
     }
 
@@ -193,6 +185,7 @@ impl ProcessTable {
 
     /// The counter of the bytes delivered to `to` from whoever lives at `from`.
     pub(super) fn traffic(&self, from: IpAddr, to: NodeId) -> Arc<AtomicU64> {
+        // A node that has moved lives no longer where its old connections are from.
         let from = self.at(from).first().copied().unwrap_or(NodeId::OUTSIDE);
         let mut traffic = self.traffic.lock();
         Arc::clone(traffic.entry((from, to)).or_default())

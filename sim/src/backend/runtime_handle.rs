@@ -33,10 +33,11 @@ impl RuntimeHandle {
     /// The runtime exists: what waited for it starts, in order.
     pub(super) fn open(&self, runtime: &Handle) {
         let before = std::mem::replace(&mut *self.0.lock(), RuntimeState::Open(runtime.clone()));
-        if let RuntimeState::Building(jobs) = before {
-            for job in jobs {
-                runtime.spawn(job);
-            }
+        let RuntimeState::Building(jobs) = before else {
+            unreachable!("a runtime is opened once, and before the run is over")
+        };
+        for job in jobs {
+            runtime.spawn(job);
         }
     }
 
@@ -50,7 +51,8 @@ impl RuntimeHandle {
     pub(super) fn is_here(&self) -> bool {
         match (&*self.0.lock(), Handle::try_current()) {
             (RuntimeState::Open(runtime), Ok(here)) => runtime.id() == here.id(),
-            _ => false,
+            (RuntimeState::Open(_), Err(_))
+            | (RuntimeState::Building(_) | RuntimeState::Closed, _) => false,
         }
     }
 

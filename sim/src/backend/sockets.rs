@@ -56,6 +56,7 @@ impl<S: Stream> NodeStream<S> {
             self.cause = match error.kind() {
                 io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => EndCause::Reset,
                 io::ErrorKind::TimedOut => EndCause::TimedOut,
+                // It says nothing of how the connection ended.
                 _ => self.cause,
             };
         }
@@ -71,7 +72,7 @@ impl<S: Stream> AsyncRead for NodeStream<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(self.live(|stream| stream.poll_read(cx, buf)))?;
-        let read = u64::try_from(buf.filled().len() - before).unwrap_or(u64::MAX);
+        let read = (buf.filled().len() - before) as u64;
         self.delivered.fetch_add(read, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
@@ -144,6 +145,7 @@ impl Dialling {
     pub(super) fn failed(mut self, error: &io::Error) -> io::Error {
         self.fail(match error.kind() {
             io::ErrorKind::TimedOut => DialEnd::TimedOut,
+            // Whatever else a kernel says at once.
             _ => DialEnd::Refused,
         });
         io::Error::new(

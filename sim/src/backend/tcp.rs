@@ -126,8 +126,7 @@ impl TcpBackend {
 
     fn start(&self, node: NodeId, ip: Option<IpAddr>) -> SharedHost {
         let Shared { table, runtime, .. } = &*self.0;
-        let context = table.start(node, ip, |_| Arc::clone(runtime));
-        self.host(context.unwrap_or_else(|| table.nobody(IpAddr::V4(Ipv4Addr::LOCALHOST))))
+        self.host(table.start(node, ip, |_| Arc::clone(runtime)))
     }
 
     fn wrap(&self, stream: TcpStream, end: ConnectionEnd) -> io::Result<Connection> {
@@ -185,7 +184,7 @@ impl Backend for TcpBackend {
     }
 
     fn address(&self, node: NodeId) -> Option<IpAddr> {
-        self.0.table.address(node)
+        Some(self.0.table.address(node))
     }
 
     fn is_running(&self, node: NodeId) -> bool {

@@ -22,7 +22,7 @@
 use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -153,13 +153,7 @@ impl TurmoilBackend {
     fn start(&self, node: NodeId, ip: Option<IpAddr>) -> SharedHost {
         let Shared { table, network, .. } = &*self.0;
         let context = table.start(node, ip, |ip| network.power_on(ip));
-        let context = context.unwrap_or_else(|| table.nobody(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         Arc::new(TurmoilHost::new(self.clone(), context))
-    }
-
-    /// The addresses of two nodes.
-    fn pair(&self, a: NodeId, b: NodeId) -> Option<(IpAddr, IpAddr)> {
-        Some((self.address(a)?, self.address(b)?))
     }
 
     /// Whether a dial from one machine can reach the other.
@@ -187,6 +181,7 @@ impl fmt::Debug for TurmoilBackend {
 fn simulation<'a>(config: &EngineConfig) -> Sim<'a> {
     let network = &config.network;
     let latency = Duration::from_millis(network.latency_ms.max(1));
+    // No node reads this clock: a start before 1970 need not be told.
     let start = u64::try_from(config.start_unix_millis).unwrap_or(0);
     let mut builder = turmoil::Builder::new();
     builder
@@ -275,7 +270,7 @@ impl Backend for TurmoilBackend {
     }
 
     fn address(&self, node: NodeId) -> Option<IpAddr> {
-        self.0.table.address(node)
+        Some(self.0.table.address(node))
     }
 
     fn is_running(&self, node: NodeId) -> bool {
@@ -350,24 +345,22 @@ impl Backend for TurmoilBackend {
 
 impl TurmoilBackend {
     fn power_off(&self, node: NodeId) {
-        if let Some(ip) = self.address(node) {
-            // The links first, so that nothing that the processes drop gets out.
-            self.0.network.power_off(ip);
-            for tenant in self.0.table.at(ip) {
-                self.0.table.kill(tenant);
-            }
+        let Shared { table, network, .. } = &*self.0;
+        let ip = table.address(node);
+        // The links first, so that nothing that the processes drop gets out.
+        network.power_off(ip);
+        for tenant in table.at(ip) {
+            table.kill(tenant);
         }
     }
 
     fn set_cut(&self, a: NodeId, b: NodeId, on: bool) {
-        if let Some((a, b)) = self.pair(a, b) {
-            self.0.network.cut(a, b, on);
-        }
+        let Shared { table, network, .. } = &*self.0;
+        network.cut(table.address(a), table.address(b), on);
     }
 
     fn set_latency(&self, a: NodeId, b: NodeId, latency: Option<(u64, u64)>) {
-        if let Some((a, b)) = self.pair(a, b) {
-            self.0.network.latency(a, b, latency);
-        }
+        let Shared { table, network, .. } = &*self.0;
+        network.latency(table.address(a), table.address(b), latency);
     }
 }

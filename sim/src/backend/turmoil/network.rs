@@ -99,13 +99,14 @@ impl Network {
     /// Nothing goes to or comes from the machine until it is powered on.
     pub(super) fn power_off(&self, ip: IpAddr) {
         let mut state = self.state.lock();
+        // Where nothing was ever booted no machine is built yet.
         if let Some(machine) = state.machines.get_mut(&ip) {
             machine.powered = false;
             state.settle_all(ip);
         }
     }
 
-    /// Holds everything between two machines, or releases it.
+    /// Holds everything between two machines, or releases it. A machine's own loop has no faults.
     pub(super) fn cut(&self, a: IpAddr, b: IpAddr, on: bool) {
         let Some(pair) = Pair::new(a, b) else {
             return;
@@ -119,7 +120,8 @@ impl Network {
         state.settle(pair);
     }
 
-    /// Sets the latency between two machines; `None` means the usual one.
+    /// Sets the latency between two machines; `None` means the usual one. It is not that of a
+    /// machine's own loop.
     pub(super) fn latency(&self, a: IpAddr, b: IpAddr, latency: Option<(u64, u64)>) {
         let Some(pair) = Pair::new(a, b) else {
             return;
@@ -175,9 +177,11 @@ impl Network {
     }
 
     fn registered(&self, ip: IpAddr) {
-        if let Some(machine) = self.state.lock().machines.get_mut(&ip) {
-            machine.registered = true;
-        }
+        let mut state = self.state.lock();
+        let Some(machine) = state.machines.get_mut(&ip) else {
+            unreachable!("a machine at {ip} is registered that was never powered on")
+        };
+        machine.registered = true;
     }
 
     /// The run is over.
@@ -240,6 +244,7 @@ impl Topology {
                 LinkState::Dead => turmoil::partition(a, b),
             }
         } else if self.knows(pair) {
+            // A machine that is not built yet settles its links when it is.
             self.changes.push(Change::Link(pair, link));
         }
     }
