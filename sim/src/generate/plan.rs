@@ -151,13 +151,10 @@ fn position(draw: &Draw, knobs: &Knobs, is_rule: bool, by_send: bool) -> Positio
         return at_time;
     }
     let number = draw.index("at-workload", knobs.workloads.len());
-    let Some(workload) = knobs.workloads.get(number) else {
-        return at_time;
-    };
     let attempt = draw.one_of("at-attempt", [Some(1), Some(2), None, None]);
     Position::Send {
-        workload: u32::try_from(number + 1).unwrap_or(1),
-        send: draw.between("at-send", 1, workload.sends),
+        workload: number as u32 + 1,
+        send: draw.between("at-send", 1, knobs.workloads[number].sends),
         attempt: if is_rule {
             attempt
         } else {

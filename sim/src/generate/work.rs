@@ -76,13 +76,12 @@ pub(super) fn producers(
                     .one_of("first-queue", [None, None, None, Some(0), EDGE, EDGE])
                     .filter(|first| *first == 0 || wraps_evenly(cluster)),
                 // One beyond the last: drawn by the producer itself.
-                first_name_server: u32::try_from(asked_first)
-                    .ok()
+                first_name_server: Some(asked_first as u32)
                     .filter(|first| *first < cluster.name_servers),
                 id_constant: None,
                 first_opaque: draw.coin("opaque-wraps", 125).then(|| {
                     let before = draw.between("opaque-before", 0, 40);
-                    i32::MAX - i32::try_from(before).unwrap_or(0)
+                    i32::MAX - before as i32
                 }),
                 fault_tolerance: draw.coin("forgets", 200).then_some(false),
                 stop_ms: None,
@@ -100,8 +99,8 @@ pub(super) fn stops(draw: &Draw, producers: &mut [ProducerPlan], workloads: &[Wo
         }
         let own = workloads.iter().filter(|one| one.producer == producer.name);
         let own: Vec<&Workload> = own.collect();
-        let work = own.get(draw.index("stop-in", own.len()));
-        let send = work.filter(|_| draw.coin("stop-near", 700)).map(|work| {
+        let work = own[draw.index("stop-in", own.len())];
+        let send = draw.coin("stop-near", 700).then(|| {
             let nth = draw.between("stop-send", 1, work.sends) - 1;
             work.start_ms + nth * work.every_ms
         });
@@ -155,18 +154,13 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
         _ => draw.between("start-ms", FIRST_MS, latest.max(FIRST_MS)),
     };
     let known = draw.index("topic", cluster.topics.len());
-    let topic = cluster.topics.get(known);
-    let topic = topic.filter(|_| !draw.coin("new-topic", 125));
-    let broker = cluster
-        .brokers
-        .get(draw.index("pinned-broker", cluster.brokers.len()));
-    let target = match (topic, broker) {
-        (Some((_, queues)), Some(broker)) if mode == Sync && draw.coin("pinned", 300) => {
-            let last = u64::try_from(queues - 1).unwrap_or(0);
-            let queue = draw.between("pinned-queue", 0, last);
+    let topic = Some(&cluster.topics[known]).filter(|_| !draw.coin("new-topic", 125));
+    let target = match topic {
+        Some((_, queues)) if mode == Sync && draw.coin("pinned", 300) => {
+            let last = u64::from(queues.unsigned_abs() - 1);
             Target::Queue {
-                broker: Name::clone(broker),
-                queue: i32::try_from(queue).unwrap_or(0),
+                broker: draw.pick("pinned-broker", &cluster.brokers),
+                queue: draw.between("pinned-queue", 0, last) as i32,
             }
         }
         _ if mode == Sync && draw.coin("keyed", 200) => {
