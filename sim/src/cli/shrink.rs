@@ -88,6 +88,10 @@ pub(super) fn smallest(chosen: &Chosen, seed: u64, limit: u32) -> Result<Shrunk,
         bar.tick();
     });
     bar.finish_and_clear();
+    let shrunk = shrunk.map_err(|cause| CliError::Run {
+        file: chosen.name(),
+        cause,
+    })?;
     shrunk.ok_or_else(|| CliError::NothingToShrink {
         scenario: chosen.name(),
         seed,
@@ -135,7 +139,7 @@ fn explanation(chosen: &Chosen, seed: u64, shrunk: &Shrunk, run: &Run, repeat: &
         };
     }
     if let Some(first) = run.verdict.findings.first() {
-        let at = first.at.and_then(|at| run.trace.records.get(at));
+        let at = first.at.map(|at| &run.trace.records[at]);
         let when = at.map_or(run.trace.end_ms, |record| record.ms);
         let _ = writeln!(text, "Watch: at {when} ms: {first}");
     }

@@ -40,11 +40,7 @@ pub(super) fn weaken(shrinker: &mut Shrinker<'_>) {
 
 /// A change of the fault at `index`; a fault that it does not concern stays as it is.
 fn at(index: usize, change: impl Fn(&mut Fault)) -> impl Fn(&mut Scenario) {
-    move |scenario| {
-        if let Some(fault) = scenario.faults.get_mut(index) {
-            change(fault);
-        }
-    }
+    move |scenario| change(&mut scenario.faults[index])
 }
 
 /// Whether a fault of the kind can be on one direction only.
@@ -131,7 +127,7 @@ fn plainer(shrinker: &mut Shrinker<'_>, index: usize) {
 /// A shorter duration, in whole seconds while it is long.
 fn shorter(shrinker: &mut Shrinker<'_>, index: usize) {
     let name = |what: &str| format!("fault {}: {what}", index + 1);
-    let get = |scenario: &Scenario| scenario.faults.get(index).and_then(|it| it.for_ms);
+    let get = |scenario: &Scenario| scenario.faults[index].for_ms;
     if get(&shrinker.best).is_none() && !shrinker.best.faults[index].kind.is_at_once() {
         for seconds in [1, 10] {
             let change = at(index, |fault| fault.for_ms = Some(seconds * 1_000));
@@ -158,13 +154,15 @@ fn milder(shrinker: &mut Shrinker<'_>, index: usize) {
     let figures: Vec<_> = figures.iter().map(|it| (it.what, it.least)).collect();
     for (nth, (what, least)) in figures.into_iter().enumerate() {
         let get = |scenario: &Scenario| {
-            let mut fault = scenario.faults.get(index)?.clone();
+            let mut fault = scenario.faults[index].clone();
             let figures = fault.kind.figures();
             figures.get(nth).map(Figure::get)
         };
         let set = |scenario: &mut Scenario, to: u64| {
-            let figure = scenario.faults[index].kind.figures().into_iter().nth(nth);
-            figure.into_iter().for_each(|it| it.lower(to));
+            let Some(figure) = scenario.faults[index].kind.figures().into_iter().nth(nth) else {
+                unreachable!("a figure is lowered that the fault does not have: {what}")
+            };
+            figure.lower(to);
         };
         shrinker.lower(&format!("fault {}: {what}", index + 1), least, get, set);
     }
@@ -173,9 +171,9 @@ fn milder(shrinker: &mut Shrinker<'_>, index: usize) {
 /// A position that a reader sees at once: whole seconds, and the first of what is counted.
 fn earlier(shrinker: &mut Shrinker<'_>, index: usize) {
     let name = |what: &str| format!("fault {}: {what}", index + 1);
-    let seconds = |scenario: &Scenario| match scenario.faults.get(index)?.at {
+    let seconds = |scenario: &Scenario| match scenario.faults[index].at {
         Position::Time { ms } => Some(ms.div_ceil(1_000)),
-        _ => None,
+        Position::Received { .. } | Position::Stored { .. } | Position::Send { .. } => None,
     };
     let set = |scenario: &mut Scenario, to: u64| {
         at(index, |fault| fault.at = Position::Time { ms: to * 1_000 })(scenario);
@@ -184,7 +182,7 @@ fn earlier(shrinker: &mut Shrinker<'_>, index: usize) {
     for unit in [1_000, 100, 10] {
         rounder(shrinker, index, unit);
     }
-    let counted = |scenario: &Scenario| match scenario.faults.get(index)?.at {
+    let counted = |scenario: &Scenario| match scenario.faults[index].at {
         Position::Received { n, .. } | Position::Stored { n } => Some(n),
         Position::Send { send, .. } => Some(send),
         Position::Time { .. } => None,
@@ -193,7 +191,7 @@ fn earlier(shrinker: &mut Shrinker<'_>, index: usize) {
         at(index, |fault| match &mut fault.at {
             Position::Received { n, .. } | Position::Stored { n } => *n = to,
             Position::Send { send, .. } => *send = to,
-            Position::Time { .. } => {}
+            Position::Time { .. } => unreachable!("a time is no number"),
         })(scenario);
     };
     shrinker.lower(&name("at number"), 1, counted, set);
@@ -201,8 +199,7 @@ fn earlier(shrinker: &mut Shrinker<'_>, index: usize) {
 
 /// The time of a fault as a multiple of `unit` milliseconds, the one before or the one after.
 fn rounder(shrinker: &mut Shrinker<'_>, index: usize, unit: u64) {
-    let now = shrinker.best.faults.get(index).map(|fault| &fault.at);
-    let Some(&Position::Time { ms }) = now else {
+    let Position::Time { ms } = shrinker.best.faults[index].at else {
         return;
     };
     if ms.is_multiple_of(unit) {

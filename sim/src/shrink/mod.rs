@@ -23,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::fault::EngineKind;
-use crate::run::{self, Run, RunConfig};
+use crate::run::{self, Nodes, Run, RunConfig, RunError};
 use crate::scenario::{PolicySource, Scenario};
 use crate::verdict::Class;
 
@@ -81,23 +81,23 @@ impl std::fmt::Display for FailureId {
     }
 }
 
-/// Says how a scenario fails; none if it passes or cannot run.
-pub(crate) type Failing<'a> = dyn Fn(&Scenario) -> Option<FailureId> + 'a;
+/// Says how a scenario fails; none if it passes.
+pub(crate) type Failing<'a> = dyn Fn(&Scenario) -> Result<Option<FailureId>, RunError> + 'a;
 
 /// Judges candidates by running a seed on the event engine. A scenario in which far more happens than in the
 /// first one is not smaller, however little it says: such a run is broken off.
-pub(crate) fn failing(seed: u64) -> impl Fn(&Scenario) -> Option<FailureId> {
+pub(crate) fn failing(seed: u64) -> impl Fn(&Scenario) -> Result<Option<FailureId>, RunError> {
     let most_events = Cell::new(None);
     move |scenario| {
         let scenario = Arc::new(scenario.clone());
         let mut knobs = RunConfig::draw(&scenario, seed, EngineKind::Event);
         knobs.most_events = most_events.get();
-        let run = run::run_with(&scenario, knobs).ok()?;
+        let run = run::run_with(&scenario, knobs)?;
         if most_events.get().is_none() {
-            let records = u64::try_from(run.trace.records.len()).unwrap_or(u64::MAX);
+            let records = run.trace.records.len() as u64;
             most_events.set(Some(FEW_EVENTS + EVENTS_A_RECORD * records));
         }
-        FailureId::of(&run, &scenario)
+        Ok(FailureId::of(&run, &scenario))
     }
 }
 
@@ -137,13 +137,19 @@ pub(crate) struct Shrunk {
 }
 
 /// Shrinks a scenario with at most `limit` runs; none if it does not fail.
+///
+/// # Errors
+///
+/// A run could not be made.
 pub(crate) fn shrink(
     scenario: &Scenario,
     failing: &Failing<'_>,
     limit: u32,
     progress: &mut dyn FnMut(&Progress<'_>),
-) -> Option<Shrunk> {
-    let failure = failing(scenario)?;
+) -> Result<Option<Shrunk>, RunError> {
+    let Some(failure) = failing(scenario)? else {
+        return Ok(None);
+    };
     let mut shrinker = Shrinker {
         failing,
         failure,
@@ -154,16 +160,20 @@ pub(crate) fn shrink(
         steps: Vec::new(),
         tried: BTreeSet::new(),
         passing: None,
+        broken: None,
     };
     shrinker.all();
-    Some(Shrunk {
+    if let Some(error) = shrinker.broken {
+        return Err(error);
+    }
+    Ok(Some(Shrunk {
         complete: shrinker.runs < limit,
         scenario: shrinker.best,
         failure: shrinker.failure,
         runs: shrinker.runs,
         steps: shrinker.steps,
         passing: shrinker.passing,
-    })
+    }))
 }
 
 struct Shrinker<'a> {
@@ -177,6 +187,8 @@ struct Shrinker<'a> {
     /// Candidates that were checked before, as text.
     tried: BTreeSet<String>,
     passing: Option<(String, Scenario)>,
+    /// A run could not be made: no further one is tried.
+    broken: Option<RunError>,
 }
 
 impl Shrinker<'_> {
@@ -212,14 +224,21 @@ impl Shrinker<'_> {
     fn attempt(&mut self, step: &str, change: impl FnOnce(&mut Scenario)) -> bool {
         let mut candidate = self.best.clone();
         change(&mut candidate);
-        if self.runs >= self.limit || candidate == self.best || !stands(&candidate) {
+        let over = self.runs >= self.limit || self.broken.is_some();
+        if over || candidate == self.best || !stands(&candidate) {
             return false;
         }
         if !self.tried.insert(candidate.to_toml()) {
             return false;
         }
         self.runs += 1;
-        let failure = (self.failing)(&candidate);
+        let failure = match (self.failing)(&candidate) {
+            Ok(failure) => failure,
+            Err(error) => {
+                self.broken = Some(error);
+                return false;
+            }
+        };
         let kept = failure.as_ref() == Some(&self.failure);
         if kept {
             self.best = candidate;
@@ -278,7 +297,15 @@ impl Shrinker<'_> {
     }
 }
 
-/// Whether the candidate is a scenario: it reads the same when it is written.
+/// A figure as what holds it: one that was lowered fits where it stood.
+fn fits<T: TryFrom<u64>>(figure: u64) -> T {
+    let Ok(fitting) = T::try_from(figure) else {
+        unreachable!("{figure} is more than what can stand there")
+    };
+    fitting
+}
+
+/// Whether the candidate is a scenario: it can run, and reads the same when it is written.
 fn stands(candidate: &Scenario) -> bool {
     let load = |wanted: &str| {
         let policies = candidate.producers.iter().map(|plan| &plan.policy);
@@ -288,7 +315,9 @@ fn stands(candidate: &Scenario) -> bool {
         });
         text.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     };
-    Scenario::parse(&candidate.name, &candidate.to_toml(), &load).is_ok_and(|it| it == *candidate)
+    let read = Scenario::parse(&candidate.name, &candidate.to_toml(), &load);
+    read.is_ok_and(|it| it == *candidate)
+        && run::check(candidate, EngineKind::Event, Nodes::OfScenario).is_ok()
 }
 
 #[cfg(test)]

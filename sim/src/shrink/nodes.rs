@@ -2,7 +2,7 @@
 
 use rmq_remoting::observe::Name;
 
-use super::Shrinker;
+use super::{Shrinker, fits};
 use crate::fault::{Fault, Place, Position};
 use crate::scenario::Scenario;
 
@@ -36,7 +36,7 @@ pub(super) fn remove(shrinker: &mut Shrinker<'_>) {
         1,
         |scenario| Some(u64::from(scenario.cluster.name_servers)),
         |scenario, to| {
-            scenario.cluster.name_servers = u32::try_from(to).unwrap_or(1);
+            scenario.cluster.name_servers = fits(to);
             let left = scenario.cluster.name_server_names();
             let gone = |name: &str| name.starts_with("ns-") && !left.iter().any(|it| **it == *name);
             scenario.faults.retain(|fault| !touches(fault, &gone));
@@ -51,15 +51,8 @@ pub(super) fn remove(shrinker: &mut Shrinker<'_>) {
         shrinker.lower(
             "queues of a topic",
             1,
-            |scenario| {
-                let (_, queues) = scenario.cluster.topics.get(index)?;
-                u64::try_from(*queues).ok()
-            },
-            |scenario, to| {
-                if let Some((_, queues)) = scenario.cluster.topics.get_mut(index) {
-                    *queues = i32::try_from(to).unwrap_or(1);
-                }
-            },
+            |scenario| Some(scenario.cluster.topics[index].1.unsigned_abs().into()),
+            |scenario, to| scenario.cluster.topics[index].1 = fits(to),
         );
     }
 }
@@ -71,7 +64,7 @@ fn names<'a>(names: impl Iterator<Item = &'a Name>) -> Vec<Name> {
 /// Removes a workload, the faults that wait for its sends, and its place in the count of others.
 fn without_workload(scenario: &mut Scenario, index: usize) {
     scenario.workloads.remove(index);
-    let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+    let number: u32 = fits(index as u64 + 1);
     let waits =
         |fault: &Fault| matches!(fault.at, Position::Send { workload, .. } if workload == number);
     scenario.faults.retain(|fault| !waits(fault));

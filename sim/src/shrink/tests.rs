@@ -36,8 +36,11 @@ fn id(by: &'static str) -> FailureId {
     }
 }
 
-fn shrunk(scenario: &Scenario, failing: &Failing<'_>) -> Shrunk {
-    shrink(scenario, failing, 2_000, &mut |_| {}).unwrap()
+fn shrunk(scenario: &Scenario, failing: &dyn Fn(&Scenario) -> Option<FailureId>) -> Shrunk {
+    let failing = |it: &Scenario| Ok(failing(it));
+    shrink(scenario, &failing, 2_000, &mut |_| {})
+        .unwrap()
+        .unwrap()
 }
 
 /// Fails while a freeze of broker-b meets a delay of a second workload.
@@ -82,13 +85,26 @@ fn the_same_failure_shrinks_to_the_same_file_in_as_many_runs() {
 
 #[test]
 fn a_pass_is_nothing_to_shrink() {
-    assert!(shrink(&large(), &|_| None, 100, &mut |_| {}).is_none());
+    let nothing = shrink(&large(), &|_| Ok(None), 100, &mut |_| {});
+    assert!(nothing.unwrap().is_none());
+}
+
+#[test]
+fn a_run_that_cannot_be_made_is_an_error_and_no_pass() {
+    let failing = |it: &Scenario| match it.faults.len() {
+        40.. => Ok(Some(id("INV-01"))),
+        _ => Err(RunError::Broken("no runtime".to_owned())),
+    };
+    let error = shrink(&large(), &failing, 100, &mut |_| {}).unwrap_err();
+    assert_eq!(error.to_string(), "no runtime");
 }
 
 #[test]
 fn the_limit_of_runs_ends_it_with_a_scenario_that_still_fails() {
     let mut told = 0;
-    let shrunk = shrink(&large(), &two_faults, 9, &mut |_| told += 1).unwrap();
+    let failing = |it: &Scenario| Ok(two_faults(it));
+    let shrunk = shrink(&large(), &failing, 9, &mut |_| told += 1);
+    let shrunk = shrunk.unwrap().unwrap();
     assert_eq!((shrunk.runs, told, shrunk.complete), (9, 8, false));
     assert_eq!(two_faults(&shrunk.scenario), Some(shrunk.failure));
 }
@@ -112,7 +128,8 @@ fn a_missed_expectation_shrinks_in_real_runs_to_the_fault_that_causes_it() {
          code = \"NO_PERMISSION\"\nat = { send = 17 }\n\n[expect]\nfailed = 0\nok = 80\n",
     );
     let scenario = parse(&text);
-    let failing = failing(7);
+    let runs = failing(7);
+    let failing = |it: &Scenario| runs(it).unwrap();
     let failure = failing(&scenario).unwrap();
     assert_eq!(failure.figure, Some("failed"), "{failure:?}");
     let shrunk = shrunk(&scenario, &failing);

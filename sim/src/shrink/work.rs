@@ -2,7 +2,7 @@
 
 use rmq_remoting::profile::Profile;
 
-use super::Shrinker;
+use super::{Shrinker, fits};
 use crate::fault::Position;
 use crate::scenario::{Callback, Order, ProducerPlan, Scenario, SendMode, Target, Workload};
 
@@ -12,7 +12,7 @@ pub(super) fn lessen(shrinker: &mut Shrinker<'_>) {
         return;
     }
     for index in 0..shrinker.best.workloads.len() {
-        let sends = move |scenario: &Scenario| Some(scenario.workloads.get(index)?.sends);
+        let sends = move |scenario: &Scenario| Some(scenario.workloads[index].sends);
         shrinker.lower("sends", 1, sends, move |scenario, to| {
             change(scenario, index, |workload| workload.sends = to);
             cut_positions(scenario, index, to);
@@ -30,7 +30,7 @@ pub(super) fn lessen(shrinker: &mut Shrinker<'_>) {
         shrinker.lower(
             "first send at second",
             0,
-            move |scenario| Some(scenario.workloads.get(index)?.start_ms.div_ceil(1_000)),
+            move |scenario| Some(scenario.workloads[index].start_ms.div_ceil(1_000)),
             move |scenario, to| change(scenario, index, |it| it.start_ms = to * 1_000),
         );
     }
@@ -97,13 +97,7 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
             ("no early stop", |it| it.stop_ms = None),
         ];
         for (step, plainer) in changes {
-            shrinker.attempt(step, |scenario| {
-                scenario
-                    .producers
-                    .get_mut(index)
-                    .into_iter()
-                    .for_each(plainer);
-            });
+            shrinker.attempt(step, |scenario| plainer(&mut scenario.producers[index]));
         }
     }
 }
@@ -112,14 +106,12 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
 type Change<T> = fn(&mut T);
 
 fn change(scenario: &mut Scenario, index: usize, change: impl FnOnce(&mut Workload)) {
-    if let Some(workload) = scenario.workloads.get_mut(index) {
-        change(workload);
-    }
+    change(&mut scenario.workloads[index]);
 }
 
 /// The sends that faults of a workload wait for.
 fn positions(scenario: &mut Scenario, index: usize) -> impl Iterator<Item = &mut u64> {
-    let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+    let number: u32 = fits(index as u64 + 1);
     scenario
         .faults
         .iter_mut()
