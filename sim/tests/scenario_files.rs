@@ -271,6 +271,30 @@ fn impossible_figures_are_refused() {
         "whole number and a unit",
     );
     refused(
+        &with("[[fault]]\ndo = \"crash\"\non = \"broker-a\"\nfor = \"99999999999999999999s\"\n"),
+        FIRST + 3,
+        "is longer than any run",
+        "shorter duration",
+    );
+    refused(
+        &with("[[fault]]\ndo = \"freeze\"\non = \"broker-a\"\nfor = \"18446744073709551s\"\n"),
+        FIRST + 3,
+        "a fault's duration cannot be",
+        "86400000ms",
+    );
+    refused(
+        &with("[[fault]]\ndo = \"clock-jump\"\non = \"broker-a\"\nby = \"-9999999999999999s\"\n"),
+        FIRST + 3,
+        "no clock jumps by \"-9999999999999999s\"",
+        "shorter duration",
+    );
+    refused(
+        &with("[expect]\nok = {}\n"),
+        FIRST + 1,
+        "without min and max expects nothing",
+        "write min, max or both",
+    );
+    refused(
         &with("[[fault]]\ndo = \"loss\"\non = \"p1 -> broker-a\"\nper-mille = 1000\n"),
         FIRST + 3,
         "per-mille cannot be 1000",

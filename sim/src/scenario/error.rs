@@ -55,6 +55,7 @@ impl Source<'_> {
 
     /// An error of the TOML reader.
     pub(super) fn toml_error(&self, error: &toml::de::Error) -> ScenarioError {
+        // An error without a place is told of the first line.
         let at = error.span().unwrap_or(0..0);
         let (what, remedy) = explain(error.message());
         self.error(at, what, remedy)

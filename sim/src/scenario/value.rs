@@ -26,17 +26,16 @@ impl Ms {
             "m" => Some(60_000),
             _ => None,
         };
-        number
-            .parse::<u64>()
-            .ok()
-            .zip(scale)
-            .and_then(|(number, scale)| number.checked_mul(scale))
-            .map(Self)
-            .ok_or_else(|| {
-                format!(
-                    "\"{text}\" is no duration\nwrite a whole number and a unit: \"3s\", \"200ms\" or \"2m\""
-                )
-            })
+        let Some(scale) = scale.filter(|_| digits > 0) else {
+            return Err(format!(
+                "\"{text}\" is no duration\nwrite a whole number and a unit: \"3s\", \"200ms\" or \"2m\""
+            ));
+        };
+        // A number of digits alone is only refused where it is too large.
+        let number = number.parse::<u64>().ok();
+        let ms = number.and_then(|number| number.checked_mul(scale));
+        ms.map(Self)
+            .ok_or_else(|| format!("\"{text}\" is longer than any run\nwrite a shorter duration"))
     }
 }
 
@@ -74,7 +73,11 @@ impl<'de> Deserialize<'de> for Jump {
                     None => (1, text),
                 };
                 let ms = Ms::parse(size).map_err(E::custom)?;
-                let ms = i64::try_from(ms.0).map_err(E::custom)?;
+                let ms = i64::try_from(ms.0).map_err(|_| {
+                    E::custom(format!(
+                        "no clock jumps by \"{text}\"\nwrite a shorter duration"
+                    ))
+                })?;
                 Ok(Jump(sign * ms))
             }
         }
@@ -292,6 +295,11 @@ impl<'de> Deserialize<'de> for Bound {
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bound, A::Error> {
                 let range = Range::deserialize(value::MapAccessDeserializer::new(map))?;
+                if (range.min, range.max) == (None, None) {
+                    return Err(de::Error::custom(
+                        "a range without min and max expects nothing\nwrite min, max or both",
+                    ));
+                }
                 let bound = Bound {
                     min: range.min.unwrap_or(0),
                     max: range.max.unwrap_or(u64::MAX),

@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::keys::FaultKeys;
 use super::position::Frame;
-use super::{Nodes, duration, rule};
+use super::{MAX_SECONDS, Nodes, duration, rule};
 use crate::fault::{Fault, FaultKind, Kind, Place, Read, catalogue};
 use crate::scenario::error::ScenarioError;
 use crate::scenario::{Workload, file};
@@ -37,7 +37,7 @@ pub(super) fn fault(
             "a fault's duration",
             lasts,
             1,
-            u64::MAX,
+            MAX_SECONDS * 1_000,
         )?),
         None => None,
     };
