@@ -42,6 +42,24 @@ fn all() -> Vec<String> {
 }
 
 #[test]
+fn a_policy_with_a_timeout_longer_than_any_run_is_refused() {
+    let mut policy = rmq_producer::Policy::strict();
+    policy.send_timeout = u64::MAX / 10;
+    let text = "format = 2\nseconds = 60\n[cluster]\nbrokers = [\"broker-a\"]\n\
+        [producer.p1]\npolicy = \"own.toml\"\n\
+        [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 10\n";
+    let load = |_: &str| Ok(policy.to_toml().expect("a policy"));
+    let scenario = Scenario::parse("test.toml", text, &load).expect("a scenario");
+    let error = run(&Arc::new(scenario), 0, EngineKind::Event).expect_err("no run");
+    let text = error.to_string();
+    assert!(
+        text.contains("producer p1: send-timeout is 1844674407370955161 ms"),
+        "{text}"
+    );
+    assert!(text.contains("remedy: mend the policy file"), "{text}");
+}
+
+#[test]
 fn every_scenario_ends_as_its_file_says_for_some_seeds() {
     for name in all() {
         for seed in [0, 7, 8, 9] {

@@ -178,6 +178,9 @@ pub(crate) enum Nodes {
     MoreWillCome,
 }
 
+/// The longest timeout of a send, as a scenario file may set it.
+const LONGEST_TIMEOUT_MS: u64 = 600_000;
+
 /// Refuses what makes no sense or what the engine cannot do, before anything runs.
 pub(crate) fn check(scenario: &Scenario, engine: EngineKind, nodes: Nodes) -> Result<(), RunError> {
     for fault in &scenario.faults {
@@ -199,10 +202,16 @@ pub(crate) fn check(scenario: &Scenario, engine: EngineKind, nodes: Nodes) -> Re
         }
     }
     for plan in &scenario.producers {
-        policy_of(plan).map_err(|cause| RunError::Policy {
+        let refused = |cause: String| RunError::Policy {
             producer: Name::clone(&plan.name),
-            cause: cause.to_string(),
-        })?;
+            cause,
+        };
+        let policy = policy_of(plan).map_err(|cause| refused(cause.to_string()))?;
+        let timeout = policy.send_timeout;
+        if timeout > LONGEST_TIMEOUT_MS {
+            let most = format!("a run waits for a send for {LONGEST_TIMEOUT_MS} ms at most");
+            return Err(refused(format!("send-timeout is {timeout} ms; {most}")));
+        }
     }
     Ok(())
 }
