@@ -25,6 +25,7 @@
 //! [`SEED_VARIABLE`] makes every simulation run that seed only and print its trace.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
@@ -189,9 +190,12 @@ impl Simulation {
     )]
     #[track_caller]
     pub fn check(self, check: impl AsyncFn(Sim) -> Result<(), CheckError>) {
-        let only = std::env::var(SEED_VARIABLE)
-            .ok()
-            .and_then(|seed| seed.parse().ok());
+        let only = match only_seed(std::env::var_os(SEED_VARIABLE).as_deref()) {
+            Ok(only) => only,
+            Err(text) => panic!(
+                "{SEED_VARIABLE} is {text:?}, which is no seed\n  remedy: write a whole number, or unset it"
+            ),
+        };
         let seeds = only.map_or(self.seeds.clone(), |seed| seed..seed + 1);
         let scenario = Arc::new(self.scenario);
         let mut effects = Effects::default();
@@ -232,6 +236,19 @@ impl Simulation {
         check: impl AsyncFn(Sim) -> Result<(), CheckError>,
     ) -> Result<Run, run::RunError> {
         run_one(&Arc::new(self.scenario), seed, &check)
+    }
+}
+
+/// The one seed that is asked for, if any.
+fn only_seed(text: Option<&OsStr>) -> Result<Option<u64>, &OsStr> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let seed = text.to_str().and_then(|text| text.trim().parse().ok());
+    // A range of seeds ends before a number.
+    match seed.filter(|seed| *seed < u64::MAX) {
+        Some(seed) => Ok(Some(seed)),
+        None => Err(text),
     }
 }
 
@@ -352,4 +369,18 @@ macro_rules! assert_trace_snapshot {
     ($name:expr, $run:expr) => {
         $crate::insta::assert_snapshot!($name, $crate::trace::short::render(&$run.trace))
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_that_is_asked_for_and_cannot_be_read_is_refused() {
+        let only = |text: &'static str| only_seed(Some(OsStr::new(text)));
+        assert_eq!((only_seed(None), only(" 7 ")), (Ok(None), Ok(Some(7))));
+        for text in ["", "0x7", "-1", "18446744073709551615"] {
+            assert_eq!(only(text), Err(OsStr::new(text)));
+        }
+    }
 }
