@@ -125,6 +125,7 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
     let keeper = Keeper {
         bar: progress(args.seeds.as_ref().map(|_| plan.left())),
         red: AtomicU64::new(0),
+        // A time that the clock cannot show never comes.
         until: args.time.and_then(|time| start.checked_add(time)),
         kept: Mutex::new((before.clone(), out)),
     };
@@ -140,10 +141,9 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
             file: format!("{} seed {seed}", title(args.scenario.as_deref())),
             cause,
         },
-        (SweepError::Keep(cause), None) => CliError::Write {
-            file: PathBuf::from("(no file)"),
-            cause,
-        },
+        (SweepError::Keep(cause), None) => {
+            unreachable!("nothing is kept without --out, and yet: {cause}")
+        }
     })?;
     let (sweep, _) = keeper.kept.into_inner();
     let ran = sweep.runs - before.runs;

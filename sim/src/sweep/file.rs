@@ -124,8 +124,7 @@ impl SweepHeader {
             sweep: match &plan.source {
                 SeedSource::Generated => "generated".to_owned(),
                 SeedSource::Given(scenario) => {
-                    let text = serde_json::to_vec(scenario.as_ref()).unwrap_or_default();
-                    let digest = blake3::hash(&text).to_hex();
+                    let digest = blake3::hash(json(scenario.as_ref()).as_bytes()).to_hex();
                     let short: String = digest.chars().take(16).collect();
                     format!("{} {short}", scenario.name)
                 }
@@ -140,9 +139,17 @@ impl SweepHeader {
     }
 }
 
-/// A value in one line. These types are made of numbers and texts, which JSON can always hold.
+/// A value as JSON. These types are made of numbers and texts, which JSON can always hold.
+fn json<T: Serialize>(value: &T) -> String {
+    match serde_json::to_string(value) {
+        Ok(text) => text,
+        Err(error) => unreachable!("a value is no JSON: {error}"),
+    }
+}
+
+/// A value in one line.
 fn line<T: Serialize>(value: &T) -> String {
-    let mut text = serde_json::to_string(value).unwrap_or_default();
+    let mut text = json(value);
     text.push('\n');
     text
 }

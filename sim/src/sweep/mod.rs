@@ -78,9 +78,10 @@ impl Plan {
     pub fn portion(&self, nth: u64) -> Option<Range<u64>> {
         let first = self.seeds.start / PORTION;
         let (index, of) = (self.shard.index, self.shard.of);
-        let offset = (index + of - first % of) % of;
+        // In twice the width: a shard may be of as many as there are numbers.
+        let offset = (u128::from(index) + u128::from(of - first % of)) % u128::from(of);
         let number = first
-            .checked_add(offset)?
+            .checked_add(u64::try_from(offset).ok()?)?
             .checked_add(nth.checked_mul(of)?)?;
         let from = number.checked_mul(PORTION)?;
         if from >= self.seeds.end {
@@ -279,5 +280,15 @@ mod tests {
             all.sort_unstable();
             assert_eq!(all, (13..257).collect::<Vec<_>>(), "{of} shards");
         }
+    }
+
+    #[test]
+    fn there_may_be_as_many_shards_as_there_are_numbers() {
+        let of = u64::MAX;
+        assert_eq!(
+            seeds_of(0..100, Shard { index: 1, of }),
+            (20..40).collect::<Vec<_>>()
+        );
+        assert!(seeds_of(0..100, Shard { index: of - 1, of }).is_empty());
     }
 }

@@ -55,6 +55,7 @@ impl Shard {
             return Err(form());
         }
         let index = match index.trim() {
+            // A job has one of the two; what the other one says, if anything, is not its number.
             "env" => VARIABLES
                 .iter()
                 .find_map(|name| variable(name)?.trim().parse().ok())
