@@ -65,15 +65,16 @@ impl Sends {
                 );
                 continue;
             }
-            if value.get("ms").is_none() {
+            let Some(ms) = value["ms"].as_u64() else {
                 return Err(ReadError::Line(at + 1));
-            }
+            };
             let Some((kind, event)) = value["event"]["producer"]
                 .as_object()
                 .and_then(|it| it.iter().next())
             else {
                 continue;
             };
+            // What is told of no send is not compared.
             let Some(number) = event["send"].as_u64() else {
                 continue;
             };
@@ -82,8 +83,7 @@ impl Sends {
                 let nth = counts.entry(who.clone()).or_default();
                 *nth += 1;
                 calls.insert((who.clone(), number), *nth);
-                let called_ms = value["ms"].as_u64().unwrap_or_default();
-                let call = SendRow::called(called_ms, text(event, "topic"));
+                let call = SendRow::called(ms, text(event, "topic"));
                 sends.sends.insert((who, *nth), call);
             } else if let Some(nth) = calls.get(&(who.clone(), number))
                 && let Some(send) = sends.sends.get_mut(&(who, *nth))
@@ -95,6 +95,7 @@ impl Sends {
     }
 }
 
+/// A text of a record; a question mark where another release did not write it.
 fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or("?").to_owned()
 }
@@ -162,6 +163,7 @@ impl SendRow {
                 self.after_ms = after_ms;
             }
             ("cancelled", _) => "cancelled".clone_into(&mut self.outcome),
+            // What else is told of a send is no step of it, or of an attempt that the file lacks.
             _ => {}
         }
     }
@@ -318,5 +320,7 @@ mod tests {
     fn what_is_no_trace_is_refused_with_its_line() {
         let error = Sends::read("{\"header\":{}}\nwhat?\n".as_bytes()).unwrap_err();
         assert_eq!(error.to_string(), "line 2 is no record of a trace");
+        let error = Sends::read("{\"ms\":\"3\",\"event\":{}}\n".as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), "line 1 is no record of a trace");
     }
 }
