@@ -122,10 +122,11 @@ impl Truth {
                     open.push((*fault, record.ms, data));
                 }
                 NodeEvent::Fault(FaultEvent::Off { fault }) => {
-                    if let Some(at) = open.iter().position(|(number, ..)| number == fault) {
-                        let (number, from_ms, data) = open.remove(at);
-                        truth.add(&trace.header, number, data, (from_ms, record.ms));
-                    }
+                    let Some(at) = open.iter().position(|(number, ..)| number == fault) else {
+                        unreachable!("fault {fault} ends that has not started")
+                    };
+                    let (number, from_ms, data) = open.remove(at);
+                    truth.add(&trace.header, number, data, (from_ms, record.ms));
                 }
                 // Nothing else tells of a fault's start or end.
                 _ => {}

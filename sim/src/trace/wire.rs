@@ -230,7 +230,7 @@ impl WireTrace {
         let mut messages = Vec::with_capacity(by_key.len());
         for (key, requests) in by_key {
             let mut brokers: Vec<NodeId> = Vec::new();
-            let first_ms = requests.first().map_or(0, |first| first.received.ms);
+            let first_ms = requests[0].received.ms;
             let mut hops: Vec<Hop> = Vec::with_capacity(requests.len());
             for request in requests {
                 let after = if hops.is_empty() {
@@ -273,7 +273,7 @@ impl WireTrace {
             let (one, two) = (self.messages.get(index), other.messages.get(index));
             let same = match (one, two) {
                 (Some(one), Some(two)) => same(one, two),
-                _ => false,
+                (None, _) | (_, None) => false,
             };
             (!same).then(|| format!("message {}: {} against {}", index + 1, show(one), show(two)))
         })

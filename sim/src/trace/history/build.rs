@@ -135,6 +135,7 @@ impl<'t> Builder<'t> {
             | Event::Done { send, .. }
             | Event::Cancelled { send }
             | Event::Callback { send } => *send,
+            // Nothing else is joined.
             _ => return,
         };
         let Some(index) = self.find(node, send) else {
@@ -155,7 +156,11 @@ impl<'t> Builder<'t> {
             } => {
                 self.requested(index, *number, timestamp, (*connection, *opaque));
             }
-            _ => of_known_send(&mut self.history.sends[index], timestamp, event),
+            _ => {
+                if !of_known_send(&mut self.history.sends[index], timestamp, event) {
+                    self.history.strays.push(timestamp);
+                }
+            }
         }
     }
 
@@ -240,17 +245,18 @@ impl<'t> Builder<'t> {
                 ended: None,
             }),
             Event::NameServerChosen { lookup, server } => {
-                if let Some(index) = find(&self.history.lookups, *lookup) {
-                    self.history.lookups[index]
-                        .servers
-                        .push((timestamp, server));
+                match find(&self.history.lookups, *lookup) {
+                    Some(index) => {
+                        let lookup = &mut self.history.lookups[index];
+                        lookup.servers.push((timestamp, server));
+                    }
+                    None => self.history.strays.push(timestamp),
                 }
             }
-            Event::LookupEnded { lookup, end } => {
-                if let Some(index) = find(&self.history.lookups, *lookup) {
-                    self.history.lookups[index].ended = Some((timestamp, end));
-                }
-            }
+            Event::LookupEnded { lookup, end } => match find(&self.history.lookups, *lookup) {
+                Some(index) => self.history.lookups[index].ended = Some((timestamp, end)),
+                None => self.history.strays.push(timestamp),
+            },
             Event::Snapshot {
                 snapshot,
                 topic,
@@ -352,11 +358,10 @@ impl<'t> Builder<'t> {
                 Some(index) => self.history.work[*index].returned.push((timestamp, result)),
                 None => self.history.strays.push(timestamp),
             },
-            WorkEvent::Dropped { keys } => {
-                if let Some(index) = self.works.get(&**keys) {
-                    self.history.work[*index].dropped = Some(timestamp);
-                }
-            }
+            WorkEvent::Dropped { keys } => match self.works.get(&**keys) {
+                Some(index) => self.history.work[*index].dropped = Some(timestamp),
+                None => self.history.strays.push(timestamp),
+            },
             WorkEvent::StopCalled | WorkEvent::StopReturned | WorkEvent::Healed => {}
         }
     }
@@ -378,7 +383,9 @@ fn dialled(node: NodeId, number: u64, timestamp: Timestamp, to: &Name) -> Connec
     }
 }
 
-fn of_known_send<'t>(send: &mut SendHistory<'t>, timestamp: Timestamp, event: &'t Event) {
+/// Joins an event to its send. `false`: the attempt that it is about has not started.
+fn of_known_send<'t>(send: &mut SendHistory<'t>, timestamp: Timestamp, event: &'t Event) -> bool {
+    let attempt = |number: &u32| send.attempts.iter().position(|it| it.number == *number);
     match event {
         Event::Built {
             unique_key: key,
@@ -399,10 +406,11 @@ fn of_known_send<'t>(send: &mut SendHistory<'t>, timestamp: Timestamp, event: &'
             tokens_left,
             ..
         } => {
-            if let Some(attempt) = send.attempts.iter_mut().find(|it| it.number == *number) {
-                attempt.hedged = Some(timestamp);
-                attempt.tokens_left = Some(*tokens_left);
-            }
+            let Some(at) = attempt(number) else {
+                return false;
+            };
+            send.attempts[at].hedged = Some(timestamp);
+            send.attempts[at].tokens_left = Some(*tokens_left);
         }
         Event::AttemptEnded {
             number,
@@ -410,18 +418,20 @@ fn of_known_send<'t>(send: &mut SendHistory<'t>, timestamp: Timestamp, event: &'
             code,
             ..
         } => {
-            if let Some(attempt) = send.attempts.iter_mut().find(|it| it.number == *number) {
-                let end = EndedAttempt {
-                    timestamp,
-                    stage: *stage,
-                    code: *code,
-                };
-                attempt.ended = attempt.ended.or(Some(end));
-            }
+            let Some(at) = attempt(number) else {
+                return false;
+            };
+            let end = EndedAttempt {
+                timestamp,
+                stage: *stage,
+                code: *code,
+            };
+            send.attempts[at].ended = send.attempts[at].ended.or(Some(end));
         }
         Event::Done { outcome, .. } => send.done.push((timestamp, outcome)),
         Event::Cancelled { .. } => send.cancelled = send.cancelled.or(Some(timestamp)),
         Event::Callback { .. } => send.callbacks.push(timestamp),
-        _ => {}
+        other => unreachable!("of no send, or joined elsewhere: {other:?}"),
     }
+    true
 }
