@@ -234,11 +234,18 @@ pub struct CheckedRun<'t> {
 impl<'t> CheckedRun<'t> {
     /// Prepares a trace for its checkers.
     pub fn of(trace: &'t Trace) -> Self {
-        CheckedRun {
+        let run = CheckedRun {
             trace,
             history: History::of(trace),
             truth: Truth::of(trace),
+        };
+        // Checkers pass over a node without a policy: it must be none of those that they are about.
+        let sends = run.history.sends.iter().map(|it| it.node);
+        for node in sends.chain(run.history.lookups.iter().map(|it| it.node)) {
+            let name = run.name(node);
+            assert!(run.policy(node).is_some(), "{name} has no policy");
         }
+        run
     }
 
     fn header(&self) -> &'t TraceHeader {
@@ -249,6 +256,7 @@ impl<'t> CheckedRun<'t> {
         self.trace.header.name(node)
     }
 
+    /// The policy of a producer; every node that sends or looks a topic up has one.
     fn policy(&self, producer: NodeId) -> Option<&'t PolicyFacts> {
         self.trace.header.policy(producer)
     }
