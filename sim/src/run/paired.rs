@@ -103,13 +103,14 @@ pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunErr
         Pair::Traffic | Pair::Sibling => {
             let other = match pair {
                 Pair::Traffic => SiblingDoes::Send,
-                _ => SiblingDoes::Stop,
+                Pair::Replay | Pair::Clock | Pair::Sibling | Pair::Silence => SiblingDoes::Stop,
             };
             let (one, other) = (sibling(SiblingDoes::Idle)?, sibling(other)?);
             invariant::check_pair(pair.checker(), &one, &other)
         }
         Pair::Silence => {
             let Some(silent) = with_one_silence(scenario) else {
+                // No workload of it sends asynchronously.
                 return Ok(());
             };
             let one = trace(&calm(), fifo, Beside::Nothing)?;
@@ -118,7 +119,7 @@ pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunErr
         }
     };
     let Some(mut report) = report else {
-        return Ok(());
+        unreachable!("{} is no checker of two runs", pair.checker())
     };
     if !matches!(pair, Pair::Replay | Pair::Clock) {
         // Its records are those of another run than the one that is shown.
@@ -128,7 +129,7 @@ pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunErr
     if !report.findings.is_empty() && run.verdict.class == Class::Pass {
         run.verdict.class = match pair {
             Pair::Replay => Class::Nondeterminism,
-            _ => Class::Violation,
+            Pair::Clock | Pair::Traffic | Pair::Sibling | Pair::Silence => Class::Violation,
         };
     }
     run.verdict.exercised += usize::from(report.precondition > 0);
