@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::NetworkConfig;
+use crate::{NetworkConfig, RunEnd};
 
 fn few_retries() -> EngineConfig {
     let network = NetworkConfig {
@@ -16,6 +16,18 @@ fn few_retries() -> EngineConfig {
         network,
         ..EngineConfig::default()
     }
+}
+
+#[test]
+fn a_node_that_the_run_does_not_have_is_a_mistake_of_whoever_names_it() {
+    let report = run(async |sim| sim.apply(Change::Crash(NodeId(7))));
+    let RunEnd::Panicked { message, .. } = report.end else {
+        panic!("{:?}", report.end)
+    };
+    assert!(
+        message.contains("the run has no node NodeId(7)"),
+        "{message}"
+    );
 }
 
 #[test]

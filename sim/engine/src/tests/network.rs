@@ -161,7 +161,13 @@ fn no_clock_runs_for_a_connection_that_is_gone() {
     });
     assert!(
         // The last clock of the dial is that of its SYN.
-        matches!(report.end, RunEnd::Deadlock { since_ms: 1_000, .. }),
+        matches!(
+            report.end,
+            RunEnd::Deadlock {
+                since_ms: 1_000,
+                ..
+            }
+        ),
         "{:?}",
         report.end
     );

@@ -159,7 +159,10 @@ impl Core {
         let Some(conn) = self.conns[id as usize].take() else {
             unreachable!("connection {id} is forgotten twice")
         };
-        let wakers = conn.ends.into_iter().flat_map(|end| [end.reader, end.writer]);
+        let wakers = conn
+            .ends
+            .into_iter()
+            .flat_map(|end| [end.reader, end.writer]);
         self.effects.drop.extend(wakers.flatten());
     }
 
