@@ -244,7 +244,8 @@ impl CaseRun {
                     deaf(host, self.machines[number].at),
                 );
             }
-            _ => self.serve(number),
+            "normal" | "unblock" => self.serve(number),
+            other => unreachable!("a case lets a server listen in the way {other:?}"),
         }
     }
 
@@ -336,9 +337,12 @@ impl CaseRun {
         }
         for (server, mode) in change["listen"].as_object().into_iter().flatten() {
             let number = self.machines.iter().position(|one| one.name == *server);
-            if let (Some(number), Some(mode)) = (number, mode.as_str()) {
-                self.listen(number, mode);
-            }
+            let (Some(number), Some(mode)) = (number, mode.as_str()) else {
+                unreachable!(
+                    "a case changes how {server} listens to {mode}: there is no such thing"
+                )
+            };
+            self.listen(number, mode);
         }
     }
 
