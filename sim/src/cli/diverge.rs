@@ -109,5 +109,11 @@ fn child(chosen: &Chosen, seed: u64) -> Result<Vec<String>, CliError> {
         .args(["--trace", "full"])
         .output()
         .map_err(failed)?;
+    // The codes of a run that was played, however it ended.
+    if !matches!(output.status.code(), Some(0 | 10..=14)) {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let text = format!("{}: {}", output.status, said.trim());
+        return Err(failed(std::io::Error::other(text)));
+    }
     Ok(records(&String::from_utf8_lossy(&output.stdout)))
 }

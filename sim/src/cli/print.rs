@@ -152,7 +152,8 @@ pub(super) fn verdict(run: &Run, wall: Duration) -> String {
 
 /// A share for people: `4.2%`.
 pub(super) fn percent(part: u64, whole: u64) -> String {
-    let per_mille = part * 1_000 / whole.max(1);
+    // The figures may be those of a file that says anything.
+    let per_mille = u128::from(part) * 1_000 / u128::from(whole.max(1));
     format!("{}.{}%", per_mille / 10, per_mille % 10)
 }
 
@@ -163,5 +164,17 @@ pub(super) fn seconds(duration: Duration) -> String {
         format!("{}.{} s", micros / 1_000_000, micros / 100_000 % 10)
     } else {
         format!("{}.{} ms", micros / 1_000, micros / 100 % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_any_two_figures_is_a_percentage() {
+        assert_eq!(percent(1, 3), "33.3%");
+        assert_eq!(percent(u64::MAX, u64::MAX), "100.0%");
+        assert_eq!(percent(0, 0), "0.0%");
     }
 }
