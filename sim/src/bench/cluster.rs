@@ -134,8 +134,9 @@ async fn produce(
     let builder = Producer::builder("bench")
         .host(host)
         .name_servers(name_servers);
-    let Ok(producer) = builder.start().await else {
-        return;
+    let producer = match builder.start().await {
+        Ok(producer) => producer,
+        Err(error) => unreachable!("the producer of a benchmark does not start: {error}"),
     };
     let start = Instant::now();
     let body = bytes::Bytes::from_static(&[b'x'; 100]);
@@ -167,7 +168,11 @@ fn cluster(backend: &SharedBackend) -> Servers {
         let serve = async move {
             let control = Arc::new(rmq_mock_namesrv::control::NoControl);
             let config = NameServerConfig::new(listen);
-            let _server = NameServer::start(own, config, control, Arc::new(Silent)).await;
+            let server = NameServer::start(own, config, control, Arc::new(Silent)).await;
+            assert!(
+                server.is_ok(),
+                "a name server of a benchmark does not start"
+            );
             std::future::pending::<()>().await;
         };
         tasks.push(host.spawn("name server", Box::pin(serve)));
@@ -186,7 +191,8 @@ fn cluster(backend: &SharedBackend) -> Servers {
         let serve = async move {
             let control = Arc::new(rmq_mock_broker::control::NoControl);
             let disk = Arc::new(Disk::new());
-            let _broker = Broker::start(own, config, disk, control, Arc::new(Silent)).await;
+            let broker = Broker::start(own, config, disk, control, Arc::new(Silent)).await;
+            assert!(broker.is_ok(), "a broker of a benchmark does not start");
             std::future::pending::<()>().await;
         };
         tasks.push(host.spawn("broker", Box::pin(serve)));

@@ -65,7 +65,7 @@ fn serve(sim: EngineHandle) -> Task {
     let own = Arc::clone(&host);
     let accept = async move {
         let Ok(mut listener) = own.listen(SERVER).await else {
-            return;
+            unreachable!("nothing else listens at {SERVER}")
         };
         let mut tasks = Vec::new();
         while let Ok(connection) = listener.accept().await {
@@ -88,14 +88,14 @@ fn client_task(host: &SharedHost, pairs: u64) -> Task {
     let own = Arc::clone(host);
     let ask = async move {
         let Ok(mut connection) = own.connect(&SERVER.to_string()).await else {
-            return;
+            unreachable!("a healthy network, and no connection")
         };
         let mut bytes = [7; BYTES];
         for _ in 0..pairs {
             let asked = connection.stream.write_all(&bytes).await;
-            if asked.is_err() || connection.stream.read_exact(&mut bytes).await.is_err() {
-                return;
-            }
+            let answered = connection.stream.read_exact(&mut bytes).await;
+            // Each pair is counted.
+            assert!(asked.is_ok() && answered.is_ok(), "a pair fails");
         }
     };
     host.spawn("client", Box::pin(ask))
