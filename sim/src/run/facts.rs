@@ -90,7 +90,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
                 silence_ms: silent,
             }),
         },
-        default_topic_queues: u32::try_from(policy.default_queues).unwrap_or(0),
+        default_topic_queues: policy.default_queues.unsigned_abs(),
         creates_everywhere: auto_create::everywhere(policy),
         stop_ms: policy.periods.stop,
     }
