@@ -1,4 +1,5 @@
-//! Keeps the order of what belongs together: messages of one key go to one queue, one at a time.
+//! Keeps the order of what belongs together: messages of one key go to one queue, one at a time, and
+//! none of them is sent after one that failed.
 //!
 //! ```text
 //! cargo run --example ordered                                # against mocks in this process
@@ -10,7 +11,7 @@ mod cluster;
 use std::error::Error;
 
 use cluster::Cluster;
-use rmq_producer::{Message, Producer, Selector};
+use rmq_producer::{Message, Producer, Selector, SendError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -19,20 +20,28 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .name_servers(&cluster.name_servers)
         .start()
         .await?;
-    for step in ["created", "paid", "shipped"] {
-        for order in ["order-1", "order-2", "order-3"] {
-            let message = Message::new("orders", step).tag(step).key(order);
-            // The hash is the Java client's: both send an order to the same queue.
-            match producer.send_by(message, Selector::hash(order)).await {
-                Ok(sent) => println!("{order} {step}: {} at offset {}", sent.queue, sent.offset),
-                Err(error) => {
-                    eprintln!("{error}");
-                    break; // what follows must not overtake what failed
-                }
-            }
+    for order in ["order-1", "order-2", "order-3"] {
+        if let Err(error) = send_in_order(&producer, order, ["created", "paid", "shipped"]).await {
+            // The other orders go on; this one waits for whoever sends the rest of it again.
+            eprintln!("{order} stops here: {error}");
         }
     }
     producer.stop().await;
     cluster.stop().await;
+    Ok(())
+}
+
+/// Sends the steps of one order. The first step that fails ends it: a later one would overtake it.
+pub(crate) async fn send_in_order(
+    producer: &Producer,
+    order: &str,
+    steps: impl IntoIterator<Item = &'static str>,
+) -> Result<(), SendError> {
+    for step in steps {
+        let message = Message::new("orders", step).tag(step).key(order);
+        // The hash is the Java client's: both send an order to the same queue.
+        let sent = producer.send_by(message, Selector::hash(order)).await?;
+        println!("{order} {step}: {} at offset {}", sent.queue, sent.offset);
+    }
     Ok(())
 }
