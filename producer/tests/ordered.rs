@@ -1,8 +1,4 @@
 //! The example `ordered` keeps the order that it teaches, also when a send fails.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a failed step fails the test, and helpers are part of the test"
-)]
 
 #[path = "../examples/ordered.rs"]
 #[expect(dead_code, reason = "the test calls the part that sends")]

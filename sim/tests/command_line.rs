@@ -5,7 +5,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// A folder of its own for a test, with nothing in it.
 fn folder(name: &str) -> PathBuf {
@@ -421,4 +422,156 @@ fn an_answer_that_stores_nothing_is_an_invalid_scenario() {
         15,
         &["stores nothing", "store-then-answer"],
     );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_does_not_fit_on_a_full_device_is_an_error_and_one_that_nobody_reads_is_none() {
+    let folder = with_calm("full-device");
+    for arguments in [
+        &["run", "calm.toml"][..],
+        &["faults"],
+        &["digest", "--seeds", "0..2"],
+        &["sweep", "calm.toml", "--seeds", "0..2"],
+        &["compare", "calm.toml"],
+        &["--help"],
+        &["run", "--help"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let full = full.expect("the full device");
+        let output = program(&folder, arguments).stdout(full).output();
+        let output = output.expect("it starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("No space left"), "{arguments:?}: {stderr}");
+    }
+    let mut unread = program(&folder, &["faults"]);
+    let mut unread = unread.stdout(Stdio::piped()).spawn().expect("it starts");
+    drop(unread.stdout.take());
+    assert!(unread.wait().expect("it ends").success());
+}
+
+/// Whether a process has a handler for SIGINT, which is signal 2: before it has, the signal kills it.
+#[cfg(target_os = "linux")]
+fn listens_to_interrupts(process: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("its status");
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.map(|it| u64::from_str_radix(it.trim(), 16));
+    caught.expect("its signals").expect("a number") & 0b10 != 0
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sweep_that_is_told_to_stop_says_what_it_found_and_how_to_go_on() {
+    let folder = with_calm("told-to-stop");
+    let endless = [
+        "sweep",
+        "calm.toml",
+        "--seeds",
+        "3..99999999",
+        "--jobs",
+        "1",
+    ];
+    let file = ["--out", "kept.jsonl"];
+    for with_file in [false, true] {
+        let arguments = endless.iter().chain(file.iter().filter(|_| with_file));
+        let arguments: Vec<&str> = arguments.copied().collect();
+        let sweep = program(&folder, &arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let id = sweep.id().to_string();
+        while !listens_to_interrupts(&id) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let sent = Command::new("kill").args(["-INT", &id]).status();
+        assert!(sent.expect("kill").success());
+        let output = sweep.wait_with_output().expect("it ends");
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(stderr.contains("told to stop"), "{stderr}");
+        for line in [
+            "rate     ",
+            "verdicts ",
+            "digest   ",
+            "resume   cargo sim sweep calm.toml --seeds ",
+        ] {
+            assert!(stdout.contains(line), "no {line:?} in {stdout}");
+        }
+        let (_, seeds) = stdout.split_once(" --seeds ").expect("seeds");
+        let seeds = seeds.lines().next().expect("a line");
+        if with_file {
+            assert_eq!(
+                seeds, "3..99999999 --out kept.jsonl",
+                "the file knows the rest"
+            );
+            assert!(folder.join("kept.jsonl").is_file());
+        } else {
+            // Portions end at multiples of 20.
+            let (from, to) = seeds.split_once("..").expect("two seeds");
+            let from: u64 = from.parse().expect("a seed");
+            assert!(from == 3 || from.is_multiple_of(20), "{from}");
+            assert_eq!(to, "99999999");
+        }
+    }
+}
+
+#[test]
+fn no_threads_at_all_are_refused() {
+    let folder = with_calm("no-threads");
+    let sweep = ["sweep", "calm.toml", "--seeds", "0..2", "--jobs", "0"];
+    refused(&folder, &sweep, 2, &["--jobs", "zero"]);
+}
+
+#[test]
+fn a_line_that_repeats_a_run_works_where_it_is_printed() {
+    let folder = folder("a folder with 'quotes'");
+    fs::write(folder.join("a b.toml"), CALM).expect("a scenario");
+    let by_cargo = run(&folder, &["run", "a b.toml"]).1;
+    assert!(
+        by_cargo.contains("\nrepeat   cargo sim run 'a b.toml' --seed 0\n"),
+        "{by_cargo}"
+    );
+    // Outside of cargo the program is called as it was called.
+    let mut installed = program(&folder, &["run", "a b.toml"]);
+    let installed = installed.env_remove("CARGO_PKG_NAME").output();
+    let installed = installed.expect("it starts").stdout;
+    let installed = String::from_utf8(installed).expect("text");
+    let (_, line) = installed.split_once("\nrepeat   ").expect("the line");
+    assert!(!line.contains("cargo sim"), "{line}");
+    let again = Command::new("sh")
+        .args(["-c", line])
+        .current_dir(&folder)
+        .env_remove("CARGO_PKG_NAME")
+        .output();
+    let again = String::from_utf8(again.expect("a shell").stdout).expect("text");
+    let digest = |text: &str| {
+        text.split_once("digest ")
+            .map(|(_, it)| it.trim()[..16].to_owned())
+    };
+    assert_eq!(digest(&again), digest(&installed));
+    assert!(digest(&again).is_some(), "{again}");
+}
+
+#[test]
+fn the_program_has_a_version_and_completions() {
+    let folder = folder("version");
+    let (exit, version, _) = run(&folder, &["--version"]);
+    assert_eq!(exit, 0);
+    assert_eq!(
+        version,
+        concat!("rocketmq-sim ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+    for shell in ["bash", "fish", "zsh"] {
+        let (exit, script, _) = run(&folder, &["completions", shell]);
+        assert_eq!(exit, 0, "{shell}");
+        assert!(
+            script.contains("rocketmq-sim") && script.contains("diverge"),
+            "{shell}"
+        );
+    }
 }

@@ -106,7 +106,7 @@ fn every_dependency_is_used() {
             let nested = |other: &String| {
                 other.starts_with(&format!("{member}/")) && it.path.starts_with(&**other)
             };
-            !members.iter().any(|other| nested(other))
+            !members.iter().any(nested)
         };
         let own = sources.iter().filter(inner);
         let own: Vec<Source> = own

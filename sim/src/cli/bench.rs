@@ -8,10 +8,13 @@ use crate::verdict::Class;
 
 /// Measures, and prints each figure when it is there.
 pub(super) fn bench() -> Result<Class, CliError> {
+    let mut printed = Ok(());
     bench::all(clock_reading, &mut |line| {
-        print::to_stdout(&format!("{line}\n"));
+        let line = print::to_stdout(&format!("{line}\n"));
+        printed = std::mem::replace(&mut printed, Ok(())).and(line);
     })?;
-    print::to_stdout(&format!("  {}\n", allocations()));
+    printed?;
+    print::to_stdout(&format!("  {}\n", allocations()))?;
     Ok(Class::Pass)
 }
 

@@ -47,7 +47,7 @@ pub(super) fn compare(args: &Args) -> Result<Class, CliError> {
         args.scenario.display(),
         args.seeds.start,
         args.seeds.end
-    ));
+    ))?;
     for policy in policies {
         let scenario = Arc::new(with_policy(&scenario, policy));
         let mut sum = Summary::default();
@@ -59,7 +59,7 @@ pub(super) fn compare(args: &Args) -> Result<Class, CliError> {
                 })?;
             add(&mut sum, &run.summary);
         }
-        print::to_stdout(&row(policy, &sum));
+        print::to_stdout(&row(policy, &sum))?;
     }
     Ok(Class::Pass)
 }

@@ -68,7 +68,7 @@ pub(super) fn diff(args: &Args) -> Result<Class, CliError> {
             return Err(no_trace(file, ReadError::Io(alone)));
         }
     };
-    print::to_stdout(&side_by_side(&a, &b, args.all));
+    print::to_stdout(&side_by_side(&a, &b, args.all))?;
     Ok(Class::Pass)
 }
 
@@ -85,7 +85,7 @@ fn with_neighbour(chosen: &Chosen, seed: u64) -> Result<(Sends, Sends), CliError
         "fails    {}: {}\npasses   {step}\n",
         shrunk.failure,
         shrunk.scenario.in_words()
-    ));
+    ))?;
     Ok((
         played(chosen, &Arc::new(shrunk.scenario), seed)?,
         played(chosen, &Arc::new(passing), seed)?,

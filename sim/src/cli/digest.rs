@@ -29,14 +29,14 @@ pub(super) fn digest(args: &Args) -> Result<Class, CliError> {
     if let Some(list) = &args.check {
         return check(&chosen, list, args.seeds.clone().unwrap_or(0..u64::MAX));
     }
-    print::to_stdout(&format!("{}\n", digests::heading()));
+    print::to_stdout(&format!("{}\n", digests::heading()))?;
     for seed in args.seeds.clone().unwrap_or(0..0) {
         let listed = digests::of_seed(&|seed| chosen.of_seed(seed), seed);
         let listed = listed.map_err(|cause| CliError::Run {
             file: chosen.name(),
             cause,
         })?;
-        print::to_stdout(&format!("{listed}\n"));
+        print::to_stdout(&format!("{listed}\n"))?;
     }
     Ok(Class::Pass)
 }
@@ -65,15 +65,15 @@ fn check(chosen: &Chosen, file: &Path, seeds: Range<u64>) -> Result<Class, CliEr
         chosen.name(),
         checked - moved.len(),
         moved.len()
-    ));
+    ))?;
     for (listed, now) in moved.iter().take(5) {
         print::to_stdout(&format!(
             "moved    seed {}: listed {}, now {}\n",
             listed.seed, listed.digest, now.digest
-        ));
+        ))?;
     }
     if let Some(other) = list.other_tokio().filter(|_| !moved.is_empty()) {
-        print::to_stdout(&format!("note     {other}\n"));
+        print::to_stdout(&format!("note     {other}\n"))?;
     }
     Ok(if moved.is_empty() {
         Class::Pass

@@ -40,7 +40,7 @@ pub(super) fn diverge(args: &Args) -> Result<Class, CliError> {
         print::to_stdout(&match found {
             Some(context) => format!("seeds    {a} (-) and {b} (+) part\n{context}"),
             None => format!("seeds    {a} and {b} give the same run\n"),
-        });
+        })?;
         return Ok(Class::Pass);
     }
     let first = play(&chosen, args.seed)?;
@@ -48,7 +48,7 @@ pub(super) fn diverge(args: &Args) -> Result<Class, CliError> {
         print::to_stdout(&format!(
             "again    the second run of seed {} parts\n{context}",
             args.seed
-        ));
+        ))?;
         return Ok(Class::Nondeterminism);
     }
     let (ours, theirs) = (lines(&first), child(&chosen, args.seed)?);
@@ -56,7 +56,7 @@ pub(super) fn diverge(args: &Args) -> Result<Class, CliError> {
         print::to_stdout(&format!(
             "process  another process's run of seed {} parts\n{context}",
             args.seed
-        ));
+        ))?;
         return Ok(Class::Nondeterminism);
     }
     print::to_stdout(&format!(
@@ -65,7 +65,7 @@ pub(super) fn diverge(args: &Args) -> Result<Class, CliError> {
         args.seed,
         first.trace.records.len(),
         first.digest.short()
-    ));
+    ))?;
     Ok(Class::Pass)
 }
 

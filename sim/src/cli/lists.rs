@@ -19,9 +19,9 @@ pub(super) struct InvariantArgs {
 }
 
 /// Prints the catalogue of faults: the table of the module's documentation.
-pub(super) fn faults() -> Class {
-    print::to_stdout(&catalogue::markdown());
-    Class::Pass
+pub(super) fn faults() -> Result<Class, CliError> {
+    print::to_stdout(&catalogue::markdown())?;
+    Ok(Class::Pass)
 }
 
 /// Prints the catalogue of invariants, with the shares of a sweep's file if one is given.
@@ -55,7 +55,7 @@ pub(super) fn invariants(args: &InvariantArgs) -> Result<Class, CliError> {
         }
         text.push('\n');
     }
-    print::to_stdout(&text);
+    print::to_stdout(&text)?;
     Ok(match rare.is_empty() {
         true => Class::Pass,
         false => Class::Violation,

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::fault::EngineKind;
 use crate::run::RunError;
@@ -32,7 +33,7 @@ mod zoo;
 
 /// Runs the RocketMQ producer against a simulated cluster, breaks things, and says what happened.
 #[derive(Debug, Parser)]
-#[command(name = "rocketmq-sim", bin_name = "cargo sim", after_long_help = EXIT_CODES)]
+#[command(name = "rocketmq-sim", version, after_long_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -48,7 +49,8 @@ Exit codes:
   12  panic: a task panicked, or arithmetic overflowed
   13  nondeterminism: two runs that must be equal are not
   14  limit: a livelock, or the limit of events
-  15  invalid scenario: it contradicts itself, or asks this engine for what it cannot do";
+  15  invalid scenario: it contradicts itself, or asks this engine for what it cannot do
+ 130  a sweep was told to stop: what it found until then is printed";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -80,6 +82,11 @@ enum Command {
     Invariants(lists::InvariantArgs),
     /// Measures what runs cost on this machine: sends, virtual time, scenarios, and the parts.
     Bench,
+    /// Prints what a shell needs to complete this command line.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Plants known bugs in a copy of the sources, and prints which of them generic seeds find.
     #[command(after_long_help = EXIT_CODES)]
     Zoo(zoo::Args),
@@ -140,6 +147,14 @@ enum CliError {
         "no second process: {cause}\n  remedy: build again; the program's own file must be there"
     )]
     Child { cause: std::io::Error },
+    #[error(
+        "cannot write to standard output: {cause}\n  remedy: make room, or send the output elsewhere"
+    )]
+    Output { cause: std::io::Error },
+    #[error("told to stop: the runs of the other seeds were not made")]
+    Interrupted,
+    #[error("cannot listen to signals: {cause}")]
+    Signals { cause: ctrlc::Error },
     #[error("{}: {cause}\n  remedy: give a path in a folder that exists and is writable", file.display())]
     Write {
         file: PathBuf,
@@ -153,6 +168,8 @@ impl CliError {
             // A file that is not there is no scenario that could be invalid.
             Self::Scenario(error) if error.line.is_none() => 1,
             Self::Shard(_) => 2,
+            // As a shell says of a program that SIGINT ended.
+            Self::Interrupted => 130,
             Self::Run {
                 cause: RunError::Broken(_),
                 ..
@@ -164,6 +181,8 @@ impl CliError {
             | Self::Digests { .. }
             | Self::Child { .. }
             | Self::Sweep(_)
+            | Self::Output { .. }
+            | Self::Signals { .. }
             | Self::Zoo(_)
             | Self::Write { .. } => 1,
             Self::Scenario(_) | Self::Run { .. } => Class::InvalidScenario.exit_code(),
@@ -173,7 +192,18 @@ impl CliError {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(said) => {
+            // Help that cannot be written was not given.
+            let said = said.print().map(|()| said.exit_code());
+            return said.map_or_else(
+                |cause| failed(&CliError::Output { cause }),
+                |code| ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            );
+        }
+    };
+    let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Shrink(args) => shrink::shrink(&args),
@@ -182,18 +212,35 @@ pub fn main() -> ExitCode {
         Command::Digest(args) => digest::digest(&args),
         Command::Diverge(args) => diverge::diverge(&args),
         Command::Merge(args) => sweep::merge(&args),
-        Command::Faults => Ok(lists::faults()),
+        Command::Faults => lists::faults(),
+        Command::Completions { shell } => completions(shell),
         Command::Invariants(args) => lists::invariants(&args),
         Command::Bench => bench::bench(),
         Command::Zoo(args) => zoo::zoo(&args),
     };
     match done {
         Ok(class) => ExitCode::from(class.exit_code()),
-        Err(error) => {
-            print::to_stderr(&format!("error: {error}\n"));
-            ExitCode::from(error.exit_code())
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &CliError) -> ExitCode {
+    print::to_stderr(&format!("error: {error}\n"));
+    ExitCode::from(error.exit_code())
+}
+
+/// Reads the command line. Help and errors call the program as it was called.
+fn parse() -> Result<Cli, clap::Error> {
+    let command = Cli::command().bin_name(print::program());
+    Cli::from_arg_matches(&command.try_get_matches()?)
+}
+
+/// Prints the completions of the installed program for a shell.
+fn completions(shell: Shell) -> Result<Class, CliError> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "rocketmq-sim", &mut text);
+    print::to_stdout(&String::from_utf8_lossy(&text))?;
+    Ok(Class::Pass)
 }
 
 /// The stopwatch of the command line: wall time, never in a digest.

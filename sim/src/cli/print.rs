@@ -1,19 +1,46 @@
 //! Writes text for people.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use rmq_remoting::observe::Name;
 
+use super::CliError;
 use crate::fault::{EngineKind, Fault};
 use crate::run::{Run, RunConfig};
 use crate::scenario::{Order, Scenario};
 use crate::verdict::Class;
 
-/// Writes to standard output; a reader that went away (`| head`) is no error.
-pub(super) fn to_stdout(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+/// Writes to standard output. A reader that went away (`| head`) is no error.
+///
+/// # Errors
+///
+/// What was printed is not there, such as on a full disk: a command that goes on would end as if it
+/// were.
+pub(super) fn to_stdout(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() != ErrorKind::BrokenPipe => Err(CliError::Output { cause }),
+        _ => Ok(()),
+    }
+}
+
+/// How this program is called here: by cargo in its workspace, or as it was called now.
+pub(super) fn program() -> String {
+    let by_cargo = std::env::var_os("CARGO_PKG_NAME").is_some_and(|it| it == "rmq-sim");
+    let called = std::env::args_os().next().filter(|_| !by_cargo);
+    called.map_or("cargo sim".to_owned(), |program| {
+        quoted(Path::new(&program))
+    })
+}
+
+/// A path as a shell reads it: in quotes where it needs them.
+pub(super) fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    // Only a NUL cannot be quoted, and no path has one.
+    shlex::try_quote(&text).map_or_else(|_| text.to_string(), Into::into)
 }
 
 /// Writes to standard error.

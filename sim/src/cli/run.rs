@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<Class, CliError> {
         Some(file) => Scenario::load(file)?,
         None => {
             let knobs = generate::Knobs::draw(args.seed);
-            print::to_stdout(&knobs.to_string());
+            print::to_stdout(&knobs.to_string())?;
             knobs.scenario()
         }
     });
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<Class, CliError> {
     print::to_stdout(&print::knobs(
         &scenario,
         run::RunConfig::draw(&scenario, args.seed, engine),
-    ));
+    ))?;
     let start = stopwatch();
     let run = run::run(&scenario, args.seed, engine).map_err(|cause| CliError::Run {
         file: match &args.scenario {
@@ -71,24 +71,26 @@ pub(super) fn run(args: &Args) -> Result<Class, CliError> {
     })?;
     let wall = start.elapsed();
     match args.trace {
-        TraceForm::Short => print::to_stdout(&format!("\n{}\n", short::render(&run.trace))),
-        TraceForm::Full => print::to_stdout(&String::from_utf8_lossy(&lines(&run))),
+        TraceForm::Short => print::to_stdout(&format!("\n{}\n", short::render(&run.trace)))?,
+        TraceForm::Full => print::to_stdout(&String::from_utf8_lossy(&lines(&run)))?,
         TraceForm::None => {}
     }
     if let Some(file) = &args.jsonl {
         whole::write(file, &lines(&run))?;
     }
-    print::to_stdout(&print::summary(&run, &scenario.faults));
-    print::to_stdout(&print::verdict(&run, wall));
-    print::to_stdout(&format!("repeat   {}\n", repeat(args)));
+    print::to_stdout(&print::summary(&run, &scenario.faults))?;
+    print::to_stdout(&print::verdict(&run, wall))?;
+    print::to_stdout(&format!("repeat   {}\n", repeat(args)))?;
     Ok(run.verdict.class)
 }
 
 /// The command that makes the same run.
 fn repeat(args: &Args) -> String {
     let file = args.scenario.iter();
-    let file: String = file.map(|file| format!(" {}", file.display())).collect();
-    let mut text = format!("cargo sim run{file} --seed {}", args.seed);
+    let file: String = file
+        .map(|file| format!(" {}", print::quoted(file)))
+        .collect();
+    let mut text = format!("{} run{file} --seed {}", print::program(), args.seed);
     match args.engine {
         EngineName::Event => {}
         EngineName::Turmoil => text.push_str(" --engine turmoil"),

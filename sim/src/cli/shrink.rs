@@ -53,7 +53,8 @@ pub(super) fn shrink(args: &Args) -> Result<Class, CliError> {
     let shrunk = smallest(&chosen, args.seed, args.limit)?;
     let wall = start.elapsed();
     let run = play(&chosen, &shrunk.scenario, args.seed)?;
-    let repeat = format!("cargo sim run {} --seed {}", out.display(), args.seed);
+    let (program, file) = (print::program(), print::quoted(&out));
+    let repeat = format!("{program} run {file} --seed {}", args.seed);
     let explanation = explanation(&chosen, args.seed, &shrunk, &run, &repeat);
     write(
         &shrunk.scenario,
@@ -65,8 +66,8 @@ pub(super) fn shrink(args: &Args) -> Result<Class, CliError> {
         write(passing, &passing.to_toml_under(&comment), file)?;
     }
     let from = chosen.of_seed(args.seed);
-    print::to_stdout(&report(args, &from, &shrunk, &run, wall));
-    print::to_stdout(&format!("written  {}\nrepeat   {repeat}\n", out.display()));
+    print::to_stdout(&report(args, &from, &shrunk, &run, wall))?;
+    print::to_stdout(&format!("written  {}\nrepeat   {repeat}\n", out.display()))?;
     Ok(run.verdict.class)
 }
 

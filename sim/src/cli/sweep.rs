@@ -1,10 +1,11 @@
 //! `cargo sim sweep`: many seeds, and which of them fail; `cargo sim merge`: its shards as one.
 
 use std::fmt::Write as _;
+use std::num::NonZero;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,7 +27,7 @@ pub(super) struct Args {
     seeds: Option<Range<u64>>,
     /// Threads; the result does not depend on it. One for each processor unless given.
     #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
+    jobs: Option<NonZero<usize>>,
     /// Only the I-th of N parts, from 0. `env/N` takes the number of an array job of Slurm or of
     /// an indexed job of Kubernetes.
     #[arg(long, value_name = "I/N")]
@@ -85,6 +86,10 @@ struct Keeper {
     red: AtomicU64,
     kept: Mutex<(Sweep, Option<Out>)>,
     until: Option<Instant>,
+    /// Whoever started the sweep wants it to end.
+    interrupted: Arc<AtomicBool>,
+    /// The portions that are over, those of earlier sittings included.
+    over: AtomicU64,
 }
 
 impl Watcher for Keeper {
@@ -102,11 +107,13 @@ impl Watcher for Keeper {
             out.add(portion)?;
         }
         kept.0.add(portion);
+        self.over.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
     fn enough(&self) -> bool {
-        self.until.is_some_and(|until| stopwatch() >= until)
+        self.interrupted.load(Ordering::Relaxed)
+            || self.until.is_some_and(|until| stopwatch() >= until)
     }
 }
 
@@ -127,6 +134,8 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
         red: AtomicU64::new(0),
         // A time that the clock cannot show never comes.
         until: args.time.and_then(|time| start.checked_add(time)),
+        interrupted: interrupted()?,
+        over: AtomicU64::new(plan.done),
         kept: Mutex::new((before.clone(), out)),
     };
     let done = sweep::carry_out(&plan, &keeper);
@@ -145,6 +154,8 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
             unreachable!("nothing is kept without --out, and yet: {cause}")
         }
     })?;
+    let stopped = keeper.interrupted.load(Ordering::Relaxed);
+    plan.done = keeper.over.into_inner();
     let (sweep, _) = keeper.kept.into_inner();
     let ran = sweep.runs - before.runs;
     let threads = if plan.jobs == 1 { "thread" } else { "threads" };
@@ -160,8 +171,51 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
         let _ = writeln!(text, "before   {} runs were in the file", before.runs);
     }
     text.push_str(&report(args.scenario.as_deref(), &sweep));
-    print::to_stdout(&text);
+    if stopped {
+        let _ = writeln!(text, "resume   {}", resume(args, &plan));
+    }
+    print::to_stdout(&text)?;
+    if stopped {
+        return Err(CliError::Interrupted);
+    }
     Ok(class(&sweep, args.scenario.is_none()))
+}
+
+/// Set once the sweep is told to end, by ctrl-c or as a service is. The runs that are under way end
+/// first; whoever tells it twice does not wait for them.
+fn interrupted() -> Result<Arc<AtomicBool>, CliError> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&flag);
+    let handler = move || {
+        if told.swap(true, Ordering::Relaxed) {
+            std::process::exit(CliError::Interrupted.exit_code().into());
+        }
+    };
+    ctrlc::set_handler(handler).map_err(|cause| CliError::Signals { cause })?;
+    Ok(flag)
+}
+
+/// The command that runs what is left of a plan.
+fn resume(args: &Args, plan: &Plan) -> String {
+    let mut text = format!("{} sweep", print::program());
+    if let Some(file) = &args.scenario {
+        let _ = write!(text, " {}", print::quoted(file));
+    }
+    // A file knows what it has; without one, the seeds from the first that was not run.
+    let from = match (&args.out, plan.portion(plan.done)) {
+        (None, Some(next)) => next.start,
+        (Some(_), _) | (None, None) => plan.seeds.start,
+    };
+    if args.seeds.is_some() || args.out.is_none() {
+        let _ = write!(text, " --seeds {from}..{}", plan.seeds.end);
+    }
+    if args.shard.is_some() {
+        let _ = write!(text, " --shard {}/{}", plan.shard.index, plan.shard.of);
+    }
+    if let Some(out) = &args.out {
+        let _ = write!(text, " --out {}", print::quoted(out));
+    }
+    text
 }
 
 /// Puts the files of all shards of a sweep together, and prints what they came to.
@@ -180,7 +234,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Class, CliError> {
         sweep.runs,
         args.files.len(),
         report(scenario.as_deref(), &sweep),
-    ));
+    ))?;
     Ok(class(&sweep, generated))
 }
 
@@ -198,13 +252,13 @@ fn plan(args: &Args) -> Result<Plan, CliError> {
         seeds: args.seeds.clone().unwrap_or(0..u64::MAX),
         shard,
         done: 0,
-        jobs: args.jobs.unwrap_or_else(processors),
+        jobs: args.jobs.map_or_else(processors, NonZero::get),
     })
 }
 
 /// The processors of this machine.
 pub(super) fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Runs by the clock, and by the processor time spent on them, which other programs do not slow.
@@ -312,7 +366,8 @@ fn report(scenario: Option<&Path>, sweep: &Sweep) -> String {
 
 /// The first failing seeds, each with the line that repeats it, and what to do next.
 fn failures(scenario: Option<&Path>, sweep: &Sweep) -> String {
-    let file = scenario.map_or(String::new(), |file| format!(" {}", file.display()));
+    let file = scenario.map_or(String::new(), |file| format!(" {}", print::quoted(file)));
+    let program = print::program();
     let mut text = String::new();
     for failure in &sweep.failures {
         let seed = failure.seed;
@@ -322,12 +377,12 @@ fn failures(scenario: Option<&Path>, sweep: &Sweep) -> String {
                 let _ = write!(text, ": {part}");
             }
         }
-        let _ = writeln!(text, "\nrepeat   cargo sim run{file} --seed {seed}");
+        let _ = writeln!(text, "\nrepeat   {program} run{file} --seed {seed}");
     }
     if let Some(first) = sweep.failures.first() {
         let _ = writeln!(
             text,
-            "smaller  cargo sim shrink{file} --seed {}",
+            "smaller  {program} shrink{file} --seed {}",
             first.seed
         );
     }

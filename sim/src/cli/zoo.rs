@@ -1,6 +1,7 @@
 //! `cargo sim zoo`: which planted bugs generic seeds find, and how soon.
 
 use std::fmt::Write as _;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub(super) struct Args {
     seeds: u64,
     /// Threads of the sweeps; one for each processor unless given.
     #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
+    jobs: Option<NonZero<usize>>,
     /// Sweeps this scenario instead of generated ones. What it finds says nothing of the generator.
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
@@ -48,7 +49,7 @@ pub(super) fn zoo(args: &Args) -> Result<Class, CliError> {
     let build_folder = BuildFolder::new(&here, args.folder.as_deref())?;
     let bugs = choose(catalogue(build_folder.root())?, &args.only)?;
     if args.list {
-        print::to_stdout(&bugs.iter().map(listed).collect::<String>());
+        print::to_stdout(&bugs.iter().map(listed).collect::<String>())?;
         return Ok(Class::Pass);
     }
     // A patch that does not apply is told before anything is built.
@@ -60,7 +61,7 @@ pub(super) fn zoo(args: &Args) -> Result<Class, CliError> {
         "planting in {}; the first build takes some minutes\n",
         build_folder.sources().display()
     ));
-    print::to_stdout("bug   result    by           seeds   build   sweep  name\n");
+    print::to_stdout("bug   result    by           seeds   build   sweep  name\n")?;
     let start = stopwatch();
     let mutant = mutant(args, &build_folder, None)?;
     let built = start.elapsed();
@@ -71,8 +72,8 @@ pub(super) fn zoo(args: &Args) -> Result<Class, CliError> {
         found.push(one(args, &build_folder, bug, &fails_anyway)?);
     }
     let first = fails_anyway.values().next();
-    print::to_stdout(&row(args, None, first, built, swept));
-    print::to_stdout(&summary(args, &bugs, &found, &fails_anyway));
+    print::to_stdout(&row(args, None, first, built, swept))?;
+    print::to_stdout(&summary(args, &bugs, &found, &fails_anyway))?;
     Ok(class(&bugs, &found, &fails_anyway))
 }
 
@@ -112,7 +113,7 @@ fn mutant<'a>(
         sources: build_folder.sources(),
         folder: build_folder.results()?,
         seeds: args.seeds,
-        jobs: args.jobs.unwrap_or_else(processors),
+        jobs: args.jobs.map_or_else(processors, NonZero::get),
         scenario: args.scenario.as_deref(),
     })
 }
@@ -123,7 +124,7 @@ fn one(
     build_folder: &BuildFolder,
     bug: &Bug,
     fails_anyway: &FailsAnyway,
-) -> Result<Found, ZooError> {
+) -> Result<Found, CliError> {
     build_folder.restore()?;
     build_folder.plant(bug, false)?;
     let start = stopwatch();
@@ -131,7 +132,7 @@ fn one(
     let built = start.elapsed();
     let kill = search(&mutant, fails_anyway)?;
     let swept = start.elapsed() - built;
-    print::to_stdout(&row(args, Some(bug), kill.as_ref(), built, swept));
+    print::to_stdout(&row(args, Some(bug), kill.as_ref(), built, swept))?;
     let shrunk = match &kill {
         Some(kill) if args.shrink => smallest(&mutant, kill)?,
         _ => None,
@@ -141,16 +142,16 @@ fn one(
 
 /// Shrinks a bug's first failing seed. One that passes when it is run again does not shrink: that bug
 /// made the run a matter of chance, and the others go on.
-fn smallest(mutant: &Mutant<'_>, kill: &Kill) -> Result<Option<(Reproducer, Duration)>, ZooError> {
+fn smallest(mutant: &Mutant<'_>, kill: &Kill) -> Result<Option<(Reproducer, Duration)>, CliError> {
     let start = stopwatch();
     let file = match reproducer::shrink(mutant, kill) {
         Ok(file) => file,
         Err(error @ ZooError::Shrink { .. }) => {
             let words = error.to_string().replace('\n', " ");
-            print::to_stdout(&format!("      {words}\n"));
+            print::to_stdout(&format!("      {words}\n"))?;
             return Ok(None);
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let took = start.elapsed();
     let reproducer = reproducer::examine(mutant, kill, file)?;
@@ -160,7 +161,7 @@ fn smallest(mutant: &Mutant<'_>, kill: &Kill) -> Result<Option<(Reproducer, Dura
         reproducer.scenario.in_words(),
         reproducer.fails,
         reproducer.file.display(),
-    ));
+    ))?;
     Ok(Some((reproducer, took)))
 }
 
