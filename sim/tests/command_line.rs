@@ -6,7 +6,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// A folder of its own for a test, with nothing in it.
 fn folder(name: &str) -> PathBuf {
@@ -200,7 +199,7 @@ fn the_shard_of_a_batch_job_is_read_from_its_environment() {
         ];
         let status = program(&folder, &arguments)
             .env(variable, index)
-            .stdout(std::process::Stdio::null())
+            .stdout(Stdio::null())
             .status()
             .expect("it starts");
         assert!(status.success(), "{variable}");
@@ -483,7 +482,7 @@ fn a_sweep_that_is_told_to_stop_says_what_it_found_and_how_to_go_on() {
             .expect("it starts");
         let id = sweep.id().to_string();
         while !listens_to_interrupts(&id) {
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::yield_now();
         }
         let sent = Command::new("kill").args(["-INT", &id]).status();
         assert!(sent.expect("kill").success());
@@ -518,6 +517,23 @@ fn a_sweep_that_is_told_to_stop_says_what_it_found_and_how_to_go_on() {
             assert_eq!(to, "99999999");
         }
     }
+}
+
+#[test]
+fn a_file_that_is_there_is_not_shrunk_over_unless_that_is_asked_for() {
+    let folder = with_calm("shrunk-over");
+    fs::write(folder.join("taken.toml"), "mine").expect("a file");
+    for option in ["--out", "--passing"] {
+        let shrink = ["shrink", "calm.toml", option, "taken.toml"];
+        refused(
+            &folder,
+            &shrink,
+            1,
+            &["taken.toml: is there already", "--force"],
+        );
+    }
+    let forced = ["shrink", "calm.toml", "--out", "taken.toml", "--force"];
+    refused(&folder, &forced, 1, &["there is nothing to shrink"]);
 }
 
 #[test]

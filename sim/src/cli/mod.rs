@@ -147,6 +147,8 @@ enum CliError {
         "no second process: {cause}\n  remedy: build again; the program's own file must be there"
     )]
     Child { cause: std::io::Error },
+    #[error("{}: is there already\n  remedy: give another name, or --force to replace it", file.display())]
+    Exists { file: PathBuf },
     #[error(
         "cannot write to standard output: {cause}\n  remedy: make room, or send the output elsewhere"
     )]
@@ -181,6 +183,7 @@ impl CliError {
             | Self::Digests { .. }
             | Self::Child { .. }
             | Self::Sweep(_)
+            | Self::Exists { .. }
             | Self::Output { .. }
             | Self::Signals { .. }
             | Self::Zoo(_)

@@ -37,6 +37,9 @@ pub(super) struct Args {
     /// Writes a neighbour of the minimal scenario that passes to this file, for `diff`.
     #[arg(long, value_name = "FILE")]
     passing: Option<PathBuf>,
+    /// Replaces files that are there already.
+    #[arg(long)]
+    force: bool,
     /// Runs after which it stops with what it has.
     #[arg(long, value_name = "N", default_value_t = LIMIT)]
     limit: u32,
@@ -47,6 +50,9 @@ pub(super) fn shrink(args: &Args) -> Result<Class, CliError> {
     let chosen = Chosen::new(args.scenario.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| default_name(args));
     for file in [Some(&out), args.passing.as_ref()].into_iter().flatten() {
+        if !args.force && file.is_file() {
+            return Err(CliError::Exists { file: file.clone() });
+        }
         whole::check(file)?;
     }
     let start = stopwatch();

@@ -31,7 +31,7 @@ pub(crate) fn shrink(mutant: &Mutant<'_>, kill: &Kill) -> Result<PathBuf, ZooErr
     let file = mutant.folder.join(format!("{}.toml", mutant.what));
     let said = run(Command::new(&mutant.program)
         .current_dir(&mutant.sources)
-        .arg("shrink")
+        .args(["shrink", "--force"])
         .args(mutant.scenario)
         .args(["--seed", &kill.seed.to_string()])
         .arg("--out")
