@@ -96,27 +96,9 @@ pub struct Attempt {
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let QueueRef { broker, queue } = &self.to;
-        let stage = match self.stage {
-            Stage::Address => "no address",
-            Stage::Dial => "connection refused or not established",
-            Stage::Write => "not written",
-            Stage::Lost => "connection lost",
-            Stage::Silent => "no answer",
-            Stage::Refused => "refused",
-            Stage::Decode => "answer not understood",
-            Stage::Accepted => "stored",
-            Stage::Superseded => "superseded",
-            Stage::Vetoed => "forbidden by a hook",
-            Stage::Hook => "refused by a hook",
-            Stage::Denied => "this client is refused",
-        };
-        let after = self.after.as_millis();
-        write!(
-            f,
-            "#{} {}/q{queue}: {stage} after {after} ms",
-            self.number,
-            text::name(broker)
-        )?;
+        let (number, stage, after) = (self.number, self.stage, self.after.as_millis());
+        let broker = text::name(broker);
+        write!(f, "#{number} {broker}/q{queue}: {stage} after {after} ms")?;
         match &self.cause {
             Cause::Silent | Cause::NoAddress | Cause::Superseded => Ok(()),
             cause => write!(f, " ({cause})"),
@@ -127,7 +109,22 @@ impl fmt::Display for Attempt {
 /// A send that failed.
 ///
 /// Its text is one line a person can act on; [`attempts`](Self::attempts) lists what was tried,
-/// [`failure`](Self::failure) is its class for programs.
+/// [`failure`](Self::failure) is its class for programs. Three questions are answered directly:
+///
+/// ```
+/// # use rmq_producer::SendError;
+/// fn what_now(error: &SendError) -> &'static str {
+///     if !error.is_retryable() {
+///         "something has to change first: tell a person"
+///     } else if error.may_be_stored() {
+///         "send it again; whoever consumes drops the copy by its unique key"
+///     } else if error.is_timeout() {
+///         "send it again, and look at what is slow"
+///     } else {
+///         "send it again"
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SendError {
     inner: Box<Inner>,
@@ -245,6 +242,77 @@ impl SendError {
         })
     }
 
+    /// Whether time ran out: the deadline of the send passed, or nobody answered within it.
+    ///
+    /// A longer send timeout may help, or a look at what is slow.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self.inner.failure {
+            Failure::Deadline | Failure::RouteUnreachable => true,
+            Failure::Attempts(stage) => stage == Stage::Silent,
+            Failure::Invalid
+            | Failure::NotRunning
+            | Failure::NoRoute
+            | Failure::NoNameServer
+            | Failure::BackPressure
+            | Failure::Closed => false,
+        }
+    }
+
+    /// Whether the same message may be sent with success later, by this producer as it is.
+    ///
+    /// `false` where something has to change first: the message, the configuration, a permission, or
+    /// the producer, which was stopped. The producer's own retries are over when a program sees this
+    /// error; whoever sends again waits a little, and looks at [`may_be_stored`](Self::may_be_stored).
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self.inner.failure {
+            Failure::Deadline
+            | Failure::RouteUnreachable
+            | Failure::NoRoute
+            | Failure::BackPressure => true,
+            Failure::Attempts(stage) => match stage {
+                Stage::Denied | Stage::Vetoed | Stage::Hook => false,
+                Stage::Address
+                | Stage::Dial
+                | Stage::Write
+                | Stage::Lost
+                | Stage::Silent
+                | Stage::Refused
+                | Stage::Decode
+                | Stage::Accepted
+                | Stage::Superseded => true,
+            },
+            Failure::Invalid | Failure::NotRunning | Failure::NoNameServer | Failure::Closed => {
+                false
+            }
+        }
+    }
+
+    /// Whether a broker may have stored the message although the send failed: it was written to one
+    /// whose word is missing.
+    ///
+    /// Where that matters, consumers drop the second copy by its unique key, or the program asks for
+    /// the message before it sends it again. `false` is certain.
+    #[must_use]
+    pub fn may_be_stored(&self) -> bool {
+        // Of a send that the end of its producer ended, the attempts are not known.
+        let unknown = self.inner.failure == Failure::Closed && self.inner.attempts.is_empty();
+        let without_word = |attempt: &Attempt| match attempt.stage {
+            Stage::Lost | Stage::Silent | Stage::Decode | Stage::Superseded | Stage::Accepted => {
+                true
+            }
+            Stage::Address
+            | Stage::Dial
+            | Stage::Write
+            | Stage::Refused
+            | Stage::Vetoed
+            | Stage::Hook
+            | Stage::Denied => false,
+        };
+        unknown || self.inner.attempts.iter().any(without_word)
+    }
+
     fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tried = self.inner.attempts.len();
         let times = if tried == 1 { "attempt" } else { "attempts" };
@@ -344,4 +412,66 @@ pub enum StartError {
     /// The client was stopped.
     #[error("the client is stopped; build a new one")]
     ClientStopped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(failure: Failure, stages: &[Stage]) -> SendError {
+        let attempts = (1..).zip(stages).map(|(number, stage)| Attempt {
+            number,
+            to: QueueRef {
+                broker: "broker-a".into(),
+                queue: 0,
+            },
+            address: None,
+            stage: *stage,
+            code: None,
+            after: Duration::from_millis(5),
+            cause: Cause::Silent,
+        });
+        SendError::new(failure, &"orders".into(), Duration::from_millis(7))
+            .of_message(&"KEY".into(), attempts.collect())
+    }
+
+    #[test]
+    fn a_message_may_be_stored_if_a_broker_that_was_written_to_has_not_denied_it() {
+        for (stages, expected) in [
+            (&[][..], false),
+            (&[Stage::Dial, Stage::Write, Stage::Refused], false),
+            (&[Stage::Lost, Stage::Refused], true),
+            (&[Stage::Dial, Stage::Silent], true),
+            (&[Stage::Decode], true),
+            (&[Stage::Superseded], true),
+        ] {
+            let error = failed(Failure::Deadline, stages);
+            assert_eq!(error.may_be_stored(), expected, "{stages:?}");
+        }
+        assert!(failed(Failure::Closed, &[]).may_be_stored(), "not known");
+        assert!(!failed(Failure::NotRunning, &[]).may_be_stored());
+    }
+
+    #[test]
+    fn what_needs_a_change_first_is_not_to_be_sent_again_as_it_is() {
+        for (failure, timeout, retryable) in [
+            (Failure::Deadline, true, true),
+            (Failure::RouteUnreachable, true, true),
+            (Failure::Attempts(Stage::Silent), true, true),
+            (Failure::Attempts(Stage::Dial), false, true),
+            (Failure::Attempts(Stage::Refused), false, true),
+            (Failure::Attempts(Stage::Denied), false, false),
+            (Failure::Attempts(Stage::Vetoed), false, false),
+            (Failure::BackPressure, false, true),
+            (Failure::NoRoute, false, true),
+            (Failure::Invalid, false, false),
+            (Failure::NoNameServer, false, false),
+            (Failure::NotRunning, false, false),
+            (Failure::Closed, false, false),
+        ] {
+            let error = failed(failure, &[]);
+            assert_eq!(error.is_timeout(), timeout, "{failure:?}");
+            assert_eq!(error.is_retryable(), retryable, "{failure:?}");
+        }
+    }
 }

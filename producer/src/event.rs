@@ -3,6 +3,7 @@
 //! The same events serve metrics and logs in production and the trace in the laboratory. They are
 //! *client-side events*: what the client says of itself. Servers and wire give the evidence.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rmq_remoting::event::{ConnectionNumber, Event as TransportEvent};
@@ -102,6 +103,26 @@ pub enum Stage {
     Hook,
     /// The broker refused the client itself: its credentials, or that it does not speak TLS.
     Denied,
+}
+
+/// A stage is written as the end of a sentence about an attempt: "connection lost".
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Address => "no address",
+            Self::Dial => "connection refused or not established",
+            Self::Write => "not written",
+            Self::Lost => "connection lost",
+            Self::Silent => "no answer",
+            Self::Refused => "refused",
+            Self::Decode => "answer not understood",
+            Self::Accepted => "stored",
+            Self::Superseded => "superseded",
+            Self::Vetoed => "forbidden by a hook",
+            Self::Hook => "refused by a hook",
+            Self::Denied => "this client is refused",
+        })
+    }
 }
 
 /// How a send ended.

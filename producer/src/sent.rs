@@ -74,6 +74,18 @@ impl SendStatus {
     }
 }
 
+/// A status is written with RocketMQ's name of it, such as `SEND_OK`.
+impl fmt::Display for SendStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "SEND_OK",
+            Self::FlushDiskTimeout => "FLUSH_DISK_TIMEOUT",
+            Self::SlaveNotAvailable => "SLAVE_NOT_AVAILABLE",
+            Self::FlushSlaveTimeout => "FLUSH_SLAVE_TIMEOUT",
+        })
+    }
+}
+
 /// A message that a broker has stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {

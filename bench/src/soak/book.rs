@@ -159,11 +159,11 @@ impl SendEnd {
 
     pub(crate) fn failed(error: &SendError) -> Self {
         let attempts = u32::try_from(error.attempts().len()).unwrap_or(u32::MAX);
-        let listed = error.attempts().iter();
-        let text = listed.fold(error.to_string(), |text, attempt| {
-            format!("{text}; {attempt}")
-        });
-        Self::Failed(attempts, format!("{:?}", error.failure()), text)
+        Self::Failed(
+            attempts,
+            format!("{:?}", error.failure()),
+            error.to_string(),
+        )
     }
 }
 
