@@ -14,8 +14,13 @@ fn of(folder: &str) -> (Imports, Vec<Vec<String>>) {
 }
 
 #[test]
-fn host_engine_and_producer_have_no_import_circle() {
-    for folder in ["host/src", "sim/engine/src", "producer/src"] {
+fn host_engine_producer_and_mock_rules_have_no_import_circle() {
+    for folder in [
+        "host/src",
+        "sim/engine/src",
+        "producer/src",
+        "mock-server/src",
+    ] {
         let (imports, circles) = of(folder);
         assert!(!imports.is_empty(), "{folder}: nothing was read");
         assert!(circles.is_empty(), "{folder}: {circles:?}");
