@@ -156,10 +156,8 @@ fn act(job: &Job<'_>, action: Action) -> Reply {
     let owned = job.to_owned();
     Reply::Later(Box::pin(async move {
         sleep(wait).await;
-        match deal_with(&owned.job(), steps) {
-            Reply::Now(answer) => answer,
-            Reply::Later(answer) => answer.await,
-        }
+        let reply = deal_with(&owned.job(), steps);
+        reply.answer().await
     }))
 }
 

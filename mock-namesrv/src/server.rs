@@ -232,10 +232,8 @@ impl State {
         let peer = peer.clone();
         Reply::Later(Box::pin(async move {
             sleep(wait).await;
-            match state.deal_with(&peer, &request, number, steps) {
-                Reply::Now(answer) => answer,
-                Reply::Later(answer) => answer.await,
-            }
+            let reply = state.deal_with(&peer, &request, number, steps);
+            reply.answer().await
         }))
     }
 

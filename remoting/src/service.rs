@@ -54,6 +54,16 @@ pub enum Reply {
     Later(BoxFuture<'static, Answer>),
 }
 
+impl Reply {
+    /// Waits for the answer, for whoever makes it part of a later one.
+    pub async fn answer(self) -> Answer {
+        match self {
+            Self::Now(answer) => answer,
+            Self::Later(answer) => answer.await,
+        }
+    }
+}
+
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

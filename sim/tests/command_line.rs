@@ -459,64 +459,62 @@ fn listens_to_interrupts(process: &str) -> bool {
     caught.expect("its signals").expect("a number") & 0b10 != 0
 }
 
+/// Starts a sweep and tells it to stop; gives the arguments by which it says it goes on.
+#[cfg(target_os = "linux")]
+fn told_to_stop(folder: &Path, arguments: &[&str]) -> String {
+    let sweep = program(folder, arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let id = sweep.id().to_string();
+    while !listens_to_interrupts(&id) {
+        std::thread::yield_now();
+    }
+    let sent = Command::new("kill").args(["-INT", &id]).status();
+    assert!(sent.expect("kill").success());
+    let output = sweep.wait_with_output().expect("it ends");
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("told to stop"), "{stderr}");
+    for line in ["rate     ", "verdicts ", "digest   "] {
+        assert!(stdout.contains(line), "no {line:?} in {stdout}");
+    }
+    let (_, resume) = stdout.split_once("resume   cargo sim ").expect("a line");
+    resume.lines().next().expect("a line").to_owned()
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_sweep_that_is_told_to_stop_says_what_it_found_and_how_to_go_on() {
     let folder = with_calm("told-to-stop");
-    let endless = [
-        "sweep",
-        "calm.toml",
-        "--seeds",
-        "3..99999999",
-        "--jobs",
-        "1",
-    ];
-    let file = ["--out", "kept.jsonl"];
-    for with_file in [false, true] {
-        let arguments = endless.iter().chain(file.iter().filter(|_| with_file));
-        let arguments: Vec<&str> = arguments.copied().collect();
-        let sweep = program(&folder, &arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let id = sweep.id().to_string();
-        while !listens_to_interrupts(&id) {
-            std::thread::yield_now();
-        }
-        let sent = Command::new("kill").args(["-INT", &id]).status();
-        assert!(sent.expect("kill").success());
-        let output = sweep.wait_with_output().expect("it ends");
-        let (stdout, stderr) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-        assert_eq!(output.status.code(), Some(130), "{stderr}");
-        assert!(stderr.contains("told to stop"), "{stderr}");
-        for line in [
-            "rate     ",
-            "verdicts ",
-            "digest   ",
-            "resume   cargo sim sweep calm.toml --seeds ",
-        ] {
-            assert!(stdout.contains(line), "no {line:?} in {stdout}");
-        }
-        let (_, seeds) = stdout.split_once(" --seeds ").expect("seeds");
-        let seeds = seeds.lines().next().expect("a line");
-        if with_file {
-            assert_eq!(
-                seeds, "3..99999999 --out kept.jsonl",
-                "the file knows the rest"
-            );
-            assert!(folder.join("kept.jsonl").is_file());
-        } else {
-            // Portions end at multiples of 20.
-            let (from, to) = seeds.split_once("..").expect("two seeds");
-            let from: u64 = from.parse().expect("a seed");
-            assert!(from == 3 || from.is_multiple_of(20), "{from}");
-            assert_eq!(to, "99999999");
-        }
-    }
+    let resume = |more: &str| {
+        let arguments = format!("sweep calm.toml --jobs 1 {more}");
+        told_to_stop(&folder, &arguments.split(' ').collect::<Vec<_>>())
+    };
+    let seeds = resume("--seeds 3..99999999");
+    let (from, to) = seeds.split_once("..").expect("two seeds");
+    let from = from
+        .strip_prefix("sweep calm.toml --seeds ")
+        .expect("seeds");
+    // Portions end at multiples of 20.
+    let from: u64 = from.parse().expect("a seed");
+    assert!(from == 3 || from.is_multiple_of(20), "{from}");
+    assert_eq!(to, "99999999");
+    assert_eq!(
+        resume("--seeds 3..99999999 --out kept.jsonl"),
+        "sweep calm.toml --seeds 3..99999999 --out kept.jsonl",
+        "the file knows the rest"
+    );
+    assert!(folder.join("kept.jsonl").is_file());
+    assert_eq!(
+        resume("--for 10m --out timed.jsonl"),
+        "sweep calm.toml --for 600s --out timed.jsonl",
+        "without seeds a time is needed"
+    );
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn names(source: &Source, krate: &str) -> bool {
 
 /// The dependencies of a manifest that none of its crate's sources names. Sources of a library and its
 /// programs are below `src`; all others use what only tests and examples have.
-fn unused(manifest: &str, folder: &str, sources: &[Source]) -> Vec<String> {
+fn unused(manifest: &str, folder: &str, sources: &[&Source]) -> Vec<String> {
     let manifest: Manifest = toml::from_str(manifest).expect("a manifest");
     let library = format!("{folder}/src/");
     let used = |krate: &String, below: &str| {
@@ -108,13 +108,7 @@ fn every_dependency_is_used() {
             };
             !members.iter().any(nested)
         };
-        let own = sources.iter().filter(inner);
-        let own: Vec<Source> = own
-            .map(|it| Source {
-                path: it.path.clone(),
-                text: it.text.clone(),
-            })
-            .collect();
+        let own: Vec<&Source> = sources.iter().filter(inner).collect();
         found.extend(unused(&manifest, member, &own));
     }
     // The models' library is made of other crates' sources, and libFuzzer's wrappers lie elsewhere.
@@ -134,7 +128,10 @@ fn a_dependency_is_used_where_a_source_of_the_right_kind_names_it() {
         path: path.to_owned(),
         text: text.to_owned(),
     };
-    let of = |sources: &[Source]| unused(manifest, "a", sources).join(", ");
+    let of = |sources: &[Source]| {
+        let sources: Vec<&Source> = sources.iter().collect();
+        unused(manifest, "a", &sources).join(", ")
+    };
     let (library, test) = ("a/src/lib.rs", "a/tests/t.rs");
     assert_eq!(of(&[]), "a: serde-json, a: proptest");
     let both = [

@@ -8,12 +8,15 @@ use crate::verdict::Class;
 
 /// Measures, and prints each figure when it is there.
 pub(super) fn bench() -> Result<Class, CliError> {
-    let mut printed = Ok(());
+    let mut failed = None;
     bench::all(clock_reading, &mut |line| {
-        let line = print::to_stdout(&format!("{line}\n"));
-        printed = std::mem::replace(&mut printed, Ok(())).and(line);
+        if let Err(error) = print::to_stdout(&format!("{line}\n")) {
+            failed.get_or_insert(error);
+        }
     })?;
-    printed?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
     print::to_stdout(&format!("  {}\n", allocations()))?;
     Ok(Class::Pass)
 }

@@ -133,7 +133,8 @@ enum CliError {
     )]
     NothingToShrink { scenario: String, seed: u64 },
     #[error(
-        "{scenario} has no passing neighbour on seed {seed}\n  remedy: compare it with another run: cargo sim diff A B"
+        "{scenario} has no passing neighbour on seed {seed}\n  remedy: compare it with another run: {} diff A B",
+        print::program()
     )]
     NoNeighbour { scenario: String, seed: u64 },
     #[error("{}: {cause}\n  remedy: give a scenario's file (FILE.toml@SEED), a generated one (@SEED), or a trace made by run --jsonl", file.display())]
@@ -141,7 +142,7 @@ enum CliError {
         file: PathBuf,
         cause: crate::trace::by_send::ReadError,
     },
-    #[error("{}: {what}\n  remedy: give a list made by cargo sim digest --seeds A..B", file.display())]
+    #[error("{}: {what}\n  remedy: give a list made by {} digest --seeds A..B", file.display(), print::program())]
     Digests { file: PathBuf, what: String },
     #[error(
         "no second process: {cause}\n  remedy: build again; the program's own file must be there"

@@ -88,8 +88,6 @@ struct Keeper {
     until: Option<Instant>,
     /// Whoever started the sweep wants it to end.
     interrupted: Arc<AtomicBool>,
-    /// The portions that are over, those of earlier sittings included.
-    over: AtomicU64,
 }
 
 impl Watcher for Keeper {
@@ -107,7 +105,6 @@ impl Watcher for Keeper {
             out.add(portion)?;
         }
         kept.0.add(portion);
-        self.over.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -135,13 +132,12 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
         // A time that the clock cannot show never comes.
         until: args.time.and_then(|time| start.checked_add(time)),
         interrupted: interrupted()?,
-        over: AtomicU64::new(plan.done),
         kept: Mutex::new((before.clone(), out)),
     };
     let done = sweep::carry_out(&plan, &keeper);
     let wall = start.elapsed();
     keeper.bar.finish_and_clear();
-    done.map_err(|error| match (error, &args.out) {
+    plan.done = done.map_err(|error| match (error, &args.out) {
         (SweepError::Keep(cause), Some(file)) => CliError::Write {
             file: file.clone(),
             cause,
@@ -155,7 +151,6 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
         }
     })?;
     let stopped = keeper.interrupted.load(Ordering::Relaxed);
-    plan.done = keeper.over.into_inner();
     let (sweep, _) = keeper.kept.into_inner();
     let ran = sweep.runs - before.runs;
     let threads = if plan.jobs == 1 { "thread" } else { "threads" };
@@ -201,13 +196,16 @@ fn resume(args: &Args, plan: &Plan) -> String {
     if let Some(file) = &args.scenario {
         let _ = write!(text, " {}", print::quoted(file));
     }
-    // A file knows what it has; without one, the seeds from the first that was not run.
-    let from = match (&args.out, plan.portion(plan.done)) {
-        (None, Some(next)) => next.start,
-        (Some(_), _) | (None, None) => plan.seeds.start,
-    };
-    if args.seeds.is_some() || args.out.is_none() {
-        let _ = write!(text, " --seeds {from}..{}", plan.seeds.end);
+    // A file knows what it has; without one, the seeds begin with the first that was not run.
+    let mut seeds = args.seeds.clone();
+    if let (None, Some(next)) = (&args.out, plan.portion(plan.done)) {
+        seeds = Some(next.start..plan.seeds.end);
+    }
+    if let Some(seeds) = seeds {
+        let _ = write!(text, " --seeds {}..{}", seeds.start, seeds.end);
+    }
+    if let Some(time) = args.time {
+        let _ = write!(text, " --for {}s", time.as_secs());
     }
     if args.shard.is_some() {
         let _ = write!(text, " --shard {}/{}", plan.shard.index, plan.shard.of);

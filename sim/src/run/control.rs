@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use dst_engine::chance::happens;
-use rmq_mock_broker::control as broker;
-use rmq_mock_namesrv::control::{self as name_server, RouteAlteration};
+use rmq_mock_namesrv::control::RouteAlteration;
+use rmq_mock_server::rules;
 use rmq_remoting::observe::Name;
 
 use super::controller::{Phase, Progress, RunController, number};
@@ -162,13 +162,24 @@ fn counts(fault: &mut Progress, at: &Position, request: &Request<'_>) -> bool {
     }
 }
 
-/// What a rule is called in the trace of a server.
-fn rule_name(number: u32) -> Name {
-    Name::from(format!("fault {number}"))
+/// A decision as a server's rules have it; `at` says what a rule's action is at such a server.
+fn ruled<A>(
+    decision: Decision,
+    at: impl FnOnce(&RuleAction, u32, u64) -> rules::Action<A>,
+) -> rules::Ruled<A> {
+    let (number, action) = match decision {
+        Decision::Rule(number, action, drawn) => (number, at(&action, number, drawn)),
+        Decision::Lost(number) => (number, rules::Action::DropRequest),
+        Decision::Later(number) => (number, rules::Action::delay(1)),
+    };
+    rules::Ruled {
+        rule: Name::from(format!("fault {number}")),
+        action,
+    }
 }
 
-impl broker::Control for Script {
-    fn decide(&self, seen: &broker::Seen<'_>) -> Option<broker::Ruled> {
+impl rules::Control for Script {
+    fn decide(&self, seen: &rules::Seen<'_>) -> Option<rules::Ruled> {
         let by_workload = !self.controller.scenario.workloads.is_empty();
         let request = Request {
             code: seen.code,
@@ -182,20 +193,14 @@ impl broker::Control for Script {
             attempt: seen.nth_of_key,
             attempt_anywhere: self.controller.sends.read(seen.keys),
         };
-        let (number, action) = match Script::decide(self, &request)? {
-            Decision::Rule(number, action, drawn) => (number, action.action().at_broker(drawn)),
-            Decision::Lost(number) => (number, broker::Action::DropRequest),
-            Decision::Later(number) => (number, broker::Action::delay(1)),
-        };
-        Some(broker::Ruled {
-            rule: rule_name(number),
-            action,
-        })
+        let decision = Script::decide(self, &request)?;
+        let at_broker = |it: &RuleAction, _, drawn| it.action().at_broker(drawn);
+        Some(ruled(decision, at_broker))
     }
 }
 
-impl name_server::Control<RouteAlteration> for Script {
-    fn decide(&self, seen: &name_server::Seen<'_>) -> Option<name_server::Ruled> {
+impl rules::Control<RouteAlteration> for Script {
+    fn decide(&self, seen: &rules::Seen<'_>) -> Option<rules::Ruled<RouteAlteration>> {
         let request = Request {
             code: seen.code,
             topic: seen.topic,
@@ -205,16 +210,9 @@ impl name_server::Control<RouteAlteration> for Script {
             attempt: u32::try_from(seen.nth).unwrap_or(u32::MAX),
             attempt_anywhere: 0,
         };
-        let (number, action) = match Script::decide(self, &request)? {
-            Decision::Rule(number, action, drawn) => {
-                (number, action.action().at_name_server(number, drawn))
-            }
-            Decision::Lost(number) => (number, name_server::Action::DropRequest),
-            Decision::Later(number) => (number, name_server::Action::delay(1)),
-        };
-        Some(name_server::Ruled {
-            rule: rule_name(number),
-            action,
-        })
+        let decision = Script::decide(self, &request)?;
+        let at_name_server =
+            |it: &RuleAction, number, drawn| it.action().at_name_server(number, drawn);
+        Some(ruled(decision, at_name_server))
     }
 }

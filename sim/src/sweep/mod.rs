@@ -136,12 +136,13 @@ struct ReorderBuffer {
     error: Option<SweepError>,
 }
 
-/// Runs what is left of a plan.
+/// Runs what is left of a plan; gives the number of the first portion that was not run, which is where
+/// the plan goes on if its watcher had enough.
 ///
 /// # Errors
 ///
 /// A scenario cannot run at all, or a portion cannot be kept; nothing more is started then.
-pub fn carry_out(plan: &Plan, watcher: &dyn Watcher) -> Result<(), SweepError> {
+pub fn carry_out(plan: &Plan, watcher: &dyn Watcher) -> Result<u64, SweepError> {
     let next = AtomicU64::new(plan.done);
     let stopped = AtomicBool::new(false);
     let waiting = Mutex::new(ReorderBuffer {
@@ -168,9 +169,10 @@ pub fn carry_out(plan: &Plan, watcher: &dyn Watcher) -> Result<(), SweepError> {
             scope.spawn(work);
         }
     });
-    match waiting.into_inner().error {
+    let waiting = waiting.into_inner();
+    match waiting.error {
         Some(error) => Err(error),
-        None => Ok(()),
+        None => Ok(waiting.next),
     }
 }
 
