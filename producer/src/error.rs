@@ -21,6 +21,7 @@ pub use self::lookup::{LookupError, Said, ServerAnswer};
 use crate::decide::address;
 use crate::event::{Failure, QueueRef, Stage};
 use crate::message::InvalidMessage;
+use crate::policy::PolicyError;
 
 /// What ended an attempt.
 #[derive(Debug, Clone)]
@@ -403,9 +404,9 @@ pub enum StartError {
     /// The namespace would become other properties, or is no name.
     #[error("{0}")]
     Namespace(String),
-    /// The policy makes no sense.
-    #[error("{0}")]
-    Policy(String),
+    /// No producer can work by the policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// Another producer of the same client has this group.
     #[error("The producer group[{0}] has been created before, specify another name please.")]
     GroupTaken(Name),

@@ -53,6 +53,7 @@
 //!
 //! Only the second half of the table waits for anything, and only it knows the clock.
 
+mod addresses;
 pub mod client;
 pub mod config;
 #[cfg(feature = "decisions")]
@@ -72,8 +73,11 @@ mod selector;
 mod send;
 pub mod sent;
 
+pub use addresses::NameServerAddresses;
 pub use client::{Client, ClientBuilder};
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigLimits};
+#[cfg(feature = "config")]
+pub use config::{ConfigError, Place};
 pub use error::{Attempt, Cause, LookupError, SendError, StartError};
 pub use hook::{AttemptEnd, ForbiddenHook, SendContext, SendHook};
 pub use message::{InvalidMessage, Message, PropertyError};

@@ -8,19 +8,20 @@
 //! ```
 //! use rmq_producer::Policy;
 //!
-//! let mut policy = Policy::strict();
-//! policy.attempts.sync = 4;
-//! let text = policy.to_toml()?;
-//! assert_eq!(Policy::from_toml(&text)?, policy);
-//! # Ok::<(), rmq_producer::PolicyError>(())
+//! let mut java = Policy::java_5_3();
+//! assert_eq!(java.attempts.sync, 3);
+//! java.attempts.sync = 4;
+//! assert_ne!(java, Policy::java_5_3());
 //! ```
 
+mod differences;
 mod habits;
-
-use std::sync::LazyLock;
+mod presets;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "config")]
+pub(crate) use differences::{KeyError, with_differences};
 pub use habits::{
     AttemptTimeout, Attempts, AutoCreate, Avoid, Checks, CompressionKind, DeadPeer, Deadline,
     DefaultRoute, Denied, Detector, Dial, Drain, Failover, Fallback, Header, Health, HedgeOver,
@@ -29,28 +30,26 @@ pub use habits::{
     SendRequest, TimeoutScan, Unprofitable, Vip, Wire,
 };
 
-/// A preset, parsed when it is first asked for.
-type Preset = LazyLock<Policy>;
-
-static STRICT: Preset = LazyLock::new(|| constant(include_str!("presets/strict.toml")));
-static JAVA_5_3: Preset = LazyLock::new(|| constant(include_str!("presets/java_5_3.toml")));
-static JAVA_4_9: Preset = LazyLock::new(|| constant(include_str!("presets/java_4_9.toml")));
-static GO_2_1: Preset = LazyLock::new(|| constant(include_str!("presets/go_2_1.toml")));
-
-#[expect(
-    clippy::expect_used,
-    reason = "a constant of this crate, parsed by a test"
-)]
-fn constant(text: &str) -> Policy {
-    Policy::from_toml(text).expect("a preset of this crate is a policy")
-}
-
 /// The names of the presets.
 pub const PRESETS: [&str; 4] = ["strict", "java_5_3", "java_4_9", "go_2_1"];
 
 /// Everything a producer decides by. Times are in whole milliseconds.
+///
+/// A policy begins as a preset, and a program changes what it wants otherwise:
+///
+/// ```
+/// use rmq_producer::Policy;
+///
+/// let policy = Policy::strict().with(|policy| {
+///     policy.compress_over = 16 * 1024;
+///     policy.periods.poll = 10_000; // milliseconds
+/// });
+/// assert_eq!(policy.with_retries(4).attempts.sync, 5);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
+// Derived as functions of this type: what is read is not the whole value, see `differences`.
+#[serde(remote = "Self", deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Policy {
     /// The preset's name, for traces and messages; it decides nothing.
     pub name: String,
@@ -194,15 +193,10 @@ pub struct Policy {
     pub periods: Periods,
 }
 
-/// A policy that cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+/// A policy with which no producer can work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum PolicyError {
-    /// The text is no policy; the cause says where.
-    #[error("not a producer policy: {0}")]
-    Read(#[from] toml::de::Error),
-    /// The policy cannot be written as TOML.
-    #[error("the policy cannot be written: {0}")]
-    Write(#[from] toml::ser::Error),
     /// A value that makes no sense.
     #[error("policy `{policy}`: {field} is {value}; {remedy}")]
     Value {
@@ -215,6 +209,19 @@ pub enum PolicyError {
         /// What to write instead.
         remedy: &'static str,
     },
+    /// A value for which this build of the crate has no code.
+    #[error(
+        "policy `{policy}`: {field} is {value}, which this program was built without; \
+         enable the feature `{value}` of rmq-producer"
+    )]
+    Feature {
+        /// The name of the policy that was read.
+        policy: String,
+        /// The field whose value cannot be served.
+        field: &'static str,
+        /// The value that the field has, which is also the name of the Cargo feature.
+        value: &'static str,
+    },
     /// No preset has this name.
     #[error("no preset `{name}`; there are: {all}", name = .0, all = PRESETS.join(", "))]
     NoPreset(String),
@@ -223,25 +230,28 @@ pub enum PolicyError {
 impl Policy {
     /// The default: the Java client's names, wire format and defaults without its bugs.
     pub fn strict() -> Self {
-        STRICT.clone()
+        presets::strict::PRESET.clone()
     }
 
     /// What the Java client 5.3.3 does with its default settings.
     pub fn java_5_3() -> Self {
-        JAVA_5_3.clone()
+        presets::java_5_3::PRESET.clone()
     }
 
     /// What the Java client 4.9.8 does with its default settings.
     pub fn java_4_9() -> Self {
-        JAVA_4_9.clone()
+        presets::java_4_9::PRESET.clone()
     }
 
     /// What the Go client 2.1.2 does with its default settings.
     pub fn go_2_1() -> Self {
-        GO_2_1.clone()
+        presets::go_2_1::PRESET.clone()
     }
 
     /// The preset of this name.
+    ///
+    /// # Errors
+    /// There is none; the error names those that exist.
     pub fn preset(name: &str) -> Result<Self, PolicyError> {
         match name {
             "strict" => Ok(Self::strict()),
@@ -262,19 +272,18 @@ impl Policy {
         self
     }
 
-    /// Reads a policy; every field must be there.
-    pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
-        let policy: Self = toml::from_str(text)?;
-        policy.check()?;
-        Ok(policy)
+    /// The policy after this change of its fields.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
     }
 
-    /// Writes the policy as [`from_toml`](Self::from_toml) reads it.
-    pub fn to_toml(&self) -> Result<String, PolicyError> {
-        Ok(toml::to_string(self)?)
-    }
-
-    /// Refuses values with which no send could ever succeed or no task ever rest.
+    /// Refuses values with which no send could ever succeed or no task ever rest, and those for which
+    /// the program was built without code. Clients and producers ask it when they start.
+    ///
+    /// # Errors
+    /// The first field that is not acceptable, with what to write instead.
     pub fn check(&self) -> Result<(), PolicyError> {
         let at_least_one = [
             ("send-timeout", self.send_timeout),
@@ -306,14 +315,21 @@ impl Policy {
             ("health.detector.period", self.health.detector.period),
             ("health.detector.timeout", self.health.detector.timeout),
         ];
-        match at_least_one.iter().find(|(_, value)| *value == 0) {
-            None => Ok(()),
-            Some((field, value)) => Err(PolicyError::Value {
+        if let Some((field, value)) = at_least_one.iter().find(|(_, value)| *value == 0) {
+            return Err(PolicyError::Value {
                 policy: self.name.clone(),
                 field,
                 value: *value,
                 remedy: "it must be at least 1",
+            });
+        }
+        match self.compression.missing_feature() {
+            Some(feature) if self.compress_over > 0 => Err(PolicyError::Feature {
+                policy: self.name.clone(),
+                field: "compression",
+                value: feature,
             }),
+            _ => Ok(()),
         }
     }
 }
@@ -329,19 +345,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_presets_are_policies_and_survive_a_round_trip() {
-        for preset in PRESETS.map(|name| Policy::preset(name).unwrap()) {
-            let text = preset.to_toml().unwrap();
-            assert_eq!(Policy::from_toml(&text).unwrap(), preset);
-            assert_eq!(Policy::preset(&preset.name).unwrap(), preset);
+    fn the_presets_are_policies_that_go_by_their_names() {
+        for name in PRESETS {
+            let preset = Policy::preset(name).unwrap();
+            assert_eq!(preset.name, name);
+            assert_eq!(preset.check(), Ok(()));
         }
     }
 
     #[test]
-    fn an_unknown_field_is_refused_by_name() {
-        let text = format!("surprise = 1\n{}", Policy::strict().to_toml().unwrap());
-        let error = Policy::from_toml(&text).unwrap_err().to_string();
-        assert!(error.contains("surprise"), "{error}");
+    fn a_codec_without_its_feature_is_refused_unless_nothing_is_compressed() {
+        for (kind, feature, built) in [
+            (CompressionKind::Zlib, "", true),
+            (CompressionKind::Lz4, "lz4", cfg!(feature = "lz4")),
+            (CompressionKind::Zstd, "zstd", cfg!(feature = "zstd")),
+        ] {
+            let policy = Policy::strict().with(|policy| policy.compression = kind);
+            match policy.check() {
+                Ok(()) => assert!(built),
+                Err(error) => {
+                    assert!(!built, "{error}");
+                    assert!(
+                        error
+                            .to_string()
+                            .contains(&format!("the feature `{feature}`"))
+                    );
+                }
+            }
+            let plain = policy.with(|policy| policy.compress_over = 0);
+            assert_eq!(plain.check(), Ok(()));
+        }
     }
 
     #[test]

@@ -86,7 +86,10 @@ impl FramedStream {
             self.unflushed = true;
             self.moved = true;
             write_buffer.written(count);
-            while let Some((_, id)) = self.marks.pop_front_if(|(end, _)| *end <= self.written) {
+            let written = self.written;
+            while self.marks.front().is_some_and(|(end, _)| *end <= written)
+                && let Some((_, id)) = self.marks.pop_front()
+            {
                 accepted(id);
             }
         }

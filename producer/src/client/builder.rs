@@ -19,6 +19,7 @@ use super::name_servers::{self, NameServerList};
 use super::openings::Openings;
 use super::routes::Routes;
 use super::state::{ClientCore, Tap, identity_hash};
+use crate::addresses::NameServerAddresses;
 use crate::decide::{encoding, name_server, peer};
 use crate::error::StartError;
 use crate::event::Event;
@@ -41,7 +42,7 @@ impl Client {
 #[must_use]
 pub struct ClientBuilder {
     host: Option<SharedHost>,
-    name_servers: String,
+    name_servers: NameServerAddresses,
     observer: Option<Arc<dyn Observer<Event>>>,
     policy: Option<Policy>,
     instance: String,
@@ -60,10 +61,9 @@ impl ClientBuilder {
         self
     }
 
-    /// The name servers, as `host:port` separated by `;`; an IPv6 address as `[::1]:9876` or
-    /// `::1:9876`. Unless set, the environment variable
-    /// `NAMESRV_ADDR` says them, as it does for the Java client.
-    pub fn name_servers(mut self, servers: impl Into<String>) -> Self {
+    /// The name servers: a list of `host:port`, or a text with `;` between them. Unless set, the
+    /// environment variable `NAMESRV_ADDR` says them, as it does for the Java client.
+    pub fn name_servers(mut self, servers: impl Into<NameServerAddresses>) -> Self {
         self.name_servers = servers.into();
         self
     }
@@ -133,10 +133,8 @@ impl ClientBuilder {
     /// The list of name servers is empty or malformed, or the policy makes no sense.
     pub fn build(self) -> Result<Client, StartError> {
         let policy = self.policy.unwrap_or_default();
-        policy
-            .check()
-            .map_err(|error| StartError::Policy(error.to_string()))?;
-        let servers = name_servers::read(&given(self.name_servers))?;
+        policy.check()?;
+        let servers = name_servers::read(given(self.name_servers).as_str())?;
         let host = self.host.unwrap_or_else(|| Arc::new(TokioHost::new()));
         let observer = shielded(self.observer);
         let openings = Arc::new(Openings::default());
@@ -218,9 +216,9 @@ fn speaker(policy: &Policy) -> Speaker {
 const NAMESRV_ADDR: &str = "NAMESRV_ADDR";
 
 /// The name servers a program gave, or those of its environment.
-fn given(servers: String) -> String {
-    if servers.trim().is_empty() {
-        return std::env::var(NAMESRV_ADDR).unwrap_or_default();
+fn given(servers: NameServerAddresses) -> NameServerAddresses {
+    if servers.as_str().trim().is_empty() {
+        return std::env::var(NAMESRV_ADDR).unwrap_or_default().into();
     }
     servers
 }

@@ -17,6 +17,7 @@ use tokio::time::Duration;
 
 use super::state::ClientCore;
 use super::{find, heartbeat, name_servers};
+use crate::addresses::NameServerAddresses;
 use crate::error::StartError;
 use crate::event::Event;
 use crate::policy::Policy;
@@ -75,8 +76,11 @@ impl Client {
     ///
     /// # Errors
     /// The list is empty or malformed; the one in force stays.
-    pub fn update_name_servers(&self, servers: &str) -> Result<bool, StartError> {
-        let servers = name_servers::read(servers)?;
+    pub fn update_name_servers(
+        &self,
+        servers: impl Into<NameServerAddresses>,
+    ) -> Result<bool, StartError> {
+        let servers = name_servers::read(servers.into().as_str())?;
         let core = &self.handle.core;
         let change = core.name_server_changes.fetch_add(1, Ordering::Relaxed);
         let drawn = core.host.draw("client.name-server-change", change);

@@ -10,6 +10,7 @@ use tokio::time::Duration;
 
 use super::detector;
 use super::handle::Producer;
+use crate::addresses::NameServerAddresses;
 use crate::client::state::identity_hash;
 use crate::client::{Client, ClientBuilder};
 use crate::decide::budget::HedgingBudget;
@@ -79,9 +80,9 @@ impl ProducerBuilder {
         self
     }
 
-    /// The name servers, as `host:port` separated by `;`: names, IPv4 addresses, IPv6 addresses
-    /// (`[::1]:9876` or `::1:9876`), or the `http://…:80` of a hosted instance.
-    pub fn name_servers(mut self, servers: impl Into<String>) -> Self {
+    /// The name servers: a list of `host:port`, or a text with `;` between them. Unless set, the
+    /// environment variable `NAMESRV_ADDR` says them, as it does for the Java client.
+    pub fn name_servers(mut self, servers: impl Into<NameServerAddresses>) -> Self {
         self.own = self.own.name_servers(servers);
         self
     }
@@ -223,9 +224,7 @@ impl ProducerBuilder {
         if let Some(on) = self.vip_channel {
             policy.vip.enabled = on;
         }
-        policy
-            .check()
-            .map_err(|error| StartError::Policy(error.to_string()))?;
+        policy.check()?;
         validate_group(&policy, &self.group).map_err(StartError::Group)?;
         let owns_client = self.client.is_none();
         let client = match self.client {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::Cluster;
 use rmq_producer::event::Failure;
-use rmq_producer::{Config, Message, Policy, Producer, StartError};
+use rmq_producer::{Config, Message, Policy, Producer, ProducerBuilder, StartError};
 use rmq_remoting::code::request::GET_ROUTEINFO_BY_TOPIC;
 use tokio::time::{Instant, timeout};
 
@@ -174,7 +174,10 @@ async fn an_address_that_cannot_be_dialled_is_named_at_the_start_with_its_reason
                 .replace("\\u{1b}", "\\u001b")
                 .replace("\\u{ff1b}", "\u{ff1b}"),
         );
-        let from_file = config.unwrap().into_builder().start().await.unwrap_err();
+        let from_file = ProducerBuilder::from(config.unwrap())
+            .start()
+            .await
+            .unwrap_err();
         assert_eq!(from_file.to_string(), told);
     }
 }

@@ -1,19 +1,20 @@
 //! The policy of a producer, and what the checkers must know of it.
 
+use std::error::Error;
 use std::time::Duration;
 
 use rmq_producer::Policy;
 use rmq_producer::decide::{auto_create, health, peer, retry};
 use rmq_producer::policy::{
     AttemptTimeout, Avoid, DeadPeer, Deadline, Dial, HedgeOver, HedgedAnswer, Lookup, NameServers,
-    NotSafe, PolicyError, Retarget, TimeoutScan,
+    NotSafe, Retarget, TimeoutScan,
 };
 
 use crate::scenario::{PolicySource, ProducerPlan};
 use crate::trace::{Form, IsolationFacts, NodeId, PatienceFacts, PolicyFacts};
 
 /// The policy that a producer of a scenario has.
-pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, PolicyError> {
+pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, Box<dyn Error>> {
     let mut policy = match &plan.policy {
         PolicySource::Preset(name) => Policy::preset(name)?,
         PolicySource::Text { text, .. } => Policy::from_toml(text)?,
