@@ -107,11 +107,12 @@ impl Sender {
             let failures = window.failures();
             window.sent();
             let began = now();
-            self.producer.send_async(self.message(), move |outcome| {
-                note(&window, began, outcome);
-                window.returned();
-                drop(permit);
-            });
+            self.producer
+                .send_with_callback(self.message(), move |outcome| {
+                    note(&window, began, outcome);
+                    window.returned();
+                    drop(permit);
+                });
             if self.window.failures() != failures {
                 breathe().await;
             }

@@ -183,7 +183,7 @@ impl Driver {
             let outgoing = self.target(message).timeout(WARM_UP);
             let outcome = if self.settings.mode == SendPattern::Async {
                 let (told, outcome) = oneshot::channel();
-                outgoing.send_async(move |outcome| {
+                outgoing.send_with_callback(move |outcome| {
                     // Nobody is left to hear it only if the program is ending.
                     let _ = told.send(outcome);
                 });
@@ -227,7 +227,7 @@ impl Driver {
     async fn send(&self, number: u64, open: &Arc<Semaphore>) -> u32 {
         let settings = &self.settings;
         let size = settings.body_size.unwrap_or(32);
-        let message = Message::new(self.topic(), body('M', number, size)).tag(&*settings.tags);
+        let message = Message::new(self.topic(), body('M', number, size)).with_tag(&*settings.tags);
         let mut outgoing = self.target(message);
         let own = settings.per_call_timeout_ms;
         let own = own.filter(|_| !self.dialect.lacks().contains(&"perCallTimeoutMs"));
@@ -273,7 +273,7 @@ impl Driver {
         told: [Arc<Semaphore>; 2],
     ) {
         let driver = self.clone();
-        outgoing.send_async(move |outcome| {
+        outgoing.send_with_callback(move |outcome| {
             driver.tell(call, Mode::Async, outcome);
             for semaphore in told {
                 semaphore.add_permits(1);

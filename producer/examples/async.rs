@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         producer.room().await; // no faster than the brokers store
         let outcomes = outcomes.clone();
         let message = Message::new("orders", format!("order {number}"));
-        producer.send_async(message, move |outcome| {
+        producer.send_with_callback(message, move |outcome| {
             // The receiver outlives every callback.
             let _ = outcomes.send(outcome);
         });

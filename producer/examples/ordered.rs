@@ -38,7 +38,7 @@ pub(crate) async fn send_in_order(
     steps: impl IntoIterator<Item = &'static str>,
 ) -> Result<(), SendError> {
     for step in steps {
-        let message = Message::new("orders", step).tag(step).key(order);
+        let message = Message::new("orders", step).with_tag(step).with_key(order);
         // The hash is the Java client's: both send an order to the same queue.
         let sent = producer.send_by(message, Selector::hash(order)).await?;
         println!("{order} {step}: {} at offset {}", sent.queue, sent.offset);

@@ -137,14 +137,14 @@ async fn send(
 ) -> Result<Option<Sent>, SendError> {
     let body = format!("{} {number}", arguments.body);
     let message = Message::new(arguments.topic.as_str(), body)
-        .tag(arguments.tag.as_str())
-        .key(number.to_string());
+        .with_tag(arguments.tag.as_str())
+        .with_key(number.to_string());
     match arguments.mode {
         Mode::Sync => producer.send(message).await.map(Some),
         Mode::Oneway => producer.send_oneway(message).await.map(|()| None),
         Mode::Async => {
             let (tell, told) = oneshot::channel();
-            producer.send_async(message, move |outcome| {
+            producer.send_with_callback(message, move |outcome| {
                 // Nobody is left to hear it only if the program is ending.
                 let _ = tell.send(outcome);
             });

@@ -24,8 +24,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     for number in 1..=8 {
         let message = Message::new("orders", format!("order {number}"))
-            .tag("created")
-            .key(format!("order-{number}"));
+            .with_tag("created")
+            .with_key(format!("order-{number}"));
         match producer.send(message).await {
             Ok(sent) => println!(
                 "{} on {} at offset {}",

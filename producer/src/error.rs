@@ -20,11 +20,12 @@ pub use self::lookup::{LookupError, Said, ServerAnswer};
 
 use crate::decide::address;
 use crate::event::{Failure, QueueRef, Stage};
-use crate::message::InvalidMessage;
+use crate::message::{InvalidMessage, Message};
 use crate::policy::PolicyError;
 
 /// What ended an attempt.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Cause {
     /// The connection or the request failed.
     Call(Arc<CallError>),
@@ -53,7 +54,7 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Call(error) => error.fmt(f),
+            Self::Call(error) => f.write_str(&text::with_causes(&**error)),
             Self::Refused { code, remark } => {
                 write!(f, "code {code}")?;
                 if let Some(name) = response_name(*code) {
@@ -64,7 +65,7 @@ impl fmt::Display for Cause {
                     _ => Ok(()),
                 }
             }
-            Self::Decode(error) => error.fmt(f),
+            Self::Decode(error) => f.write_str(&text::with_causes(error)),
             Self::Vetoed { reason } => f.write_str(reason),
             Self::NoAddress => f.write_str("no route names the address of its master"),
             Self::Silent => f.write_str("no answer in time"),
@@ -77,6 +78,7 @@ impl fmt::Display for Cause {
 ///
 /// Written as `#2 broker-b/q1: refused after 2 ms (code 2 SYSTEM_BUSY: too many requests)`.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
@@ -141,6 +143,8 @@ struct Inner {
     reason: Option<Reason>,
     attempts: Vec<Attempt>,
     after: Duration,
+    /// The message, to be given back.
+    message: Option<Message>,
 }
 
 /// Why a send ended before its first attempt.
@@ -163,6 +167,7 @@ impl SendError {
             reason: None,
             attempts: Vec::new(),
             after,
+            message: None,
         };
         Self {
             inner: Box::new(inner),
@@ -180,6 +185,39 @@ impl SendError {
         self
     }
 
+    pub(crate) fn of(mut self, message: Message) -> Self {
+        self.inner.message = Some(message);
+        self
+    }
+
+    /// The message, given back to be kept or sent again.
+    ///
+    /// To send it again as the same message, for consumers that drop copies, it needs the
+    /// [`message_id`](Self::message_id) of this send: see [`Message::with_id`]. `None` for an async send
+    /// whose task was ended by the end of its producer or of the runtime under it.
+    ///
+    /// ```
+    /// # use rmq_producer::{Message, Producer, SendError};
+    /// async fn once_more(producer: &Producer, error: SendError) -> Result<(), SendError> {
+    ///     let id = error.message_id().map(str::to_owned);
+    ///     match (error.is_retryable(), id) {
+    ///         (true, Some(id)) => {
+    ///             let Some(message) = error.into_message() else {
+    ///                 return Ok(());
+    ///             };
+    ///             // An id that a producer made is always one that can be carried.
+    ///             let message = message.with_id(id).expect("an id of a producer");
+    ///             producer.send(message).await.map(drop)
+    ///         }
+    ///         _ => Err(error),
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn into_message(self) -> Option<Message> {
+        self.inner.message
+    }
+
     /// The class of the failure, for programs that decide by it.
     #[must_use]
     pub fn failure(&self) -> Failure {
@@ -188,14 +226,14 @@ impl SendError {
 
     /// The topic of the message.
     #[must_use]
-    pub fn topic(&self) -> &Name {
+    pub fn topic(&self) -> &str {
         &self.inner.topic
     }
 
     /// The message's unique key. Copies of it may be stored although the send failed.
     #[must_use]
-    pub fn message_id(&self) -> Option<&Name> {
-        self.inner.unique_key.as_ref()
+    pub fn message_id(&self) -> Option<&str> {
+        self.inner.unique_key.as_deref()
     }
 
     /// What is wrong with the message, if that is why it was not sent.
@@ -350,22 +388,9 @@ impl fmt::Display for SendError {
     }
 }
 
-impl Error for SendError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        if let Some(reason) = &self.inner.reason {
-            return Some(reason);
-        }
-        match &self.inner.attempts.last()?.cause {
-            Cause::Call(error) => Some(&**error),
-            Cause::Decode(error) => Some(error),
-            Cause::Refused { .. }
-            | Cause::Vetoed { .. }
-            | Cause::NoAddress
-            | Cause::Silent
-            | Cause::Superseded => None,
-        }
-    }
-}
+/// Its text tells every cause, so it has no `source` that would repeat one: programs find the causes at
+/// [`attempts`](SendError::attempts), [`lookup`](SendError::lookup) and [`invalid`](SendError::invalid).
+impl Error for SendError {}
 
 /// Why an async send found no place among those that are open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -384,6 +409,7 @@ fn problem(entry: &str) -> String {
 
 /// A client or producer that cannot be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum StartError {
     /// The group's name is not acceptable; the text is the Java client's.
     #[error("{0}")]
@@ -410,9 +436,15 @@ pub enum StartError {
     /// Another producer of the same client has this group.
     #[error("The producer group[{0}] has been created before, specify another name please.")]
     GroupTaken(Name),
-    /// The client was stopped.
-    #[error("the client is stopped; build a new one")]
-    ClientStopped,
+    /// A setting of the client was given to a producer that shares a client, which has its own.
+    #[error(
+        "`{setting}` is a setting of the client, and this producer shares one; set it where that \
+         client is built"
+    )]
+    SharedClient {
+        /// The method of the builder that was called.
+        setting: &'static str,
+    },
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rmq_remoting::event::{ConnectionNumber, Event as TransportEvent};
+pub use rmq_remoting::event::{CloseCause, ConnectionNumber, DialFailure, Event as TransportEvent};
 use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ pub type SnapshotNumber = u64;
 /// How a message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Mode {
     /// The caller waits for the outcome.
     Sync,
@@ -31,6 +32,7 @@ pub enum Mode {
 
 /// One queue of a topic: where a message goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct QueueRef {
     /// The broker's name, not its address.
     pub broker: Name,
@@ -41,6 +43,7 @@ pub struct QueueRef {
 /// Why a route was looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum LookupReason {
     /// A send found no usable route.
     FirstSend,
@@ -55,6 +58,7 @@ pub enum LookupReason {
 /// How a lookup ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum LookupEnd {
     /// A route came and differs from the one in force.
     Changed,
@@ -78,6 +82,7 @@ pub enum LookupEnd {
 /// The stage at which an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Stage {
     /// The broker's address is in no route.
     Address,
@@ -128,6 +133,7 @@ impl fmt::Display for Stage {
 /// How a send ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Outcome {
     /// A broker has stored the message and said so.
     Sent {
@@ -149,6 +155,7 @@ pub enum Outcome {
 /// The class of a failed send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Failure {
     /// The message or the arguments are not acceptable; nothing was tried.
     Invalid,
@@ -170,9 +177,35 @@ pub enum Failure {
     Closed,
 }
 
+impl Failure {
+    /// Its name, in lower case with `_`: the same in every release, for metrics and `error.type`.
+    ///
+    /// ```
+    /// use rmq_producer::event::{Failure, Stage};
+    ///
+    /// assert_eq!(Failure::BackPressure.name(), "back_pressure");
+    /// assert_eq!(Failure::Attempts(Stage::Lost).name(), "attempts");
+    /// ```
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::NotRunning => "not_running",
+            Self::NoRoute => "no_route",
+            Self::RouteUnreachable => "route_unreachable",
+            Self::NoNameServer => "no_name_server",
+            Self::Attempts(_) => "attempts",
+            Self::Deadline => "deadline",
+            Self::BackPressure => "back_pressure",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// One thing the producer did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Event {
     /// The producer is ready to send.
     Started {

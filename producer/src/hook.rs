@@ -26,6 +26,7 @@ use crate::sent::Sent;
 
 /// One attempt, as hooks see it.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct SendContext<'a> {
     /// The group of the producer that sends.
     pub group: &'a Name,
@@ -47,6 +48,7 @@ pub struct SendContext<'a> {
 
 /// How an attempt ended, as hooks see it.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum AttemptEnd<'a> {
     /// The broker has stored the message.
     Stored(&'a Sent),
@@ -54,6 +56,33 @@ pub enum AttemptEnd<'a> {
     Written,
     /// The attempt failed, as its report says.
     Failed(&'a Attempt),
+}
+
+/// Sees every message before it is checked and encoded, and may add properties to it: the context of a
+/// trace (`traceparent`), the name of a tenant.
+///
+/// It is called once for each send, however many attempts that makes, within the span of the send
+/// (`rmq.send`): `tracing::Span::current()` is that span. `examples/traceparent.rs` shows the way of a trace
+/// into the message.
+///
+/// ```
+/// use rmq_producer::{Message, MessageHook};
+///
+/// #[derive(Debug)]
+/// struct Tenant(String);
+///
+/// impl MessageHook for Tenant {
+///     fn before(&self, message: &mut Message) {
+///         if message.set_property("tenant", &self.0).is_err() {
+///             tracing::warn!(tenant = self.0, "this name cannot travel with a message");
+///         }
+///     }
+/// }
+/// ```
+pub trait MessageHook: fmt::Debug + Send + Sync {
+    /// Is called before the message is checked and encoded. A hook that panics is told to the log, and
+    /// the message is sent as it was left.
+    fn before(&self, message: &mut Message);
 }
 
 /// May forbid single attempts.
@@ -96,13 +125,24 @@ impl RpcHook for NamespaceHook {
 /// The hooks of a producer.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Hooks {
+    pub(crate) message: Vec<Arc<dyn MessageHook>>,
     pub(crate) forbidden: Vec<Arc<dyn ForbiddenHook>>,
     pub(crate) send: Vec<Arc<dyn SendHook>>,
 }
 
 impl Hooks {
+    /// Whether nobody wants to know of attempts.
     pub(crate) fn are_none(&self) -> bool {
         self.forbidden.is_empty() && self.send.is_empty()
+    }
+
+    /// Lets the hooks add to a message.
+    pub(crate) fn prepare(&self, message: &mut Message) {
+        for hook in &self.message {
+            if catch_unwind(AssertUnwindSafe(|| hook.before(message))).is_err() {
+                tracing::error!(target: "rmq::send", ?hook, "a message hook panicked");
+            }
+        }
     }
 
     /// Asks whether the attempt may start, and tells that it does.
@@ -128,6 +168,6 @@ impl Hooks {
 
 fn guarded(hook: &Arc<dyn SendHook>, call: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(call)).is_err() {
-        tracing::error!(?hook, "a send hook panicked");
+        tracing::error!(target: "rmq::send", ?hook, "a send hook panicked");
     }
 }

@@ -6,12 +6,12 @@
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let producer = Producer::builder("order-service")
-//!     .name_servers("10.0.0.1:9876;10.0.0.2:9876")
+//!     .name_servers(["10.0.0.1:9876", "10.0.0.2:9876"])
 //!     .send_timeout(Duration::from_secs(3)) // over everything: lookup, dial, all attempts
 //!     .retries(2)
 //!     .start()
 //!     .await?;
-//! match producer.send(Message::new("orders", "hello").tag("created").key("order-42")).await {
+//! match producer.send(Message::new("orders", "hello").with_tag("created").with_key("order-42")).await {
 //!     Ok(sent) => println!("{} on {} at offset {}", sent.message_id, sent.queue, sent.offset),
 //!     Err(error) => {
 //!         eprintln!("{error}"); // one line a person can act on
@@ -61,9 +61,11 @@ pub mod decide;
 #[cfg(not(feature = "decisions"))]
 #[expect(unreachable_pub, reason = "public with the feature `decisions`")]
 mod decide;
+mod delivery;
 pub mod error;
 pub mod event;
 pub mod hook;
+mod log;
 pub mod message;
 pub mod meter;
 pub mod observe;
@@ -78,16 +80,24 @@ pub use client::{Client, ClientBuilder};
 pub use config::{Config, ConfigLimits};
 #[cfg(feature = "config")]
 pub use config::{ConfigError, Place};
+pub use delivery::DeliveryFuture;
 pub use error::{Attempt, Cause, LookupError, SendError, StartError};
-pub use hook::{AttemptEnd, ForbiddenHook, SendContext, SendHook};
+pub use hook::{AttemptEnd, ForbiddenHook, MessageHook, SendContext, SendHook};
 pub use message::{InvalidMessage, Message, PropertyError};
 pub use meter::Meter;
+pub use observe::Observer;
 pub use policy::{Policy, PolicyError};
 pub use producer::{Dispatch, Gauges, Producer, ProducerBuilder};
-pub use rmq_remoting::client::{ExtraFields, HookError, RpcHook};
 pub use selector::Selector;
 pub use send::permits::WhenFull;
-pub use sent::{MessageQueue, SendStatus, Sent};
+pub use sent::{MessageQueue, NotStored, SendStatus, Sent};
+
+// What a program can meet of the crates below, so that it needs no other dependency.
+pub use rmq_host::{Host, SharedHost, SocketOptions, TokioHost};
+pub use rmq_remoting::client::{CallError, CallStage, ExtraFields, HookError, RpcHook};
+pub use rmq_remoting::command::Command;
+pub use rmq_remoting::header::{HeaderError, Request};
+pub use rmq_remoting::observe::Name;
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ use rmq_remoting::properties::{NAME_END, VALUE_END, is_reserved, name};
 
 /// A property that cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum PropertyError {
     /// The protocol uses this name itself.
     #[error("The Property<{0}> is used by system, input another please")]
@@ -27,10 +28,10 @@ pub enum PropertyError {
 /// use rmq_producer::Message;
 ///
 /// let message = Message::new("orders", "hello")
-///     .tag("created")
-///     .key("order-42")
-///     .property("region", "north")?;
-/// assert!(Message::new("orders", "hello").property("KEYS", "x").is_err());
+///     .with_tag("created")
+///     .with_key("order-42")
+///     .with_property("region", "north")?;
+/// assert!(Message::new("orders", "hello").with_property("KEYS", "x").is_err());
 /// # Ok::<(), rmq_producer::PropertyError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Message {
     /// A tag with a byte 0x01 or 0x02, which separate properties on the wire, makes the message
     /// unacceptable: see [`flaw`](Self::flaw).
     #[must_use]
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+    pub fn with_tag(mut self, tag: impl Into<String>) -> Self {
         let tag = tag.into();
         self.note_flaw(name::TAGS, &tag);
         self.tag = Some(tag).filter(|tag| !tag.is_empty());
@@ -95,7 +96,7 @@ impl Message {
     /// A key with a byte 0x01 or 0x02, which separate properties on the wire, makes the message
     /// unacceptable: see [`flaw`](Self::flaw).
     #[must_use]
-    pub fn key(mut self, key: impl AsRef<str>) -> Self {
+    pub fn with_key(mut self, key: impl AsRef<str>) -> Self {
         let key = key.as_ref();
         self.note_flaw(name::KEYS, key);
         if !self.keys.is_empty() && !key.is_empty() {
@@ -105,21 +106,34 @@ impl Message {
         self
     }
 
-    /// Adds several keys, each as [`key`](Self::key) does.
+    /// Adds several keys, each as [`with_key`](Self::with_key) does.
     #[must_use]
-    pub fn keys<K: AsRef<str>>(self, keys: impl IntoIterator<Item = K>) -> Self {
-        keys.into_iter().fold(self, Self::key)
+    pub fn with_keys<K: AsRef<str>>(self, keys: impl IntoIterator<Item = K>) -> Self {
+        keys.into_iter().fold(self, Self::with_key)
     }
 
     /// Sets a property of the program's own. The same name again replaces the value.
     ///
     /// # Errors
     /// The name is reserved, or name or value cannot be carried.
-    pub fn property(
+    pub fn with_property(
         mut self,
         name: impl Into<String>,
         value: impl Into<String>,
     ) -> Result<Self, PropertyError> {
+        self.set_property(name, value)?;
+        Ok(self)
+    }
+
+    /// Sets a property of the program's own in place: for a [`MessageHook`](crate::MessageHook).
+    ///
+    /// # Errors
+    /// The name is reserved, or name or value cannot be carried; the message stays as it was.
+    pub fn set_property(
+        &mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Result<(), PropertyError> {
         let (name, value) = (name.into(), value.into());
         if is_reserved(&name) {
             return Err(PropertyError::Reserved(name));
@@ -129,12 +143,12 @@ impl Message {
             Some((_, known)) => *known = value,
             None => self.properties.push((name, value)),
         }
-        Ok(self)
+        Ok(())
     }
 
     /// A number of the program's own that travels with the message; the broker does not read it.
     #[must_use]
-    pub fn flag(mut self, flag: i32) -> Self {
+    pub fn with_flag(mut self, flag: i32) -> Self {
         self.flag = flag;
         self
     }
@@ -142,16 +156,17 @@ impl Message {
     /// Lets the broker deliver the message later, by one of its delay levels (1 is 1 s, 3 is 10 s,
     /// 18 is 2 h by default; 0 is at once).
     #[must_use]
-    pub fn delay_level(mut self, level: u32) -> Self {
+    pub fn with_delay_level(mut self, level: u32) -> Self {
         self.delay_level = Some(level).filter(|level| *level > 0);
         self
     }
 
-    /// Whether the broker answers only when the message is as safe as the broker is configured to
-    /// make it (flushed, replicated). True unless set otherwise.
+    /// Lets the broker answer as soon as it has the message, before it is as safe as the broker is
+    /// configured to make it (flushed, replicated): quicker, and lost if the broker fails then. Java
+    /// calls that `setWaitStoreMsgOK(false)`.
     #[must_use]
-    pub fn wait_stored(mut self, wait: bool) -> Self {
-        self.wait_stored = wait;
+    pub fn without_wait_stored(mut self) -> Self {
+        self.wait_stored = false;
         self
     }
 
@@ -170,20 +185,29 @@ impl Message {
 
     /// The topic that the message goes to.
     #[must_use]
-    pub fn topic(&self) -> &Name {
+    pub fn topic(&self) -> &str {
         &self.topic
+    }
+
+    pub(crate) fn topic_name(&self) -> &Name {
+        &self.topic
+    }
+
+    /// The same message for another topic.
+    #[must_use]
+    pub fn with_topic(mut self, topic: impl Into<Name>) -> Self {
+        self.topic = topic.into();
+        self
     }
 
     /// The unique key that the program gave it.
     #[must_use]
-    pub fn unique_key(&self) -> Option<&Name> {
-        self.unique_key.as_ref()
+    pub fn unique_key(&self) -> Option<&str> {
+        self.unique_key.as_deref()
     }
 
-    /// The same message for another topic.
-    pub(crate) fn with_topic(mut self, topic: Name) -> Self {
-        self.topic = topic;
-        self
+    pub(crate) fn unique_key_name(&self) -> Option<&Name> {
+        self.unique_key.as_ref()
     }
 
     /// The bytes of the message, as the program gave them.
@@ -194,28 +218,45 @@ impl Message {
 
     /// The tag, if it has one.
     #[must_use]
-    pub fn tag_value(&self) -> Option<&str> {
+    pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
     /// The keys, separated by blanks; empty if there are none.
     #[must_use]
-    pub fn keys_value(&self) -> &str {
+    pub fn keys(&self) -> &str {
         &self.keys
     }
 
     /// The program's own property of this name.
     #[must_use]
-    pub fn property_value(&self, name: &str) -> Option<&str> {
-        let mut own = self.properties.iter();
-        let found = own.find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str())
+    pub fn property(&self, name: &str) -> Option<&str> {
+        let found = self.properties().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value)
     }
 
     /// The application's flag, which RocketMQ carries and does not read.
     #[must_use]
-    pub fn flag_value(&self) -> i32 {
+    pub fn flag(&self) -> i32 {
         self.flag
+    }
+
+    /// The delay level; 0 if the message is delivered at once.
+    #[must_use]
+    pub fn delay_level(&self) -> u32 {
+        self.delay_level.unwrap_or(0)
+    }
+
+    /// Whether the broker answers only when the message is stored as safely as it is configured to.
+    #[must_use]
+    pub fn waits_stored(&self) -> bool {
+        self.wait_stored
+    }
+
+    /// The program's own properties, in the order in which they were set first.
+    pub fn properties(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        let own = self.properties.iter();
+        own.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The properties in the order in which they are written, without the unique key.
@@ -254,6 +295,7 @@ fn is_separator(c: char) -> bool {
 /// A message that is not sent because it cannot be accepted. Code and text are the Java client's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct InvalidMessage {
     /// 13 for the message's content, -1 for its topic.
     pub code: i32,
@@ -278,19 +320,22 @@ mod tests {
 
     #[test]
     fn keys_are_joined_by_one_blank_and_an_empty_tag_is_none() {
-        let message = Message::new("t", "b").keys(["k1", "k2"]).key("k3").tag("");
+        let message = Message::new("t", "b")
+            .with_keys(["k1", "k2"])
+            .with_key("k3")
+            .with_tag("");
         assert_eq!(properties(&message), "KEYS=k1 k2 k3;WAIT=true;");
     }
 
     #[test]
     fn a_property_set_twice_has_its_last_value_in_its_first_place() {
         let message = Message::new("t", "b")
-            .property("x", "1")
-            .and_then(|message| message.property("y", "2"))
-            .and_then(|message| message.property("x", "3"))
+            .with_property("x", "1")
+            .and_then(|message| message.with_property("y", "2"))
+            .and_then(|message| message.with_property("x", "3"))
             .unwrap()
-            .delay_level(3)
-            .wait_stored(false);
+            .with_delay_level(3)
+            .without_wait_stored();
         assert_eq!(properties(&message), "WAIT=false;DELAY=3;x=3;y=2;");
     }
 
@@ -303,11 +348,11 @@ mod tests {
             "TIMER_DELIVER_MS",
             "__CRC32#",
         ] {
-            let error = Message::new("t", "b").property(name, "v").unwrap_err();
+            let error = Message::new("t", "b").with_property(name, "v").unwrap_err();
             assert_eq!(error, PropertyError::Reserved(name.to_owned()));
         }
         for name in ["__SHARDINGKEY", "keys", "CHECK_IMMUNITY_TIME_IN_SECONDS"] {
-            assert!(Message::new("t", "b").property(name, "v").is_ok());
+            assert!(Message::new("t", "b").with_property(name, "v").is_ok());
         }
     }
 
@@ -316,19 +361,19 @@ mod tests {
         let message = || Message::new("t", "b");
         let flaw = |name: &str| Some(PropertyError::Separator(name.to_owned()));
         for separator in ["\u{1}", "\u{2}", "a\u{2}DELAY\u{1}3\u{2}x"] {
-            assert_eq!(message().tag(separator).flaw().cloned(), flaw("TAGS"));
-            assert_eq!(message().key(separator).flaw().cloned(), flaw("KEYS"));
-            let keys = message().keys(["a", separator]);
+            assert_eq!(message().with_tag(separator).flaw().cloned(), flaw("TAGS"));
+            assert_eq!(message().with_key(separator).flaw().cloned(), flaw("KEYS"));
+            let keys = message().with_keys(["a", separator]);
             assert_eq!(keys.flaw().cloned(), flaw("KEYS"));
         }
-        let sound = message().tag("\u{0}\u{3}é").keys(["a b", ""]);
+        let sound = message().with_tag("\u{0}\u{3}é").with_keys(["a b", ""]);
         assert_eq!(sound.flaw(), None);
     }
 
     #[test]
     fn what_would_be_lost_on_the_wire_is_refused() {
         let message = Message::new("t", "b");
-        let set = |name: &str, value: &str| message.clone().property(name, value).unwrap_err();
+        let set = |name: &str, value: &str| message.clone().with_property(name, value).unwrap_err();
         assert_eq!(set(" ", "v"), PropertyError::Blank);
         assert_eq!(set("n", ""), PropertyError::Blank);
         assert_eq!(

@@ -30,10 +30,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rmq_remoting::event::Event as TransportEvent;
-use rmq_remoting::observe::{Name, Observer};
+use rmq_remoting::observe::{Name, Observer, Silent};
 
 use crate::event::{Event, Failure, Outcome, SendNumber, Stage};
-use crate::observe::Tracing;
 
 /// The upper bounds of the classes of latencies, in milliseconds.
 pub const BOUNDS_MS: [u64; 14] = [
@@ -42,6 +41,7 @@ pub const BOUNDS_MS: [u64; 14] = [
 
 /// How many sends took how long, in classes that double.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct Latencies {
     /// How many were at most the bound of the same place in [`BOUNDS_MS`], and above the bound
     /// before it; the last place counts what is longer than every bound.
@@ -83,6 +83,7 @@ impl Latencies {
 
 /// What is known of one broker.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct BrokerFigures {
     /// Attempts that went there.
     pub attempts: u64,
@@ -99,6 +100,7 @@ pub struct BrokerFigures {
 
 /// What a producer has done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct Figures {
     /// Sends that were called, whatever became of them.
     pub calls: u64,
@@ -122,7 +124,7 @@ pub struct Figures {
     pub brokers: BTreeMap<Name, BrokerFigures>,
 }
 
-/// An observer that counts. Its own events go on to the next observer, `tracing` unless set.
+/// An observer that counts, and passes each event on to the next observer if there is one.
 pub struct Meter {
     state: Mutex<MeterState>,
     next: Arc<dyn Observer<Event>>,
@@ -145,7 +147,7 @@ impl fmt::Debug for Meter {
 
 impl Default for Meter {
     fn default() -> Self {
-        Self::before(Arc::new(Tracing))
+        Self::before(Arc::new(Silent))
     }
 }
 
@@ -252,8 +254,6 @@ impl BrokerFigures {
 
 #[cfg(test)]
 mod tests {
-    use rmq_remoting::observe::Silent;
-
     use super::*;
     use crate::event::{Mode, QueueRef};
 

@@ -1,39 +1,30 @@
-//! Where the producer's events go: to `tracing`, or to the program's own observer.
+//! How a program sees what its producer does: an observer gets every event as a value.
+//!
+//! ```
+//! use rmq_producer::Observer;
+//! use rmq_producer::event::{Event, Outcome};
+//!
+//! /// Prints what became of each send.
+//! #[derive(Debug)]
+//! struct Outcomes;
+//!
+//! impl Observer<Event> for Outcomes {
+//!     fn on(&self, event: Event) {
+//!         if let Event::Done { send, outcome, after_ms } = event {
+//!             let how = if matches!(outcome, Outcome::Failed(_)) { "failed" } else { "is done" };
+//!             println!("send {send} {how} after {after_ms} ms");
+//!         }
+//!     }
+//! }
+//! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rmq_host::panic_message;
-use rmq_remoting::observe::Observer;
+pub use rmq_remoting::observe::{Observer, Silent};
 
-use crate::event::{Event, Outcome};
-
-/// Forwards events to `tracing`: failures as warnings, lifecycle and routes as information, the
-/// rest as debug output. Nothing is formatted for a level that nobody listens to.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Tracing;
-
-impl Observer<Event> for Tracing {
-    fn on(&self, event: Event) {
-        match event {
-            Event::Done {
-                outcome: Outcome::Failed(failure),
-                send,
-                after_ms,
-            } => tracing::warn!(send, after_ms, ?failure, "send failed"),
-            Event::TaskPanicked { task } => {
-                tracing::error!(task, "a background task panicked and was started again");
-            }
-            Event::Started { .. }
-            | Event::Stopping
-            | Event::Stopped
-            | Event::Snapshot { .. }
-            | Event::NameServers { .. }
-            | Event::Drain { .. } => tracing::info!(?event),
-            _ => tracing::debug!(?event),
-        }
-    }
-}
+use crate::event::Event;
 
 /// Keeps a panic of the program's observer away from the sends, connections and tasks whose events it
 /// hears: they go on, and `tracing` says what happened, at each panic.
@@ -45,7 +36,7 @@ impl Observer<Event> for Shielded {
         let heard = catch_unwind(AssertUnwindSafe(|| self.0.on(event)));
         if let Err(payload) = heard {
             let message = panic_message(payload.as_ref());
-            tracing::error!(message, "the observer of a producer panicked");
+            tracing::error!(target: "rmq::producer", message, "the observer of a producer panicked");
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::event::QueueRef;
 
 /// A queue of a topic on a broker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct MessageQueue {
     /// The topic that the queue belongs to.
     pub topic: Name,
@@ -28,13 +29,14 @@ impl MessageQueue {
             queue,
         }
     }
+}
 
-    /// The queue without its topic, as events name it.
-    #[must_use]
-    pub fn to_ref(&self) -> QueueRef {
-        QueueRef {
-            broker: Name::clone(&self.broker),
-            queue: self.queue,
+/// The queue without its topic, as events name it.
+impl From<&MessageQueue> for QueueRef {
+    fn from(queue: &MessageQueue) -> Self {
+        Self {
+            broker: Name::clone(&queue.broker),
+            queue: queue.queue,
         }
     }
 }
@@ -49,6 +51,7 @@ impl fmt::Display for MessageQueue {
 
 /// How safely a broker has stored a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum SendStatus {
     /// As safely as the broker is configured to.
     Ok,
@@ -60,18 +63,35 @@ pub enum SendStatus {
     FlushSlaveTimeout,
 }
 
-impl SendStatus {
-    /// The status of a response code, if the code says that the message is stored.
-    #[must_use]
-    pub fn of(code: i32) -> Option<Self> {
+/// The status of a response code that says that the message is stored.
+///
+/// ```
+/// use rmq_producer::SendStatus;
+///
+/// assert_eq!(SendStatus::try_from(12), Ok(SendStatus::FlushSlaveTimeout));
+/// assert!(SendStatus::try_from(2).is_err(), "SYSTEM_BUSY: it is not stored");
+/// ```
+impl TryFrom<i32> for SendStatus {
+    type Error = NotStored;
+
+    fn try_from(code: i32) -> Result<Self, NotStored> {
         match code {
-            0 => Some(Self::Ok),
-            10 => Some(Self::FlushDiskTimeout),
-            11 => Some(Self::SlaveNotAvailable),
-            12 => Some(Self::FlushSlaveTimeout),
-            _ => None,
+            0 => Ok(Self::Ok),
+            10 => Ok(Self::FlushDiskTimeout),
+            11 => Ok(Self::SlaveNotAvailable),
+            12 => Ok(Self::FlushSlaveTimeout),
+            _ => Err(NotStored { code }),
         }
     }
+}
+
+/// A response code that does not say that a message is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the response code {code} does not say that a message is stored")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
+pub struct NotStored {
+    /// The code.
+    pub code: i32,
 }
 
 /// A status is written with RocketMQ's name of it, such as `SEND_OK`.
@@ -88,6 +108,7 @@ impl fmt::Display for SendStatus {
 
 /// A message that a broker has stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct Sent {
     /// The message's id (`msgId`), which is its unique key (`UNIQ_KEY`): made by this client, the same
     /// over all its attempts.

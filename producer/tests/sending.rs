@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 fn message() -> Message {
-    Message::new("orders", "hello").tag("t").key("k")
+    Message::new("orders", "hello").with_tag("t").with_key("k")
 }
 
 fn is_done(event: &Event) -> bool {
@@ -315,7 +315,7 @@ async fn an_async_send_calls_back_exactly_once_and_a_panicking_callback_harms_no
     let cluster = Cluster::start(1, "orders", 1).await;
     let producer = cluster.producer().start().await.unwrap();
     let (panicked, ready) = oneshot::channel::<()>();
-    producer.send_async(message(), move |outcome| {
+    producer.send_with_callback(message(), move |outcome| {
         let _dropped_by_the_panic = panicked;
         assert!(
             outcome.is_err(),
@@ -326,7 +326,7 @@ async fn an_async_send_calls_back_exactly_once_and_a_panicking_callback_harms_no
     let calls = Arc::new(Mutex::new(0));
     let (tell, told) = oneshot::channel();
     let counted = Arc::clone(&calls);
-    producer.send_async(message(), move |outcome| {
+    producer.send_with_callback(message(), move |outcome| {
         *counted.lock() += 1;
         let _ = tell.send(outcome);
     });
@@ -366,7 +366,7 @@ async fn stop_ends_pending_sends_as_closed_and_unregisters() {
     cluster.brokers[0].does(Script::Silent);
     let producer = cluster.producer().start().await.unwrap();
     let (tell, told) = oneshot::channel();
-    producer.send_async(message(), move |outcome| {
+    producer.send_with_callback(message(), move |outcome| {
         let _ = tell.send(outcome);
     });
     let stopping = async {
@@ -392,7 +392,7 @@ async fn dropping_the_last_producer_calls_back_as_closed() {
     cluster.brokers[0].does(Script::Silent);
     let producer = cluster.producer().start().await.unwrap();
     let (tell, told) = oneshot::channel();
-    producer.send_async(message(), move |outcome| {
+    producer.send_with_callback(message(), move |outcome| {
         let _ = tell.send(outcome);
     });
     while cluster.brokers[0].seen().is_empty() {

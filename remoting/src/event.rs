@@ -13,6 +13,7 @@ pub type ConnectionNumber = u64;
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum CloseCause {
     /// The peer closed its side (FIN).
     PeerClosed,
@@ -59,6 +60,7 @@ impl fmt::Display for CloseCause {
 /// Why a dial failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum DialFailure {
     /// Nobody listens at the address.
     Refused,
@@ -71,6 +73,7 @@ pub enum DialFailure {
 /// One thing that happened on a client's connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Event {
     /// A dial of an address started.
     Dial {

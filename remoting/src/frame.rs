@@ -106,6 +106,7 @@ impl FrameDecoder {
 
 /// Bytes that are no frame. The connection they came on must be closed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum FrameError {
     /// The length prefix is negative, below 4 or beyond [`MAX_FRAME`].
     #[error("the frame announces {total} bytes, and one has {LEAST} to {MOST}")]
@@ -145,6 +146,7 @@ pub enum FrameError {
 
 /// What is wrong with a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum HeaderFault {
     /// It is not UTF-8.
     #[error("it is not UTF-8")]
@@ -261,6 +263,7 @@ fn write(
 
 /// A command that cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum EncodeError {
     /// The frame, or a name in it, is longer than the form allows.
     #[error("the frame is larger than {MAX_FRAME} bytes, or a text in it too long for its form")]

@@ -74,6 +74,7 @@ impl fmt::Display for Opening {
 
 /// A protocol that is not RocketMQ's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Protocol {
     /// The peer speaks HTTP/1.
     Http,
@@ -160,6 +161,7 @@ pub fn recognise(bytes: &[u8]) -> Option<Protocol> {
 
 /// Bytes of a peer that are no frame.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct BadFrame {
     /// What is wrong with them.
     pub fault: FrameError,

@@ -4,6 +4,7 @@
 //! line keeps of it is short, and shows control letters instead of obeying them: a terminal is not
 //! for a peer to steer, and a log line ends where its writer says.
 
+use std::error::Error;
 use std::fmt::{self, Write};
 
 /// How much of a peer's text an error keeps, in bytes.
@@ -43,6 +44,19 @@ pub fn kept(text: &str) -> String {
         return text.to_owned();
     }
     format!("{}… ({} bytes)", start(text, KEPT), text.len())
+}
+
+/// An error's text and, after colons, those of its causes: for a place that prints one line.
+#[must_use]
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// Whether a letter moves a terminal, ends a line or hides what follows.

@@ -21,7 +21,7 @@ fn cluster() -> Simulation {
 
 fn send(producer: &Producer, len: usize) -> oneshot::Receiver<(Outcome, Instant)> {
     let (told, outcome) = oneshot::channel();
-    producer.send_async(Message::new("orders", vec![7; len]), move |outcome| {
+    producer.send_with_callback(Message::new("orders", vec![7; len]), move |outcome| {
         // The receiver may be gone; then nobody asks.
         let _ = told.send((outcome, Instant::now()));
     });
@@ -56,7 +56,7 @@ fn the_eleventh_of_ten_sends_waits_for_its_own_timeout_and_makes_no_request() {
         let eleventh_send = producer
             .dispatch(message)
             .timeout(Duration::from_millis(400));
-        eleventh_send.send_async(move |outcome| {
+        eleventh_send.send_with_callback(move |outcome| {
             // The receiver may be gone; then nobody asks.
             let _ = told.send((outcome, Instant::now()));
         });

@@ -84,7 +84,7 @@ impl Calls {
         calls.of_send.lock().resize(sends, 0);
         for send in 0..sends {
             let told = Arc::clone(&calls);
-            producer.send_async(Message::new("orders", "hello"), move |outcome| {
+            producer.send_with_callback(Message::new("orders", "hello"), move |outcome| {
                 told.of_send.lock()[send] += 1;
                 told.failures
                     .lock()
@@ -147,7 +147,7 @@ fn a_producer_that_was_started_on_one_runtime_sends_from_another() {
     let sent = other.block_on(async {
         let first = producer.send(Message::new("orders", "hello")).await;
         let (told, outcome) = tokio::sync::oneshot::channel();
-        producer.send_async(Message::new("orders", "hello"), move |outcome| {
+        producer.send_with_callback(Message::new("orders", "hello"), move |outcome| {
             // The test ends with the receiver.
             let _ = told.send(outcome);
         });

@@ -151,7 +151,7 @@ impl Callers {
             by: None,
             body_crc: crc32fast::hash(body.as_bytes()),
         });
-        let message = Message::new("orders", body).key(&keys);
+        let message = Message::new("orders", body).with_key(&keys);
         match mode {
             Mode::Sync => {
                 let outcome = self.producer.send(message).await;
@@ -159,7 +159,7 @@ impl Callers {
             }
             Mode::Async => {
                 let callers = self.clone();
-                self.producer.send_async(message, move |outcome| {
+                self.producer.send_with_callback(message, move |outcome| {
                     callers.returned(keys, outcome.map(sent));
                 });
             }

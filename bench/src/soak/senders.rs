@@ -88,7 +88,7 @@ fn one(producer: &Producer, book: &Arc<Book>, rate: Rate) {
     };
     let body = vec![b'a' + (number % 26) as u8; usize::try_from(size).unwrap_or(0) + 1];
     let message = match Message::new(TOPIC, body).with_id(key(number)) {
-        Ok(message) => message.key(number.to_string()),
+        Ok(message) => message.with_key(number.to_string()),
         Err(error) => return end(SendEnd::Failed(0, "Message".to_owned(), error.to_string())),
     };
     match mode {
@@ -96,7 +96,9 @@ fn one(producer: &Producer, book: &Arc<Book>, rate: Rate) {
             let producer = producer.clone();
             spawn(async move { end(SendEnd::of(&producer.send(message).await)) });
         }
-        Mode::Async => producer.send_async(message, move |outcome| end(SendEnd::of(&outcome))),
+        Mode::Async => {
+            producer.send_with_callback(message, move |outcome| end(SendEnd::of(&outcome)))
+        }
         Mode::Oneway => {
             let producer = producer.clone();
             spawn(async move {

@@ -9,7 +9,7 @@ use rmq_host::TokioHost;
 use rmq_remoting::client::{ClientSettings, RemotingClient, RpcHook};
 use rmq_remoting::command::{HeaderForm, Language};
 use rmq_remoting::frame::Speaker;
-use rmq_remoting::observe::Observer;
+use rmq_remoting::observe::{Observer, Silent};
 use rmq_remoting::service::Unsupported;
 use rmq_remoting::unique_id::UniqueIds;
 use tokio::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use crate::decide::{encoding, name_server, peer};
 use crate::error::StartError;
 use crate::event::Event;
 use crate::hook::NamespaceHook;
-use crate::observe::{Shielded, Tracing};
+use crate::observe::Shielded;
 use crate::policy::{Header, Policy};
 
 /// RocketMQ 5.3.3. Servers answer with plain JSON to versions from 4.9.4 on.
@@ -68,8 +68,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Who gets the events; `tracing` unless set. A panic of it is reported through `tracing` and
-    /// reaches nothing else.
+    /// Who gets the events as values, for metrics and tests; nobody unless set. The log does not depend on
+    /// it. A panic of it is reported through `tracing` and reaches nothing else.
     pub fn observer(mut self, observer: Arc<dyn Observer<Event>>) -> Self {
         self.observer = Some(observer);
         self
@@ -85,6 +85,14 @@ impl ClientBuilder {
     /// program that makes two clients by hand gives them different ones.
     pub fn instance(mut self, instance: impl Into<String>) -> Self {
         self.instance = instance.into();
+        self
+    }
+
+    /// The instance of a client that a producer of this group makes for itself.
+    pub(crate) fn instance_unless_set(self, group: &str) -> Self {
+        if self.instance.is_empty() {
+            return self.instance(group);
+        }
         self
     }
 
@@ -192,11 +200,11 @@ impl ClientBuilder {
     }
 }
 
-/// Who gets the events: the program's observer, whose panics reach nobody else, or `tracing`.
+/// Who gets the events: the program's observer, whose panics reach nobody else.
 fn shielded(observer: Option<Arc<dyn Observer<Event>>>) -> Arc<dyn Observer<Event>> {
     match observer {
         Some(observer) => Arc::new(Shielded(observer)),
-        None => Arc::new(Tracing),
+        None => Arc::new(Silent),
     }
 }
 

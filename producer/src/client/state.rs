@@ -24,6 +24,7 @@ use super::routes::Routes;
 use super::tasks::TaskSet;
 use crate::decide::{budget, namespace, peer, retry};
 use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
+use crate::log;
 use crate::policy::{HedgeOver, Policy};
 
 /// What the client's tasks and producers work with.
@@ -52,7 +53,9 @@ pub(crate) struct ClientCore {
 }
 
 impl ClientCore {
+    /// Tells the log and the observer.
     pub(crate) fn emit(&self, event: Event) {
+        log::event(&event);
         self.observer.on(event);
     }
 
@@ -155,7 +158,9 @@ impl Observer<TransportEvent> for Tap {
         if let TransportEvent::Opened { to, connection, .. } = &event {
             self.openings.note(Name::clone(to), *connection);
         }
-        self.observer.on(Event::Transport(event));
+        let event = Event::Transport(event);
+        log::event(&event);
+        self.observer.on(event);
     }
 }
 

@@ -92,42 +92,47 @@ pub fn validate(policy: &Policy, message: &Message) -> Result<(), InvalidMessage
         let text = flaw.to_string();
         return Err(InvalidMessage { code: 13, text });
     }
-    let topic = &**message.topic();
+    validate_topic(policy, message.topic())?;
     let Checks {
         enabled,
         max_body: max,
         ..
     } = checks(policy);
-    if !enabled {
+    let length = message.body().len();
+    let text = if !enabled {
         return Ok(());
-    }
-    let (code, text) = if topic.trim().is_empty() {
-        (-1, "The specified topic is blank".to_owned())
-    } else if topic.encode_utf16().count() > TOPIC_MAX {
-        let text = format!("The specified topic is longer than topic max length {TOPIC_MAX}.");
-        (-1, text)
-    } else if !topic.chars().all(is_legal) {
-        let text = format!(
-            "The specified topic[{}] contains illegal characters, allowing only {ALLOWED}",
-            text::name(topic)
-        );
-        (-1, text)
-    } else if CLOSED_TO_SENDERS.contains(&topic) {
-        (
-            -1,
-            format!("Sending message to topic[{topic}] is forbidden."),
-        )
-    } else if message.body().is_empty() {
-        (13, "the message body length is zero".to_owned())
-    } else if u32::try_from(message.body().len()).is_ok_and(|length| length <= max) {
+    } else if length == 0 {
+        "the message body length is zero".to_owned()
+    } else if u32::try_from(length).is_ok_and(|length| length <= max) {
         return Ok(());
     } else {
-        (
-            13,
-            format!("the message body size over max value, MAX: {max}"),
-        )
+        format!("the message body size over max value, MAX: {max}")
     };
-    Err(InvalidMessage { code, text })
+    Err(InvalidMessage { code: 13, text })
+}
+
+/// Whether messages may be sent to a topic of this name.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn validate_topic(policy: &Policy, topic: &str) -> Result<(), InvalidMessage> {
+    let text = if !checks(policy).enabled {
+        return Ok(());
+    } else if topic.trim().is_empty() {
+        "The specified topic is blank".to_owned()
+    } else if topic.encode_utf16().count() > TOPIC_MAX {
+        format!("The specified topic is longer than topic max length {TOPIC_MAX}.")
+    } else if !topic.chars().all(is_legal) {
+        format!(
+            "The specified topic[{}] contains illegal characters, allowing only {ALLOWED}",
+            text::name(topic)
+        )
+    } else if CLOSED_TO_SENDERS.contains(&topic) {
+        format!("Sending message to topic[{topic}] is forbidden.")
+    } else {
+        return Ok(());
+    };
+    Err(InvalidMessage { code: -1, text })
 }
 
 /// Which messages and groups are refused.
@@ -249,11 +254,11 @@ pub fn encode(
         None => (message.body().clone(), 0),
     };
     EncodedMessage {
-        topic: Name::clone(message.topic()),
+        topic: Name::clone(message.topic_name()),
         unique_key,
         body,
         sys_flag,
-        flag: message.flag_value(),
+        flag: message.flag(),
         properties: text,
         born_ms,
     }
@@ -474,7 +479,7 @@ mod tests {
 
     #[test]
     fn a_message_with_a_flaw_is_refused_by_every_policy() {
-        let message = Message::new("t", "b").tag("a\u{1}b");
+        let message = Message::new("t", "b").with_tag("a\u{1}b");
         for preset in crate::policy::PRESETS {
             let policy = Policy::preset(preset).unwrap();
             let invalid = validate(&policy, &message).unwrap_err();
@@ -493,7 +498,7 @@ mod tests {
 
     #[test]
     fn the_properties_end_with_the_unique_key() {
-        let encoded = built(&Message::new("t", "b").tag("A").key("K"));
+        let encoded = built(&Message::new("t", "b").with_tag("A").with_key("K"));
         let expected = "KEYS\u{1}K\u{2}TAGS\u{1}A\u{2}WAIT\u{1}true\u{2}UNIQ_KEY\u{1}KEY\u{2}";
         assert_eq!(encoded.properties, expected);
     }

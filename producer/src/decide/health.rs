@@ -152,6 +152,13 @@ impl HealthTable {
         self.brokers.remove(broker);
     }
 
+    /// Whether the broker's last result was one for which it is avoided.
+    #[must_use]
+    pub fn last_isolated(&self, broker: &Name) -> bool {
+        let standing = self.brokers.get(broker);
+        standing.is_some_and(|standing| standing.prompt == 0)
+    }
+
     /// How many results in a row did not isolate the broker, up to the last one.
     #[must_use]
     pub fn prompt(&self, broker: &Name) -> u32 {

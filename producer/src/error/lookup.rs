@@ -5,10 +5,11 @@ use std::fmt;
 use rmq_remoting::client::CallError;
 use rmq_remoting::code::{response, response_name};
 use rmq_remoting::observe::Name;
-use rmq_remoting::text::name;
+use rmq_remoting::text::{name, with_causes};
 
 /// Why no route was found. Kept by the error of the send that needed it.
 #[derive(Debug, Clone, thiserror::Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum LookupError {
     /// No name server knows the topic, nor one to make it after.
     #[error(
@@ -84,6 +85,7 @@ pub enum LookupError {
 
 /// What became of asking one name server, when a lookup brought no route.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct ServerAnswer {
     /// The name server that was asked.
     pub server: Name,
@@ -93,6 +95,7 @@ pub struct ServerAnswer {
 
 /// What a name server said that brought no route.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Said {
     /// It does not know the topic (code 17).
     NotExist,
@@ -115,7 +118,7 @@ impl fmt::Display for Said {
             Self::NotExist => f.write_str("it does not know the topic"),
             Self::Unfit(reason) => f.write_str(reason),
             Self::Refused { code, remark } => f.write_str(&coded(*code, remark)),
-            Self::Failed(error) => error.fmt(f),
+            Self::Failed(error) => f.write_str(&with_causes(error)),
         }
     }
 }
@@ -143,7 +146,7 @@ fn unreachable(failures: &[(Name, CallError)]) -> String {
     let servers = servers.join(", ");
     let errors: Vec<_> = failures
         .iter()
-        .map(|(_, error)| error.to_string())
+        .map(|(_, error)| with_causes(error))
         .collect();
     let errors = errors.join("; ");
     let spoke = |error: &CallError| match error {

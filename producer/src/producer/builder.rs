@@ -18,7 +18,7 @@ use crate::decide::encoding::{ProducerIdentity, validate_group, validate_namespa
 use crate::decide::{health, namespace, route};
 use crate::error::StartError;
 use crate::event::Event;
-use crate::hook::{ForbiddenHook, Hooks, SendHook};
+use crate::hook::{ForbiddenHook, Hooks, MessageHook, SendHook};
 use crate::policy::Policy;
 use crate::send::compressor::Compressor;
 use crate::send::life::Life;
@@ -44,6 +44,8 @@ pub struct ProducerBuilder {
     group: Name,
     client: Option<Client>,
     own: ClientBuilder,
+    /// The first setting of the client that was made here.
+    of_client: Option<&'static str>,
     policy: Option<Policy>,
     send_timeout: Option<Duration>,
     retries: Option<u32>,
@@ -51,13 +53,14 @@ pub struct ProducerBuilder {
     limits: Limits,
     hooks: Hooks,
     namespace: Option<Name>,
-    vip_channel: Option<bool>,
+    vip_channel: bool,
 }
 
 impl ProducerBuilder {
     fn new(group: Name) -> Self {
         Self {
-            own: Client::builder().instance(&*group),
+            own: Client::builder(),
+            of_client: None,
             group,
             client: None,
             policy: None,
@@ -70,51 +73,81 @@ impl ProducerBuilder {
             },
             hooks: Hooks::default(),
             namespace: None,
-            vip_channel: None,
+            vip_channel: false,
         }
     }
 
-    /// Shares this client. Name servers, host, observer and RPC hooks are the client's then.
+    /// Sets something of the client that this producer makes for itself.
+    fn own(
+        mut self,
+        setting: &'static str,
+        set: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Self {
+        self.own = set(self.own);
+        self.of_client.get_or_insert(setting);
+        self
+    }
+
+    /// Shares this client. Name servers, host, observer, RPC hooks and whatever else a
+    /// [`ClientBuilder`] says are the client's then: a producer that sets one of them, too, does not
+    /// start.
+    ///
+    /// ```
+    /// # use rmq_producer::{Client, Producer, StartError};
+    /// # async fn two() -> Result<(), StartError> {
+    /// let client = Client::builder().name_servers("10.0.0.1:9876").build()?;
+    /// let orders = Producer::builder("orders").client(client.clone()).start().await?;
+    /// let bills = Producer::builder("bills").client(client).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// It takes the place of an [`own_client`](Self::own_client).
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
         self
     }
 
+    /// Makes a client of its own by this description, instead of one that only knows what is set here.
+    /// It takes the place of a shared [`client`](Self::client). A description without an instance gets
+    /// the group as its instance.
+    pub fn own_client(mut self, description: ClientBuilder) -> Self {
+        self.own = description;
+        self.client = None;
+        self
+    }
+
     /// The name servers: a list of `host:port`, or a text with `;` between them. Unless set, the
     /// environment variable `NAMESRV_ADDR` says them, as it does for the Java client.
-    pub fn name_servers(mut self, servers: impl Into<NameServerAddresses>) -> Self {
-        self.own = self.own.name_servers(servers);
-        self
+    pub fn name_servers(self, servers: impl Into<NameServerAddresses>) -> Self {
+        self.own("name_servers", |client| client.name_servers(servers))
     }
 
     /// The machine it runs on; the real one unless set.
-    pub fn host(mut self, host: SharedHost) -> Self {
-        self.own = self.own.host(host);
-        self
+    pub fn host(self, host: SharedHost) -> Self {
+        self.own("host", |client| client.host(host))
     }
 
-    /// Who gets the events; `tracing` unless set.
-    pub fn observer(mut self, observer: Arc<dyn Observer<Event>>) -> Self {
-        self.own = self.own.observer(observer);
-        self
+    /// Who gets the events as values: see [`ClientBuilder::observer`].
+    pub fn observer(self, observer: Arc<dyn Observer<Event>>) -> Self {
+        self.own("observer", |client| client.observer(observer))
     }
 
     /// Asks this name server of the list first, instead of a drawn one.
-    pub fn first_name_server(mut self, index: usize) -> Self {
-        self.own = self.own.first_name_server(index);
-        self
+    pub fn first_name_server(self, index: usize) -> Self {
+        self.own("first_name_server", |client| {
+            client.first_name_server(index)
+        })
     }
 
     /// Sets the part of its ids that is drawn otherwise: see [`ClientBuilder::id_constant`].
-    pub fn id_constant(mut self, constant: u32) -> Self {
-        self.own = self.own.id_constant(constant);
-        self
+    pub fn id_constant(self, constant: u32) -> Self {
+        self.own("id_constant", |client| client.id_constant(constant))
     }
 
     /// The id of the first request. Tests start near the edge.
-    pub fn first_opaque(mut self, opaque: i32) -> Self {
-        self.own = self.own.first_opaque(opaque);
-        self
+    pub fn first_opaque(self, opaque: i32) -> Self {
+        self.own("first_opaque", |client| client.first_opaque(opaque))
     }
 
     /// What it does when; the client's policy unless set, and [`Policy::strict`] without a client.
@@ -174,15 +207,21 @@ impl ProducerBuilder {
     }
 
     /// The namespace of the second kind: see [`ClientBuilder::namespace_v2`].
-    pub fn namespace_v2(mut self, namespace: impl Into<String>) -> Self {
-        self.own = self.own.namespace_v2(namespace);
-        self
+    pub fn namespace_v2(self, namespace: impl Into<String>) -> Self {
+        self.own("namespace_v2", |client| client.namespace_v2(namespace))
     }
 
     /// Sends to the brokers' second port, two below the one that routes name. Brokers serve it with
-    /// other threads, so that sends do not wait behind consumers' requests. Off unless set.
-    pub fn vip_channel(mut self, on: bool) -> Self {
-        self.vip_channel = Some(on);
+    /// other threads, so that sends do not wait behind consumers' requests. Off unless this, or the
+    /// policy's `vip.enabled`, switches it on.
+    pub fn vip_channel(mut self) -> Self {
+        self.vip_channel = true;
+        self
+    }
+
+    /// Adds a hook that sees each message before it is encoded, and may add properties to it.
+    pub fn message_hook(mut self, hook: Arc<dyn MessageHook>) -> Self {
+        self.hooks.message.push(hook);
         self
     }
 
@@ -199,9 +238,8 @@ impl ProducerBuilder {
     }
 
     /// Adds a hook that sees every request and answer: see [`ClientBuilder::rpc_hook`].
-    pub fn rpc_hook(mut self, hook: Arc<dyn RpcHook>) -> Self {
-        self.own = self.own.rpc_hook(hook);
-        self
+    pub fn rpc_hook(self, hook: Arc<dyn RpcHook>) -> Self {
+        self.own("rpc_hook", |client| client.rpc_hook(hook))
     }
 
     /// Starts the producer. No server is contacted before the first send, so it succeeds while
@@ -211,6 +249,9 @@ impl ProducerBuilder {
     /// The group, the namespace, the policy or the list of name servers is not acceptable; the error
     /// names the entry.
     pub async fn start(self) -> Result<Producer, StartError> {
+        if let (Some(_), Some(setting)) = (&self.client, self.of_client) {
+            return Err(StartError::SharedClient { setting });
+        }
         let known = self.client.as_ref().map(|client| client.policy().clone());
         let mut policy = self.policy.or(known).unwrap_or_default();
         if let Some(timeout) = self.send_timeout {
@@ -221,15 +262,17 @@ impl ProducerBuilder {
         if let Some(retries) = self.retries {
             policy = policy.with_retries(retries);
         }
-        if let Some(on) = self.vip_channel {
-            policy.vip.enabled = on;
-        }
+        policy.vip.enabled |= self.vip_channel;
         policy.check()?;
         validate_group(&policy, &self.group).map_err(StartError::Group)?;
         let owns_client = self.client.is_none();
         let client = match self.client {
             Some(client) => client,
-            None => self.own.policy(policy.clone()).build()?,
+            None => self
+                .own
+                .instance_unless_set(&self.group)
+                .policy(policy.clone())
+                .build()?,
         };
         let core = Arc::clone(client.core());
         let namespace = self.namespace.or_else(|| core.hosted_namespace());

@@ -7,6 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmq_remoting::observe::Name;
+use tracing::Instrument;
+
+use crate::delivery::DeliveryFuture;
 use crate::error::SendError;
 use crate::event::Mode;
 use crate::message::Message;
@@ -27,11 +31,11 @@ use crate::sent::{MessageQueue, Sent};
 ///     .dispatch(Message::new("orders", "hello"))
 ///     .to(queue)
 ///     .timeout(Duration::from_millis(500))
-///     .send_async(|outcome| println!("{outcome:?}"));
+///     .send_with_callback(|outcome| println!("{outcome:?}"));
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "nothing is sent before send, send_async or send_oneway"]
+#[must_use = "nothing is sent before one of its send methods is called"]
 pub struct Dispatch<'a> {
     core: &'a Arc<ProducerCore>,
     rotations: &'a Arc<Rotations>,
@@ -81,12 +85,23 @@ impl<'a> Dispatch<'a> {
     /// one of another topic, or none was chosen.
     pub async fn send(self) -> Result<Sent, SendError> {
         let core = self.core;
-        attempts::stored(SendOperation::open(core, self.call(Mode::Sync))).await
+        let send = SendOperation::open(core, self.call(Mode::Sync));
+        let span = send.span.clone();
+        attempts::stored(send).instrument(span).await
+    }
+
+    /// Sends it in the background. The outcome can be awaited; dropping what is returned does not end
+    /// the send.
+    pub fn send_async(self) -> DeliveryFuture {
+        let topic = Name::clone(self.message.topic_name());
+        let (delivery, callback) = DeliveryFuture::new(topic);
+        self.send_with_callback(callback);
+        delivery
     }
 
     /// Sends it in the background and calls back, exactly once. The callback runs in the send's
     /// own task; if it takes long or panics, no other send notices.
-    pub fn send_async<F>(self, callback: F)
+    pub fn send_with_callback<F>(self, callback: F)
     where
         F: FnOnce(Result<Sent, SendError>) + Send + 'static,
     {
@@ -101,7 +116,9 @@ impl<'a> Dispatch<'a> {
     /// There was no route or no connection in time.
     pub async fn send_oneway(self) -> Result<(), SendError> {
         let core = self.core;
-        oneway::write(SendOperation::open(core, self.call(Mode::Oneway))).await
+        let send = SendOperation::open(core, self.call(Mode::Oneway));
+        let span = send.span.clone();
+        oneway::write(send).instrument(span).await
     }
 
     fn call(self, mode: Mode) -> Call {

@@ -7,13 +7,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rmq_remoting::observe::Name;
 use tokio::time::Duration;
 
 use super::dispatch::Dispatch;
-use super::stop;
+use super::{ready, stop};
 use crate::client::Client;
 use crate::decide::select;
-use crate::error::SendError;
+use crate::delivery::DeliveryFuture;
+use crate::error::{LookupError, SendError};
 use crate::event::Event;
 use crate::message::Message;
 use crate::policy::Policy;
@@ -72,6 +74,7 @@ impl Drop for Handle {
 
 /// Sizes of a producer's tables, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub struct Gauges {
     /// Requests of its client that wait for an answer.
     pub pending: u32,
@@ -142,13 +145,19 @@ impl Producer {
         self.dispatch(message).by(selector).send().await
     }
 
+    /// Sends a message in the background. The outcome can be awaited; dropping what is returned does
+    /// not end the send.
+    pub fn send_async(&self, message: Message) -> DeliveryFuture {
+        self.dispatch(message).send_async()
+    }
+
     /// Sends a message in the background and calls back, exactly once. The callback runs in the
     /// send's own task; if it takes long or panics, no other send notices.
-    pub fn send_async<F>(&self, message: Message, callback: F)
+    pub fn send_with_callback<F>(&self, message: Message, callback: F)
     where
         F: FnOnce(Result<Sent, SendError>) + Send + 'static,
     {
-        self.dispatch(message).send_async(callback);
+        self.dispatch(message).send_with_callback(callback);
     }
 
     /// Describes a send that differs from the plain ones: with its own timeout or target, in any
@@ -157,8 +166,29 @@ impl Producer {
         Dispatch::new(&self.handle.core, &self.rotations, message)
     }
 
+    /// Waits until a message can be sent to the topic as far as the route goes, no longer than the
+    /// send timeout: looks the route up unless it is known, and gives the queues that messages may go to.
+    /// The route then stays known and fresh. For readiness probes, and so that the first send need not
+    /// wait for a lookup. No broker is asked.
+    ///
+    /// # Errors
+    /// There is no route by which a message could be sent now, or the name servers did not answer.
+    ///
+    /// ```
+    /// # use rmq_producer::Producer;
+    /// async fn readiness(producer: &Producer) -> Result<(), String> {
+    ///     let queues = producer.ready("orders").await.map_err(|error| error.to_string())?;
+    ///     println!("orders has {} queues", queues.len());
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn ready(&self, topic: impl Into<Name>) -> Result<Vec<MessageQueue>, LookupError> {
+        ready::ready(&self.handle.core, topic.into()).await
+    }
+
     /// Waits until the limits of async sends leave room for one more; at once without limits. Who
-    /// awaits it before each [`send_async`](Self::send_async) is slowed down to what brokers take.
+    /// awaits it before each [`send_async`](Self::send_async) or
+    /// [`send_with_callback`](Self::send_with_callback) is slowed down to what brokers take.
     pub async fn room(&self) {
         self.handle.core.permits.room().await;
     }

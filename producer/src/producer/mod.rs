@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `handle`, `builder` | [`Producer`]; how it is described and started |
 //! | `dispatch` | one send with a timeout or a target of its own |
+//! | `ready` | whether a topic's route is known |
 //! | `detector` | asking brokers whether they can be reached again |
 //! | `stop` | the end, bounded and in order |
 
@@ -11,6 +12,7 @@ mod builder;
 mod detector;
 mod dispatch;
 mod handle;
+mod ready;
 mod stop;
 
 pub use self::builder::ProducerBuilder;

@@ -131,7 +131,7 @@ pub(crate) fn stage(policy: &Policy, error: &CallError) -> Stage {
 /// What a broker's answer says.
 pub(crate) fn understand(policy: &Policy, reply: &Command) -> Report {
     let code = reply.code;
-    let (stage, result) = match SendStatus::of(code) {
+    let (stage, result) = match SendStatus::try_from(code).ok() {
         None => {
             let remark = text::kept(reply.remark.as_deref().unwrap_or_default());
             let denied = retry::denies(policy, code, &remark, reply.ext.is_empty());

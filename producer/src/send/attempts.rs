@@ -33,6 +33,7 @@ use crate::decide::{Millis, encoding, health, select};
 use crate::error::{Attempt, Cause, SendError};
 use crate::event::{Event, Failure, Outcome, QueueRef, Stage};
 use crate::hook::AttemptEnd;
+use crate::log;
 use crate::sent::Sent;
 
 /// Runs a send until its message is stored or it has failed.
@@ -73,7 +74,7 @@ struct Request {
 impl Request {
     /// The attempt as the send's error lists it. Its request is given up.
     fn failed(self, of: &OpenAttempt, ended: Ended, took: Duration, cause: Cause) -> Attempt {
-        Attempt {
+        let attempt = Attempt {
             number: of.number,
             to: self.to,
             address: self.address,
@@ -81,7 +82,9 @@ impl Request {
             code: ended.code,
             after: took,
             cause,
-        }
+        };
+        log::attempt_failed(&attempt);
+        attempt
     }
 }
 
@@ -175,7 +178,7 @@ impl<'a> Attempts<'a> {
 
     /// Takes the route in force now: a failed attempt may have led to a new one.
     fn look_at_the_route(&mut self) {
-        let topic = self.send.call.message.topic();
+        let topic = self.send.call.message.topic_name();
         if let Some(snapshot) = self.send.core.client.routes.snapshot(topic) {
             self.snapshot = snapshot;
         }
@@ -208,7 +211,7 @@ impl<'a> Attempts<'a> {
         let Some(to) = choose(send, &self.snapshot, self.set.failed(), Step::Take) else {
             return;
         };
-        let topic = send.call.message.topic();
+        let topic = send.call.message.topic_name();
         core.client.routes.tried(topic, &self.snapshot, &to.broker);
         let candidate = self.candidate(&to);
         let timeout = self.set.attempt_timeout(Instant::now(), candidate);
@@ -490,7 +493,7 @@ impl<'a> Attempts<'a> {
         } = copy;
         self.send.end(Outcome::Sent {
             attempt,
-            at: sent.queue.to_ref(),
+            at: QueueRef::from(&sent.queue),
             offset: sent.offset,
             code,
         });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rmq_remoting::observe::Name;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::attempts::stored;
 use super::operation::{Call, SendOperation, ended_from_outside};
@@ -22,10 +23,11 @@ pub(crate) type Callback = Box<dyn FnOnce(Result<Sent, SendError>) + Send>;
 /// Starts an async send in a task of the producer's.
 pub(crate) fn start(core: &Arc<ProducerCore>, call: Call, callback: Callback) {
     let mut send = SendOperation::open(core, call);
+    let span = send.span.clone();
     let mut owed = Owed {
         core: Arc::clone(core),
         number: send.number,
-        topic: core.identity.unwrapped(send.call.message.topic()),
+        topic: send.topic(),
         began: send.began,
         running: send.running,
         callback: Some(callback),
@@ -44,7 +46,8 @@ pub(crate) fn start(core: &Arc<ProducerCore>, call: Call, callback: Callback) {
         owed.pay(outcome);
     };
     let host = &core.client.host;
-    core.async_sends.spawn(host, "async-send", Box::pin(run));
+    core.async_sends
+        .spawn(host, "async-send", Box::pin(run.instrument(span)));
 }
 
 /// Waits for the permit of an async send that did not get one at once.
@@ -91,7 +94,7 @@ impl Owed {
         // What a caller's code does to itself must not reach other sends.
         let called = catch_unwind(AssertUnwindSafe(|| callback(outcome)));
         if called.is_err() {
-            tracing::error!(send = self.number, "the callback of a send panicked");
+            tracing::error!(target: "rmq::send", send = %self.number, "the callback of a send panicked");
         }
         self.permit = Permit::default();
         self.core.client.emit(Event::Callback { send: self.number });

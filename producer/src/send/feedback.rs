@@ -12,11 +12,12 @@ use crate::client::find;
 use crate::decide::retry::Ended;
 use crate::decide::{health, route};
 use crate::event::{Event, Mode, Stage};
+use crate::log;
 
 /// Asks for the topic's route if an attempt ended in a way that an old route may have caused.
 pub(crate) fn refresh(send: &SendOperation, ended: Ended) {
     if route::refreshes(&send.core.policy, ended) {
-        find::refresh(&send.core.client, send.call.message.topic());
+        find::refresh(&send.core.client, send.call.message.topic_name());
     }
 }
 
@@ -29,7 +30,12 @@ pub(crate) fn note_health(send: &SendOperation, broker: &Name, ended: Ended, too
         return;
     };
     let now = millis(core.client.started.elapsed());
-    let noted = core.health.lock().note(broker, isolation, now);
+    let (was_isolated, noted) = {
+        let mut table = core.health.lock();
+        let was_isolated = table.last_isolated(broker);
+        (was_isolated, table.note(broker, isolation, now))
+    };
+    log::health(broker, was_isolated, isolation.for_ms, ended.stage);
     if let Some(for_ms) = noted {
         send.emit(Event::Health {
             broker: Name::clone(broker),

@@ -21,6 +21,7 @@ use crate::decide::{budget, encoding};
 use crate::error::{Attempt, Cause, SendError};
 use crate::event::{Event, Failure, Outcome, QueueRef, Stage};
 use crate::hook::AttemptEnd;
+use crate::log;
 
 /// Runs a one-way send: one attempt, done when its request is in a connection's buffer, or, if the
 /// policy has it so, when it is known where it goes.
@@ -71,7 +72,7 @@ struct Destination {
 /// Chooses where a one-way send goes; nothing if the route has no queue.
 fn destination(send: &SendOperation, prepared: &Prepared) -> Option<Destination> {
     let to = choose(send, &prepared.snapshot, &[], Step::Take)?;
-    let (topic, route) = (send.call.message.topic(), &prepared.snapshot);
+    let (topic, route) = (send.call.message.topic_name(), &prepared.snapshot);
     send.core.client.routes.tried(topic, route, &to.broker);
     let master = prepared.snapshot.master(&to.broker);
     let policy = &send.core.policy;
@@ -147,6 +148,7 @@ async fn attempt(
         after: took,
         cause,
     };
+    log::attempt_failed(&attempt);
     hooks::hear_failure(send, encoded, &attempt);
     let error = send.error(failure);
     Err(error.of_message(&encoded.unique_key, vec![attempt]))

@@ -6,8 +6,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use rmq_remoting::observe::Name;
 use tokio::time::{Duration, Instant};
+use tracing::field::Empty;
+use tracing::{Span, info_span};
 
 use super::limits::millis;
 use super::rotation::Rotations;
@@ -15,6 +18,7 @@ use super::state::ProducerCore;
 use crate::decide::{Millis, budget};
 use crate::error::SendError;
 use crate::event::{Event, Failure, Mode, Outcome, SendNumber};
+use crate::log;
 use crate::message::Message;
 use crate::selector::Selector;
 use crate::sent::MessageQueue;
@@ -53,6 +57,8 @@ pub(crate) struct SendOperation {
     pub(crate) deadline: Instant,
     /// Whether the producer was running when it was called.
     pub(crate) running: bool,
+    /// Its span, which begins with the call and ends with its outcome.
+    pub(crate) span: Span,
     done: bool,
 }
 
@@ -64,7 +70,7 @@ impl SendOperation {
     pub(crate) fn open(core: &Arc<ProducerCore>, mut call: Call) -> Self {
         let policy = &core.policy;
         if core.identity.namespace.is_some() {
-            let topic = core.identity.wrapped(call.message.topic());
+            let topic = core.identity.wrapped(call.message.topic_name());
             call.message = call.message.with_topic(topic);
         }
         let asked = call.timeout.map(millis);
@@ -88,16 +94,17 @@ impl SendOperation {
             timeout,
             attempts,
             deadline: began + Duration::from_millis(whole.min(LONGEST)),
+            span: span(&call, core),
             call,
             target_queue,
             done: false,
         };
         send.emit(Event::Call {
             send: send.number,
-            topic: Name::clone(send.call.message.topic()),
+            topic: Name::clone(send.call.message.topic_name()),
             mode: send.call.mode,
             timeout_ms: timeout,
-            target_queue: send.target_queue.as_ref().map(MessageQueue::to_ref),
+            target_queue: send.target_queue.as_ref().map(Into::into),
         });
         send
     }
@@ -116,15 +123,41 @@ impl SendOperation {
         millis(self.deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Ends the send without success.
+    /// Notes in the span how the send ended.
+    fn note(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Sent { attempt, at, .. } => {
+                self.span
+                    .record("messaging.destination.partition.id", at.queue);
+                self.span.record("rmq.broker", &*at.broker);
+                self.span.record("rmq.attempts", attempt);
+            }
+            Outcome::Written => {}
+            Outcome::Failed(failure) => {
+                self.span.record("otel.status_code", "ERROR");
+                self.span.record("error.type", failure.name());
+            }
+        }
+    }
+
+    /// Ends the send without success, and gives its message back.
     pub(crate) fn fail(&mut self, error: SendError) -> SendError {
         self.end(Outcome::Failed(error.failure()));
-        error
+        log::send_failed(&error);
+        let topic = self.topic();
+        let message = std::mem::replace(&mut self.call.message, Message::new("", Bytes::new()));
+        error.of(message.with_topic(topic))
+    }
+
+    /// The message's topic, as the program calls it.
+    pub(crate) fn topic(&self) -> Name {
+        self.core.identity.unwrapped(self.call.message.topic_name())
     }
 
     /// Ends the send: its outcome is told, and it no longer counts as open.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         self.done = true;
+        self.note(&outcome);
         self.emit(Event::Done {
             send: self.number,
             outcome,
@@ -135,8 +168,7 @@ impl SendOperation {
 
     /// An error of this send before its first attempt.
     pub(crate) fn error(&self, failure: Failure) -> SendError {
-        let topic = self.core.identity.unwrapped(self.call.message.topic());
-        SendError::new(failure, &topic, self.after())
+        SendError::new(failure, &self.topic(), self.after())
     }
 }
 
@@ -153,6 +185,35 @@ impl Drop for SendOperation {
             self.core.life.leave();
         }
     }
+}
+
+/// The span of a send. Its fields are called as OpenTelemetry's conventions for messaging have them.
+fn span(call: &Call, core: &ProducerCore) -> Span {
+    let message = &call.message;
+    info_span!(
+        target: "rmq::send",
+        "rmq.send",
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        error.type = Empty,
+        messaging.system = "rocketmq",
+        messaging.operation.name = "send",
+        messaging.operation.type = "send",
+        messaging.client.id = &*core.client.id,
+        messaging.destination.name = message.topic(),
+        messaging.destination.partition.id = Empty,
+        messaging.message.id = Empty,
+        messaging.message.body.size = message.body().len(),
+        messaging.rocketmq.message.tag = message.tag(),
+        messaging.rocketmq.message.keys = some(message.keys()),
+        rmq.group = &*core.identity.group,
+        rmq.broker = Empty,
+        rmq.attempts = Empty,
+    )
+}
+
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// The failure of an async send that its closing producer ended, or did not start any more.

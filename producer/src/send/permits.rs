@@ -19,6 +19,7 @@ use crate::error::Full;
 /// What becomes of an async send beyond a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum WhenFull {
     /// It waits for its turn, within its own timeout. Await
     /// [`Producer::room`](crate::Producer::room) before the call to be slowed down with it.

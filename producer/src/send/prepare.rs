@@ -66,6 +66,7 @@ impl SendOperation {
         if !self.running {
             return Err(self.error(Failure::NotRunning));
         }
+        self.core.hooks.prepare(&mut self.call.message);
         if let Err(invalid) = self.validate() {
             return Err(self.error(Failure::Invalid).because(invalid));
         }
@@ -84,7 +85,7 @@ impl SendOperation {
             Target::By(selector) => selector,
             Target::Any | Target::Queue(_) => return Ok(()),
         };
-        let topic = self.core.identity.unwrapped(self.call.message.topic());
+        let topic = self.topic();
         let queue = |queue: &QueueRef| MessageQueue {
             topic: Name::clone(&topic),
             broker: Name::clone(&queue.broker),
@@ -109,7 +110,7 @@ impl SendOperation {
         self.emit(Event::Selected {
             send: self.number,
             snapshot: snapshot.number,
-            to: chosen.to_ref(),
+            to: chosen.into(),
         });
         self.validate_queue()
             .map_err(|invalid| self.error(Failure::Invalid).because(invalid))
@@ -132,7 +133,7 @@ impl SendOperation {
     }
 
     fn is_of_its_topic(&self, queue: &MessageQueue) -> bool {
-        self.core.identity.wrapped(&queue.topic) == *self.call.message.topic()
+        self.core.identity.wrapped(&queue.topic) == *self.call.message.topic_name()
     }
 
     fn encode(&self) -> Arc<Outgoing> {
@@ -143,13 +144,14 @@ impl SendOperation {
         }
         let now = core.client.host.unix_millis();
         let message = &self.call.message;
-        let given = message.unique_key().map(Name::clone);
+        let given = message.unique_key_name().map(Name::clone);
         let key = given.unwrap_or_else(|| core.client.next_key(now));
         let namespace = core.identity.namespace.as_ref();
         let body = message.body();
         let packed = encoding::compresses(&core.policy, body.len())
             .and_then(|kind| Some((kind, core.compressor.compress(kind, body)?)));
         let built = encoding::encode(&core.policy, namespace, message, packed, key, now);
+        self.span.record("messaging.message.id", &*built.unique_key);
         self.emit(Event::Built {
             send: self.number,
             unique_key: Name::clone(&built.unique_key),
@@ -175,7 +177,7 @@ impl SendOperation {
     }
 
     async fn route(&self) -> Result<Arc<Snapshot>, SendError> {
-        let topic = self.call.message.topic();
+        let topic = self.call.message.topic_name();
         let known = self.core.client.routes.snapshot(topic);
         if let Some(snapshot) = &known
             && !self.misses_its_broker(snapshot)

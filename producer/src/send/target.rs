@@ -18,14 +18,14 @@ pub(crate) fn choose(
 ) -> Option<QueueRef> {
     let core = &send.core;
     if let Some(queue) = &send.target_queue {
-        return Some(queue.to_ref());
+        return Some(queue.into());
     }
     let (policy, queues) = (&core.policy, &snapshot.queues);
     let table = core.health.lock();
     let now = millis(core.client.started.elapsed());
     let least_bad = table.least_bad(policy, queues.brokers().iter(), now);
     let grade = |broker: &Name| table.grade(policy, broker, least_bad, now);
-    let (mode, topic) = (send.call.mode, send.call.message.topic());
+    let (mode, topic) = (send.call.mode, send.call.message.topic_name());
     let rotations = &send.call.rotations;
     rotations.choose((step, mode), policy, topic, queues, failed, grade)
 }

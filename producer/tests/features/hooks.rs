@@ -23,12 +23,12 @@ use tokio::sync::oneshot;
 use crate::common::{Cluster, Script};
 
 fn message() -> Message {
-    Message::new("orders", "hello").tag("t").key("k")
+    Message::new("orders", "hello").with_tag("t").with_key("k")
 }
 
 async fn send_async(producer: &Producer) -> Result<Sent, SendError> {
     let (told, outcome) = oneshot::channel();
-    producer.send_async(message(), move |outcome| {
+    producer.send_with_callback(message(), move |outcome| {
         let _ = told.send(outcome);
     });
     outcome.await.unwrap()
@@ -68,8 +68,8 @@ impl SendHook for Diary {
         let SendContext { attempt, to, .. } = context;
         let line = format!("#{attempt} to {}/q{}", to.broker, to.queue);
         self.0.lock().push(line);
-        assert_eq!(context.message.tag_value(), Some("t"));
-        assert_eq!(context.message.keys_value(), "k");
+        assert_eq!(context.message.tag(), Some("t"));
+        assert_eq!(context.message.keys(), "k");
         assert!(context.address.is_some() && context.message_id.len() == 32);
     }
 

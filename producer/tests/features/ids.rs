@@ -12,7 +12,7 @@ async fn a_message_sent_again_under_its_id_has_one_key_in_all_its_copies() {
     cluster.brokers[0].does(Script::Close);
     let message = Message::new("T", "1");
     let error = producer.send(message.clone()).await.unwrap_err();
-    let id = Name::clone(error.message_id().unwrap());
+    let id: Name = error.message_id().unwrap().into();
     cluster.brokers[0].does(Script::Store);
     let again = message.clone().with_id(Name::clone(&id)).unwrap();
     assert_eq!(producer.send(again.clone()).await.unwrap().message_id, id);

@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod common;
 
+mod delivery;
 mod denied;
 mod detector;
 mod drain;
@@ -11,4 +12,6 @@ mod hooks;
 mod ids;
 mod name_servers;
 mod namespaces;
+mod readiness;
 mod routes;
+mod sharing;

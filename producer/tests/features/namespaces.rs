@@ -17,7 +17,7 @@ async fn servers_see_the_namespace_and_the_program_does_not() {
     assert_eq!(again.await.unwrap().queue, sent.queue);
     let chosen = Selector::own(|queues, message| {
         assert!(queues.iter().all(|queue| &*queue.topic == "T"));
-        assert_eq!(&**message.topic(), "T");
+        assert_eq!(message.topic(), "T");
         queues.last().cloned()
     });
     producer
@@ -36,7 +36,7 @@ async fn servers_see_the_namespace_and_the_program_does_not() {
         .send(Message::new("missing", "5"))
         .await
         .unwrap_err();
-    assert_eq!(&**missing.topic(), "missing");
+    assert_eq!(missing.topic(), "missing");
     producer.stop().await;
     let heartbeat = &cluster.brokers[0].asked(request::HEART_BEAT)[0];
     let body = String::from_utf8_lossy(&heartbeat.body).into_owned();

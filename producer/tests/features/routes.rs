@@ -27,7 +27,7 @@ async fn a_static_topic_is_one_clear_error() {
 async fn with_the_vip_channel_sends_go_to_the_second_port_and_javas_async_retry_to_the_first() {
     for (policy, on_first) in [(Policy::strict(), 0), (Policy::java_5_3(), 1)] {
         let (cluster, second) = Cluster::with_second_port("T").await;
-        let builder = cluster.producer().policy(policy).vip_channel(true);
+        let builder = cluster.producer().policy(policy).vip_channel();
         let producer = builder.start().await.unwrap();
         producer.send(Message::new("T", "1")).await.unwrap();
         assert_eq!(
@@ -36,7 +36,7 @@ async fn with_the_vip_channel_sends_go_to_the_second_port_and_javas_async_retry_
         );
         second.does(Script::Close);
         let (told, outcome) = oneshot::channel();
-        producer.send_async(Message::new("T", "2"), move |outcome| {
+        producer.send_with_callback(Message::new("T", "2"), move |outcome| {
             let _ = told.send(outcome.is_ok());
         });
         assert_eq!(outcome.await.unwrap(), on_first == 1);

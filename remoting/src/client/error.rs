@@ -14,9 +14,10 @@ use crate::opening::BadFrame;
 
 /// Why a call has no response.
 #[derive(Debug, Clone, Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum CallError {
     /// There is no connection, and none could be opened in time. Nothing was sent.
-    #[error("cannot connect to {to}: {source}")]
+    #[error("cannot connect to {to}")]
     Dial {
         /// The address that was called.
         to: Name,
@@ -26,7 +27,7 @@ pub enum CallError {
         source: Arc<io::Error>,
     },
     /// The request cannot be encoded. Nothing was sent.
-    #[error("the request to {to} cannot be encoded: {source}")]
+    #[error("the request to {to} cannot be encoded")]
     Encode {
         /// The address that was called.
         to: Name,
@@ -43,7 +44,7 @@ pub enum CallError {
         after: Duration,
     },
     /// A hook of the program did not let the request go. Nothing was sent.
-    #[error("the request to {to} was refused by a hook: {source}")]
+    #[error("the request to {to} was refused by a hook")]
     Hook {
         /// The address that was called.
         to: Name,

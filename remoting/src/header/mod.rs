@@ -114,6 +114,7 @@ impl EncodeHeader for EmptyFields {
 
 /// A typed header that cannot be read from the fields that came.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum HeaderError {
     /// A required field is not there.
     #[error("the header field {field} is missing")]

@@ -114,7 +114,7 @@ impl Probe {
             by: None,
             body_crc: crc32fast::hash(&body),
         });
-        let message = Message::new(Name::clone(&self.topic), body).key(Name::clone(keys));
+        let message = Message::new(Name::clone(&self.topic), body).with_key(Name::clone(keys));
         let result = self.producer.send(message).await;
         let (got, told) = match result {
             Ok(sent) => {

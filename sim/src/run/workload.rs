@@ -114,7 +114,7 @@ impl Caller {
             by,
             body_crc: crc32fast::hash(&body),
         });
-        Message::new(Name::clone(&workload.topic), body).key(Name::clone(keys))
+        Message::new(Name::clone(&workload.topic), body).with_key(Name::clone(keys))
     }
 
     fn keys(&self, send: u64) -> Name {
@@ -166,7 +166,7 @@ impl Caller {
         outstanding.more();
         self.names(send);
         let dispatch = self.dispatch(workload, send, message);
-        dispatch.send_async(move |result| {
+        dispatch.send_with_callback(move |result| {
             let keys = caller.keys(send);
             if let Some(workload) = again {
                 caller.once_more(&workload, send, &keys, &done);
@@ -195,7 +195,7 @@ impl Caller {
         let done = Arc::clone(outstanding);
         outstanding.more();
         let dispatch = self.dispatch(workload, send, message);
-        dispatch.send_async(move |result| {
+        dispatch.send_with_callback(move |result| {
             caller.returned(keys, result);
             done.less();
         });

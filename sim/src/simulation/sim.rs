@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rmq_host::SharedHost;
 use rmq_mock_broker::ledger::Entry;
-use rmq_producer::{Policy, Producer, ProducerBuilder, StartError};
+use rmq_producer::{Client, Policy, Producer, ProducerBuilder, StartError};
 use rmq_remoting::observe::Name;
 
 use crate::run::RunningCluster;
@@ -140,10 +140,13 @@ impl SimProducer {
         }
         let (node, host) = self.cluster.machine(&self.name);
         self.cluster.has_policy(node, &self.policy);
-        let builder = Producer::builder(Name::clone(&self.name))
+        // A description of its own, which a client that the check shares may take the place of.
+        let client = Client::builder()
             .host(host)
             .name_servers(self.cluster.name_servers())
-            .observer(self.observer(node))
+            .observer(self.observer(node));
+        let builder = Producer::builder(Name::clone(&self.name))
+            .own_client(client)
             .policy(self.policy);
         let builder = match self.configure {
             Some(configure) => configure(builder),

@@ -140,7 +140,7 @@ fn lz4_and_zstandard_are_named_in_the_flags_and_open_with_their_mark() {
 
 #[test]
 fn the_same_message_sent_twice_is_two_messages() {
-    assert!(message().property("UNIQ_KEY", "0A0B").is_err());
+    assert!(message().with_property("UNIQ_KEY", "0A0B").is_err());
     for policy in strict_and_java() {
         let ((first, second), seen) = play(brokers(1), &policy, async |_, producer| {
             let message = message();
@@ -173,7 +173,7 @@ fn a_broker_that_stores_and_never_answers_has_a_copy_of_each_attempt() {
         let stored = seen
             .stored()
             .iter()
-            .filter(|(_, it)| Some(&it.key) == key)
+            .filter(|(_, it)| Some(&*it.key) == key)
             .count();
         assert_eq!(
             (stored, seen.path().len()),

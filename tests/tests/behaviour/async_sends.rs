@@ -90,7 +90,7 @@ fn an_async_send_to_a_chosen_queue_dials_its_refusing_broker_three_times() {
             producer
                 .dispatch(message())
                 .to(queue)
-                .send_async(|outcome| {
+                .send_with_callback(|outcome| {
                     // The receiver may be gone; then nobody asks.
                     let _ = told.send(outcome);
                 });

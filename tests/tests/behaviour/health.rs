@@ -71,7 +71,7 @@ fn a_quick_success_in_between_ends_the_isolation_in_4_9_only() {
             producer
                 .dispatch(message())
                 .to(queue)
-                .send_async(|outcome| {
+                .send_with_callback(|outcome| {
                     // The receiver may be gone; then nobody asks.
                     let _ = told.send(outcome);
                 });

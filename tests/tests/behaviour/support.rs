@@ -196,7 +196,7 @@ fn run(setup: Setup, policy: &Policy, act: Act<'_>) -> Evidence {
 pub(crate) async fn send_async(producer: &Producer, message: Message) -> (Outcome, u128) {
     let began = Instant::now();
     let (told, outcome) = oneshot::channel();
-    producer.send_async(message, move |outcome| {
+    producer.send_with_callback(message, move |outcome| {
         // The receiver may be gone; then nobody asks.
         let _ = told.send((outcome, began.elapsed().as_millis()));
     });

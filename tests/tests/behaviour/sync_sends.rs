@@ -53,7 +53,7 @@ fn brokers_that_close_instead_of_answering_lose_each_attempt() {
         assert_eq!(error.failure(), Failure::Attempts(Stage::Lost), "{error}");
         assert_eq!(seen.path(), "aba", "{}", policy.name);
         let keys = seen.sends().into_iter().map(|send| send.key);
-        assert!(keys.clone().all(|key| Some(&key) == error.message_id()));
+        assert!(keys.clone().all(|key| Some(&*key) == error.message_id()));
         assert!(took < 100, "each is noticed at once: {took} ms");
     }
 }
