@@ -20,7 +20,7 @@ impl Observer<Event> for Tracing {
                 outcome: Outcome::Failed(failure),
                 send,
                 after_ms,
-            } => tracing::warn!(send, after_ms, ?failure, "send failed"),
+            } => tracing::warn!(send = send.get(), after_ms, ?failure, "send failed"),
             Event::TaskPanicked { task } => {
                 tracing::error!(task, "a background task panicked and was started again");
             }

@@ -91,7 +91,7 @@ impl Owed {
         // What a caller's code does to itself must not reach other sends.
         let called = catch_unwind(AssertUnwindSafe(|| callback(outcome)));
         if called.is_err() {
-            tracing::error!(send = self.number, "the callback of a send panicked");
+            tracing::error!(send = self.number.get(), "the callback of a send panicked");
         }
         self.permit = Permit::default();
         self.core.client.emit(Event::Callback { send: self.number });
