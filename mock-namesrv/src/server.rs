@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::control::{Action, Control, RouteAlteration, Ruled, Seen};
 use crate::event::{Event, RemovalCause, RequestNumber};
 use crate::handle::{self, Ask, Leaving, Said};
-use crate::tables::{Changes, Tables};
+use crate::tables::{Changes, Channel, Tables};
 use rmq_remoting::profile::Profile;
 
 /// So many brokers that said they leave may wait to be removed, as in a real server's queue.
@@ -136,7 +136,7 @@ struct State {
     observer: Arc<dyn Observer<Event>>,
     counts: Mutex<RequestCounts>,
     /// The open connections, to close that of a broker that went silent.
-    peers: Mutex<BTreeMap<u64, Peer>>,
+    peers: Mutex<BTreeMap<Channel, Peer>>,
     /// Brokers that said they leave and are still in the tables.
     leaving: Mutex<VecDeque<Leaving>>,
     left: Notify,

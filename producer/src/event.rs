@@ -10,12 +10,33 @@ pub use rmq_remoting::event::{CloseCause, ConnectionNumber, DialFailure, Event a
 use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};
 
-/// A send of one client, numbered from 1 in the order of the calls of all its producers.
-pub type SendNumber = u64;
-/// A route lookup of one client, numbered from 1.
-pub type LookupNumber = u64;
-/// A published route of one client, numbered from 1.
-pub type SnapshotNumber = u64;
+rmq_remoting::number! {
+    /// The number of a send at its client, from 1 in the order of the calls of all its producers.
+    ///
+    /// It is written as the bare number wherever it is written, and is taken for no other number:
+    ///
+    /// ```
+    /// use rmq_producer::event::{Event, SendNumber};
+    ///
+    /// let third = SendNumber::from(3);
+    /// assert_eq!(third.to_string(), "3");
+    /// assert_eq!(third.get(), 3);
+    /// assert_eq!(format!("{:?}", Event::Callback { send: third }), "Callback { send: 3 }");
+    /// ```
+    ///
+    /// ```compile_fail,E0308
+    /// use rmq_producer::event::{Event, LookupNumber};
+    ///
+    /// Event::Callback { send: LookupNumber::from(3) };
+    /// ```
+    SendNumber;
+    /// The number of a route lookup at its client, from 1 in the order in which the lookups of all
+    /// topics started.
+    LookupNumber;
+    /// The number of a published route at its client, from 1 in the order in which the routes of all
+    /// topics came into force.
+    SnapshotNumber;
+}
 
 /// How a message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

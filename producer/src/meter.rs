@@ -257,11 +257,11 @@ mod tests {
     use super::*;
     use crate::event::{Mode, QueueRef};
 
-    fn attempt(meter: &Meter, send: SendNumber, number: u32, broker: &str) {
+    fn attempt(meter: &Meter, send: u64, number: u32, broker: &str) {
         meter.on(Event::Attempt {
-            send,
+            send: send.into(),
             number,
-            snapshot: 1,
+            snapshot: 1.into(),
             to: QueueRef {
                 broker: broker.into(),
                 queue: 0,
@@ -272,9 +272,9 @@ mod tests {
         });
     }
 
-    fn ended(meter: &Meter, send: SendNumber, number: u32, stage: Stage, after_ms: u64) {
+    fn ended(meter: &Meter, send: u64, number: u32, stage: Stage, after_ms: u64) {
         meter.on(Event::AttemptEnded {
-            send,
+            send: send.into(),
             number,
             stage,
             code: None,
@@ -282,9 +282,9 @@ mod tests {
         });
     }
 
-    fn called(meter: &Meter, send: SendNumber) {
+    fn called(meter: &Meter, send: u64) {
         meter.on(Event::Call {
-            send,
+            send: send.into(),
             topic: "t".into(),
             mode: Mode::Sync,
             timeout_ms: 3_000,
@@ -301,7 +301,7 @@ mod tests {
         attempt(&meter, 1, 2, "broker-b");
         ended(&meter, 1, 2, Stage::Accepted, 7);
         meter.on(Event::Done {
-            send: 1,
+            send: 1.into(),
             outcome: Outcome::Sent {
                 attempt: 2,
                 at: QueueRef {
@@ -328,9 +328,9 @@ mod tests {
         called(&meter, 5);
         attempt(&meter, 5, 1, "broker-a");
         attempt(&meter, 6, 1, "broker-a");
-        meter.on(Event::Cancelled { send: 5 });
+        meter.on(Event::Cancelled { send: 5.into() });
         let open: Vec<_> = meter.state.lock().open.keys().copied().collect();
-        assert_eq!(open, [(6, 1)]);
+        assert_eq!(open, [(6.into(), 1)]);
     }
 
     #[test]

@@ -7,8 +7,12 @@ use serde::Serialize;
 
 use crate::observe::Name;
 
-/// A connection of one client, numbered from 1 in the order the dials started.
-pub type ConnectionNumber = u64;
+crate::number! {
+    /// The number of a connection at one of its ends, from 1: at a client in the order in which the
+    /// dials started, whatever their addresses, at a server in the order of accepting. A dial has its
+    /// number from its start on, and the connection keeps it; one that fails has used it up.
+    ConnectionNumber;
+}
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -40,6 +40,7 @@ pub mod header;
 #[warn(clippy::arithmetic_side_effects)]
 mod lenient;
 pub mod message;
+mod number;
 pub mod observe;
 #[warn(clippy::arithmetic_side_effects)]
 pub mod offset_id;

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::accept::{is_shortage, rest_after};
 use crate::deadline_timer::DeadlineTimer;
+use crate::event::ConnectionNumber;
 use crate::frame::Speaker;
 use crate::framed_stream::FramedStream;
 use crate::service::{Peer, Service};
@@ -110,7 +111,7 @@ struct House {
 /// Accepts, and owns the connections' tasks: they are cancelled with this one.
 async fn accept(mut listener: Box<dyn Listener>, house: House) {
     let mut connections = FuturesUnordered::new();
-    let mut number = 0;
+    let mut count = 0;
     let mut failed_in_a_row = 0;
     loop {
         let accepted = tokio::select! {
@@ -120,9 +121,9 @@ async fn accept(mut listener: Box<dyn Listener>, house: House) {
         };
         match accepted {
             Ok(connection) => {
-                number += 1;
+                count += 1;
                 failed_in_a_row = 0;
-                connections.push(house.welcome(connection, number));
+                connections.push(house.welcome(connection, ConnectionNumber::from(count)));
             }
             Err(error) => {
                 failed_in_a_row += 1;
@@ -155,7 +156,7 @@ async fn give_way() {
 }
 
 impl House {
-    fn welcome(&self, connection: Connection, number: u64) -> Task {
+    fn welcome(&self, connection: Connection, number: ConnectionNumber) -> Task {
         let peer = Peer::new(
             (connection.peer, connection.local),
             number,

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use crate::code::response;
 use crate::command::{Command, FLAG_ONEWAY, FLAG_RESPONSE};
+use crate::event::ConnectionNumber;
 use crate::frame::{EncodeError, Outgoing, Speaker, encode};
 use crate::header::{EncodeHeader, NoFields, Request};
 use crate::write_buffer::{Append, Room, WriteBuffer};
@@ -238,7 +239,7 @@ impl From<Response> for Reply {
 pub struct Peer {
     address: SocketAddr,
     local: SocketAddr,
-    number: u64,
+    number: ConnectionNumber,
     line: Arc<Line>,
 }
 
@@ -255,7 +256,7 @@ struct Line {
 impl Peer {
     pub(crate) fn new(
         (address, local): (SocketAddr, SocketAddr),
-        number: u64,
+        number: ConnectionNumber,
         write_buffer: Arc<WriteBuffer>,
         speaker: Speaker,
         opaque: Arc<AtomicI32>,
@@ -278,7 +279,7 @@ impl Peer {
     pub fn detached(address: SocketAddr, local: SocketAddr, speaker: Speaker) -> Self {
         Self::new(
             (address, local),
-            0,
+            ConnectionNumber::from(0),
             Arc::new(WriteBuffer::new(usize::MAX)),
             speaker,
             Arc::default(),
@@ -297,7 +298,7 @@ impl Peer {
 
     /// The connection's number: counted from 1 by a server in the order of accepting; at a client
     /// the number its events use.
-    pub fn number(&self) -> u64 {
+    pub fn number(&self) -> ConnectionNumber {
         self.number
     }
 

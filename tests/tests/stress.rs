@@ -20,7 +20,7 @@ use rmq_mock_broker::{Broker, Config, Disk};
 use rmq_mock_namesrv::NameServer;
 use rmq_producer::event::{Event, Mode};
 use rmq_producer::{Message, Policy, Producer, SendError, Sent};
-use rmq_remoting::event::Event as Transport;
+use rmq_remoting::event::{ConnectionNumber, Event as Transport};
 use rmq_remoting::observe::Name;
 use rmq_sim::fault::{Crash, Fault, FaultEvent, FaultKind, Place, Position};
 use rmq_sim::internals::invariant::{self, RunFindings};
@@ -323,7 +323,7 @@ async fn stress() -> Left {
 /// Two threads tell their parts of one exchange, and may do so in either order: the task that asked
 /// says which request is its attempt's when the answer is there already. Judges join in order.
 fn joined(records: Vec<TraceRecord>) -> Vec<TraceRecord> {
-    let mut first: BTreeMap<(u64, i32), usize> = BTreeMap::new();
+    let mut first: BTreeMap<(ConnectionNumber, i32), usize> = BTreeMap::new();
     let mut placed = Vec::with_capacity(records.len());
     for (at, record) in records.into_iter().enumerate() {
         let mut place = (at, 1);

@@ -63,7 +63,7 @@ impl Server {
             tables: &mut self.0,
             said: &mut self.1,
             request: &request,
-            channel: 1,
+            channel: 1.into(),
             now: Instant::now(),
             profile: Profile::V5_3_3,
             alteration: None,

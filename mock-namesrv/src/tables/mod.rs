@@ -14,6 +14,7 @@ mod route;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rmq_remoting::event::ConnectionNumber;
 use rmq_remoting::observe::Name;
 use rmq_remoting::route::{BrokerData, QueueData};
 use rmq_remoting::topic::{DataVersion, perm};
@@ -30,7 +31,7 @@ use held::Held;
 use rmq_remoting::profile::Profile;
 
 /// A connection, by the number the server gave it.
-pub type Channel = u64;
+pub type Channel = ConnectionNumber;
 
 /// A broker that registered and has not been silent for too long.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ fn an_altered_route_lacks_one_broker_or_has_another_order() {
     let other = Registration {
         broker: "broker-b".into(),
         address: "Z".into(),
-        channel: 3,
+        channel: 3.into(),
         ..master(&body(["t", "u"], 1))
     };
     accept(&mut tables, &other);
@@ -76,7 +76,7 @@ fn master(body: &TopicConfigWrapper) -> Registration {
         timeout: None,
         acting_master: Some(false),
         zone: None,
-        channel: 1,
+        channel: 1.into(),
         body: Arc::new(RegisteredTopics::from(body)),
     }
 }
@@ -86,7 +86,7 @@ fn slave(body: &TopicConfigWrapper) -> Registration {
     Registration {
         address: "Y".into(),
         id: 1,
-        channel: 2,
+        channel: 2.into(),
         ..master(body)
     }
 }
@@ -355,14 +355,14 @@ fn a_broker_leaves_with_its_connection_but_not_with_an_older_one() {
     let mut tables = tables();
     accept(&mut tables, &master(&body(["T1", "T2"], 1)));
     let newer = Registration {
-        channel: 9,
+        channel: 9.into(),
         ..master(&body(["T1", "T2"], 1))
     };
     accept(&mut tables, &newer);
-    assert_eq!(tables.channel_closed(1), Changes::default());
+    assert_eq!(tables.channel_closed(1.into()), Changes::default());
     assert!(tables.route("T1", None).is_some());
     assert_eq!(
-        tables.channel_closed(9).removed[0].cause,
+        tables.channel_closed(9.into()).removed[0].cause,
         RemovalCause::ConnectionClosed
     );
     assert_eq!(tables.route("T1", None), None);
@@ -382,7 +382,7 @@ fn of_several_brokers_on_one_connection_its_close_removes_one() {
             },
         );
     }
-    tables.channel_closed(1);
+    tables.channel_closed(1.into());
     assert_eq!(tables.groups().len(), 2);
 }
 
@@ -398,7 +398,7 @@ fn a_silent_broker_goes_after_its_own_limit_and_not_at_it() {
     tables.register(&registration, start);
     assert_eq!(tables.scan(start + limit), Expired::default());
     let expired = tables.scan(start + limit + Duration::from_millis(1));
-    assert_eq!(expired.channels, [1]);
+    assert_eq!(expired.channels, [1.into()]);
     assert_eq!(expired.changes.removed[0].cause, RemovalCause::TimedOut);
     assert_eq!(tables.route("T1", None), None);
 }
@@ -479,11 +479,11 @@ fn a_topic_can_be_added_to_known_brokers_only() {
         ..QueueData::default()
     };
     assert_eq!(
-        tables.register_topic(1, &"T3".into(), &[on("nobody")]),
+        tables.register_topic(1.into(), &"T3".into(), &[on("nobody")]),
         Some(Changes::default())
     );
     assert_eq!(tables.route("T3", None), None);
-    tables.register_topic(1, &"T3".into(), &[on("broker-a")]);
+    tables.register_topic(1.into(), &"T3".into(), &[on("broker-a")]);
     assert_eq!(addresses(&tables, "T3"), at([(0, "X")]));
 }
 

@@ -55,7 +55,7 @@ async fn peer(handle: Arc<ConnectionHandle>) {
 
 pub(crate) fn run() {
     block_on(async {
-        let handle = Arc::new(ConnectionHandle::new(1, Arc::from("broker"), 1 << 20));
+        let handle = Arc::new(ConnectionHandle::new(1.into(), Arc::from("broker"), 1 << 20));
         assert!(handle.begin() && handle.open());
         let calls = [1, 2].map(|opaque| spawn(call(Arc::clone(&handle), opaque)));
         let answers = spawn(peer(Arc::clone(&handle)));

@@ -8,7 +8,7 @@ use super::connection_handle::{FailedDial, ConnectionHandle};
 
 pub(crate) fn run() {
     block_on(async {
-        let handle = Arc::new(ConnectionHandle::new(1, Arc::from("broker"), 1 << 20));
+        let handle = Arc::new(ConnectionHandle::new(1.into(), Arc::from("broker"), 1 << 20));
         let waiting = [(); 2].map(|()| {
             let handle = Arc::clone(&handle);
             spawn(async move { handle.dialled().await.is_ok() })

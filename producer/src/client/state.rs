@@ -60,15 +60,15 @@ impl ClientCore {
     }
 
     pub(crate) fn next_lookup(&self) -> LookupNumber {
-        self.lookup_numbers.fetch_add(1, Ordering::Relaxed) + 1
+        LookupNumber::from(self.lookup_numbers.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     pub(crate) fn next_snapshot(&self) -> SnapshotNumber {
-        self.snapshots.fetch_add(1, Ordering::Relaxed) + 1
+        SnapshotNumber::from(self.snapshots.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     pub(crate) fn next_send(&self) -> SendNumber {
-        self.sends.fetch_add(1, Ordering::Relaxed) + 1
+        SendNumber::from(self.sends.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// The namespace that the address of a name server says, in hosted clusters.

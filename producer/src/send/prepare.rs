@@ -92,7 +92,11 @@ impl SendOperation {
             queue: queue.queue,
         };
         let queues: Vec<_> = snapshot.queues.iter().map(queue).collect();
-        let drawn = self.core.client.host.draw("producer.selector", self.number);
+        let drawn = self
+            .core
+            .client
+            .host
+            .draw("producer.selector", self.number.get());
         self.target_queue = match self.core.identity.namespace {
             None => selector.choose(&queues, &self.call.message, drawn),
             Some(_) => {

@@ -68,7 +68,8 @@ pub(super) struct Registry {
     /// How often in a row dialling an address came to nothing: no connection, or one that ended
     /// before a frame came.
     in_vain: BTreeMap<Name, InVain>,
-    pub(super) dials: ConnectionNumber,
+    /// How many dials have started, which is the number of the last connection.
+    pub(super) dials: u64,
     pub(super) stopped: bool,
 }
 
@@ -311,7 +312,7 @@ impl Environment {
         registry.dials += 1;
         let max_buffered = self.settings.max_buffered;
         let handle = Arc::new(ConnectionHandle::new(
-            registry.dials,
+            ConnectionNumber::from(registry.dials),
             Arc::clone(to),
             max_buffered,
         ));

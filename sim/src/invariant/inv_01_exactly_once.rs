@@ -135,7 +135,7 @@ mod tests {
             "an async send is cancelled, and its caller hears nothing",
             || {
                 let scene = Scene::new().at(100).call_in(1, Mode::Async).at(200);
-                scene.say(Event::Cancelled { send: 1 }).wrong()
+                scene.say(Event::Cancelled { send: 1.into() }).wrong()
             },
         ),
         rejects(
@@ -165,10 +165,10 @@ mod tests {
                 .at(100)
                 .call(1)
                 .at(150)
-                .say(Event::Cancelled { send: 1 })
+                .say(Event::Cancelled { send: 1.into() })
         }),
         accepts("a callback returns once", || {
-            async_send().say(Event::Callback { send: 1 })
+            async_send().say(Event::Callback { send: 1.into() })
         }),
         accepts("a killed producer's send never ends", || {
             let crash = FaultKind::Crash(Crash::default());
@@ -187,7 +187,7 @@ mod tests {
         rejects("a dropped send ends", || {
             let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0");
             scene
-                .say(Event::Cancelled { send: 1 })
+                .say(Event::Cancelled { send: 1.into() })
                 .succeeds(1, 1)
                 .wrong()
         }),
@@ -201,8 +201,8 @@ mod tests {
         }),
         rejects("a callback runs twice", || {
             async_send()
-                .say(Event::Callback { send: 1 })
-                .say(Event::Callback { send: 1 })
+                .say(Event::Callback { send: 1.into() })
+                .say(Event::Callback { send: 1.into() })
                 .wrong()
         }),
         rejects("nobody called what ends", || {

@@ -84,12 +84,12 @@ mod tests {
         rejects("a failed lookup brings a route", || {
             let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
             let scene = scene.say(Event::LookupEnded {
-                lookup: 2,
+                lookup: 2.into(),
                 end: LookupEnd::NotExist,
             });
             let scene = scene.found(1, 2, &["a/0"]).change(|what| {
                 if let NodeEvent::Producer(Event::Snapshot { lookup, .. }) = what {
-                    *lookup = 2;
+                    *lookup = 2.into();
                 }
             });
             scene.wrong()

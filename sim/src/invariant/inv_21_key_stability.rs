@@ -135,8 +135,8 @@ mod tests {
             })
             .call(send)
             .say(Event::Selected {
-                send,
-                snapshot,
+                send: send.into(),
+                snapshot: snapshot.into(),
                 to: queue(to),
             })
             .attempt(send, 1, to);

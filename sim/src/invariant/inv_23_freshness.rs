@@ -227,7 +227,7 @@ mod tests {
                 let scene = changes(of_default(10_000)).at(30_000);
                 let scene = scene.lookup(4, LookupReason::Poll);
                 let scene = scene.say(Event::LookupEnded {
-                    lookup: 4,
+                    lookup: 4.into(),
                     end: LookupEnd::Unchanged,
                 });
                 scene.end(TraceEnd::Finished, 90_000)
@@ -270,7 +270,7 @@ mod tests {
     /// The topic goes by the default topic's route, with a queue on three brokers.
     fn of_default(at_ms: u64) -> Scene {
         let scene = Scene::new().at(1_000).lookup(2, LookupReason::FirstSend);
-        let (lookup, end) = (2, LookupEnd::NotExist);
+        let (lookup, end) = (2.into(), LookupEnd::NotExist);
         let scene = scene.say(Event::LookupEnded { lookup, end });
         let scene = scene.lookup(3, LookupReason::DefaultTopic);
         scene.found(3, 2, &["a/0", "b/0", "c/0"]).at(at_ms)

@@ -139,7 +139,7 @@ mod tests {
             let scene = Scene::new()
                 .at(35_000)
                 .lookup(2, LookupReason::FailedAttempt);
-            let lookup = 2;
+            let lookup = 2.into();
             let end = LookupEnd::Unreachable;
             let scene = scene.at(38_000).say(Event::LookupEnded { lookup, end });
             poll(poll(scene, 38_000, 3), 60_000, 4).end(TraceEnd::Finished, 90_000)
@@ -185,7 +185,7 @@ mod tests {
     fn poll(scene: Scene, ms: u64, lookup: u64) -> Scene {
         let scene = scene.at(ms).lookup(lookup, LookupReason::Poll);
         scene.say(Event::LookupEnded {
-            lookup,
+            lookup: lookup.into(),
             end: LookupEnd::Unreachable,
         })
     }

@@ -123,7 +123,7 @@ mod tests {
         accepts("a failed answer changes nothing", || {
             let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
             let scene = scene.say(Event::LookupEnded {
-                lookup: 2,
+                lookup: 2.into(),
                 end: LookupEnd::NotExist,
             });
             scene.whole(1, "a/0")

@@ -48,7 +48,10 @@ mod tests {
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("one lookup after the other", || {
             let end = LookupEnd::Unchanged;
-            let scene = poll().say(Event::LookupEnded { lookup: 2, end });
+            let scene = poll().say(Event::LookupEnded {
+                lookup: 2.into(),
+                end,
+            });
             scene.lookup(3, LookupReason::FailedAttempt)
         }),
         accepts("two producers look the same topic up", || {
@@ -64,7 +67,7 @@ mod tests {
                 let reason = LookupReason::FailedAttempt;
                 scene
                     .say(Event::Lookup {
-                        lookup: 3,
+                        lookup: 3.into(),
                         topic: "orders".into(),
                         reason,
                     })
@@ -75,7 +78,7 @@ mod tests {
             let reason = LookupReason::FailedAttempt;
             poll()
                 .say(Event::Lookup {
-                    lookup: 3,
+                    lookup: 3.into(),
                     topic: "orders".into(),
                     reason,
                 })

@@ -157,7 +157,7 @@ mod tests {
             let reason = LookupReason::DefaultTopic;
             Scene::new()
                 .say(Event::Lookup {
-                    lookup: 2,
+                    lookup: 2.into(),
                     topic,
                     reason,
                 })
@@ -169,8 +169,11 @@ mod tests {
                 let (topic, end) = ("TBW102".into(), LookupEnd::NotExist);
                 let reason = LookupReason::DefaultTopic;
                 let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
-                let scene = scene.say(Event::LookupEnded { lookup: 2, end });
-                let lookup = 3;
+                let scene = scene.say(Event::LookupEnded {
+                    lookup: 2.into(),
+                    end,
+                });
+                let lookup = 3.into();
                 scene
                     .say(Event::Lookup {
                         lookup,
@@ -203,7 +206,7 @@ mod tests {
     /// An attempt goes to broker-b.
     fn tried(scene: Scene) -> Scene {
         let call = Event::Call {
-            send: 1,
+            send: 1.into(),
             topic: "news".into(),
             mode: Mode::Sync,
             timeout_ms: 3000,
@@ -220,17 +223,17 @@ mod tests {
     fn from_default(scene: Scene, queues: &[&str]) -> Scene {
         let (topic, reason) = ("news".into(), LookupReason::FirstSend);
         let scene = scene.say(Event::Lookup {
-            lookup: 2,
+            lookup: 2.into(),
             topic,
             reason,
         });
         let scene = scene.say(Event::LookupEnded {
-            lookup: 2,
+            lookup: 2.into(),
             end: LookupEnd::NotExist,
         });
         let (topic, reason) = ("TBW102".into(), LookupReason::DefaultTopic);
         let scene = scene.say(Event::Lookup {
-            lookup: 3,
+            lookup: 3.into(),
             topic,
             reason,
         });

@@ -138,7 +138,7 @@ mod tests {
     /// The topic's route has broker-a and broker-b of the default topic's.
     fn default_route(scene: Scene) -> Scene {
         let scene = scene.at(10).say(Event::Lookup {
-            lookup: 3,
+            lookup: 3.into(),
             topic: "TBW102".into(),
             reason: LookupReason::DefaultTopic,
         });

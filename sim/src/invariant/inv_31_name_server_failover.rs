@@ -200,7 +200,7 @@ mod tests {
         rejects("the lookup never ends", || {
             let (topic, reason) = ("orders".into(), LookupReason::Poll);
             let lookup = Event::Lookup {
-                lookup: 2,
+                lookup: 2.into(),
                 topic,
                 reason,
             };
@@ -225,6 +225,9 @@ mod tests {
     }
 
     fn ends(scene: Scene, end: LookupEnd) -> Scene {
-        scene.say(Event::LookupEnded { lookup: 2, end })
+        scene.say(Event::LookupEnded {
+            lookup: 2.into(),
+            end,
+        })
     }
 }

@@ -146,7 +146,7 @@ mod tests {
             let (topic, reason) = ("orders".into(), LookupReason::Poll);
             scene
                 .say(Event::Lookup {
-                    lookup: 4,
+                    lookup: 4.into(),
                     topic,
                     reason,
                 })
@@ -155,13 +155,19 @@ mod tests {
         rejects("a lookup asks one server twice", || {
             let server = "10.0.1.1:9876".into();
             Scene::new()
-                .say(Event::NameServerChosen { lookup: 1, server })
+                .say(Event::NameServerChosen {
+                    lookup: 1.into(),
+                    server,
+                })
                 .wrong()
         }),
         accepts("a silent name server is asked once more", || {
             let server = "10.0.1.1:9876".into();
             let scene = Scene::new().at(1_500);
-            scene.say(Event::NameServerChosen { lookup: 1, server })
+            scene.say(Event::NameServerChosen {
+                lookup: 1.into(),
+                server,
+            })
         }),
         rejects(
             "a client without second connections asks it once more",
@@ -170,7 +176,10 @@ mod tests {
                 let scene = Scene::new().facts(|it| it.policies[0].second_connections = false);
                 let scene = scene.at(1_500);
                 scene
-                    .say(Event::NameServerChosen { lookup: 1, server })
+                    .say(Event::NameServerChosen {
+                        lookup: 1.into(),
+                        server,
+                    })
                     .wrong()
             },
         ),

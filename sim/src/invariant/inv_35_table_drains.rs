@@ -121,7 +121,7 @@ mod tests {
 
     fn heartbeat(scene: Scene) -> Scene {
         scene.say(Event::Transport(Transport::Written {
-            connection: 1,
+            connection: 1.into(),
             opaque: 500,
         }))
     }

@@ -64,7 +64,10 @@ mod tests {
         }),
         rejects("a dropped send keeps its permit", || {
             gauges(
-                Scene::new().at(0).call(1).say(Event::Cancelled { send: 1 }),
+                Scene::new()
+                    .at(0)
+                    .call(1)
+                    .say(Event::Cancelled { send: 1.into() }),
                 1,
             )
             .wrong()

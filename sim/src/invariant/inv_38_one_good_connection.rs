@@ -296,7 +296,7 @@ mod tests {
             || {
                 let scene = silent().open(4, "broker-a").at(1_110);
                 let late = TransportEvent::Late {
-                    connection: 4,
+                    connection: 4.into(),
                     opaque: 99,
                 };
                 let scene = scene.say(Event::Transport(late)).wrong();
@@ -334,7 +334,7 @@ mod tests {
     fn heard_after_a_dial_in_vain() -> Scene {
         let scene = silent().dial(5, "broker-a").at(1_150);
         let failed = TransportEvent::DialFailed {
-            connection: 5,
+            connection: 5.into(),
             to: scene.address_of("broker-a"),
             cause: DialFailure::TimedOut,
         };
@@ -343,12 +343,12 @@ mod tests {
 
     /// Of two connections to broker-a the first one ends, and the second one answers after a while.
     fn heard_after_a_connection_that_was(heard: &[u64]) -> Scene {
-        let late = |connection| TransportEvent::Late {
-            connection,
+        let late = |connection: u64| TransportEvent::Late {
+            connection: connection.into(),
             opaque: 99,
         };
         let written = TransportEvent::Written {
-            connection: 6,
+            connection: 6.into(),
             opaque: 99,
         };
         let scene = Scene::new().at(50).say(Event::Transport(late(1)));
@@ -366,7 +366,7 @@ mod tests {
     /// A request that belongs to no attempt is written to broker-a at 100 ms.
     fn asked() -> Scene {
         let written = TransportEvent::Written {
-            connection: 1,
+            connection: 1.into(),
             opaque: 99,
         };
         Scene::new().at(100).say(Event::Transport(written))

@@ -171,7 +171,7 @@ mod tests {
         rejects("a connection lies idle", || {
             let scene = all(Scene::new(), 50_000).at(100_000);
             let mut scene = scene.whole(60, "a/1").whole(61, "b/1");
-            let connection = 3;
+            let connection = 3.into();
             scene.marked = scene.trace.records.iter().rposition(|record| {
                 let NodeEvent::Producer(Event::Transport(event)) = &record.what else {
                     return false;

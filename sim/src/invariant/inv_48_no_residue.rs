@@ -91,7 +91,7 @@ mod tests {
                 .wrong()
         }),
         rejects("a stopped producer dials", || {
-            let (connection, to) = (4, "10.0.2.1:10911".into());
+            let (connection, to) = (4.into(), "10.0.2.1:10911".into());
             let scene = closed().say(Event::Stopped).at(900);
             scene
                 .say(Event::Transport(Transport::Dial { connection, to }))
@@ -100,7 +100,7 @@ mod tests {
         rejects("a stopped producer writes", || {
             let scene = closed().say(Event::Stopped).at(110);
             let event = Transport::Written {
-                connection: 1,
+                connection: 1.into(),
                 opaque: 9,
             };
             scene.say(Event::Transport(event)).wrong()

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use rmq_mock_broker::event::Event as BrokerEvent;
-use rmq_producer::event::Event as ProducerEvent;
+use rmq_producer::event::{Event as ProducerEvent, SendNumber};
 use rmq_remoting::observe::Name;
 use serde::Serialize;
 
 use crate::scenario::{Bound, Expect};
-use crate::trace::{NodeEvent, NodeKind, Trace, WorkEvent, WorkResult};
+use crate::trace::{NodeEvent, NodeId, NodeKind, Trace, WorkEvent, WorkResult};
 use crate::verdict::Finding;
 
 /// The figures of a run.
@@ -54,7 +54,7 @@ impl Summary {
         };
         let mut called: BTreeMap<&str, u64> = BTreeMap::new();
         let mut stored: BTreeMap<&str, u64> = BTreeMap::new();
-        let mut attempts: BTreeMap<(u16, u64), u64> = BTreeMap::new();
+        let mut attempts: BTreeMap<(NodeId, SendNumber), u64> = BTreeMap::new();
         for record in &trace.records {
             match &record.what {
                 NodeEvent::Work(WorkEvent::Called { keys, .. }) => {
@@ -76,7 +76,7 @@ impl Summary {
                 }
                 NodeEvent::Producer(ProducerEvent::Attempt { send, .. }) => {
                     summary.attempts += 1;
-                    *attempts.entry((record.node.0, *send)).or_default() += 1;
+                    *attempts.entry((record.node, *send)).or_default() += 1;
                 }
                 NodeEvent::Producer(ProducerEvent::Hedged { .. }) => summary.hedged += 1,
                 NodeEvent::Broker(BrokerEvent::Stored {

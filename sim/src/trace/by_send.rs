@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use std::io::{self, BufRead};
 
 use indexmap::IndexMap;
+use rmq_producer::event::SendNumber;
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Sends {
     pub(crate) fn read(lines: impl BufRead) -> Result<Self, ReadError> {
         let mut sends = Sends::default();
         // A producer that starts again counts its sends from 1 again.
-        let mut calls: IndexMap<(String, u64), u64> = IndexMap::new();
+        let mut calls: IndexMap<(String, SendNumber), u64> = IndexMap::new();
         let mut counts: IndexMap<String, u64> = IndexMap::new();
         for (at, line) in lines.lines().enumerate() {
             let value: Value = serde_json::from_str(&line?).map_err(|_| ReadError::Line(at + 1))?;
@@ -75,7 +76,7 @@ impl Sends {
                 continue;
             };
             // What is told of no send is not compared.
-            let Some(number) = event["send"].as_u64() else {
+            let Some(number) = event["send"].as_u64().map(SendNumber::from) else {
                 continue;
             };
             let who = text(&value, "node");

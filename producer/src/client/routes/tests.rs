@@ -47,11 +47,11 @@ fn route(brokers: &[&str], port: u16) -> Published {
     }
 }
 
-/// A table that has one topic, and the numbers of its snapshots.
+/// A table that has one topic, and the number of its last snapshot.
 struct Table {
     policy: Policy,
     routes: Routes,
-    number: SnapshotNumber,
+    number: u64,
 }
 
 impl Table {
@@ -78,7 +78,7 @@ impl Table {
         };
         let number = || {
             self.number += 1;
-            self.number
+            SnapshotNumber::from(self.number)
         };
         self.routes.apply(&self.policy, &topic, answer, number).0
     }
@@ -92,11 +92,11 @@ impl Table {
     }
 
     /// The number and the brokers of the route in force, with the ports of their masters.
-    fn in_force(&self) -> (SnapshotNumber, String) {
+    fn in_force(&self) -> (u64, String) {
         let snapshot = self.routes.snapshot("orders").unwrap();
         let queues = snapshot.queues.iter();
         let at = queues.map(|queue| snapshot.master(&queue.broker).unwrap().to_string());
-        (snapshot.number, at.collect::<Vec<_>>().join(" "))
+        (snapshot.number.get(), at.collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -10,9 +10,9 @@ use std::net::SocketAddr;
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
-use rmq_producer::event::{Event, LookupEnd, LookupReason, QueueRef, Stage};
+use rmq_producer::event::{Event, LookupEnd, LookupReason, QueueRef, SendNumber, Stage};
 use rmq_producer::policy::OnLost;
-use rmq_remoting::event::{CloseCause, Event as Transport};
+use rmq_remoting::event::{CloseCause, ConnectionNumber, Event as Transport};
 use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 
@@ -60,7 +60,7 @@ pub(crate) const TIMEOUT: u64 = 3000;
 /// What an attempt put on the wire.
 #[derive(Debug, Clone)]
 struct OnWire {
-    connection: u64,
+    connection: ConnectionNumber,
     opaque: i32,
     to: QueueRef,
     request: Option<u64>,
@@ -80,7 +80,7 @@ pub(crate) struct Scene {
     next_opaque: i32,
     next_request: u64,
     next_offset: BTreeMap<(Name, i32), i64>,
-    wires: BTreeMap<(NodeId, u64, u32), OnWire>,
+    wires: BTreeMap<(NodeId, SendNumber, u32), OnWire>,
 }
 
 /// `a/0` means queue 0 of `broker-a`.
@@ -279,7 +279,7 @@ impl Scene {
 
     /// Marks the call of a send as the record that is wrong.
     pub(crate) fn wrong_call(mut self, number: u64) -> Self {
-        let who = self.who;
+        let (who, number) = (self.who, number.into());
         self.marked = self.trace.records.iter().position(|record| {
             let call =
                 matches!(&record.what, NodeEvent::Producer(Event::Call { send, .. }) if *send == number);
@@ -378,6 +378,7 @@ impl Scene {
 
     /// A lookup of the topic starts at the first name server.
     pub(crate) fn lookup(self, lookup: u64, reason: LookupReason) -> Self {
+        let lookup = lookup.into();
         self.say(Event::Lookup {
             lookup,
             topic: TOPIC.into(),
@@ -391,6 +392,7 @@ impl Scene {
 
     /// A lookup ends with a new route, which is published.
     pub(crate) fn found(self, lookup: u64, snapshot: u64, queues: &[&str]) -> Self {
+        let (lookup, snapshot) = (lookup.into(), snapshot.into());
         let queues: Vec<QueueRef> = queues.iter().map(|short| queue(short)).collect();
         let addresses: Vec<(Name, Name)> = self
             .trace
@@ -414,8 +416,8 @@ impl Scene {
     }
 
     /// The own end of a connection.
-    pub(crate) fn local(&self, connection: u64) -> SocketAddr {
-        let port = 40_000 + u16::try_from(connection).expect("a small number");
+    pub(crate) fn local(&self, connection: impl Into<ConnectionNumber>) -> SocketAddr {
+        let port = 40_000 + u16::try_from(connection.into().get()).expect("a small number");
         SocketAddr::from((
             [10, 0, 0, 1 + u8::try_from(self.who.0).expect("small")],
             port,
@@ -433,7 +435,7 @@ impl Scene {
 
     /// A connection is dialled.
     pub(crate) fn dial(self, connection: u64, broker: &str) -> Self {
-        let to = self.address_of(broker);
+        let (connection, to) = (connection.into(), self.address_of(broker));
         self.say(Event::Transport(Transport::Dial { connection, to }))
     }
 
@@ -443,7 +445,7 @@ impl Scene {
         let (local, peer) = (self.local(connection), to.parse().expect("an address"));
         self.dial(connection, broker)
             .say(Event::Transport(Transport::Opened {
-                connection,
+                connection: connection.into(),
                 to,
                 local,
                 peer,
@@ -454,7 +456,7 @@ impl Scene {
     pub(crate) fn close(self, connection: u64, broker: &str, cause: CloseCause) -> Self {
         let to = self.address_of(broker);
         self.say(Event::Transport(Transport::Closed {
-            connection,
+            connection: connection.into(),
             to,
             cause,
             pending: 0,

@@ -24,6 +24,7 @@ impl Scene {
     pub(crate) fn call_to(self, send: u64, mode: Mode, target_queue: Option<&str>) -> Self {
         let (topic, key) = (TOPIC.into(), key(self.who, send));
         let target_queue = target_queue.map(queue);
+        let send = send.into();
         self.say(Event::Call {
             send,
             topic,
@@ -56,18 +57,19 @@ impl Scene {
         snapshot: u64,
     ) -> Self {
         let on_wire = OnWire {
-            connection: 0,
+            connection: 0.into(),
             opaque: 0,
             to: to.clone(),
             request: None,
             offset: None,
         };
+        let send = send.into();
         self.wires.insert((self.who, send, number), on_wire);
         let address = Some(self.address_of(&to.broker));
         self.say(Event::Attempt {
             send,
             number,
-            snapshot,
+            snapshot: snapshot.into(),
             to,
             address,
             timeout_ms: 1000,
@@ -88,6 +90,7 @@ impl Scene {
     pub(crate) fn request(mut self, send: u64, number: u32, connection: u64) -> Self {
         self.next_opaque += 1;
         let opaque = self.next_opaque;
+        let (send, connection) = (send.into(), connection.into());
         let on_wire = self
             .wires
             .get_mut(&(self.who, send, number))
@@ -103,7 +106,7 @@ impl Scene {
     }
 
     fn wire(&self, send: u64, number: u32) -> OnWire {
-        self.wires[&(self.who, send, number)].clone()
+        self.wires[&(self.who, send.into(), number)].clone()
     }
 
     /// The broker reads the attempt's request.
@@ -118,7 +121,7 @@ impl Scene {
         let request = self.next_request;
         let on_wire = self
             .wires
-            .get_mut(&(self.who, send, number))
+            .get_mut(&(self.who, send.into(), number))
             .expect("an attempt");
         on_wire.request = Some(request);
         let on_wire = on_wire.clone();
@@ -173,7 +176,7 @@ impl Scene {
         *next += 1;
         let on_wire = self
             .wires
-            .get_mut(&(self.who, send, number))
+            .get_mut(&(self.who, send.into(), number))
             .expect("an attempt");
         on_wire.offset = Some(offset);
         let event = BrokerEvent::Stored {
@@ -218,7 +221,7 @@ impl Scene {
     /// The attempt is hedged.
     pub(crate) fn hedged(self, send: u64, number: u32) -> Self {
         self.say(Event::Hedged {
-            send,
+            send: send.into(),
             number,
             tokens_left: 190,
         })
@@ -234,7 +237,7 @@ impl Scene {
         code: impl Into<Option<i32>>,
     ) -> Self {
         self.say(Event::AttemptEnded {
-            send,
+            send: send.into(),
             number,
             stage,
             code: code.into(),
@@ -253,7 +256,7 @@ impl Scene {
             code: 0,
         };
         self.say(Event::Done {
-            send,
+            send: send.into(),
             outcome,
             after_ms: 0,
         })
@@ -262,7 +265,7 @@ impl Scene {
     /// The producer tells that a send failed, and of which class the error is.
     pub(crate) fn failed(self, send: u64, failure: Failure) -> Self {
         self.say(Event::Done {
-            send,
+            send: send.into(),
             outcome: Outcome::Failed(failure),
             after_ms: 0,
         })

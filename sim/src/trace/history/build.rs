@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rmq_producer::event::{Event, SendNumber, SnapshotNumber};
-use rmq_remoting::event::Event as Transport;
+use rmq_producer::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
+use rmq_remoting::event::{ConnectionNumber, Event as Transport};
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
@@ -202,7 +202,13 @@ impl<'t> Builder<'t> {
         });
     }
 
-    fn requested(&mut self, send: usize, number: u32, timestamp: Timestamp, id: (u64, i32)) {
+    fn requested(
+        &mut self,
+        send: usize,
+        number: u32,
+        timestamp: Timestamp,
+        id: (ConnectionNumber, i32),
+    ) {
         let (connection, opaque) = id;
         let node = self.history.sends[send].node;
         let connection = self.connection(node, connection);
@@ -225,7 +231,7 @@ impl<'t> Builder<'t> {
     }
 
     fn route(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Event) {
-        let find = |lookups: &[LookupHistory<'_>], number: u64| {
+        let find = |lookups: &[LookupHistory<'_>], number: LookupNumber| {
             lookups
                 .iter()
                 .rposition(|it| it.node == node && it.number == number)
@@ -279,7 +285,7 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn connection(&self, node: NodeId, number: u64) -> Option<usize> {
+    fn connection(&self, node: NodeId, number: ConnectionNumber) -> Option<usize> {
         self.history
             .connections
             .iter()
@@ -367,7 +373,12 @@ impl<'t> Builder<'t> {
     }
 }
 
-fn dialled(node: NodeId, number: u64, timestamp: Timestamp, to: &Name) -> ConnectionHistory<'_> {
+fn dialled(
+    node: NodeId,
+    number: ConnectionNumber,
+    timestamp: Timestamp,
+    to: &Name,
+) -> ConnectionHistory<'_> {
     ConnectionHistory {
         node,
         number,

@@ -8,8 +8,11 @@
 use std::net::SocketAddr;
 
 use rmq_mock_broker::event::{Ending, SendSeen};
-use rmq_producer::event::{LookupEnd, LookupReason, Mode, Outcome, QueueRef, Stage};
-use rmq_remoting::event::CloseCause;
+use rmq_producer::event::{
+    LookupEnd, LookupNumber, LookupReason, Mode, Outcome, QueueRef, SendNumber, SnapshotNumber,
+    Stage,
+};
+use rmq_remoting::event::{CloseCause, ConnectionNumber};
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
@@ -87,7 +90,7 @@ pub struct SendHistory<'t> {
     /// The producer whose send it is.
     pub node: NodeId,
     /// The number of the send at its client, from 1 in the order of the calls.
-    pub number: u64,
+    pub number: SendNumber,
     /// When the send was called, by the producer's event.
     pub called: Timestamp,
     /// The topic that the message goes to.
@@ -273,7 +276,7 @@ pub struct SnapshotHistory<'t> {
     /// The producer that published the route.
     pub node: NodeId,
     /// The number of the snapshot at its producer.
-    pub number: u64,
+    pub number: SnapshotNumber,
     /// When the producer published the route.
     pub timestamp: Timestamp,
     /// The topic that the route is for.
@@ -292,7 +295,7 @@ pub struct LookupHistory<'t> {
     /// The producer that looks up the route.
     pub node: NodeId,
     /// The number of the lookup at its producer.
-    pub number: u64,
+    pub number: LookupNumber,
     /// When the lookup started.
     pub started: Timestamp,
     /// The topic whose route is looked up.
@@ -311,7 +314,7 @@ pub struct ConnectionHistory<'t> {
     /// The producer that dialled.
     pub node: NodeId,
     /// The number of the connection at its producer.
-    pub number: u64,
+    pub number: ConnectionNumber,
     /// When the producer began to dial.
     pub dialled: Timestamp,
     /// The address that was dialled.

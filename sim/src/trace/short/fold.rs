@@ -4,7 +4,7 @@
 //! they were, how long they took, and how many each broker stored. Any other line ends the fold,
 //! because the order of lines is the order of events.
 
-use rmq_producer::event::Outcome;
+use rmq_producer::event::{Outcome, SendNumber};
 
 use super::names::Names;
 use super::{Columns, Row};
@@ -35,8 +35,8 @@ pub(super) struct Folds(Vec<Fold>);
 struct Fold {
     node: NodeId,
     ms: u64,
-    first: u64,
-    last: u64,
+    first: SendNumber,
+    last: SendNumber,
     count: u64,
     took: (u64, u64),
     /// One send only: where it is stored.
@@ -115,7 +115,7 @@ impl Fold {
         };
         let text = if count == 1 {
             format!("{who}s{first} ok{}   {took}", self.place)
-        } else if last - first + 1 == count {
+        } else if last.get() - first.get() + 1 == count {
             format!("{who}s{first}-s{last} ok   {took} each")
         } else {
             format!("{who}{count} of s{first}-s{last} ok   {took} each")

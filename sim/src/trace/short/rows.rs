@@ -2,7 +2,7 @@
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
-use rmq_producer::event::{Event, Stage};
+use rmq_producer::event::{Event, LookupNumber, SnapshotNumber, Stage};
 use rmq_remoting::event::Event as Transport;
 
 use super::fold::{Folds, uneventful};
@@ -206,7 +206,7 @@ impl Scribe<'_, '_> {
     }
 
     /// `orders <- ns-2: a4 b4 c4 (route 1)`.
-    fn route(&mut self, record: &TraceRecord, snapshot: u64, timestamp: Timestamp) {
+    fn route(&mut self, record: &TraceRecord, snapshot: SnapshotNumber, timestamp: Timestamp) {
         let found = self
             .history
             .snapshots
@@ -234,7 +234,7 @@ impl Scribe<'_, '_> {
         self.say(record, &text, Some((column, "105")));
     }
 
-    fn lookup_failed(&mut self, record: &TraceRecord, lookup: u64, text: &str) {
+    fn lookup_failed(&mut self, record: &TraceRecord, lookup: LookupNumber, text: &str) {
         let mut lookups = self.history.lookups.iter();
         let found = lookups.find(|it| it.node == record.node && it.number == lookup);
         let Some(lookup) = found else { return };
