@@ -86,6 +86,23 @@ pub trait MessageHook: fmt::Debug + Send + Sync {
 }
 
 /// May forbid single attempts.
+///
+/// ```
+/// use rmq_producer::{ForbiddenHook, SendContext};
+///
+/// /// Keeps sends away from a broker that is being moved.
+/// #[derive(Debug)]
+/// struct Moving(&'static str);
+///
+/// impl ForbiddenHook for Moving {
+///     fn check(&self, context: &SendContext<'_>) -> Result<(), String> {
+///         match &*context.to.broker == self.0 {
+///             true => Err(format!("{} is being moved", self.0)),
+///             false => Ok(()),
+///         }
+///     }
+/// }
+/// ```
 pub trait ForbiddenHook: fmt::Debug + Send + Sync {
     /// An attempt is about to start.
     ///
@@ -97,6 +114,26 @@ pub trait ForbiddenHook: fmt::Debug + Send + Sync {
 
 /// Sees attempts begin and end. Every attempt that began ends once, also if another attempt of its
 /// send was quicker; unless the caller drops the send's future.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use rmq_producer::{AttemptEnd, SendContext, SendHook};
+///
+/// /// Counts the attempts that a retry had to follow.
+/// #[derive(Debug, Default)]
+/// struct Failures(AtomicU64);
+///
+/// impl SendHook for Failures {
+///     fn before(&self, _context: &SendContext<'_>) {}
+///
+///     fn after(&self, context: &SendContext<'_>, end: AttemptEnd<'_>) {
+///         if let AttemptEnd::Failed(attempt) = end {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///             tracing::info!(topic = context.message.topic(), %attempt);
+///         }
+///     }
+/// }
+/// ```
 pub trait SendHook: fmt::Debug + Send + Sync {
     /// Is called before the request of an attempt is written.
     fn before(&self, context: &SendContext<'_>);

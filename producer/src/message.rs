@@ -70,6 +70,14 @@ impl Message {
     /// [`message_id`](crate::SendError::message_id) of that send: then a consumer that looks at the
     /// key takes both copies for one.
     ///
+    /// ```
+    /// # use rmq_producer::Message;
+    /// let again = Message::new("orders", "hello").with_id("7F0000010F2A18B4AAC20EF3A5B10000")?;
+    /// assert_eq!(again.unique_key(), Some("7F0000010F2A18B4AAC20EF3A5B10000"));
+    /// assert!(Message::new("orders", "hello").with_id(" ").is_err());
+    /// # Ok::<(), rmq_producer::PropertyError>(())
+    /// ```
+    ///
     /// # Errors
     /// The key is blank or contains a byte that separates properties.
     pub fn with_id(mut self, key: impl Into<Name>) -> Result<Self, PropertyError> {
@@ -107,12 +115,27 @@ impl Message {
     }
 
     /// Adds several keys, each as [`with_key`](Self::with_key) does.
+    ///
+    /// ```
+    /// # use rmq_producer::Message;
+    /// let message = Message::new("orders", "hello").with_key("order-42").with_keys(["eu", "web"]);
+    /// assert_eq!(message.keys(), "order-42 eu web");
+    /// ```
     #[must_use]
     pub fn with_keys<K: AsRef<str>>(self, keys: impl IntoIterator<Item = K>) -> Self {
         keys.into_iter().fold(self, Self::with_key)
     }
 
     /// Sets a property of the program's own. The same name again replaces the value.
+    ///
+    /// ```
+    /// # use rmq_producer::{Message, PropertyError};
+    /// let message = Message::new("orders", "hello").with_property("region", "north")?;
+    /// assert_eq!(message.property("region"), Some("north"));
+    /// let reserved = message.with_property("UNIQ_KEY", "mine");
+    /// assert_eq!(reserved, Err(PropertyError::Reserved("UNIQ_KEY".to_owned())));
+    /// # Ok::<(), PropertyError>(())
+    /// ```
     ///
     /// # Errors
     /// The name is reserved, or name or value cannot be carried.
@@ -155,6 +178,12 @@ impl Message {
 
     /// Lets the broker deliver the message later, by one of its delay levels (1 is 1 s, 3 is 10 s,
     /// 18 is 2 h by default; 0 is at once).
+    ///
+    /// ```
+    /// # use rmq_producer::Message;
+    /// let reminder = Message::new("reminders", "pay").with_delay_level(16); // 30 minutes
+    /// assert_eq!(reminder.delay_level(), 16);
+    /// ```
     #[must_use]
     pub fn with_delay_level(mut self, level: u32) -> Self {
         self.delay_level = Some(level).filter(|level| *level > 0);
@@ -172,6 +201,12 @@ impl Message {
 
     /// Why no producer would send it: its tag or a key contains a byte that separates properties.
     /// Every send of it fails as invalid, before anything is sent.
+    ///
+    /// ```
+    /// # use rmq_producer::Message;
+    /// let message = Message::new("orders", "hello").with_tag("a\u{2}DELAY\u{1}3");
+    /// assert!(message.flaw().is_some(), "it would become a property of its own");
+    /// ```
     #[must_use]
     pub fn flaw(&self) -> Option<&PropertyError> {
         self.flaw.as_ref()

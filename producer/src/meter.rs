@@ -65,6 +65,14 @@ impl Latencies {
 
     /// The bound, in milliseconds, that so many of a thousand stayed within; `None` if there are
     /// none or it lies beyond the last bound.
+    ///
+    /// ```
+    /// use rmq_producer::Meter;
+    ///
+    /// let figures = Meter::default().figures();
+    /// assert_eq!(figures.latency.count(), 0);
+    /// assert_eq!(figures.latency.quantile(990), None, "nothing was measured yet");
+    /// ```
     #[must_use]
     pub fn quantile(&self, per_mille: u64) -> Option<u64> {
         let wanted = self

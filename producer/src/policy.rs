@@ -250,6 +250,14 @@ impl Policy {
 
     /// The preset of this name.
     ///
+    /// ```
+    /// use rmq_producer::Policy;
+    ///
+    /// assert_eq!(Policy::preset("java_5_3"), Ok(Policy::java_5_3()));
+    /// let unknown = Policy::preset("java").unwrap_err();
+    /// assert!(unknown.to_string().contains("strict, java_5_3"));
+    /// ```
+    ///
     /// # Errors
     /// There is none; the error names those that exist.
     pub fn preset(name: &str) -> Result<Self, PolicyError> {
@@ -266,6 +274,13 @@ impl Policy {
     /// fit into a number. A mode in which the policy makes a single attempt keeps to one, because the
     /// client that it describes has no setting for more. Builder, configuration file, scenario and
     /// simulation all mean this by "retries".
+    ///
+    /// ```
+    /// use rmq_producer::Policy;
+    ///
+    /// assert_eq!(Policy::strict().with_retries(4).attempts.sync, 5);
+    /// assert_eq!(Policy::go_2_1().with_retries(4).attempts.async_, 1, "Go's async sends make one");
+    /// ```
     #[must_use]
     pub fn with_retries(mut self, retries: u32) -> Self {
         self.attempts = self.attempts.with_retries(retries);
@@ -281,6 +296,14 @@ impl Policy {
 
     /// Refuses values with which no send could ever succeed or no task ever rest, and those for which
     /// the program was built without code. Clients and producers ask it when they start.
+    ///
+    /// ```
+    /// use rmq_producer::Policy;
+    ///
+    /// let restless = Policy::strict().with(|policy| policy.periods.poll = 0);
+    /// let error = restless.check().unwrap_err();
+    /// assert_eq!(error.to_string(), "policy `strict`: periods.poll is 0; it must be at least 1");
+    /// ```
     ///
     /// # Errors
     /// The first field that is not acceptable, with what to write instead.

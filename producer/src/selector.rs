@@ -39,6 +39,17 @@ impl Selector {
     /// The queue whose number is the key's hash modulo the number of queues, as the Java client's
     /// `SelectMessageQueueByHash` has it: messages with one key keep their order, whichever client
     /// sends them, as long as the number of queues does not change.
+    ///
+    /// ```no_run
+    /// # use rmq_producer::{Message, Producer, Selector, SendError};
+    /// # async fn ordered(producer: &Producer) -> Result<(), SendError> {
+    /// for step in ["created", "paid", "shipped"] {
+    ///     let message = Message::new("orders", step).with_key("order-42");
+    ///     producer.send_by(message, Selector::hash("order-42")).await?; // all to one queue
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn hash(key: &str) -> Self {
         let kind = Kind::Hash(java_hash(key));
@@ -53,6 +64,19 @@ impl Selector {
 
     /// The program's own choice. `None` ends the send as invalid; a queue that is not of the list
     /// is taken as it is.
+    ///
+    /// ```
+    /// # use rmq_producer::Selector;
+    /// /// The queues of one broker only, by turns of the message's flag.
+    /// fn on(broker: &'static str) -> Selector {
+    ///     Selector::own(move |queues, message| {
+    ///         let there: Vec<_> = queues.iter().filter(|queue| &*queue.broker == broker).collect();
+    ///         let turn = usize::try_from(message.flag()).ok()?;
+    ///         Some((*there.get(turn % there.len().max(1))?).clone())
+    ///     })
+    /// }
+    /// # on("broker-a");
+    /// ```
     #[must_use]
     pub fn own<F>(choose: F) -> Self
     where

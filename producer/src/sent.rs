@@ -22,6 +22,12 @@ pub struct MessageQueue {
 
 impl MessageQueue {
     /// A queue by its names.
+    ///
+    /// ```
+    /// # use rmq_producer::MessageQueue;
+    /// let queue = MessageQueue::new("orders", "broker-a", 3);
+    /// assert_eq!(queue.to_string(), "orders@broker-a/q3");
+    /// ```
     pub fn new(topic: impl Into<Name>, broker: impl Into<Name>, queue: i32) -> Self {
         Self {
             topic: topic.into(),
