@@ -106,3 +106,8 @@ pub trait Listener: fmt::Debug + Send + 'static {
     /// The address it listens at, with the real port.
     fn local_addr(&self) -> SocketAddr;
 }
+
+/// Compiles and runs the programs of README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -16,17 +16,3 @@ pub type RuleBook = rules::RuleBook<NoAlteration>;
 
 /// A decision to act, and the rule it comes from.
 pub type Ruled = rules::Ruled<NoAlteration>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rules_in_the_documentation_are_rules_of_this_server() {
-        let documentation = include_str!("../../docs/mocks.md");
-        let rules = documentation.split("```toml\n").nth(1).unwrap();
-        let (rules, _) = rules.split_once("```").unwrap();
-        let book = RuleBook::from_toml(rules).unwrap();
-        assert_eq!(book.names(), ["busy", "slow flush"].map(Into::into));
-    }
-}

@@ -30,3 +30,8 @@ pub use config::Config;
 pub use disk::Disk;
 pub use registrar::Registration;
 pub use rmq_remoting::profile::Profile;
+
+/// Compiles and runs the programs of README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

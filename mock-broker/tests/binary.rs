@@ -91,3 +91,16 @@ fn an_address_that_is_none_is_named() {
     program.says("HOST:PORT");
     assert!(!program.child.wait().unwrap().success());
 }
+
+#[test]
+fn the_program_prints_a_page_for_man_and_starts_nothing() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_mock-broker"))
+        .args(["--manual"])
+        .output()
+        .unwrap();
+    assert!(printed.status.success());
+    let page = String::from_utf8(printed.stdout).unwrap();
+    assert!(page.contains(".TH mock-broker 1"), "{page}");
+    assert!(page.contains("\\-\\-profile"), "{page}");
+    assert_eq!(printed.stderr, b"", "no log");
+}

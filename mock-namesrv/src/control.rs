@@ -18,17 +18,3 @@ pub type RuleBook = rules::RuleBook<RouteAlteration>;
 
 /// A decision to act, and the rule it comes from.
 pub type Ruled = rules::Ruled<RouteAlteration>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rules_in_the_documentation_are_rules_of_this_server() {
-        let documentation = include_str!("../../docs/mocks.md");
-        let rules = documentation.split("```toml\n").nth(2).unwrap();
-        let (rules, _) = rules.split_once("```").unwrap();
-        let book = RuleBook::from_toml(rules).unwrap();
-        assert_eq!(book.names(), ["partial route"].map(Into::into));
-    }
-}

@@ -16,3 +16,8 @@ mod server;
 pub use config::Config;
 pub use rmq_remoting::profile::Profile;
 pub use server::{Memory, NameServer};
+
+/// Compiles and runs the programs of README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

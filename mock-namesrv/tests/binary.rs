@@ -132,3 +132,16 @@ fn a_name_with_a_line_break_stays_in_its_line_of_the_log() {
     assert!(line.contains("registered at x:1"), "{line}");
     assert!(!line.contains('\u{1b}'), "{line}");
 }
+
+#[test]
+fn the_program_prints_a_page_for_man_and_starts_nothing() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_mock-namesrv"))
+        .args(["--manual"])
+        .output()
+        .unwrap();
+    assert!(printed.status.success());
+    let page = String::from_utf8(printed.stdout).unwrap();
+    assert!(page.contains(".TH mock-namesrv 1"), "{page}");
+    assert!(page.contains("\\-\\-profile"), "{page}");
+    assert_eq!(printed.stderr, b"", "no log");
+}

@@ -7,3 +7,8 @@ pub mod rules;
 
 #[cfg(feature = "program")]
 pub mod program;
+
+/// Compiles and runs the programs of README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,7 +3,7 @@
 //!
 //! The sources are copied at build time, word for word, into a module per *variant*: `sound` has
 //! them as they are, each other one with a mutation that a model must reject (`build.rs` has the
-//! list). Locks come from `rmq-model-lock`, where each is a place at which another task may run;
+//! list). Locks are those of `lock`, where each is a place at which another task may run;
 //! `tokio`'s `Notify` is the real one and counts as one step.
 //!
 //! | model | what runs at once | what must hold |
@@ -18,9 +18,20 @@
 //! What is not here: the deadline timer belongs to one task alone; permits are tokio's own semaphores; the
 //! registry of connections is one lock, each of whose operations is one critical section.
 //!
+//! An archive of this package has no sources of the other crates beside it, and so no models: what is
+//! below is empty there.
+//!
 //! [shuttle]: https://docs.rs/shuttle
 
+// The sources under model ask for this crate.
+extern crate self as parking_lot;
+
+mod lock;
+
+pub use lock::{Mutex, MutexGuard};
+
 /// A variant's modules: copies of sources under their own paths, and the models beside them.
+#[cfg(sources)]
 macro_rules! variant {
     ($name:ident) => {
         #[expect(
@@ -70,6 +81,7 @@ pub struct Model {
     pub run: fn(),
 }
 
+#[cfg(sources)]
 macro_rules! models {
     (sound { $($sound:path,)* } broken { $($variant:ident: $model:path,)* }) => {
         variant!(sound);
@@ -83,6 +95,7 @@ macro_rules! models {
     };
 }
 
+#[cfg(sources)]
 models! {
     sound {
         sound::bytes_leave::run,
@@ -106,3 +119,11 @@ models! {
         a_result_comes_unseen: a_result_comes_unseen::one_flight::run,
     }
 }
+
+/// No sources, no models.
+#[cfg(not(sources))]
+pub const SOUND: &[Model] = &[];
+
+/// No sources, no mutations.
+#[cfg(not(sources))]
+pub const BROKEN: &[Model] = &[];

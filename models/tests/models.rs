@@ -21,6 +21,10 @@ fn check(model: &Model) {
 
 #[test]
 fn every_model_holds_on_every_schedule() {
+    assert!(
+        !SOUND.is_empty(),
+        "the crates beside this one were not found"
+    );
     for model in SOUND {
         println!("{}", model.name);
         check(model);
@@ -29,6 +33,7 @@ fn every_model_holds_on_every_schedule() {
 
 #[test]
 fn every_mutation_is_rejected_by_its_model() {
+    assert!(!BROKEN.is_empty(), "no mutation was planted");
     let survives = |model: &&Model| catch_unwind(AssertUnwindSafe(|| check(model))).is_ok();
     let survivors: Vec<_> = BROKEN.iter().filter(survives).collect();
     assert!(survivors.is_empty(), "nobody saw {survivors:?}");

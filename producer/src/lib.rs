@@ -99,6 +99,11 @@ pub use rmq_remoting::command::Command;
 pub use rmq_remoting::header::{HeaderError, Request};
 pub use rmq_remoting::observe::Name;
 
+/// Compiles and runs the programs of README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod tests {
     use std::hint::black_box;

@@ -62,6 +62,11 @@ pub mod topic;
 pub mod unique_id;
 mod write_buffer;
 
+/// Compiles and runs the programs of README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod tests {
     use std::hint::black_box;

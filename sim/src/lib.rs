@@ -69,3 +69,8 @@ pub mod internals {
         pub use crate::zoo::{Bug, BuildFolder, FailsAnyway, Mutant, catalogue, search};
     }
 }
+
+/// Compiles and runs the programs of README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

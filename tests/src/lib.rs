@@ -9,6 +9,7 @@ use rmq_sim::run::{self, Run};
 use rmq_sim::scenario::Scenario;
 use serde::Deserialize;
 
+pub mod api;
 pub mod circles;
 pub mod rules;
 

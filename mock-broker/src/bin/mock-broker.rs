@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use rmq_host::{TokioHost, resolve};
 use rmq_mock_broker::control::NoAlteration;
 use rmq_mock_broker::event::Event;
@@ -21,7 +21,7 @@ use rmq_remoting::observe::{Name, Observer};
 /// leaves its name servers on ctrl-c or SIGTERM. On SIGHUP it reads its rules again. To see what
 /// clients do when it just dies, kill -9 it; when it hangs, kill -STOP it.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "mock-broker", version)]
 struct Options {
     /// The broker's name, as routes show it.
     #[arg(long, default_value = "broker-a")]
@@ -161,6 +161,9 @@ impl Observer<Event> for Log {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if options.server.manual {
+        return program::manual(Options::command());
+    }
     program::run(options.server.verbose, run(options))
 }
 
@@ -252,6 +255,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        <Options as clap::CommandFactory>::command().debug_assert();
+        Options::command().debug_assert();
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use rmq_host::TokioHost;
 use rmq_mock_namesrv::control::RouteAlteration;
 use rmq_mock_namesrv::event::Event;
@@ -17,7 +17,7 @@ use rmq_remoting::observe::Observer;
 /// It logs what brokers do on standard error and stops on ctrl-c or SIGTERM. On SIGHUP it reads its
 /// rules again.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "mock-namesrv", version)]
 struct Options {
     /// Address or host name, and port, to listen at.
     #[arg(long, default_value = "127.0.0.1:9876", value_name = "HOST:PORT",
@@ -60,6 +60,9 @@ impl Observer<Event> for Log {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if options.server.manual {
+        return program::manual(Options::command());
+    }
     program::run(options.server.verbose, run(options))
 }
 
@@ -89,6 +92,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        <Options as clap::CommandFactory>::command().debug_assert();
+        Options::command().debug_assert();
     }
 }

@@ -34,6 +34,9 @@ pub struct ServerOptions {
     /// Log every request as well.
     #[arg(long, short)]
     pub verbose: bool,
+    /// Print the page of this program for `man`, and start nothing.
+    #[arg(long)]
+    pub manual: bool,
 }
 
 /// How the headers of answers are written.
@@ -121,6 +124,18 @@ fn read<A: DeserializeOwned>(path: &Path) -> Result<RuleBook<A>, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read the rules {}: {error}", path.display()))?;
     RuleBook::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Prints the page of a program for `man`.
+pub fn manual(program: clap::Command) -> ExitCode {
+    let printed = clap_mangen::Man::new(program).render(&mut io::stdout().lock());
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: cannot write to standard output: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs a server on a runtime of one thread, with its log on standard error. An error is printed, and

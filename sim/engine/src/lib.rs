@@ -263,6 +263,11 @@ mod root;
 mod strike;
 mod tasks;
 
+/// Compiles and runs the programs of README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod tests;
 

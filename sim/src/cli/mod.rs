@@ -24,6 +24,7 @@ mod diff;
 mod digest;
 mod diverge;
 mod lists;
+mod manual;
 mod print;
 mod run;
 mod shrink;
@@ -87,6 +88,8 @@ enum Command {
         /// The shell.
         shell: Shell,
     },
+    /// Prints the page of this program for `man`, or writes one for each command.
+    Manual(manual::Args),
     /// Plants known bugs in a copy of the sources, and prints which of them generic seeds find.
     #[command(after_long_help = EXIT_CODES)]
     Zoo(zoo::Args),
@@ -218,6 +221,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => sweep::merge(&args),
         Command::Faults => lists::faults(),
         Command::Completions { shell } => completions(shell),
+        Command::Manual(args) => manual::manual(&args),
         Command::Invariants(args) => lists::invariants(&args),
         Command::Bench => bench::bench(),
         Command::Zoo(args) => zoo::zoo(&args),

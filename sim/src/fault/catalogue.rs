@@ -55,13 +55,13 @@ mod tests {
 
     #[test]
     fn the_page_of_the_faults_has_this_table() {
-        let page = include_str!("../../../docs/faults.md");
+        let page = include_str!("faults.md");
         let table = page.lines().filter(|line| line.starts_with('|'));
         let table: String = table.map(|line| format!("{line}\n")).collect();
         let now = markdown();
         assert_eq!(
             table, now,
-            "put the output of `cargo sim faults` into docs/faults.md:\n{now}"
+            "put the output of `cargo sim faults` into sim/src/fault/faults.md:\n{now}"
         );
     }
 

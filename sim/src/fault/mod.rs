@@ -7,7 +7,7 @@
 //! Each kind is one file of this folder, or of `rule` if a server plays it, and `ls` is the
 //! catalogue. Adding one is such a file, its `mod` and its line in a list below; `kind` says what a file has.
 //!
-#![doc = include_str!("../../../docs/faults.md")]
+#![doc = include_str!("faults.md")]
 
 use rmq_remoting::observe::Name;
 use serde::{Deserialize, Serialize};

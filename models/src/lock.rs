@@ -1,7 +1,6 @@
 //! `parking_lot`'s mutex on shuttle's scheduler: every lock is a place where another task may run.
 //!
-//! The models depend on this package under the name `parking_lot`, so that the sources they model
-//! need no word about models.
+//! This crate calls itself `parking_lot`, too, so that the sources it models need no word about models.
 
 /// The guard of a [`Mutex`].
 pub type MutexGuard<'a, T> = shuttle::sync::MutexGuard<'a, T>;
