@@ -101,6 +101,11 @@ impl Broker {
         self.vip.as_ref().map(Server::local_addr)
     }
 
+    /// Its disk, for whoever reads the ledger or starts another broker on it. It outlives the broker.
+    pub fn disk(&self) -> &Arc<Disk> {
+        &self.shared.disk
+    }
+
     /// Waits until the first registration with each name server has ended, with success or not.
     pub async fn registered(&self) {
         self.shared.registrar.first_registrations().await;

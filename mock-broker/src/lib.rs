@@ -15,6 +15,7 @@ pub mod topic;
 mod admit;
 mod attributes;
 mod broker;
+mod builder;
 mod clients;
 mod feature;
 mod full_body;
@@ -26,6 +27,7 @@ mod state;
 mod stored_properties;
 
 pub use broker::Broker;
+pub use builder::BrokerBuilder;
 pub use config::Config;
 pub use disk::Disk;
 pub use registrar::Registration;

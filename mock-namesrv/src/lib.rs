@@ -10,9 +10,11 @@ pub mod event;
 pub mod odd;
 pub mod tables;
 
+mod builder;
 mod handle;
 mod server;
 
+pub use builder::NameServerBuilder;
 pub use config::Config;
 pub use rmq_remoting::profile::Profile;
 pub use server::{Memory, NameServer};

@@ -4,29 +4,14 @@
 #[expect(dead_code, reason = "the test calls the part that sends")]
 mod ordered;
 
-use std::sync::Arc;
-
-use rmq_host::{SharedHost, TokioHost};
+use rmq_mock_broker::Broker;
 use rmq_mock_broker::control::{Action, Match, Rule, RuleBook};
-use rmq_mock_broker::{Broker, Disk};
 use rmq_mock_namesrv::NameServer;
 use rmq_producer::Producer;
-use rmq_remoting::observe::Silent;
 
 #[tokio::test]
 async fn nothing_of_an_order_overtakes_a_step_that_failed_and_other_orders_go_on() {
-    let host: SharedHost = Arc::new(TokioHost::new());
-    let any_port = ([127, 0, 0, 1], 0).into();
-    let name_server = NameServer::start(
-        Arc::clone(&host),
-        rmq_mock_namesrv::Config::new(any_port),
-        Arc::new(rmq_mock_namesrv::control::NoControl),
-        Arc::new(Silent),
-    );
-    let name_server = name_server.await.unwrap();
-    let mut config = rmq_mock_broker::Config::new("broker-a", any_port);
-    config.name_servers = vec![name_server.local_addr().to_string().into()];
-    config.topics = vec![("orders".into(), 4)];
+    let name_server = NameServer::on_loopback().await.unwrap();
     // Every attempt of the second step of order-1, and nothing else.
     let second_step = Match {
         keys: Some("order-1".into()),
@@ -35,10 +20,11 @@ async fn nothing_of_an_order_overtakes_a_step_that_failed_and_other_orders_go_on
         ..Match::default()
     };
     let refuse = Rule::new("refuse", second_step, Action::answer(1, "no"));
-    let (disk, rules) = (Arc::new(Disk::new()), Arc::new(RuleBook::with([refuse])));
-    let broker = Broker::start(host, config, Arc::clone(&disk), rules, Arc::new(Silent));
-    let broker = broker.await.unwrap();
-    broker.registered().await;
+    let broker = Broker::builder("broker-a")
+        .name_server(name_server.local_addr())
+        .topic("orders", 4)
+        .rules(RuleBook::with([refuse]));
+    let broker = broker.start().await.unwrap();
 
     let producer = Producer::builder("ordered-test")
         .name_servers(name_server.local_addr().to_string())
@@ -53,7 +39,7 @@ async fn nothing_of_an_order_overtakes_a_step_that_failed_and_other_orders_go_on
     producer.stop().await;
 
     let stored = |order: &str| -> Vec<String> {
-        let ledger = disk.ledger();
+        let ledger = broker.disk().ledger();
         let keys = format!("KEYS\u{1}{order}\u{2}");
         let of_order = ledger
             .iter()

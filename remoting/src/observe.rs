@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 /// An interned name: topic, broker name, address. Cloning it copies a pointer.
 pub type Name = Arc<str>;
 
@@ -22,4 +24,35 @@ pub struct Silent;
 
 impl<E> Observer<E> for Silent {
     fn on(&self, _event: E) {}
+}
+
+/// An observer that keeps every event, for a test to read. It grows without end.
+#[derive(Debug)]
+pub struct Kept<E>(Mutex<Vec<E>>);
+
+impl<E> Kept<E> {
+    /// An observer that has kept nothing yet.
+    pub fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// A copy of the events so far, in the order in which they were told.
+    pub fn events(&self) -> Vec<E>
+    where
+        E: Clone,
+    {
+        self.0.lock().clone()
+    }
+}
+
+impl<E> Default for Kept<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E: fmt::Debug + Send + 'static> Observer<E> for Kept<E> {
+    fn on(&self, event: E) {
+        self.0.lock().push(event);
+    }
 }

@@ -2,14 +2,10 @@
 //! each example runs without any set-up.
 
 use std::error::Error;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use clap::Parser;
-use rmq_host::{SharedHost, TokioHost};
-use rmq_mock_broker::{Broker, Disk};
+use rmq_mock_broker::Broker;
 use rmq_mock_namesrv::NameServer;
-use rmq_remoting::observe::{Name, Silent};
 
 /// Sends to a mock cluster in this process, or to a real one.
 #[derive(Debug, Parser)]
@@ -39,30 +35,11 @@ impl Cluster {
     }
 
     async fn in_this_process() -> Result<Self, Box<dyn Error>> {
-        let host: SharedHost = Arc::new(TokioHost::new());
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let name_server = NameServer::start(
-            Arc::clone(&host),
-            rmq_mock_namesrv::Config::new(any_port),
-            Arc::new(rmq_mock_namesrv::control::NoControl),
-            Arc::new(Silent),
-        );
-        let name_server = name_server.await?;
-        let address = Name::from(name_server.local_addr().to_string());
+        let name_server = NameServer::on_loopback().await?;
+        let address = name_server.local_addr();
         let mut brokers = Vec::new();
         for name in ["broker-a", "broker-b"] {
-            let mut config = rmq_mock_broker::Config::new(name, any_port);
-            config.name_servers = vec![Name::clone(&address)];
-            let broker = Broker::start(
-                Arc::clone(&host),
-                config,
-                Arc::new(Disk::new()),
-                Arc::new(rmq_mock_broker::control::NoControl),
-                Arc::new(Silent),
-            );
-            let broker = broker.await?;
-            broker.registered().await;
-            brokers.push(broker);
+            brokers.push(Broker::on_loopback(name, address).await?);
         }
         println!("a mock name server at {address} and two mock brokers run in this process");
         Ok(Self {
