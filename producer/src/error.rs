@@ -237,6 +237,23 @@ impl SendError {
     }
 
     /// What is wrong with the message, if that is why it was not sent.
+    ///
+    /// ```
+    /// # use rmq_producer::{Message, Producer};
+    /// # use rmq_mock_broker::Broker;
+    /// # use rmq_mock_namesrv::NameServer;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name_server = NameServer::on_loopback().await?;
+    /// # let address = name_server.local_addr().to_string();
+    /// # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+    /// # let producer = Producer::builder("order-service").name_servers(&address).start().await?;
+    /// let error = producer.send(Message::new("orders", "")).await.unwrap_err();
+    /// let invalid = error.invalid().expect("the message is what is wrong");
+    /// assert_eq!(invalid.text, "the message body length is zero");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn invalid(&self) -> Option<&InvalidMessage> {
         match &self.inner.reason {
@@ -246,6 +263,23 @@ impl SendError {
     }
 
     /// How the lookup of the topic's route failed, if that is why the message was not sent.
+    ///
+    /// ```
+    /// # use rmq_producer::{LookupError, Message, Policy, Producer};
+    /// # use rmq_mock_broker::Broker;
+    /// # use rmq_mock_namesrv::NameServer;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name_server = NameServer::on_loopback().await?;
+    /// # let address = name_server.local_addr().to_string();
+    /// # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+    /// # let policy = Policy::strict().with(|policy| policy.default_topic = "none".to_owned());
+    /// # let producer = Producer::builder("strict-topics").name_servers(&address).policy(policy).start().await?;
+    /// let error = producer.send(Message::new("no-such-topic", "hello")).await.unwrap_err();
+    /// assert!(matches!(error.lookup(), Some(LookupError::NotExist { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn lookup(&self) -> Option<&LookupError> {
         match &self.inner.reason {
@@ -255,6 +289,27 @@ impl SendError {
     }
 
     /// Every attempt, in the order of their numbers.
+    ///
+    /// ```
+    /// # use rmq_producer::{Message, Producer};
+    /// # use rmq_mock_broker::Broker;
+    /// # use rmq_mock_namesrv::NameServer;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name_server = NameServer::on_loopback().await?;
+    /// # let address = name_server.local_addr().to_string();
+    /// # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+    /// # let producer = Producer::builder("order-service").name_servers(&address).start().await?;
+    /// # producer.ready("orders").await?;
+    /// # broker.stop().await;
+    /// let error = producer.send(Message::new("orders", "hello")).await.unwrap_err();
+    /// for attempt in error.attempts() {
+    ///     println!("{attempt}"); // #1 broker-a/q0: connection refused or not established after 0 ms (…)
+    /// }
+    /// assert!(!error.may_be_stored(), "no connection, no copy");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.inner.attempts

@@ -1,29 +1,127 @@
-//! A RocketMQ producer.
+//! A RocketMQ producer: it sends messages to the brokers of a cluster, each within one deadline that covers
+//! everything, and says of each that failed what was tried and why it did not work.
 //!
-//! ```no_run
+//! # The first message
+//!
+//! A producer belongs to a *group*, the name by which brokers and operators know a service. It knows its
+//! name servers; they know the brokers of each topic.
+//!
+//! ```
 //! use std::time::Duration;
 //! use rmq_producer::{Message, Producer};
 //!
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! # use rmq_mock_broker::Broker;
+//! # use rmq_mock_namesrv::NameServer;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let name_server = NameServer::on_loopback().await?;
+//! # let address = name_server.local_addr().to_string();
+//! # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+//! # let servers = [address.as_str()];
+//! // let servers = ["10.0.0.1:9876", "10.0.0.2:9876"];
 //! let producer = Producer::builder("order-service")
-//!     .name_servers(["10.0.0.1:9876", "10.0.0.2:9876"])
+//!     .name_servers(servers)
 //!     .send_timeout(Duration::from_secs(3)) // over everything: lookup, dial, all attempts
 //!     .retries(2)
 //!     .start()
 //!     .await?;
 //! match producer.send(Message::new("orders", "hello").with_tag("created").with_key("order-42")).await {
 //!     Ok(sent) => println!("{} on {} at offset {}", sent.message_id, sent.queue, sent.offset),
-//!     Err(error) => {
-//!         eprintln!("{error}"); // one line a person can act on
-//!         for attempt in error.attempts() {
-//!             eprintln!("  {attempt}");
-//!         }
-//!     }
+//!     Err(error) => eprintln!("{error}"), // one line a person can act on
 //! }
 //! producer.stop().await; // bounded; pending sends end as closed
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Producer::start`](ProducerBuilder::start) contacts nobody, so a service starts while the cluster is down.
+//! [`Producer::ready`] asks for a topic's route, for readiness probes. A `Producer` is cheap to clone and
+//! is used from any number of tasks.
+//!
+//! # When a send fails
+//!
+//! The producer has made its retries by then. What is left to decide is in the [`SendError`]:
+//!
+//! ```
+//! use rmq_producer::{Message, Producer};
+//!
+//! # use rmq_mock_broker::Broker;
+//! # use rmq_mock_namesrv::NameServer;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let name_server = NameServer::on_loopback().await?;
+//! # let address = name_server.local_addr().to_string();
+//! # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+//! # let producer = Producer::builder("order-service").name_servers(&address).start().await?;
+//! # producer.ready("orders").await?;
+//! # broker.stop().await;
+//! let error = producer.send(Message::new("orders", "hello")).await.unwrap_err();
+//! for attempt in error.attempts() {
+//!     eprintln!("{attempt}"); // each broker that was tried, and how that ended
+//! }
+//! if error.is_retryable() {
+//!     let copies = if error.may_be_stored() { "there may be a copy" } else { "there is no copy" };
+//!     println!("kept for later; {copies}");
+//!     let message = error.into_message();
+//!     # assert_eq!(message, Some(Message::new("orders", "hello")));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Many at a time, and in order
+//!
+//! [`send_async`](Producer::send_async) does not wait; [`room`](Producer::room) waits until the limits leave
+//! room, so that a program is not quicker than its brokers. Messages that must keep an order go to one queue,
+//! one after the other:
+//!
+//! ```
+//! use rmq_producer::{Message, Producer, Selector};
+//!
+//! # use rmq_mock_broker::Broker;
+//! # use rmq_mock_namesrv::NameServer;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let name_server = NameServer::on_loopback().await?;
+//! # let address = name_server.local_addr().to_string();
+//! # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+//! # let producer = Producer::builder("order-service").name_servers(&address).start().await?;
+//! let mut under_way = Vec::new();
+//! for n in 0..100 {
+//!     producer.room().await;
+//!     under_way.push(producer.send_async(Message::new("orders", format!("order {n}"))));
+//! }
+//! for delivery in under_way {
+//!     delivery.await?;
+//! }
+//! for step in ["created", "paid"] {
+//!     producer.send_by(Message::new("orders", step), Selector::hash("order-42")).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it decides, and how to change that
+//!
+//! All that RocketMQ clients do differently is a value of a [`Policy`]: how many attempts, which brokers are
+//! avoided for how long, when a silent broker is not waited for. The default is [`Policy::strict`];
+//! [`Policy::java_5_3`], [`Policy::java_4_9`] and [`Policy::go_2_1`] decide as those clients do, bugs
+//! included. Settings come from code, or as a [`Config`] from a program's own settings.
+//!
+//! # What it tells
+//!
+//! * Logs through `tracing`, under the targets `rmq::producer`, `rmq::send`, `rmq::route` and
+//!   `rmq::connection`; at INFO what an operator must know: a broker is avoided and answers again, a
+//!   connection is lost, a route changes.
+//! * A span `rmq.send` for each send, with OpenTelemetry's attributes for messaging. A [`MessageHook`] can put
+//!   its context into the message; the example `traceparent` does.
+//! * Every event as a value, for an [`Observer`]; a [`Meter`] counts them.
+//!
+//! # In tests
+//!
+//! The crates `rmq-mock-namesrv` and `rmq-mock-broker` are servers that run in a test's own process and misbehave
+//! on request; `rmq-sim` runs a program with its producers over a simulated network, a thousand seeds in
+//! seconds.
 //!
 //! # How a send goes
 //!
@@ -47,8 +145,8 @@
 //! | [`producer`], [`client`] | what a program holds; how one message is sent |
 //! | [`policy`], [`config`] | every habit as data, presets; a producer described in a file |
 //! | [`decide`] | every decision as a function of values, one file each |
-//! | [`hook`] | the program's own code at each attempt and each request |
-//! | [`event`], [`observe`], [`meter`] | what the producer did and why: for logs, proofs, metrics |
+//! | [`hook`] | the program's own code at each message, attempt and request |
+//! | `log`, [`event`], [`observe`], [`meter`] | what the producer did and why: for logs, proofs, metrics |
 //! | `send` | one send: its operation, its attempts, each one's request and answer, permits, rotation |
 //!
 //! Only the second half of the table waits for anything, and only it knows the clock.

@@ -2,8 +2,8 @@
 //!
 //! Nothing is compiled for this: the build of the tests, in which this runs, has the libraries already. So
 //! Cargo is asked where they are, `rustdoc` reads one crate's own sources beside them and writes what is
-//! public as JSON, and `public-api` makes lines of it. That JSON is an unstable format: `rustdoc` must be the
-//! one of `rust-toolchain.toml`.
+//! public as JSON, and `public-api` makes lines of it. That JSON is an unstable format: `rustdoc` must be of
+//! the release whose format that version of `public-api` reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -38,24 +38,24 @@ fn output(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Why nothing can be said of interfaces here: the toolchain is not the one that the project names.
+/// The releases whose JSON the `public-api` of `Cargo.lock` reads.
+const READABLE: &str = "1.95.";
+
+/// Why nothing can be said of interfaces here: `rustdoc` is of a release whose format is not known.
 ///
 /// # Errors
 ///
-/// There is no `rustdoc`, or `rust-toolchain.toml` cannot be read.
+/// There is no `rustdoc`.
 pub fn other_toolchain() -> Result<Option<String>, String> {
-    let file = workspace().join("rust-toolchain.toml");
-    let file = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let version = output(Command::new(tool("rustdoc")).arg("--version"))?;
-    Ok(is_other(&file, &version))
+    Ok(is_other(&version))
 }
 
-/// Whether the program that says this version of itself is of another toolchain than the file names.
-pub fn is_other(file: &str, version: &str) -> Option<String> {
-    let named = file.split("channel = \"").nth(1)?.split('"').next()?;
+/// Whether the program that says this version of itself writes another format than is read.
+pub fn is_other(version: &str) -> Option<String> {
     let runs = version.split_whitespace().nth(1).unwrap_or("unknown");
-    (runs != named)
-        .then(|| format!("this is rustdoc {runs}, and rust-toolchain.toml names {named}"))
+    (!runs.starts_with(READABLE) || runs.contains('-'))
+        .then(|| format!("this is rustdoc {runs}, and the lists are made with {READABLE}x"))
 }
 
 /// Which features of a crate are on.

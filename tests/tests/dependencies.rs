@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use rmq_tests::{Source, members, sources, workspace};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
 /// The workspace crates that `manifest` depends on outside its dev-dependencies.
 fn own_dependencies(manifest: &str) -> Vec<&str> {
@@ -161,4 +162,97 @@ fn a_dependency_is_used_where_a_source_of_the_right_kind_names_it() {
         "a: serde-json",
         "neither its path nor its crate"
     );
+}
+
+/// A release of Rust, as manifests state it.
+fn release(text: &str) -> (u32, u32) {
+    let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// What a program that depends on a package compiles beside it, by Cargo's own account.
+fn compiled_with<'a>(metadata: &'a Value, package: &str) -> Vec<&'a Value> {
+    let list = |value: &'a Value| value.as_array().expect("a list");
+    let packages = list(&metadata["packages"]);
+    let nodes = list(&metadata["resolve"]["nodes"]);
+    let of_id = |id: &str| {
+        packages
+            .iter()
+            .find(|it| it["id"] == id)
+            .expect("a package")
+    };
+    let root = packages.iter().find(|it| it["name"] == package);
+    let mut found = vec![root.expect("the package")];
+    let mut next = 0;
+    while let Some(package) = found.get(next) {
+        next += 1;
+        let node = nodes.iter().find(|it| it["id"] == package["id"]);
+        for dependency in list(&node.expect("a node")["deps"]) {
+            let mut kinds = list(&dependency["dep_kinds"]).iter();
+            let package = of_id(dependency["pkg"].as_str().expect("an id"));
+            if kinds.any(|kind| kind["kind"] != "dev") && !found.contains(&package) {
+                found.push(package);
+            }
+        }
+    }
+    found
+}
+
+/// The packages of these that ask for a later compiler than this one.
+fn ask_for_more(packages: &[&Value], promised: &str) -> Vec<String> {
+    let asked = |package: &&&Value| release(package["rust_version"].as_str().unwrap_or(""));
+    let later = packages.iter().filter(|it| asked(it) > release(promised));
+    later
+        .map(|it| format!("{} {}", it["name"], it["rust_version"]))
+        .collect()
+}
+
+#[test]
+fn no_dependency_of_a_library_asks_for_a_later_compiler_than_the_library_promises() {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.current_dir(workspace());
+    let output = cargo
+        .args(["metadata", "--locked", "--format-version=1"])
+        .output();
+    let metadata: Value = serde_json::from_slice(&output.expect("cargo").stdout).expect("JSON");
+    for library in [
+        "rmq-producer",
+        "rmq-mock-broker",
+        "rmq-mock-namesrv",
+        "rmq-sim",
+    ] {
+        let packages = compiled_with(&metadata, library);
+        assert!(packages.len() > 40, "{library}: {}", packages.len());
+        let promised = packages[0]["rust_version"].as_str().expect("a promise");
+        assert_eq!(
+            ask_for_more(&packages, promised),
+            [""; 0],
+            "{library} promises {promised}"
+        );
+    }
+}
+
+#[test]
+fn a_package_that_needs_a_later_compiler_is_named_and_one_that_only_tests_need_is_not() {
+    let package =
+        |name: &str, needs: &str| json!({ "id": name, "name": name, "rust_version": needs });
+    let needs =
+        |name: &str, kind: Option<&str>| json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] });
+    let metadata = json!({
+        "packages": [
+            package("ours", "1.88"), package("old", "1.9"), package("new", "1.89.0"),
+            package("build", "1.90"), package("test", "1.99"),
+        ],
+        "resolve": { "nodes": [
+            { "id": "ours", "deps": [needs("old", None), needs("test", Some("dev"))] },
+            { "id": "old", "deps": [needs("new", None), needs("build", Some("build"))] },
+            { "id": "new", "deps": [] }, { "id": "build", "deps": [] }, { "id": "test", "deps": [] },
+        ] },
+    });
+    let packages = compiled_with(&metadata, "ours");
+    assert_eq!(
+        ask_for_more(&packages, "1.88"),
+        ["\"new\" \"1.89.0\"", "\"build\" \"1.90\""]
+    );
+    assert_eq!(ask_for_more(&packages, "1.90"), [""; 0]);
 }

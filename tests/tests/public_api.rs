@@ -36,10 +36,7 @@ fn compare(file: &str, now: &[String], renew: bool) -> String {
 fn the_public_interfaces_are_those_of_the_committed_lists() {
     if let Some(other) = other_toolchain().expect("a toolchain") {
         // Past the test's own capture: whoever runs this must not take it for a comparison.
-        let said = writeln!(
-            stderr(),
-            "\nNOTHING WAS COMPARED with docs/api: {other}, whose format public-api reads\n"
-        );
+        let said = writeln!(stderr(), "\nNOTHING WAS COMPARED with docs/api: {other}\n");
         return said.expect("standard error");
     }
     let renew = std::env::var_os("UPDATE_API").is_some();
@@ -92,14 +89,15 @@ fn an_item_that_is_gone_and_one_that_is_new_are_named() {
 
 #[test]
 fn another_toolchain_than_the_named_one_is_told() {
-    let file = "[toolchain]\nchannel = \"1.95.0\"\n";
-    assert_eq!(
-        is_other(file, "rustdoc 1.95.0 (59807616e 2026-04-14)"),
-        None
-    );
-    for version in ["rustdoc 1.96.0-nightly (0 2026-04-15)", "rustdoc 1.9", ""] {
-        let told = is_other(file, version).expect("another");
-        assert!(told.contains("names 1.95.0"), "{told}");
+    assert_eq!(is_other("rustdoc 1.95.0 (59807616e 2026-04-14)"), None);
+    for version in [
+        "rustdoc 1.96.0",
+        "rustdoc 1.95.0-nightly (0 2026-04-15)",
+        "rustdoc 1.9",
+        "",
+    ] {
+        let told = is_other(version).expect("another");
+        assert!(told.contains("made with 1.95."), "{told}");
     }
 }
 

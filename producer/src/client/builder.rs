@@ -32,6 +32,24 @@ const VERSION: i32 = 479;
 
 impl Client {
     /// Starts the description of a client.
+    ///
+    /// ```
+    /// # use rmq_producer::{Client, Message, Producer};
+    /// # use rmq_mock_broker::Broker;
+    /// # use rmq_mock_namesrv::NameServer;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name_server = NameServer::on_loopback().await?;
+    /// # let address = name_server.local_addr().to_string();
+    /// # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+    /// let client = Client::builder().name_servers(&address).build()?;
+    /// let orders = Producer::builder("orders").client(client.clone()).start().await?;
+    /// let bills = Producer::builder("bills").client(client).start().await?;
+    /// orders.send(Message::new("orders", "hello")).await?;
+    /// bills.send(Message::new("bills", "hello")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }

@@ -74,6 +74,24 @@ impl Client {
     /// within its own deadline. Routes that are known stay in force. May be called at any time from
     /// any task.
     ///
+    /// ```
+    /// # use rmq_producer::{Message, Producer};
+    /// # use rmq_mock_broker::Broker;
+    /// # use rmq_mock_namesrv::NameServer;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name_server = NameServer::on_loopback().await?;
+    /// # let address = name_server.local_addr().to_string();
+    /// # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+    /// # let producer = Producer::builder("order-service").name_servers(&address).start().await?;
+    /// let client = producer.client();
+    /// assert_eq!(client.update_name_servers(["10.0.0.1:9876", address.as_str()])?, true);
+    /// assert!(client.update_name_servers("nonsense").is_err(), "the list in force stays");
+    /// assert_eq!(client.name_servers().len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The list is empty or malformed; the one in force stays.
     pub fn update_name_servers(

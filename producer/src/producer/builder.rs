@@ -166,6 +166,23 @@ impl ProducerBuilder {
     /// How often a failed attempt is repeated, as [`Policy::with_retries`] has it: a mode in which the
     /// policy makes a single attempt keeps to one. As the policy has it unless set; 2 with
     /// [`Policy::strict`].
+    ///
+    /// ```
+    /// # use rmq_producer::{Message, Producer};
+    /// # use rmq_mock_broker::Broker;
+    /// # use rmq_mock_namesrv::NameServer;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name_server = NameServer::on_loopback().await?;
+    /// # let address = name_server.local_addr().to_string();
+    /// # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+    /// let once = Producer::builder("once").name_servers(&address).retries(0).start().await?;
+    /// # broker.stop().await;
+    /// let error = once.send(Message::new("orders", "hello")).await.unwrap_err();
+    /// assert!(error.attempts().len() <= 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
         self
@@ -187,6 +204,27 @@ impl ProducerBuilder {
     /// compression. 256 MiB unless set: a program that hands over messages faster than brokers
     /// store them waits, or is refused, before it has used up its memory. A larger body than the
     /// limit cannot be sent async at all.
+    ///
+    /// ```
+    /// # use rmq_producer::{Message, Producer, WhenFull};
+    /// # use rmq_mock_broker::Broker;
+    /// # use rmq_mock_namesrv::NameServer;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name_server = NameServer::on_loopback().await?;
+    /// # let address = name_server.local_addr().to_string();
+    /// # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+    /// let producer = Producer::builder("bounded")
+    ///     .name_servers(&address)
+    ///     .max_open_bytes(16)
+    ///     .when_full(WhenFull::Refuse)
+    ///     .start()
+    ///     .await?;
+    /// let error = producer.send_async(Message::new("orders", vec![7; 17])).await.unwrap_err();
+    /// assert_eq!(error.failure().name(), "back_pressure");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn max_open_bytes(mut self, bytes: u32) -> Self {
         self.limits.bytes = Some(bytes);
         self
@@ -201,6 +239,23 @@ impl ProducerBuilder {
     /// The namespace of its group and of the topics it sends to: servers know `orders` as
     /// `NAMESPACE%orders`, the program does not notice. Unless set, it is the one that the address
     /// of a name server says (`http://MQ_INST_….host:80`), if any.
+    ///
+    /// ```
+    /// # use rmq_producer::{Message, Producer};
+    /// # use rmq_mock_broker::Broker;
+    /// # use rmq_mock_namesrv::NameServer;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name_server = NameServer::on_loopback().await?;
+    /// # let address = name_server.local_addr().to_string();
+    /// # let broker = Broker::builder("broker-a").name_server(&address).topic("orders", 4).start().await?;
+    /// let tenant = Producer::builder("orders").name_servers(&address).namespace("tenant-1").start().await?;
+    /// let sent = tenant.send(Message::new("orders", "hello")).await?;
+    /// assert_eq!(&*sent.queue.topic, "orders", "the program's own name of it");
+    /// assert_eq!(&*broker.disk().ledger()[0].topic, "tenant-1%orders", "the cluster's");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn namespace(mut self, namespace: impl Into<Name>) -> Self {
         self.namespace = Some(namespace.into()).filter(|namespace: &Name| !namespace.is_empty());
         self
