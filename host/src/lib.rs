@@ -24,13 +24,37 @@ mod tokio_host;
 pub use task::{Task, TaskControl, TaskEnd, TaskReporter, panic_message};
 pub use tokio_host::{SocketOptions, TokioHost, resolve};
 
-/// A boxed, sendable future.
+/// A future on the heap that can move to another thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A shared handle to the machine a node runs on.
 pub type SharedHost = Arc<dyn Host>;
 
 /// The machine a process runs on.
+///
+/// A program takes its machine as a [`SharedHost`] and does not learn which one it is.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use std::sync::Arc;
+/// use rmq_host::{SharedHost, TokioHost};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// async fn greeted(host: SharedHost) -> std::io::Result<[u8; 5]> {
+///     let mut listener = host.listen(([127, 0, 0, 1], 0).into()).await?;
+///     let mut client = host.connect(&listener.local_addr().to_string()).await?;
+///     let mut server = listener.accept().await?;
+///     server.stream.write_all(b"hello").await?;
+///     let mut heard = [0; 5];
+///     client.stream.read_exact(&mut heard).await?;
+///     Ok(heard)
+/// }
+///
+/// assert_eq!(&greeted(Arc::new(TokioHost::new())).await?, b"hello");
+/// # Ok(())
+/// # }
+/// ```
 pub trait Host: fmt::Debug + Send + Sync + 'static {
     /// Opens a byte stream to `"host:port"`.
     ///
@@ -58,7 +82,7 @@ pub trait Host: fmt::Debug + Send + Sync + 'static {
     /// an identity the caller already has (a send number, a dial number), never a shared count.
     fn draw(&self, site: &'static str, position: u64) -> u64;
 
-    /// Who this process is.
+    /// Tells who this process is: its address and its number.
     fn identity(&self) -> Identity;
 
     /// Whether the process still runs. False while a simulated crash drops its tasks: a process that

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::BoxFuture;
 
-/// How a task ended.
+/// How a task came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskEnd {
     /// Its future ran to its end.
@@ -32,6 +32,23 @@ pub trait TaskControl: fmt::Debug + Send + Sync + 'static {
 /// A running task. Dropping it cancels the task; awaiting it tells how the task ended.
 ///
 /// There are no detached tasks: whoever starts one owns it.
+///
+/// A panic ends the task and nothing else.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use rmq_host::{Host, TaskEnd, TokioHost};
+///
+/// let host = TokioHost::new();
+/// let answers = host.spawn("answers", Box::pin(async { panic!("no answer") }));
+/// assert_eq!(answers.await, TaskEnd::Panicked("no answer".to_owned()));
+///
+/// let forever = host.spawn("forever", Box::pin(std::future::pending()));
+/// drop(forever); // cancelled
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropping a task cancels it"]
 pub struct Task {
     name: &'static str,
@@ -84,6 +101,12 @@ fn poll_catching(task: &mut Option<BoxFuture<'static, ()>>, cx: &mut Context<'_>
 }
 
 /// The text of a caught panic.
+///
+/// ```
+/// let payload = std::panic::catch_unwind(|| panic!("{} is missing", "broker-a"));
+/// let text = payload.map_err(|payload| rmq_host::panic_message(&*payload));
+/// assert_eq!(text, Err("broker-a is missing".to_owned()));
+/// ```
 pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));

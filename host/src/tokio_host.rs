@@ -66,6 +66,16 @@ impl SocketOptions {
 /// It is first used within a Tokio runtime that has I/O and time enabled, and its tasks and
 /// connections stay on that runtime, from whichever thread or other runtime it is used later. When
 /// that runtime has shut down, what is started ends as cancelled, and dials fail at once.
+///
+/// ```
+/// use std::time::Duration;
+/// use rmq_host::{Host, Identity, SocketOptions, TokioHost};
+///
+/// let identity = Identity { address: [10, 0, 0, 7].into(), process: 1 };
+/// let sockets = SocketOptions { keep_alive: Some(Duration::from_secs(10)), ..SocketOptions::default() };
+/// let host = TokioHost::with_identity(identity).with_sockets(sockets);
+/// assert_eq!(host.identity(), identity);
+/// ```
 #[derive(Debug, Clone)]
 pub struct TokioHost {
     identity: Identity,
@@ -237,6 +247,13 @@ fn connection(stream: TcpStream, sockets: SocketOptions) -> io::Result<Connectio
 /// # Errors
 ///
 /// There is no port, or the host is not known.
+///
+/// ```
+/// use rmq_host::resolve;
+///
+/// assert_eq!(resolve("127.0.0.1:9876").ok(), Some(([127, 0, 0, 1], 9876).into()));
+/// assert!(resolve("9876").is_err());
+/// ```
 pub fn resolve(text: &str) -> io::Result<SocketAddr> {
     let no_port = || {
         let why = format!("\"{text}\" is no HOST:PORT, such as 127.0.0.1:9876 or localhost:9876");

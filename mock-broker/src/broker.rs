@@ -27,6 +27,20 @@ use crate::state::Shared;
 use crate::topic::Topics;
 
 /// A running broker. Dropping it is a kill: nobody is told. [`Broker::stop`] is graceful.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use rmq_mock_broker::Broker;
+/// use rmq_mock_namesrv::NameServer;
+///
+/// let name_server = NameServer::on_loopback().await?;
+/// let broker = Broker::on_loopback("broker-a", name_server.local_addr()).await?;
+/// println!("it listens at {}, and the name server knows it", broker.local_addr());
+/// broker.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Broker {
     server: Server,

@@ -16,6 +16,25 @@ use crate::event::Event;
 
 /// Describes a broker before it starts. Unless something else is said it listens at a free port of
 /// 127.0.0.1, on real TCP, with a new disk, obeys no rules, and tells nobody what it sees.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use rmq_mock_broker::Broker;
+/// use rmq_mock_broker::control::{Action, Match, Rule, RuleBook};
+///
+/// let slow = Rule::new("slow", Match::default(), Action::DelayReply { ms: 500 });
+/// let broker = Broker::builder("broker-a")
+///     .topic("orders", 4)
+///     .rules(RuleBook::with([slow.times(10)]))
+///     .configure(|config| config.auto_create = false)
+///     .start()
+///     .await?;
+/// assert!(broker.disk().with_topics(|topics| topics.get("TBW102").is_none()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct BrokerBuilder {

@@ -33,7 +33,7 @@ pub struct Config {
     pub client_expiry: Duration,
     /// The name servers, each as `host:port`.
     pub name_servers: Vec<Name>,
-    /// The release it imitates.
+    /// The release that it imitates.
     pub profile: Profile,
     /// The form of the headers it writes. It reads both.
     pub form: HeaderForm,

@@ -12,6 +12,20 @@ use crate::ledger::{Entry, Ledger};
 use crate::topic::Topics;
 
 /// A broker's disk: its topics and its messages.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use rmq_mock_broker::Broker;
+///
+/// let broker = Broker::builder("broker-a").topic("orders", 4).start().await?;
+/// assert_eq!(broker.disk().resize("orders", 8), Some(4));
+/// broker.registration().renew(); // name servers hear of it now, not in half a minute
+/// let queues = broker.disk().with_topics(|topics| topics.get("orders").map(|it| it.write_queue_nums));
+/// assert_eq!(queues, Some(8));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct Disk {
     contents: Mutex<Contents>,

@@ -21,7 +21,7 @@ pub struct SendSeen {
     pub keys: Option<Name>,
     /// How many requests with this unique key this broker has read, this one included.
     pub nth_of_key: u32,
-    /// sysFlag of the header.
+    /// The `sysFlag` of the header, as bits.
     pub sys_flag: i32,
     /// Bytes of the body as it came.
     pub body_len: u32,
@@ -36,7 +36,7 @@ pub struct SendSeen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
-    /// An answer was written.
+    /// An answer with this code was written.
     Answered {
         /// The response code that is answered.
         code: i32,
@@ -60,17 +60,17 @@ pub enum Event {
         /// The address that the server listens at.
         at: SocketAddr,
     },
-    /// A connection came in.
+    /// A client opened a connection.
     Accepted {
         /// The address of the client's end.
         peer: SocketAddr,
     },
-    /// A client's connection ended.
+    /// The connection of a client ended.
     Disconnected {
         /// The address of the client's end.
         peer: SocketAddr,
     },
-    /// A request was read.
+    /// A request was read from a connection.
     Received {
         /// The number of the request at this server.
         request: RequestNumber,
@@ -92,7 +92,7 @@ pub enum Event {
         /// The name of the rule that applied.
         rule: Name,
     },
-    /// A message was stored.
+    /// A message was put on the disk.
     Stored {
         /// The request it came with.
         request: RequestNumber,
@@ -114,7 +114,7 @@ pub enum Event {
         /// How the request left the broker.
         ending: Ending,
     },
-    /// A topic was created.
+    /// A topic was created, by a send or by an operator.
     TopicCreated {
         /// The topic that this is about.
         topic: Name,
@@ -125,14 +125,14 @@ pub enum Event {
     },
     /// A registration with a name server ended.
     Registered {
-        /// The name server's address.
+        /// The address of the name server.
         name_server: Name,
-        /// Whether it was accepted.
+        /// Whether the name server accepted it.
         accepted: bool,
     },
     /// The broker told a name server that it leaves.
     Unregistered {
-        /// The name server's address.
+        /// The address of the name server.
         name_server: Name,
     },
 }

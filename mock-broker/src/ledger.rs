@@ -78,6 +78,31 @@ impl Entry {
 }
 
 /// All stored messages of a broker, in the order they were stored.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rmq_mock_broker::Broker;
+/// # use rmq_mock_namesrv::NameServer;
+/// # use rmq_producer::{Message, Producer};
+///
+/// # let name_server = NameServer::on_loopback().await?;
+/// # let broker = Broker::builder("broker-a").name_server(name_server.local_addr());
+/// let broker = broker.topic("orders", 1).start().await?;
+/// # let name_servers = name_server.local_addr().to_string();
+/// # let producer = Producer::builder("orders-app").name_servers(name_servers).start().await?;
+/// for step in ["created", "paid"] {
+///     producer.send(Message::new("orders", step)).await?;
+/// }
+/// # producer.stop().await;
+/// broker.disk().with_ledger(|ledger| {
+///     assert_eq!(ledger.next_offset(&"orders".into(), 0), 2);
+///     let bodies = ledger.of_queue(&"orders".into(), 0, 0).map(|entry| &*entry.body);
+///     assert!(bodies.eq([&b"created"[..], b"paid"]));
+/// });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     entries: Vec<Entry>,
@@ -122,7 +147,12 @@ impl Ledger {
     }
 
     /// The entries of a queue from an offset on.
-    pub fn of_queue(&self, topic: &Name, queue: i32, from: usize) -> impl Iterator<Item = &Entry> {
+    pub fn of_queue<'a>(
+        &'a self,
+        topic: &Name,
+        queue: i32,
+        from: usize,
+    ) -> impl Iterator<Item = &'a Entry> + use<'a> {
         let ids = self
             .queues
             .get(&(Name::clone(topic), queue))

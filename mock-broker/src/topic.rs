@@ -42,7 +42,7 @@ pub fn describe(topic: &TopicConfig) -> String {
 pub struct Wanted<'a> {
     /// The topic that the message is sent to.
     pub topic: &'a str,
-    /// The template it names.
+    /// The template that the send names.
     pub template: &'a str,
     /// How many queues it asks for.
     pub queues: i32,
@@ -51,6 +51,16 @@ pub struct Wanted<'a> {
 }
 
 /// All topics of a broker.
+///
+/// ```
+/// use rmq_mock_broker::topic::{DEFAULT_TEMPLATE, Topics, Wanted};
+///
+/// let mut topics = Topics::of_a_new_broker("broker-a", "DefaultCluster", true, 0);
+/// let wanted = Wanted { topic: "orders", template: DEFAULT_TEMPLATE, queues: 16, unit: false };
+/// let made = topics.create(&wanted, true, 1);
+/// assert_eq!(made.map(|topic| topic.write_queue_nums), Some(8), "the template has no more");
+/// assert_eq!(topics.create(&Wanted { template: "no such topic", ..wanted }, true, 2), None);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Topics {
     table: BTreeMap<Name, TopicConfig>,
@@ -106,7 +116,7 @@ impl Topics {
         self.table.get(name)
     }
 
-    /// All topics, by name.
+    /// All topics, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &TopicConfig> {
         self.table.values()
     }

@@ -14,6 +14,20 @@ use crate::server::NameServer;
 
 /// Describes a name server before it starts. Unless something else is said it listens at a free port of
 /// 127.0.0.1, on real TCP, obeys no rules, and tells nobody what it sees.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use rmq_mock_namesrv::{NameServer, Profile};
+///
+/// let name_server = NameServer::builder()
+///     .configure(|config| *config = config.clone().profile(Profile::V4_9_7))
+///     .start()
+///     .await?;
+/// assert!(name_server.local_addr().ip().is_loopback());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct NameServerBuilder {

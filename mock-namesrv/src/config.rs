@@ -13,7 +13,7 @@ use rmq_remoting::profile::Profile;
 pub struct Config {
     /// Where it listens; port 0 picks a free port.
     pub listen: SocketAddr,
-    /// The release it imitates.
+    /// The release that it imitates.
     pub profile: Profile,
     /// The form of the headers it writes. It reads both.
     pub form: HeaderForm,

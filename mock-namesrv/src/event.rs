@@ -12,7 +12,7 @@ use serde::Serialize;
 pub enum RemovalCause {
     /// It said so (code 104).
     Unregistered,
-    /// The broker's connection closed.
+    /// The connection of the broker closed.
     ConnectionClosed,
     /// It did not register again in time.
     TimedOut,
@@ -22,22 +22,22 @@ pub enum RemovalCause {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    /// The name server listens.
+    /// The name server listens at its port.
     Listening {
         /// The address that the server listens at.
         at: SocketAddr,
     },
-    /// A connection came in.
+    /// A client or a broker opened a connection.
     Accepted {
         /// The address of the client's end.
         peer: SocketAddr,
     },
-    /// A client's connection ended.
+    /// The connection of a client or a broker ended.
     Disconnected {
         /// The address of the client's end.
         peer: SocketAddr,
     },
-    /// A request was read.
+    /// A request was read from a connection.
     Received {
         /// The number of the request at this server.
         request: RequestNumber,
@@ -50,7 +50,7 @@ pub enum Event {
         /// The topic asked for, if any.
         topic: Option<Name>,
     },
-    /// A request was answered.
+    /// An answer to a request was written.
     Answered {
         /// The number of the request that this is about.
         request: RequestNumber,

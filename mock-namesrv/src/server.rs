@@ -30,6 +30,18 @@ use rmq_remoting::profile::Profile;
 const MAX_LEAVING: usize = 3_000;
 
 /// A running name server. Dropping it is a kill.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use rmq_mock_namesrv::NameServer;
+///
+/// let name_server = NameServer::on_loopback().await?;
+/// println!("rocketmq.namesrv.addr={}", name_server.local_addr());
+/// name_server.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct NameServer {
     server: Server,
@@ -112,6 +124,36 @@ impl NameServer {
 
 /// Keeps what a name server knows, as a value that later changes do not reach. It outlives the
 /// name server and does nothing then.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use rmq_mock_namesrv::NameServer;
+/// use rmq_mock_namesrv::control::{Action, Match, RouteAlteration, Rule, RuleBook};
+/// # use rmq_mock_broker::Broker;
+/// # use rmq_producer::{Message, Producer};
+///
+/// let rules = Arc::new(RuleBook::new());
+/// let name_server = NameServer::builder().rules(rules.clone()).start().await?;
+/// # let at = name_server.local_addr();
+/// let a = Broker::on_loopback("broker-a", at).await?;
+/// name_server.memory().keep(1);
+/// let b = Broker::on_loopback("broker-b", at).await?;
+///
+/// // From now on routes are told as they were before the second broker came.
+/// let stale = Action::Alter { how: RouteAlteration::Stale { kept: 1 } };
+/// rules.add(Rule::new("stale", Match { code: Some(105), ..Match::default() }, stale));
+/// # let producer = Producer::builder("orders-app").name_servers(at.to_string()).start().await?;
+/// # for _ in 0..4 {
+/// #     producer.send(Message::new("orders", "created")).await?;
+/// # }
+/// # producer.stop().await;
+/// assert_eq!(b.disk().ledger().len(), 0, "no producer has heard of it");
+/// # drop((a, name_server));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Memory(Weak<State>);
 

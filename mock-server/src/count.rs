@@ -12,6 +12,14 @@ const MAX_CODES: usize = 1_024;
 const OTHER_CODE: i32 = i32::MIN;
 
 /// How many requests came in.
+///
+/// ```
+/// use rmq_mock_server::count::RequestCounts;
+///
+/// let mut counts = RequestCounts::default();
+/// let nth = [310, 105, 310].map(|code| counts.count(code).1);
+/// assert_eq!(nth, [1, 1, 2], "each code is counted for itself");
+/// ```
 #[derive(Debug, Default)]
 pub struct RequestCounts {
     all: RequestNumber,

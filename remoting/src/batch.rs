@@ -4,9 +4,24 @@ use bytes::{Buf, BufMut, BytesMut, TryGetError};
 use thiserror::Error;
 
 /// One message of a batch.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use bytes::BytesMut;
+/// use rmq_remoting::batch::{BatchItem, decode};
+///
+/// let items = [&b"first"[..], b"second"].map(|body| BatchItem { flag: 0, body, properties: "" });
+/// let mut body = BytesMut::new();
+/// for item in &items {
+///     item.encode(&mut body)?;
+/// }
+/// assert_eq!(decode(&body)?, items);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchItem<'a> {
-    /// The user's own bits.
+    /// Bits that the sender sets; RocketMQ gives them no meaning.
     pub flag: i32,
     /// The bytes of the message.
     pub body: &'a [u8],

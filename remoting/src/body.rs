@@ -64,6 +64,13 @@ where
 }
 
 /// The checksum of a body or a stored message: CRC-32 without its sign bit.
+///
+/// ```
+/// use rmq_remoting::body::checksum;
+///
+/// assert_eq!(checksum(b"created"), checksum(b"created"));
+/// assert_ne!(checksum(b"created"), checksum(b"cancelled"));
+/// ```
 #[must_use]
 pub fn checksum(body: &[u8]) -> i32 {
     (crc32fast::hash(body) & 0x7fff_ffff).cast_signed()

@@ -39,9 +39,9 @@ codes! {
     UPDATE_CONSUMER_OFFSET = 15,
     /// Create a topic or change it. To a broker.
     UPDATE_AND_CREATE_TOPIC = 17,
-    /// Change the broker's configuration.
+    /// Change the configuration of a broker.
     UPDATE_BROKER_CONFIG = 25,
-    /// Read the broker's configuration.
+    /// Read the configuration of a broker.
     GET_BROKER_CONFIG = 26,
     /// Figures of a running broker, as a table of strings.
     GET_BROKER_RUNTIME_INFO = 28,
@@ -144,7 +144,7 @@ codes! {
 codes! {
     /// How a request was answered.
     response, response_name:
-    /// The request was done.
+    /// What the request asked for is done.
     SUCCESS = 0,
     /// An exception, or anything without a code of its own.
     SYSTEM_ERROR = 1,
@@ -168,13 +168,13 @@ codes! {
     VERSION_NOT_SUPPORTED = 15,
     /// The topic, the broker or the user permits it not.
     NO_PERMISSION = 16,
-    /// The topic is unknown.
+    /// The server does not know the topic.
     TOPIC_NOT_EXIST = 17,
-    /// The topic exists already.
+    /// There is a topic of this name already.
     TOPIC_EXIST_ALREADY = 18,
     /// No message at this offset yet.
     PULL_NOT_FOUND = 19,
-    /// Pull again at once.
+    /// The consumer may pull again at once.
     PULL_RETRY_IMMEDIATELY = 20,
     /// The offset lies outside the queue.
     PULL_OFFSET_MOVED = 21,
@@ -182,13 +182,13 @@ codes! {
     QUERY_NOT_FOUND = 22,
     /// The subscription cannot be understood.
     SUBSCRIPTION_PARSE_FAILED = 23,
-    /// The subscription is unknown.
+    /// The broker does not know the subscription.
     SUBSCRIPTION_NOT_EXIST = 24,
     /// The subscription is out of date.
     SUBSCRIPTION_NOT_LATEST = 25,
     /// The consumer group is unknown.
     SUBSCRIPTION_GROUP_NOT_EXIST = 26,
-    /// The filter is unknown.
+    /// The broker does not know the filter.
     FILTER_DATA_NOT_EXIST = 27,
     /// The filter is out of date.
     FILTER_DATA_NOT_LATEST = 28,
@@ -196,11 +196,11 @@ codes! {
     INVALID_PARAMETER = 29,
     /// The request needs a buyer id and has none.
     NO_BUYER_ID = 204,
-    /// Another unit serves this.
+    /// Another unit serves what was asked for.
     NOT_IN_CURRENT_UNIT = 205,
     /// The consumer is not connected.
     CONSUMER_NOT_ONLINE = 206,
-    /// The broker is unknown.
+    /// The name server does not know the broker.
     BROKER_NOT_EXIST = 211,
     /// Flow control of the proxy.
     FLOW_CONTROL = 215,

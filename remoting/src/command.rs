@@ -112,7 +112,7 @@ impl Text {
         Self(bytes)
     }
 
-    /// The remark as text.
+    /// The bytes as a text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         utf8(&self.0)

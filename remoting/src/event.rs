@@ -14,7 +14,7 @@ crate::number! {
     ConnectionNumber;
 }
 
-/// Why a connection ended.
+/// Why a connection came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
@@ -37,7 +37,7 @@ pub enum CloseCause {
     Replaced,
     /// The peer's address left every route.
     Offline,
-    /// This client was stopped.
+    /// The client itself was stopped.
     Stopped,
     /// The peer asked on and on and did not read the answers.
     Flooded,
@@ -61,7 +61,7 @@ impl fmt::Display for CloseCause {
     }
 }
 
-/// Why a dial failed.
+/// Why a dial came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
@@ -92,7 +92,7 @@ pub enum Event {
         connection: ConnectionNumber,
         /// The address that was dialled.
         to: Name,
-        /// Why the dial failed.
+        /// Why the dial came to nothing.
         cause: DialFailure,
     },
     /// A dial succeeded, and the connection is open.
@@ -112,7 +112,7 @@ pub enum Event {
         connection: ConnectionNumber,
         /// The address that was dialled.
         to: Name,
-        /// Why the connection ended.
+        /// What ended the connection.
         cause: CloseCause,
         /// Requests that were still waiting for their answer; each fails at once.
         pending: u32,

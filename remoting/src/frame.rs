@@ -23,6 +23,31 @@ const MOST: usize = MAX_FRAME - PREFIX;
 /// Cuts a stream of bytes into commands.
 ///
 /// After an error the stream has no meaning any more: close it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use bytes::BytesMut;
+/// use rmq_remoting::command::{HeaderForm, Language};
+/// use rmq_remoting::frame::{FrameDecoder, Outgoing, Speaker, encode};
+/// use rmq_remoting::header::NoFields;
+///
+/// let speaker = Speaker { form: HeaderForm::Rocketmq, language: Language::Rust, version: 479 };
+/// let request =
+///     Outgoing { code: 106, opaque: 7, flag: 0, remark: None, header: &NoFields, body: b"body" };
+/// let mut stream = BytesMut::new();
+/// encode(&speaker, &request, &mut stream)?;
+///
+/// let (mut decoder, mut input) = (FrameDecoder::new(), BytesMut::new());
+/// let rest = stream.split_off(10);
+/// input.extend_from_slice(&stream);
+/// assert_eq!(decoder.decode(&mut input)?, None, "the frame is not whole");
+/// input.extend_from_slice(&rest);
+/// let command = decoder.decode(&mut input)?.ok_or("a whole frame")?;
+/// assert_eq!((command.code, command.opaque, &command.body[..]), (106, 7, &b"body"[..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
     /// How many commands came without an opaque. They get numbers down from −1: a client counts
@@ -117,7 +142,7 @@ pub enum FrameError {
     /// The header is announced longer than its frame.
     #[error("the header announces {header} bytes in a frame of {frame}")]
     HeaderLength {
-        /// The announced header length.
+        /// How long the header says that it is.
         header: usize,
         /// What the frame has after the word that says so.
         frame: usize,
@@ -137,7 +162,7 @@ pub enum FrameError {
     /// The connection ended in the middle of a frame.
     #[error("it ended after {came} bytes of a frame of {announced}")]
     Cut {
-        /// The bytes that came.
+        /// How many bytes came before the end.
         came: usize,
         /// The bytes of the whole frame, as far as it said so: at least those of its length.
         announced: usize,
@@ -148,7 +173,7 @@ pub enum FrameError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum HeaderFault {
-    /// It is not UTF-8.
+    /// The header is not UTF-8.
     #[error("it is not UTF-8")]
     NotUtf8,
     /// It is not the JSON of a header.
@@ -182,14 +207,14 @@ pub struct Outgoing<'a> {
     pub code: i32,
     /// Joins a response to its request.
     pub opaque: i32,
-    /// Bits: [`FLAG_RESPONSE`](crate::command::FLAG_RESPONSE) and
+    /// Bits that say what the frame is: [`FLAG_RESPONSE`](crate::command::FLAG_RESPONSE) and
     /// [`FLAG_ONEWAY`](crate::command::FLAG_ONEWAY).
     pub flag: i32,
-    /// Text for people (`remark`).
+    /// A text for people, which the protocol calls `remark`.
     pub remark: Option<&'a str>,
     /// The fields of the request or response (`extFields`).
     pub header: &'a dyn EncodeHeader,
-    /// What follows the header.
+    /// The bytes that follow the header.
     pub body: &'a [u8],
 }
 

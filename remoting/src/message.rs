@@ -4,7 +4,7 @@
 pub const COMPRESSED: i32 = 0x1;
 /// The topic has more than one tag per message.
 pub const MULTI_TAGS: i32 = 0x2;
-/// The bits of [`TransactionState`].
+/// The bits of a flag that say the [`TransactionState`].
 pub const TRANSACTION_MASK: i32 = 0xc;
 /// The born host is an IPv6 address.
 pub const BORN_HOST_V6: i32 = 0x10;
@@ -14,13 +14,21 @@ pub const STORE_HOST_V6: i32 = 0x20;
 pub const NEED_UNWRAP: i32 = 0x40;
 /// The message is one of a batch stored as one.
 pub const INNER_BATCH: i32 = 0x80;
-/// The bits of [`Compression`].
+/// The bits of a flag that say the [`Compression`].
 pub const COMPRESSION_MASK: i32 = 0x700;
 
 /// Where a message stands in a transaction.
+///
+/// ```
+/// use rmq_remoting::message::{COMPRESSED, TransactionState};
+///
+/// let sys_flag = COMPRESSED | TransactionState::Prepared.bits();
+/// assert_eq!(TransactionState::of(sys_flag), TransactionState::Prepared);
+/// assert_eq!(TransactionState::of(COMPRESSED), TransactionState::None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransactionState {
-    /// It belongs to none.
+    /// The message belongs to no transaction.
     None,
     /// A half message, not visible yet.
     Prepared,
@@ -55,6 +63,15 @@ impl TransactionState {
 }
 
 /// How a body is compressed.
+///
+/// ```
+/// use rmq_remoting::message::{COMPRESSED, Compression};
+///
+/// let sys_flag = COMPRESSED | Compression::Zstd.bits();
+/// assert_eq!(Compression::of(sys_flag), Some(Compression::Zstd));
+/// assert_eq!(Compression::of(COMPRESSED), Some(Compression::Zlib), "as old clients write it");
+/// assert_eq!(Compression::of(0), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     /// The body is an LZ4 frame.

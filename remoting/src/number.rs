@@ -16,7 +16,7 @@ macro_rules! number {
         pub struct $name(u64);
 
         impl $name {
-            /// The bare number.
+            /// The number without its type.
             pub const fn get(self) -> u64 {
                 self.0
             }

@@ -14,7 +14,7 @@ pub type Name = Arc<str>;
 /// Receives events. Called inline by the code that made the event, so it must be quick, must not
 /// block, and must not call back into the component that is observed.
 pub trait Observer<E>: fmt::Debug + Send + Sync + 'static {
-    /// One thing that happened.
+    /// Is told of one thing that happened.
     fn on(&self, event: E);
 }
 
@@ -27,6 +27,15 @@ impl<E> Observer<E> for Silent {
 }
 
 /// An observer that keeps every event, for a test to read. It grows without end.
+///
+/// ```
+/// use rmq_remoting::observe::{Kept, Observer};
+///
+/// let kept = Kept::new();
+/// kept.on("connected");
+/// kept.on("answered");
+/// assert_eq!(kept.events(), ["connected", "answered"]);
+/// ```
 #[derive(Debug)]
 pub struct Kept<E>(Mutex<Vec<E>>);
 

@@ -7,6 +7,17 @@ use std::str::FromStr;
 use thiserror::Error;
 
 /// A broker's address and an offset in its commit log, written as upper-case hex.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rmq_remoting::offset_id::OffsetId;
+///
+/// let id: OffsetId = "7F00000100002A9F0000000000000400".parse()?;
+/// assert_eq!(id, OffsetId { host: ([127, 0, 0, 1], 10911).into(), offset: 1024 });
+/// assert_eq!(id.to_string(), "7F00000100002A9F0000000000000400");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OffsetId {
     /// The address at which the broker stored the message.

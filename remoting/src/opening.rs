@@ -76,15 +76,15 @@ impl fmt::Display for Opening {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "exhaustive"), non_exhaustive)]
 pub enum Protocol {
-    /// The peer speaks HTTP/1.
+    /// The peer speaks HTTP of version 1.
     Http,
     /// HTTP/2, which gRPC speaks: the port of a RocketMQ 5 proxy, for one.
     Http2,
-    /// The peer speaks TLS.
+    /// The peer speaks TLS, and wants to be spoken to in it.
     Tls,
     /// The peer speaks the protocol of Redis.
     Redis,
-    /// The peer speaks SSH.
+    /// The peer speaks the protocol of SSH.
     Ssh,
     /// The peer speaks the protocol of Kafka.
     Kafka,
@@ -92,7 +92,7 @@ pub enum Protocol {
     MySql,
     /// The peer speaks the protocol of `PostgreSQL`.
     Postgres,
-    /// AMQP, which `RabbitMQ` speaks.
+    /// The peer speaks AMQP, as `RabbitMQ` does.
     Amqp,
     /// The peer speaks the protocol of NATS.
     Nats,
@@ -122,6 +122,14 @@ impl fmt::Display for Protocol {
 }
 
 /// The protocol whose server or client begins with these bytes.
+///
+/// ```
+/// use rmq_remoting::opening::{Protocol, recognise};
+///
+/// assert_eq!(recognise(b"HTTP/1.1 400 Bad Request\r\n"), Some(Protocol::Http));
+/// assert_eq!(recognise(b"SSH-2.0-OpenSSH_9.6\r\n"), Some(Protocol::Ssh));
+/// assert_eq!(recognise(&[0, 0, 0, 90, 0, 0, 0, 86]), None);
+/// ```
 #[must_use]
 pub fn recognise(bytes: &[u8]) -> Option<Protocol> {
     let begins = |starts: &[&str]| starts.iter().any(|it| bytes.starts_with(it.as_bytes()));

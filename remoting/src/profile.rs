@@ -11,6 +11,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A release whose observable behaviour a server follows.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rmq_remoting::profile::Profile;
+///
+/// let profile: Profile = "4.9.7".parse()?;
+/// assert_eq!((profile, profile.version()), (Profile::V4_9_7, 407));
+/// assert_eq!(Profile::default().to_string(), "5.3.3");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Profile {
     /// The last 4.9 line that is widely run.

@@ -15,7 +15,7 @@ macro_rules! names {
     (reserved { $($(#[$doc:meta])* $name:ident = $value:literal,)* }
      free { $($(#[$free_doc:meta])* $free:ident = $free_value:literal,)* }
      unnamed { $($unnamed:literal,)* }) => {
-        /// Names with a meaning.
+        /// The names of properties that have a meaning.
         pub mod name {
             $($(#[$doc])* pub const $name: &str = $value;)*
             $($(#[$free_doc])* pub const $free: &str = $free_value;)*
@@ -73,13 +73,13 @@ names! {
         PUSH_REPLY_TIME = "PUSH_REPLY_TIME",
         /// The cluster that the broker belongs to.
         CLUSTER = "CLUSTER",
-        /// `reply` marks a reply.
+        /// The value `reply` marks a reply.
         MSG_TYPE = "MSG_TYPE",
         /// Delivers after so many milliseconds.
         TIMER_DELAY_MS = "TIMER_DELAY_MS",
         /// Delivers after so many seconds.
         TIMER_DELAY_SEC = "TIMER_DELAY_SEC",
-        /// Delivers at this time.
+        /// The message is delivered at this time.
         TIMER_DELIVER_MS = "TIMER_DELIVER_MS",
         /// When a timer message is due.
         TIMER_OUT_MS = "TIMER_OUT_MS",
@@ -115,6 +115,16 @@ pub fn entries(text: &str) -> impl DoubleEndedIterator<Item = (&str, &str)> {
 }
 
 /// The value of one name in a property string; of two the last, as readers keep it.
+///
+/// ```
+/// use rmq_remoting::properties::{append, find, name};
+///
+/// let mut text = String::new();
+/// append(&mut text, name::TAGS, "created");
+/// append(&mut text, name::KEYS, "order-42");
+/// assert_eq!(find(&text, name::KEYS), Some("order-42"));
+/// assert_eq!(find(&text, name::UNIQ_KEY), None);
+/// ```
 #[must_use]
 pub fn find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     entries(text)
@@ -134,17 +144,27 @@ pub fn append(text: &mut String, name: &str, value: &str) {
 /// Properties by name, in the order in which they were set. A lookup takes the same time however
 /// many there are: a peer may send a megabyte of them. Two are equal if they have the same names and
 /// values; the order is no part of their meaning.
+///
+/// ```
+/// use rmq_remoting::properties::{Properties, name};
+///
+/// let mut properties = Properties::new();
+/// properties.set(name::KEYS, "order-42");
+/// properties.set("colour", "red");
+/// let text = properties.encode();
+/// assert_eq!(Properties::decode(&text).get("colour"), Some("red"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Properties(IndexMap<String, String>);
 
 impl Properties {
-    /// A list without properties.
+    /// A list that has no properties yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads a property string.
+    /// Reads the properties from a property string.
     #[must_use]
     pub fn decode(text: &str) -> Self {
         let mut properties = Self::new();
@@ -154,7 +174,7 @@ impl Properties {
         properties
     }
 
-    /// Writes the property string.
+    /// Writes the properties as a property string.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(
@@ -180,7 +200,7 @@ impl Properties {
         self.0.insert(name.into(), value.into());
     }
 
-    /// Takes a value out.
+    /// Takes the value of a property out.
     pub fn remove(&mut self, name: &str) -> Option<String> {
         self.0.shift_remove(name)
     }
@@ -192,7 +212,7 @@ impl Properties {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Whether there are none.
+    /// Whether the list has no properties.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

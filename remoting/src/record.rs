@@ -21,11 +21,45 @@ const MAX_SHORT_TOPIC: usize = i8::MAX as usize;
 const MAX_LONG: usize = i16::MAX as usize;
 
 /// A message as a broker stores it and gives it to consumers.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use bytes::{Bytes, BytesMut};
+/// use rmq_remoting::record::Record;
+///
+/// # let record = Record {
+/// #     queue_id: 0,
+/// #     flag: 0,
+/// #     queue_offset: 0,
+/// #     physical_offset: 0,
+/// #     sys_flag: 0,
+/// #     born_timestamp: 1_700_000_000_000,
+/// #     born_host: ([10, 0, 0, 9], 50_000).into(),
+/// #     store_timestamp: 1_700_000_000_001,
+/// #     store_host: ([10, 0, 0, 1], 10_911).into(),
+/// #     reconsume_times: 0,
+/// #     prepared_transaction_offset: 0,
+/// #     body: Bytes::from_static(b"created"),
+/// #     topic: "orders".to_owned(),
+/// #     properties: String::new(),
+/// # };
+/// let mut log = BytesMut::new();
+/// record.encode(&mut log)?;
+/// let mut stored = log.clone().freeze();
+/// assert_eq!(Record::decode(&mut stored)?, record);
+///
+/// // The last byte of the body is flipped on the disk.
+/// let at = log.len() - 1 - 1 - "orders".len() - 2;
+/// log[at] ^= 1;
+/// assert!(Record::decode(&mut log.freeze()).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The id of the queue that it is stored in, from 0.
     pub queue_id: i32,
-    /// The user's own bits.
+    /// Bits that the sender sets; RocketMQ gives them no meaning.
     pub flag: i32,
     /// Its position in the queue, in messages from 0.
     pub queue_offset: i64,

@@ -32,6 +32,15 @@ pub const MASTER_ID: i64 = 0;
 pub const NAME_MAX: usize = 1024;
 
 /// How much a route may be. What is beyond is an error.
+///
+/// ```
+/// use rmq_remoting::route::{RouteLimits, TopicRouteData};
+///
+/// let body = br#"{"brokerDatas": [{"brokerName": "a"}, {"brokerName": "b"}], "queueDatas": []}"#;
+/// let one_broker = RouteLimits { brokers: 1, ..RouteLimits::default() };
+/// let refused = TopicRouteData::decode_within(body, &one_broker).map_err(|error| error.to_string());
+/// assert!(refused.is_err_and(|text| text.contains("more brokers than the limit of 1")));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteLimits {
     /// Its text, in bytes. 4 MiB by default.
@@ -51,6 +60,22 @@ impl Default for RouteLimits {
 }
 
 /// The queues of a topic and the brokers that hold them.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rmq_remoting::route::TopicRouteData;
+///
+/// // As servers wrote it before 4.9.4: the broker's id is no text.
+/// let body = br#"{
+///     "brokerDatas": [{"brokerName": "broker-a", "brokerAddrs": {0: "10.0.0.1:10911"}}],
+///     "queueDatas": [{"brokerName": "broker-a", "readQueueNums": 4, "writeQueueNums": 4, "perm": 6}]
+/// }"#;
+/// let route = TopicRouteData::decode(body)?;
+/// assert_eq!(route.broker_datas[0].master().map(|at| &**at), Some("10.0.0.1:10911"));
+/// assert_eq!(route.queue_datas[0].write_queue_nums, 4);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TopicRouteData {
@@ -58,7 +83,7 @@ pub struct TopicRouteData {
     pub broker_datas: Vec<BrokerData>,
     /// Filter servers by address; empty since 4.3.
     pub filter_server_table: BTreeMap<Name, Vec<String>>,
-    /// For ordered topics: `broker:queues;…`.
+    /// The queues of an ordered topic, as `broker:queues;…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_topic_conf: Option<String>,
     /// The queues, one entry per broker name.
@@ -224,7 +249,7 @@ pub struct BrokerData {
     pub cluster: Name,
     /// Whether a slave may stand in for a lost master.
     pub enable_acting_master: bool,
-    /// The zone it serves.
+    /// The zone that the broker serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone_name: Option<Name>,
 }
@@ -332,7 +357,7 @@ pub struct QueueMapping {
     pub bname: Name,
     /// Whether the mapping is being changed.
     pub dirty: bool,
-    /// Counts the mapping's changes.
+    /// Counts the changes of the mapping.
     pub epoch: i64,
     /// Tells mappings of one topic apart.
     pub scope: Name,
@@ -371,7 +396,7 @@ impl QueueMapping {
 pub struct ClusterInfo {
     /// The brokers, by their names.
     pub broker_addr_table: BTreeMap<Name, BrokerData>,
-    /// Broker names by cluster.
+    /// The names of the brokers, by cluster.
     pub cluster_addr_table: BTreeMap<Name, Vec<Name>>,
 }
 

@@ -28,6 +28,46 @@ use crate::header::{EncodeHeader, NoFields, Request};
 use crate::write_buffer::{Append, Room, WriteBuffer};
 
 /// Answers the requests that arrive on connections.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use rmq_host::TokioHost;
+/// # use rmq_remoting::client::{ClientSettings, RemotingClient};
+/// use rmq_remoting::command::{Command, HeaderForm, Language};
+/// use rmq_remoting::frame::Speaker;
+/// # use rmq_remoting::observe::Silent;
+/// use rmq_remoting::request::GetBrokerClusterInfo;
+/// use rmq_remoting::server::{Server, ServerSettings};
+/// use rmq_remoting::service::{Peer, Reply, Response, Service};
+/// # use rmq_remoting::service::Unsupported;
+///
+/// /// Answers every request with a success that repeats its code.
+/// #[derive(Debug)]
+/// struct Repeats;
+///
+/// impl Service for Repeats {
+///     fn serve(&self, _peer: &Peer, request: Command) -> Reply {
+///         Response::new(0).remark(format!("you asked for {}", request.code)).into()
+///     }
+/// }
+///
+/// let host = Arc::new(TokioHost::new());
+/// let speaker = Speaker { form: HeaderForm::Json, language: Language::Rust, version: 479 };
+/// let settings = ServerSettings::new(speaker);
+/// let at = ([127, 0, 0, 1], 0).into();
+/// let server = Server::start(host.clone(), at, settings, Arc::new(Repeats)).await?;
+/// # let settings = ClientSettings::new(speaker);
+/// # let client = RemotingClient::new(host, settings, Arc::new(Silent), Arc::new(Unsupported));
+/// # let at = server.local_addr().to_string().into();
+/// # let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
+/// let answer = client.call(&at, &GetBrokerClusterInfo {}, deadline).await?;
+/// assert_eq!(answer.remark.as_deref(), Some("you asked for 106"));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Service: fmt::Debug + Send + Sync + 'static {
     /// A request arrived. Called within the connection's task, so it must not block; what takes
     /// time goes into [`Reply::Later`].
@@ -93,6 +133,16 @@ pub enum Answer {
 }
 
 /// A response before it is encoded.
+///
+/// ```
+/// use rmq_remoting::code::response;
+/// use rmq_remoting::service::Response;
+///
+/// let refusal = Response::refuse(response::SYSTEM_BUSY, "too many requests");
+/// assert_eq!((refusal.code, refusal.remark.as_deref()), (2, Some("too many requests")));
+/// let found = Response::new(response::SUCCESS).body("{}");
+/// assert_eq!(&found.body[..], b"{}");
+/// ```
 pub struct Response {
     /// The response code of the answer.
     pub code: i32,
@@ -100,7 +150,7 @@ pub struct Response {
     pub remark: Option<Cow<'static, str>>,
     /// The fields of the answer (`extFields`).
     pub header: Option<Box<dyn EncodeHeader + Send>>,
-    /// What follows the header.
+    /// The bytes that follow the header.
     pub body: Bytes,
 }
 
@@ -127,7 +177,7 @@ impl Response {
         self
     }
 
-    /// Adds the custom fields.
+    /// Adds the fields of the answer (`extFields`).
     #[must_use]
     pub fn header(mut self, header: impl EncodeHeader + Send + 'static) -> Self {
         self.header = Some(Box::new(header));
@@ -363,13 +413,13 @@ impl fmt::Debug for Peer {
 /// A request of our own could not be sent to a peer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PushError {
-    /// It cannot be encoded.
+    /// The request cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// The peer does not read, and the connection's buffer is full.
     #[error("the peer does not read and the connection's buffer is full")]
     Full,
-    /// The connection has ended.
+    /// The connection to the peer has ended.
     #[error("the connection has ended")]
     Closed,
 }

@@ -19,6 +19,13 @@ pub struct Printable<'a> {
 
 /// A text to print, of which at most `most` bytes are shown, as whole letters. How long it is in
 /// all is added if it is cut.
+///
+/// ```
+/// use rmq_remoting::text::printable;
+///
+/// assert_eq!(printable("no\u{1b}[2J disk", 100).to_string(), r"no\u{1b}[2J disk");
+/// assert_eq!(printable("no disk", 2).to_string(), "no… (7 bytes)");
+/// ```
 #[must_use]
 pub fn printable(text: &str, most: usize) -> Printable<'_> {
     Printable { text, most }
@@ -47,6 +54,26 @@ pub fn kept(text: &str) -> String {
 }
 
 /// An error's text and, after colons, those of its causes: for a place that prints one line.
+///
+/// ```
+/// use std::io::{Error, ErrorKind};
+/// use rmq_remoting::text::with_causes;
+///
+/// # #[derive(Debug)]
+/// # struct Refused(Error);
+/// # impl std::fmt::Display for Refused {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// #         f.write_str("cannot send")
+/// #     }
+/// # }
+/// # impl std::error::Error for Refused {
+/// #     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+/// #         Some(&self.0)
+/// #     }
+/// # }
+/// let error = Refused(ErrorKind::ConnectionRefused.into());
+/// assert_eq!(with_causes(&error), "cannot send: connection refused");
+/// ```
 #[must_use]
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();

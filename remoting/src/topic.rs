@@ -16,7 +16,7 @@ pub mod perm {
     pub const WRITE: i32 = 2;
     /// Consumers may read from the topic's queues.
     pub const READ: i32 = 4;
-    /// Has priority; not used.
+    /// The topic has priority; nobody uses it.
     pub const PRIORITY: i32 = 8;
 }
 
@@ -34,10 +34,19 @@ pub const CLOSED_TO_SENDERS: [&str; 6] = [
 pub const SINGLE_TAG: &str = "SINGLE_TAG";
 
 /// The settings of a topic at a broker.
+///
+/// ```
+/// use rmq_remoting::topic::{TopicConfig, perm};
+///
+/// let orders = TopicConfig::new("orders".into(), 4, perm::READ | perm::WRITE);
+/// assert_eq!((orders.read_queue_nums, orders.write_queue_nums), (4, 4));
+/// let closed = TopicConfig { perm: perm::READ, ..orders };
+/// assert_eq!(closed.perm & perm::WRITE, 0);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TopicConfig {
-    /// Attributes such as `queue.type`.
+    /// The attributes of the topic, such as `queue.type`.
     #[serde(deserialize_with = "lenient")]
     pub attributes: BTreeMap<String, String>,
     /// Whether messages keep their order when a broker is down.
@@ -116,6 +125,15 @@ impl Default for TopicConfig {
 }
 
 /// The version of a broker's list of topics. All three members are compared.
+///
+/// ```
+/// use rmq_remoting::topic::DataVersion;
+///
+/// let first = DataVersion::default();
+/// let second = first.next(1_700_000_000_000);
+/// assert_ne!(first, second);
+/// assert_eq!((second.counter, second.timestamp), (1, 1_700_000_000_000));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataVersion {

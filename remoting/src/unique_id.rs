@@ -7,6 +7,14 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 /// What all ids of one process have in common.
+///
+/// ```
+/// use rmq_remoting::unique_id::UniqueIds;
+///
+/// let ids = UniqueIds::new([10, 0, 0, 5].into(), 7, 9);
+/// // 1970-01-01T00:00:01Z: 1,000 ms into its month.
+/// assert_eq!(ids.make(1_000, 2), "0A000005000700000009000003E80002");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UniqueIds {
     /// Address, process number and process constant, as hex.

@@ -19,7 +19,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One thing found wrong.
+/// One thing that was found wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What says so: an invariant's id (`INV-09`), or `expect` for a scenario's own figures.
@@ -38,6 +38,14 @@ impl fmt::Display for Finding {
 }
 
 /// The class of a verdict.
+///
+/// ```
+/// use rmq_sim::verdict::Class;
+///
+/// let codes = Class::ALL.map(Class::exit_code);
+/// assert_eq!(codes, [0, 10, 11, 12, 13, 14, 15]);
+/// assert_eq!(Class::NoProgress.to_string(), "no progress");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
@@ -82,7 +90,7 @@ impl Class {
         }
     }
 
-    /// The class in words.
+    /// The name of the class, in words.
     pub fn name(self) -> &'static str {
         match self {
             Class::Pass => "pass",
@@ -103,6 +111,14 @@ impl fmt::Display for Class {
 }
 
 /// What a run came to: its class, and the findings that explain it.
+///
+/// ```
+/// use rmq_sim::verdict::{Class, Verdict};
+///
+/// let verdict = Verdict::of(Class::Violation, "INV-09", "p1 gave up with a broker left");
+/// assert!(!verdict.is_pass());
+/// assert_eq!(verdict.to_string(), "violation: INV-09: p1 gave up with a broker left");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// The class of the verdict, which is the exit code of `cargo sim run`.

@@ -63,7 +63,10 @@ fn names(source: &Source, krate: &str) -> bool {
     let code = source.code_lines().map(|(_, line)| line);
     // Examples in documentation are code of the crate's tests.
     let documentation = source.text.lines().map(str::trim_start);
-    let documentation = documentation.filter_map(|line| line.strip_prefix("///"));
+    let documentation = documentation.filter_map(|line| {
+        line.strip_prefix("///")
+            .or_else(|| line.strip_prefix("//!"))
+    });
     code.chain(documentation).any(|line| {
         line.match_indices(krate).any(|(at, _)| {
             let before = line[..at].chars().next_back();

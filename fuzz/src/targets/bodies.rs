@@ -15,6 +15,10 @@ macro_rules! survives {
 }
 
 /// Bodies that were read are written and read again, the same.
+///
+/// # Panics
+///
+/// What the target checks does not hold: the fuzzer takes the panic as a find.
 pub fn bodies(data: &[u8]) {
     if let Ok(info) = ClusterInfo::decode(data) {
         let again = ClusterInfo::decode(&info.encode());

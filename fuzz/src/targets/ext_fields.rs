@@ -18,6 +18,10 @@ fn pieces(data: &[u8]) -> Vec<(&str, &str)> {
 
 /// Fields hold what was put into them, of a name that occurs twice the last value counts, and both
 /// forms of a header carry them.
+///
+/// # Panics
+///
+/// What the target checks does not hold: the fuzzer takes the panic as a find.
 pub fn ext_fields(data: &[u8]) {
     let pairs = pieces(data);
     let ext: ExtFields = pairs.iter().copied().collect();

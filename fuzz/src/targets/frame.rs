@@ -58,6 +58,10 @@ fn read(data: &[u8], cuts: impl Iterator<Item = usize>) -> Read {
 
 /// A stream means the same however it is cut into pieces, whatever follows a frame leaves it as it
 /// is, and what was read can be written and read again.
+///
+/// # Panics
+///
+/// What the target checks does not hold: the fuzzer takes the panic as a find.
 pub fn frame(data: &[u8]) {
     let whole = read(data, std::iter::empty());
     assert!(whole.commands.len() <= data.len() / 8);

@@ -3,6 +3,10 @@
 use rmq_remoting::properties::{Properties, entries, find};
 
 /// All ways to read a property string agree, and what was read is written and read again.
+///
+/// # Panics
+///
+/// What the target checks does not hold: the fuzzer takes the panic as a find.
 pub fn properties(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

@@ -7,6 +7,10 @@ const FORMS: [RouteForm; 2] = [RouteForm::Legacy, RouteForm::Standard];
 
 /// A route that was read is written in both dialects and read again, the same; and no part of it
 /// takes less than its share of the input.
+///
+/// # Panics
+///
+/// What the target checks does not hold: the fuzzer takes the panic as a find.
 pub fn route(data: &[u8]) {
     let Ok(route) = TopicRouteData::decode(data) else {
         return;

@@ -23,6 +23,10 @@ fn parse(text: &str) -> Option<Scenario> {
 
 /// A scenario that was read is written and read again, the same; another text is refused with the
 /// file's name.
+///
+/// # Panics
+///
+/// What the target checks does not hold: the fuzzer takes the panic as a find.
 pub fn scenario(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

@@ -15,6 +15,10 @@ fn text(read: &Read) -> String {
 }
 
 /// A file that was read is written and read again, the same, and its portions can be put together.
+///
+/// # Panics
+///
+/// What the target checks does not hold: the fuzzer takes the panic as a find.
 pub fn sweep_file(data: &[u8]) {
     let Ok(given) = std::str::from_utf8(data) else {
         return;

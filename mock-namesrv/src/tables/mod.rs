@@ -46,12 +46,12 @@ struct Live {
 /// Names a live broker: cluster and address.
 type LiveKey = (Name, Name);
 
-/// What an operation changed.
+/// What an operation changed in the tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// A broker address that is new.
     pub added: Option<Added>,
-    /// Broker addresses that went.
+    /// The addresses of brokers that left the tables.
     pub removed: Vec<Removed>,
     /// Topics whose route is another one now.
     pub topics: BTreeSet<Name>,
@@ -75,7 +75,7 @@ pub struct Removed {
     pub broker: Name,
     /// The address that it had registered.
     pub address: Name,
-    /// Why it left.
+    /// Why the broker left the tables.
     pub cause: RemovalCause,
 }
 

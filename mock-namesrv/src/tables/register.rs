@@ -39,7 +39,7 @@ pub struct Registration {
     pub body: Arc<RegisteredTopics>,
 }
 
-/// How a registration ended.
+/// What came of a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registered {
     /// It counts. Slaves are told where their master is.

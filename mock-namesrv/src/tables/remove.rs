@@ -11,7 +11,7 @@ use crate::event::RemovalCause;
 /// What a search for silent brokers found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expired {
-    /// What their removal changed.
+    /// What the removal changed in the tables.
     pub changes: Changes,
     /// The connections of the brokers that were removed; they are to be closed.
     pub channels: Vec<Channel>,

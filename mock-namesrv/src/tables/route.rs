@@ -21,6 +21,18 @@ impl Zone<'_> {
 }
 
 /// How a route is told wrongly, on purpose.
+///
+/// ```
+/// use rmq_mock_namesrv::control::RouteAlteration;
+/// use rmq_remoting::route::{BrokerData, TopicRouteData};
+///
+/// let broker = |name: &str| BrokerData { broker_name: name.into(), ..BrokerData::default() };
+/// let broker_datas = vec![broker("broker-a"), broker("broker-b")];
+/// let mut route = TopicRouteData { broker_datas, ..TopicRouteData::default() };
+/// let without = RouteAlteration::Without { broker: "broker-a".into() };
+/// assert!(without.apply(&mut route), "a broker is left");
+/// assert_eq!(route.broker_datas, [broker("broker-b")]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "route", deny_unknown_fields)]
 pub enum RouteAlteration {

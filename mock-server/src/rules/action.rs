@@ -27,6 +27,16 @@ use serde::{Deserialize, Serialize};
 /// | `answer-then-close` | yes | the answer, then end of stream | a server that closes idle connections |
 /// | `garbage` | yes | bytes that are no frame | a wrong peer, a broken proxy |
 /// | `alter` | yes | an answer that is wrong in a way only this server knows | the server's own |
+///
+/// ```
+/// use std::time::Duration;
+/// use rmq_mock_server::rules::{Action, Exit, NoAlteration};
+///
+/// // A queue of 500 ms in front of the store, and then the connection breaks.
+/// let action = Action::<NoAlteration>::Delay { ms: 500, then: Box::new(Action::CloseAfter) };
+/// let steps = action.steps();
+/// assert_eq!((steps.wait, steps.exit), (Some(Duration::from_millis(500)), Exit::Close));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
 pub enum Action<A = NoAlteration> {
@@ -58,7 +68,7 @@ pub enum Action<A = NoAlteration> {
     Delay {
         /// For how long, in milliseconds.
         ms: u64,
-        /// What happens after that.
+        /// What happens when the time is over.
         #[serde(default = "normal")]
         then: Box<Action<A>>,
     },
@@ -67,7 +77,7 @@ pub enum Action<A = NoAlteration> {
         /// For how long, in milliseconds.
         ms: u64,
     },
-    /// Neither handled nor answered.
+    /// The request is neither handled nor answered.
     DropRequest,
     /// The request is handled and never answered.
     DropReply,
@@ -79,7 +89,7 @@ pub enum Action<A = NoAlteration> {
     ResetBefore,
     /// Handled; the connection is reset instead of an answer.
     ResetAfter,
-    /// Handled and answered twice.
+    /// The request is handled, and its answer is written twice.
     ReplyTwice,
     /// Handled; the answer carries a request id that the client never used.
     UnknownOpaque,

@@ -60,6 +60,23 @@ pub struct Ruled<A = NoAlteration> {
 }
 
 /// Decides about requests. Called inline, so it must be quick and must not block.
+///
+/// A rule that no [`Match`] can say is a type of its own.
+///
+/// ```
+/// use rmq_mock_server::rules::{Action, Control, NoAlteration, Ruled, Seen};
+///
+/// /// Refuses whatever has a body longer than a kilobyte.
+/// #[derive(Debug)]
+/// struct Small;
+///
+/// impl Control for Small {
+///     fn decide(&self, seen: &Seen<'_>) -> Option<Ruled> {
+///         let refused = || Ruled { rule: "small".into(), action: Action::answer(13, "too long") };
+///         (seen.request.body.len() > 1024).then(refused)
+///     }
+/// }
+/// ```
 pub trait Control<A = NoAlteration>: fmt::Debug + Send + Sync + 'static {
     /// What happens to this request; `None` for ordinary service.
     fn decide(&self, seen: &Seen<'_>) -> Option<Ruled<A>>;

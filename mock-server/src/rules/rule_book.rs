@@ -13,6 +13,16 @@ use super::{Action, Control, NoAlteration, Ruled, Seen};
 ///
 /// `nth`, `from`, `to` and `every` count the requests that fit the other fields, from 1, since the
 /// rule was added; requests that another rule took are counted too.
+///
+/// ```
+/// use rmq_mock_server::rules::Match;
+///
+/// // The second attempt of every send to the topic, as this server counts attempts.
+/// let second = Match { topic: Some("orders".into()), attempt: Some(2), ..Match::default() };
+/// // The third to the fifth request of any kind.
+/// let three = Match { from: Some(3), to: Some(5), ..Match::default() };
+/// # assert_ne!(second, three);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Match {
@@ -22,13 +32,13 @@ pub struct Match {
     pub topic: Option<Name>,
     /// The queue id of a send.
     pub queue: Option<i32>,
-    /// The sender's own `KEYS`.
+    /// The sender's own `KEYS` of a send.
     pub keys: Option<Name>,
     /// The attempt, as this server counts it: its n-th send with one unique key.
     pub attempt: Option<u32>,
     /// Only the n-th request that fits, from 1.
     pub nth: Option<u64>,
-    /// From the n-th on.
+    /// From the n-th request that fits on.
     pub from: Option<u64>,
     /// Up to and including the n-th.
     pub to: Option<u64>,
@@ -40,7 +50,7 @@ pub struct Match {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rule<A = NoAlteration> {
-    /// What traces call it.
+    /// What traces and events call it.
     pub name: Name,
     /// The requests that the rule is for.
     #[serde(default)]
@@ -77,6 +87,17 @@ pub struct RuleId(u64);
 /// A list of rules, tried in the order they were added; the first that fits decides.
 ///
 /// Rules may be added and removed while the server runs.
+///
+/// ```
+/// use std::sync::Arc;
+/// use rmq_mock_server::rules::{Action, Match, NoAlteration, Rule, RuleBook};
+///
+/// let book = Arc::new(RuleBook::<NoAlteration>::new());
+/// let refuses = book.add(Rule::new("refuses", Match::default(), Action::answer(2, "busy")));
+/// // A server that was started with a clone of the book refuses everything from now on.
+/// assert_eq!(book.applied(refuses), Some(0));
+/// assert!(book.remove(refuses));
+/// ```
 #[derive(Debug)]
 pub struct RuleBook<A = NoAlteration> {
     rules: Mutex<Rules<A>>,
@@ -127,6 +148,18 @@ impl<A> RuleBook<A> {
     /// # Errors
     ///
     /// It is no TOML, or has an unknown field or action; the message says where.
+    ///
+    /// ```
+    /// use rmq_mock_server::rules::{NoAlteration, RuleBook};
+    ///
+    /// let book = RuleBook::<NoAlteration>::from_toml(
+    ///     "[[rule]]\nname = \"dead\"\ntimes = 2\nthen = { do = \"reset-before\" }\n",
+    /// );
+    /// assert_eq!(book.map(|book| book.names()), Ok(vec!["dead".into()]));
+    ///
+    /// let mistake = RuleBook::<NoAlteration>::from_toml("[[rule]]\nname = \"x\"\nthen = { do = \"die\" }\n");
+    /// assert!(mistake.is_err_and(|error| error.to_string().contains("line 3")));
+    /// ```
     pub fn from_toml(text: &str) -> Result<Self, toml::de::Error>
     where
         A: DeserializeOwned,

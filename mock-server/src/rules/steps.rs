@@ -17,7 +17,7 @@ use super::Action;
 pub struct Steps<A> {
     /// How long nothing happens at first.
     pub wait: Option<Duration>,
-    /// What is done then.
+    /// What is done about the request then.
     pub handling: Handling<A>,
     /// How long the answer is held back.
     pub hold: Option<Duration>,
@@ -39,7 +39,7 @@ pub enum Handling<A> {
 /// How a request that has been dealt with leaves the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// The request is answered.
+    /// The request is answered as usual.
     Answer,
     /// It is answered; a success carries another code and remark.
     Replace {
@@ -48,20 +48,20 @@ pub enum Exit {
         /// The remark of the answer, if it has one.
         remark: Option<Name>,
     },
-    /// It is not answered.
+    /// The request gets no answer.
     Silence,
-    /// Its connection is closed.
+    /// The connection of the request is closed.
     Close,
-    /// Its connection is reset.
+    /// The connection of the request is reset.
     Reset,
     /// It is answered, then its connection is closed.
     AnswerThenClose,
-    /// Its answer is mangled.
+    /// The answer is mangled in this way.
     Mangled(Mangle),
 }
 
 impl<A> Action<A> {
-    /// Takes the action apart.
+    /// Takes the action apart into its steps.
     pub fn steps(self) -> Steps<A> {
         let at_once = |handling, exit| Steps {
             wait: None,

@@ -48,7 +48,7 @@ pub enum CallError {
     Hook {
         /// The address that was called.
         to: Name,
-        /// What the hook said.
+        /// The error that the hook returned.
         source: HookError,
     },
     /// The connection ended before the answer came. The request may have been executed.
@@ -56,7 +56,7 @@ pub enum CallError {
     Lost {
         /// The address that was called.
         to: Name,
-        /// Why the connection ended.
+        /// What ended the connection.
         cause: CloseCause,
         /// What came that is no frame, or no whole one.
         found: Option<Arc<BadFrame>>,

@@ -49,6 +49,18 @@ use crate::observe::{Name, Observer};
 use crate::service::Service;
 
 /// How a client treats its connections.
+///
+/// ```
+/// use std::time::Duration;
+/// use rmq_remoting::client::{Backoff, ClientSettings};
+/// use rmq_remoting::command::{HeaderForm, Language};
+/// use rmq_remoting::frame::Speaker;
+///
+/// let speaker = Speaker { form: HeaderForm::Json, language: Language::Rust, version: 479 };
+/// let redial = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
+/// let settings = ClientSettings { redial: Some(redial), ..ClientSettings::new(speaker) };
+/// assert_eq!(settings.dial_timeout, Duration::from_secs(3));
+/// ```
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
     /// What it says of itself in each request.
@@ -141,7 +153,7 @@ impl Backoff {
 pub struct ClientGauges {
     /// Requests in the tables: their answer is waited for, or was not picked up yet.
     pub pending: usize,
-    /// Connections that are open.
+    /// How many connections are open.
     pub connections: usize,
 }
 
@@ -156,6 +168,35 @@ pub struct Handed {
 
 /// A client, shared by cloning it. Dropping the last clone drops its connections without a word;
 /// [`stop`](Self::stop) unregisters.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use rmq_host::TokioHost;
+/// use rmq_remoting::client::{CallError, ClientSettings, RemotingClient};
+/// use rmq_remoting::command::{HeaderForm, Language};
+/// use rmq_remoting::frame::Speaker;
+/// use rmq_remoting::observe::Silent;
+/// use rmq_remoting::request::GetBrokerClusterInfo;
+/// use rmq_remoting::service::Unsupported;
+/// use tokio::time::Instant;
+///
+/// let speaker = Speaker { form: HeaderForm::Json, language: Language::Rust, version: 479 };
+/// let client = RemotingClient::new(
+///     Arc::new(TokioHost::new()),
+///     ClientSettings::new(speaker),
+///     Arc::new(Silent),
+///     Arc::new(Unsupported),
+/// );
+/// let deadline = Instant::now() + Duration::from_secs(1);
+/// // Nobody listens at port 1, so there is no connection to give the request to.
+/// let answer = client.call(&"127.0.0.1:1".into(), &GetBrokerClusterInfo {}, deadline).await;
+/// assert!(matches!(answer, Err(CallError::Dial { .. })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct RemotingClient {
     core: Arc<Core>,
@@ -427,7 +468,7 @@ impl RemotingClient {
         environment.close_unused(handles, CloseCause::Offline);
     }
 
-    /// What it holds now.
+    /// What the client holds at this moment.
     pub fn gauges(&self) -> ClientGauges {
         let registry = self.core.environment.registry.lock();
         ClientGauges {

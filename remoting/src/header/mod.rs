@@ -49,7 +49,7 @@ pub trait DecodeHeader<'a>: Sized {
 pub trait Request: EncodeHeader + Send + Sync {
     /// The request code that the frame has.
     fn code(&self) -> i32;
-    /// What follows the header.
+    /// The bytes that follow the header.
     fn body(&self) -> &[u8] {
         &[]
     }

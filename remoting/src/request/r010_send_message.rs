@@ -26,7 +26,7 @@ pub struct SendMessage<'a> {
     pub sys_flag: i32,
     /// When the message was made, in milliseconds since the Unix epoch.
     pub born_timestamp: i64,
-    /// The user's own bits.
+    /// Bits that the sender sets; RocketMQ gives them no meaning.
     pub flag: i32,
     /// The properties of the message, as a [property string](crate::properties).
     pub properties: Option<&'a str>,

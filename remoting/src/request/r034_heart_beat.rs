@@ -54,10 +54,11 @@ pub struct ProducerData {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConsumerData {
-    /// `CONSUME_FROM_LAST_OFFSET`, `CONSUME_FROM_FIRST_OFFSET` or `CONSUME_FROM_TIMESTAMP`.
+    /// Where a new group begins to consume: `CONSUME_FROM_LAST_OFFSET`, `CONSUME_FROM_FIRST_OFFSET` or
+    /// `CONSUME_FROM_TIMESTAMP`.
     #[serde(deserialize_with = "lenient")]
     pub consume_from_where: String,
-    /// `CONSUME_ACTIVELY`, `CONSUME_PASSIVELY` or `CONSUME_POP`.
+    /// How the group consumes: `CONSUME_ACTIVELY`, `CONSUME_PASSIVELY` or `CONSUME_POP`.
     #[serde(deserialize_with = "lenient")]
     pub consume_type: String,
     /// The name of the consumer group.

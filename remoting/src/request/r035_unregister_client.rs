@@ -3,7 +3,7 @@
 use super::field::header;
 
 header! {
-    /// Whose groups, and which.
+    /// Which client leaves, and from which groups.
     UnregisterClient<'a> for UNREGISTER_CLIENT {
         /// The producer group, if that is what ends.
         producer_group: Option<&'a str> = "producerGroup",

@@ -9,7 +9,7 @@ header! {
         namespace: &'a str = "namespace",
         /// The key that the value is stored under.
         key: &'a str = "key",
-        /// The value to store.
+        /// The value that is to be stored.
         value: &'a str = "value",
     }
 }

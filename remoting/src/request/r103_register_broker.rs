@@ -37,7 +37,7 @@ header! {
         compressed: bool = "compressed",
         /// The body's [checksum](crate::body::checksum); absent or 0 means unchecked.
         body_crc32: Option<i32> = "bodyCrc32",
-        /// The zone it serves.
+        /// The zone that the broker serves.
         zone_name: Option<&'a str> = "__ZONE_NAME",
     }
 }
@@ -47,7 +47,7 @@ header! {
     RegisterBrokerResponse<'a> {
         /// Where to read from the master.
         ha_server_addr: Option<Cow<'a, str>> = "haServerAddr",
-        /// Where the master serves.
+        /// The address at which the master serves.
         master_addr: Option<Cow<'a, str>> = "masterAddr",
     }
 }
@@ -117,7 +117,7 @@ impl RegisterBrokerBody {
         }
     }
 
-    /// Writes the JSON form.
+    /// Writes the body in its JSON form.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         body::to_json(self)

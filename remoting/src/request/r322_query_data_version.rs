@@ -5,7 +5,7 @@
 use super::field::header;
 
 header! {
-    /// The broker that asks.
+    /// Which broker asks whether its version is known.
     QueryDataVersion<'a> for QUERY_DATA_VERSION {
         /// The name of the broker, which a master shares with its slaves.
         broker_name: &'a str = "brokerName",

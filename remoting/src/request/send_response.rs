@@ -18,11 +18,11 @@ pub struct SendMessageResponse<'a> {
     pub queue_id: i32,
     /// The offset in the queue; of a batch the first one.
     pub queue_offset: i64,
-    /// The message's unique key.
+    /// The unique key of the message.
     pub transaction_id: Option<Cow<'a, str>>,
     /// Only for topics that store a batch as one.
     pub batch_uniq_id: Option<Cow<'a, str>>,
-    /// Only for timer messages.
+    /// A handle to recall the message by; for timer messages only.
     pub recall_handle: Option<Cow<'a, str>>,
     /// The region that the broker is configured for (`MSG_REGION`).
     pub region: Option<Cow<'a, str>>,

@@ -120,6 +120,21 @@ pub(super) fn now(run: RunId) -> u64 {
 }
 
 /// The virtual time of the run that goes on on this thread, if there is one.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dst_engine::{Engine, now_here};
+///
+/// assert_eq!(now_here(), None, "no run goes on here");
+/// let mut engine = Engine::new(7);
+/// engine.client("client", [10, 0, 0, 1], |_host| async {
+///     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+///     assert_eq!(now_here(), Some(5));
+/// });
+/// assert!(engine.run()?.value.is_some());
+/// # Ok(())
+/// # }
+/// ```
 pub fn now_here() -> Option<u64> {
     now_of(|clock| clock.run != Clock::STOPPED.run)
 }

@@ -15,6 +15,20 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub type Block = [u64; 8];
 
 /// A field of random numbers, keyed by a seed and, below it, by names.
+///
+/// ```
+/// use dst_engine::chance::{Chance, below, happens};
+///
+/// let chance = Chance::new(7);
+/// let link = chance.part("link", 3);
+/// assert_eq!(link.draw("loss", 12), Chance::new(7).part("link", 3).draw("loss", 12));
+/// assert_ne!(link.draw("loss", 12), link.draw("loss", 13));
+///
+/// // Twenty of a thousand are lost, more or less, and of each loss it is known which.
+/// let lost = (0..1_000).filter(|ms| happens(link.draw("loss", *ms), 20)).count();
+/// assert!((5..50).contains(&lost));
+/// assert!(below(link.draw("queue", 0), 4) < 4);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Chance {
     key: [u8; 32],

@@ -9,11 +9,19 @@ use std::io;
 use crate::node::NodeId;
 
 /// One direction between two nodes, or both.
+///
+/// ```
+/// use dst_engine::{Direction, NodeId};
+///
+/// let (a, b) = (NodeId(0), NodeId(1));
+/// assert!(Direction::One(a, b).each().eq([(a, b)]));
+/// assert!(Direction::Both(a, b).each().eq([(a, b), (b, a)]));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the first node to the second.
     One(NodeId, NodeId),
-    /// Both ways between them.
+    /// Both ways between the two nodes.
     Both(NodeId, NodeId),
 }
 
@@ -32,6 +40,28 @@ impl Direction {
 ///
 /// None of them is random by itself: what a seed decides (which transmission is lost) is a function
 /// of the seed, the link and the millisecond.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use dst_engine::{Change, Direction, Engine};
+///
+/// let mut engine = Engine::new(7);
+/// let server = engine.process("server", [10, 0, 0, 1], |host| async move {
+///     let _listener = host.listen(([0, 0, 0, 0], 80).into()).await;
+///     std::future::pending().await
+/// });
+/// let client = engine.client("client", [10, 0, 0, 2], |host| async move {
+///     tokio::time::sleep(Duration::from_millis(1)).await;
+///     assert!(host.connect("10.0.0.1:80").await.is_ok());
+/// });
+/// let there = Direction::One(client, server);
+/// engine.at(0, move |sim| sim.apply(Change::Latency { on: there, ms: 20, jitter_ms: 0 }));
+/// // 1 ms of sleep, 20 ms there, 1 ms back.
+/// assert_eq!(engine.run()?.stats.virtual_ms, 22);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Kills the node's process: its tasks are dropped at once, its kernel closes its sockets. What

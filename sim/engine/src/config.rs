@@ -13,6 +13,22 @@ pub enum ReadyOrder {
 }
 
 /// Where a run ends if nothing else ends it.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dst_engine::{Engine, EngineConfig, Limits, RunEnd};
+///
+/// let limits = Limits { horizon_ms: 1_000, ..Limits::default() };
+/// let mut engine = Engine::with_config(EngineConfig { limits, ..EngineConfig::default() });
+/// engine.client("retries", [10, 0, 0, 1], |_host| async {
+///     loop {
+///         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+///     }
+/// });
+/// assert!(matches!(engine.run()?.end, RunEnd::Horizon { .. }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Polls of tasks within one millisecond (default 100,000). More is a livelock.
@@ -34,6 +50,24 @@ impl Default for Limits {
 }
 
 /// The healthy network of a run. Without faults it has a fixed latency and loses nothing.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dst_engine::{Engine, EngineConfig, NetworkConfig};
+///
+/// let network = NetworkConfig { latency_ms: 30, ..NetworkConfig::default() };
+/// let mut engine = Engine::with_config(EngineConfig { network, ..EngineConfig::default() });
+/// engine.process("server", [10, 0, 0, 1], |host| async move {
+///     let _listener = host.listen(([0, 0, 0, 0], 80).into()).await;
+///     std::future::pending().await
+/// });
+/// engine.client("client", [10, 0, 0, 2], |host| async move {
+///     assert!(host.connect("10.0.0.1:80").await.is_ok());
+/// });
+/// assert_eq!(engine.run()?.stats.virtual_ms, 60, "SYN and its answer");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkConfig {
     /// Latency of every link, one way, in milliseconds (default and minimum 1).
@@ -104,28 +138,43 @@ pub struct WaitingTask {
     pub task: &'static str,
 }
 
-/// Why a run ended.
+/// Why a run came to its end.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use dst_engine::{Engine, RunEnd};
+///
+/// let mut engine = Engine::new(7);
+/// engine.client("checks", [10, 0, 0, 1], |_host| async { assert_eq!(1 + 1, 3, "sums") });
+/// let RunEnd::Panicked { task, message } = engine.run()?.end else {
+///     panic!("it ended otherwise");
+/// };
+/// assert_eq!(task.task, "program");
+/// assert!(message.contains("sums"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunEnd {
-    /// The main future completed.
+    /// The main future ran to its end.
     Finished,
     /// Virtual time reached its limit while timers were still running.
     Horizon {
-        /// Every task there was.
+        /// Every task that there was then.
         waiting: Vec<WaitingTask>,
     },
     /// Nothing could ever happen again: no timer, no byte on its way, no fault due.
     Deadlock {
         /// The millisecond of the last thing that happened.
         since_ms: u64,
-        /// Every task there was.
+        /// Every task that there was then.
         waiting: Vec<WaitingTask>,
     },
     /// Too many polls within one millisecond.
     Livelock {
         /// The virtual millisecond in which it happened.
         at_ms: u64,
-        /// The task polled last.
+        /// The task that was polled last.
         last: WaitingTask,
     },
     /// Too many events in the whole run.
@@ -153,7 +202,7 @@ pub struct LinkBytes {
     pub bytes: u64,
 }
 
-/// What a run cost.
+/// What a run cost, in time and in work.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunStats {
     /// The virtual milliseconds that the run lasted.
@@ -162,9 +211,9 @@ pub struct RunStats {
     pub polls: u64,
     /// Events of the network: deliveries, handshakes, timers of the kernels.
     pub deliveries: u64,
-    /// Dials that were started.
+    /// How many dials were started.
     pub dials: u64,
-    /// Jumps of virtual time.
+    /// How often virtual time jumped ahead.
     pub jumps: u64,
     /// Bytes per link, of links that carried any, ordered by (from, to).
     pub links: Vec<LinkBytes>,
@@ -177,7 +226,7 @@ pub struct NodeGauges {
     pub tasks: u32,
     /// Ends of connections that a program holds.
     pub connections: u32,
-    /// Listeners that are open.
+    /// How many listeners are open.
     pub listeners: u32,
 }
 
@@ -186,7 +235,7 @@ pub struct NodeGauges {
 pub struct RunReport<T> {
     /// What the main future returned, if it completed.
     pub value: Option<T>,
-    /// Why the run ended.
+    /// Why the run came to its end.
     pub end: RunEnd,
     /// What the run cost, in virtual time and polls.
     pub stats: RunStats,

@@ -30,6 +30,21 @@ type Planned = Box<dyn FnOnce(EngineHandle) + Send>;
 /// A simulation that is being put together: its processes, and what happens to them when.
 ///
 /// The run is a pure function of the configuration, the programs and the plan.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use dst_engine::Engine;
+///
+/// let mut engine = Engine::new(7);
+/// engine.client("sleeper", [10, 0, 0, 1], |_host| async {
+///     tokio::time::sleep(Duration::from_secs(3_000)).await;
+/// });
+/// let report = engine.run()?;
+/// assert_eq!(report.stats.virtual_ms, 3_000_000, "fifty minutes, in no time");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Engine {
     config: EngineConfig,
     sink: Arc<dyn EventSink>,
@@ -69,6 +84,10 @@ impl Engine {
     ///
     /// `program` makes the future of each new process: [`EngineHandle::restart`] calls it again.
     /// Processes with one address share a machine: they talk over its loop and lose power together.
+    ///
+    /// # Panics
+    ///
+    /// A run has more than 65,535 processes.
     pub fn process<F>(
         &mut self,
         name: &str,
@@ -112,6 +131,27 @@ impl Engine {
 
     /// Plans something for the virtual millisecond `ms`: a change, a restart. What is planned for one
     /// millisecond happens in the order of the calls, before anything else in it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use dst_engine::{Change, Engine};
+    /// use std::io::ErrorKind;
+    ///
+    /// let mut engine = Engine::new(7);
+    /// let server = engine.process("server", [10, 0, 0, 1], |host| async move {
+    ///     let _listener = host.listen(([0, 0, 0, 0], 80).into()).await;
+    ///     std::future::pending().await
+    /// });
+    /// engine.client("client", [10, 0, 0, 2], |host| async move {
+    ///     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    ///     let dialled = host.connect("10.0.0.1:80").await.map_err(|error| error.kind());
+    ///     assert_eq!(dialled.err(), Some(ErrorKind::ConnectionRefused));
+    /// });
+    /// engine.at(50, move |sim| sim.apply(Change::Refuse(server, true)));
+    /// assert!(engine.run()?.value.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn at(&mut self, ms: u64, action: impl FnOnce(EngineHandle) + Send + 'static) {
         self.plan.push((ms, Box::new(action)));
     }
@@ -143,6 +183,19 @@ impl Engine {
     ///
     /// The runtime cannot be built, or a run goes on on this thread already. How the run itself
     /// ended is in its [report](RunReport).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use dst_engine::Engine;
+    ///
+    /// let report = Engine::new(7).run_with(async |sim| {
+    ///     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    ///     sim.now_ms()
+    /// })?;
+    /// assert_eq!(report.value, Some(20));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn run_with<T>(
         self,
         main: impl AsyncFnOnce(EngineHandle) -> T,

@@ -34,15 +34,15 @@ pub enum EndCause {
     Reset,
     /// Nothing was acknowledged for too long.
     TimedOut,
-    /// The machine lost power.
+    /// The machine of this end lost power.
     Vanished,
 }
 
-/// How a task ended.
+/// How a task came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskOff {
-    /// The task's future completed.
+    /// The future of the task ran to its end.
     Finished,
     /// It was cancelled by its owner.
     Cancelled,
@@ -52,7 +52,7 @@ pub enum TaskOff {
     Panicked,
 }
 
-/// One thing that happened.
+/// One thing that happened to a task, a listener or a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EngineEvent {
@@ -73,7 +73,7 @@ pub enum EngineEvent {
         number: u64,
         /// The name that the program gave it.
         name: &'static str,
-        /// How the task ended.
+        /// How the task came to its end.
         how: TaskOff,
     },
     /// A node's program listens at an address.
@@ -137,7 +137,7 @@ pub enum EngineEvent {
         local: SocketAddr,
         /// The address of the other end.
         peer: SocketAddr,
-        /// What ended the connection.
+        /// What ended this end of the connection.
         cause: EndCause,
     },
 }
@@ -146,8 +146,38 @@ pub enum EngineEvent {
 ///
 /// It is called inline by the engine, so it must be quick and must not block. It may ask an
 /// [`EngineHandle`](crate::EngineHandle) for the time and for changes.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use dst_engine::{Engine, EngineEvent, EventSink};
+///
+/// #[derive(Debug, Default)]
+/// struct Dials(AtomicU32);
+///
+/// impl EventSink for Dials {
+///     fn on(&self, event: EngineEvent) {
+///         if matches!(event, EngineEvent::Dial { .. }) {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+///
+/// let dials = Arc::new(Dials::default());
+/// let mut engine = Engine::new(7).events_to(dials.clone());
+/// engine.client("client", [10, 0, 0, 1], |host| async move {
+///     for _ in 0..3 {
+///         assert!(host.connect("10.0.0.9:80").await.is_err());
+///     }
+/// });
+/// engine.run()?;
+/// assert_eq!(dials.0.load(Ordering::Relaxed), 3);
+/// # Ok(())
+/// # }
+/// ```
 pub trait EventSink: fmt::Debug + Send + Sync + 'static {
-    /// One thing that happened.
+    /// Is told of one thing that happened.
     fn on(&self, event: EngineEvent);
 }
 

@@ -9,7 +9,22 @@
 //! Tokio's `AsyncRead` and `AsyncWrite`, listeners, tasks, the wall clock and random numbers. Timers and
 //! channels are Tokio's own. In production the host is [`TokioHost`](rmq_host::TokioHost).
 //!
-//! # A first simulation
+//! # An empty world
+//!
+//! An [`Engine`] is a simulation that is being put together. One without processes has nothing to wait
+//! for and is over before a virtual millisecond has passed.
+//!
+//! ```
+//! use dst_engine::{Engine, RunEnd};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let report = Engine::new(7).run()?;
+//! assert_eq!((report.end, report.stats.virtual_ms), (RunEnd::Finished, 0));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Two hosts that talk
 //!
 //! [`Engine::process`] adds a process at an address, [`Engine::client`] one that the run waits for. Both
 //! get the host of their process. Here a client says hello to a server that repeats what it hears.
@@ -31,6 +46,7 @@
 //!     }
 //! }
 //!
+//! # fn main() -> std::io::Result<()> {
 //! let mut engine = Engine::new(7);
 //! engine.process("server", [10, 0, 0, 1], echo);
 //! engine.client("client", [10, 0, 0, 2], |host| async move {
@@ -40,10 +56,12 @@
 //!     connection.stream.read_exact(&mut heard).await.expect("an echo");
 //!     assert_eq!(&heard, b"hello");
 //! });
-//! let report = engine.run().expect("a runtime");
+//! let report = engine.run()?;
 //! assert_eq!(report.end, RunEnd::Finished);
 //! // A millisecond each way, for the handshake and for the request.
 //! assert_eq!(report.stats.virtual_ms, 4);
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! A failed assertion in a task is a panic, and a panic ends the run with the name of the task
@@ -65,6 +83,7 @@
 //!     while let Ok(_connection) = listener.accept().await {}
 //! }
 //!
+//! # fn main() -> std::io::Result<()> {
 //! let mut engine = Engine::new(7);
 //! let server = engine.process("server", [10, 0, 0, 1], listens);
 //! engine.client("client", [10, 0, 0, 2], |host| async move {
@@ -79,7 +98,9 @@
 //! });
 //! engine.at(500, move |sim| sim.apply(Change::Crash(server)));
 //! engine.at(2_500, move |sim| sim.restart(server));
-//! assert!(engine.run().expect("a runtime").value.is_some());
+//! assert!(engine.run()?.value.is_some());
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # A partition
@@ -93,6 +114,7 @@
 //! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! # use tokio::time::{Instant, sleep};
 //! # use std::time::Duration;
+//! # fn main() -> std::io::Result<()> {
 //! let mut engine = Engine::new(7);
 //! let server = engine.process("server", [10, 0, 0, 1], |host| async move {
 //!     let mut listener = host.listen(([0, 0, 0, 0], 80).into()).await.expect("a free port");
@@ -113,7 +135,9 @@
 //! let link = Direction::Both(client, server);
 //! engine.at(100, move |sim| sim.apply(Change::Cut(link)));
 //! engine.at(3_100, move |sim| sim.apply(Change::Heal(link)));
-//! assert!(engine.run().expect("a runtime").value.is_some());
+//! assert!(engine.run()?.value.is_some());
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # A frozen process
@@ -128,6 +152,7 @@
 //! # use tokio::io::AsyncReadExt;
 //! # use tokio::io::AsyncWriteExt;
 //! # use tokio::time::{sleep, timeout};
+//! # fn main() -> std::io::Result<()> {
 //! let mut engine = Engine::new(7);
 //! let server = engine.process("server", [10, 0, 0, 1], |host| async move {
 //!     let mut listener = host.listen(([0, 0, 0, 0], 80).into()).await.expect("a free port");
@@ -146,10 +171,40 @@
 //! });
 //! engine.at(100, move |sim| sim.apply(Change::Freeze(server)));
 //! engine.at(5_000, move |sim| sim.apply(Change::Thaw(server)));
-//! assert!(engine.run().expect("a runtime").value.is_some());
+//! assert!(engine.run()?.value.is_some());
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! # Determinism
+//! # A run that is directed
+//!
+//! What is planned in advance is given to [`Engine::at`]. What depends on what happens is directed by a
+//! future of its own: [`Engine::run_with`] polls it beside the processes, gives it the
+//! [`EngineHandle`], and ends the run when it returns.
+//!
+//! ```
+//! # use dst_engine::{Change, Engine, Strike};
+//! # use std::time::Duration;
+//! # fn main() -> std::io::Result<()> {
+//! let mut engine = Engine::new(7);
+//! let busy = engine.process("busy", [10, 0, 0, 1], |host| async move {
+//!     let _task = host.spawn("work", Box::pin(std::future::pending()));
+//!     std::future::pending().await
+//! });
+//! let report = engine.run_with(async |sim| {
+//!     tokio::time::sleep(Duration::from_millis(10)).await;
+//!     let before = sim.gauges(busy).tasks;
+//!     sim.apply(Change::Crash(busy));
+//!     tokio::time::sleep(Duration::from_millis(10)).await;
+//!     (before, sim.gauges(busy).tasks, sim.strikes(Strike::Killed, busy, busy))
+//! })?;
+//! // The program and its task were there, are gone, and the crash ended both.
+//! assert_eq!(report.value, Some((2, 0, 2)));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A seed that repeats
 //!
 //! A run is a pure function of its [`EngineConfig`], its programs and its plan, as long as the programs
 //! ask nobody but the host for time and randomness, keep no state in statics, and wait on nothing whose
@@ -178,7 +233,7 @@
 //! }
 //!
 //! /// Three clients dial at once; the order in which their tasks run is the seed's.
-//! fn events(seed: u64) -> Vec<EngineEvent> {
+//! fn events(seed: u64) -> std::io::Result<Vec<EngineEvent>> {
 //!     let config = EngineConfig { seed, ready_order: ReadyOrder::Seeded, ..EngineConfig::default() };
 //!     let kept = Arc::new(Kept::default());
 //!     let mut engine = Engine::with_config(config).events_to(kept.clone());
@@ -187,13 +242,50 @@
 //!             host.connect("10.0.0.9:1").await.expect_err("nobody is there");
 //!         });
 //!     }
-//!     engine.run().expect("a runtime");
+//!     engine.run()?;
 //!     let events = kept.0.lock().clone();
-//!     events
+//!     Ok(events)
 //! }
 //!
-//! assert_eq!(events(1), events(1));
-//! assert!((2..10).any(|seed| events(seed) != events(1)));
+//! # fn main() -> std::io::Result<()> {
+//! let first = events(1)?;
+//! assert_eq!(events(1)?, first);
+//! assert_ne!(events(2)?, first);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! So a search is a loop. Each seed is another order of the same race, and a seed that fails, fails again
+//! whenever it is played.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use dst_engine::{Engine, EngineConfig, ReadyOrder};
+//! use parking_lot::Mutex;
+//!
+//! /// Two processes write their names at the same moment. Which name stays?
+//! fn winner(seed: u64) -> std::io::Result<&'static str> {
+//!     let config = EngineConfig { seed, ready_order: ReadyOrder::Seeded, ..EngineConfig::default() };
+//!     let written = Arc::new(Mutex::new("nobody"));
+//!     let mut engine = Engine::with_config(config);
+//!     for (name, ip) in [("a", [10, 0, 0, 1]), ("b", [10, 0, 0, 2])] {
+//!         let written = Arc::clone(&written);
+//!         engine.client(name, ip, move |_host| {
+//!             let written = Arc::clone(&written);
+//!             async move { *written.lock() = name }
+//!         });
+//!     }
+//!     engine.run()?;
+//!     let winner = *written.lock();
+//!     Ok(winner)
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let seed = (0..100).find(|seed| winner(*seed).is_ok_and(|name| name == "a"));
+//! let seed = seed.ok_or("a program that relies on b would pass a hundred seeds")?;
+//! assert_eq!(winner(seed)?, "a");
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Limits
@@ -204,12 +296,15 @@
 //!
 //! ```
 //! # use dst_engine::{Engine, RunEnd};
+//! # fn main() -> std::io::Result<()> {
 //! let mut engine = Engine::new(7);
 //! engine.client("waits", [10, 0, 0, 1], |_host| std::future::pending());
-//! let RunEnd::Deadlock { waiting, .. } = engine.run().expect("a runtime").end else {
+//! let RunEnd::Deadlock { waiting, .. } = engine.run()?.end else {
 //!     panic!("it ended otherwise");
 //! };
 //! assert_eq!(waiting[0].task, "program");
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! What is modelled is what a program on Linux sees of TCP: bytes in order, FIN and RST, windows,

@@ -4,6 +4,13 @@ use serde::Serialize;
 
 /// A node of a run: a place where one process at a time runs. Numbers count up from 0 in the order
 /// in which nodes were added.
+///
+/// ```
+/// let mut engine = dst_engine::Engine::new(7);
+/// let server = engine.process("server", [10, 0, 0, 1], |_host| async {});
+/// let client = engine.process("client", [10, 0, 0, 2], |_host| async {});
+/// assert_eq!((server.index(), client.index()), (0, 1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct NodeId(pub u16);

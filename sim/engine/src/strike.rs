@@ -9,11 +9,29 @@ use std::collections::BTreeMap;
 use crate::node::NodeId;
 
 /// A way in which a fault strikes, with what is counted.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use dst_engine::{Change, Direction, Engine, Strike};
+///
+/// let mut engine = Engine::new(7);
+/// let server = engine.process("server", [10, 0, 0, 1], |_host| std::future::pending());
+/// let client = engine.process("client", [10, 0, 0, 2], |_host| std::future::pending());
+/// let struck = engine.run_with(async |sim| {
+///     sim.apply(Change::Cut(Direction::Both(client, server)));
+///     tokio::time::sleep(Duration::from_secs(10)).await;
+///     sim.strikes(Strike::Cut, client, server)
+/// })?;
+/// assert_eq!(struck.value, Some(0), "nobody spoke: the partition has tested nothing");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strike {
     /// Pieces of bytes, handshakes and resets that a cut stopped.
     Cut,
-    /// Transmissions that were lost.
+    /// Transmissions that were lost on their way.
     Loss,
     /// Transmissions that travelled with another latency than the network's.
     Latency,
@@ -21,11 +39,11 @@ pub enum Strike {
     Bandwidth,
     /// Reads and writes that moved fewer bytes than they could have.
     Slice,
-    /// Deliveries that were held.
+    /// Deliveries that were held back.
     Hold,
-    /// Bytes that were flipped.
+    /// Bytes of which a bit was flipped.
     Corrupt,
-    /// Connections that were reset.
+    /// Connections that were reset from outside.
     Reset,
     /// Pieces of bytes that a forgotten connection swallowed.
     BlackHole,
@@ -37,7 +55,7 @@ pub enum Strike {
     Freeze,
     /// Polls that a slow node made late.
     Slow,
-    /// Dials that were refused.
+    /// Dials that the machine refused.
     Refuse,
     /// Dials that got no answer.
     Swallow,

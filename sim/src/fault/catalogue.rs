@@ -9,6 +9,16 @@ pub fn all() -> impl Iterator<Item = &'static Kind> {
 }
 
 /// The kind that a scenario file calls `name`.
+///
+/// ```
+/// use rmq_sim::fault::EngineKind;
+/// use rmq_sim::fault::catalogue::find;
+///
+/// let loss = find("loss");
+/// assert!(loss.is_some_and(|kind| kind.has_key("per-mille") && !kind.is_rule()));
+/// let on_tcp = |name| find(name).is_some_and(|kind| kind.possible_on().any(|it| it == EngineKind::Tcp));
+/// assert_eq!((on_tcp("crash"), on_tcp("loss")), (true, false));
+/// ```
 pub fn find(name: &str) -> Option<&'static Kind> {
     all().find(|kind| kind.name == name)
 }

@@ -9,7 +9,7 @@ use crate::backend::Modelled;
 use crate::scenario::Table;
 use crate::truth::{Condition, Meaning};
 
-/// One byte is flipped.
+/// One bit of a byte is flipped on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Corrupt {
     /// Which byte of those sent on the link from the fault's start on, from 0.

@@ -8,7 +8,7 @@ use super::{FaultKind, Restart};
 use crate::backend::Modelled;
 use crate::truth::{Condition, Meaning, Process};
 
-/// The process is killed.
+/// The process of a server is killed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Crash(pub Restart);

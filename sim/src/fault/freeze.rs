@@ -7,7 +7,7 @@ use super::kind::{Behaviour, Changes, Drawn, Engines, Kind, Read, Site, Strike};
 use crate::backend::Modelled;
 use crate::truth::{Condition, Meaning, Process};
 
-/// The process stands still.
+/// The process of a node stands still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freeze;
 

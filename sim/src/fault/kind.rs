@@ -331,13 +331,13 @@ pub(crate) trait Running {
 pub enum Site {
     /// On any process: a producer, a broker or a name server.
     Node,
-    /// On a producer only.
+    /// It can be on a producer only.
     Producer,
     /// A broker or a name server.
     Server,
-    /// On a broker only.
+    /// It can be on a broker only.
     Broker,
-    /// On a name server only.
+    /// It can be on a name server only.
     NameServer,
     /// One direction between two nodes.
     Link,
@@ -348,8 +348,11 @@ pub enum Site {
 }
 
 impl Site {
-    /// Whether a kind of fault that can be here can be at `place`, given what each node is. `Err`:
-    /// what to write instead.
+    /// Whether a kind of fault that can be here can be at `place`, given what each node is.
+    ///
+    /// # Errors
+    ///
+    /// It cannot; the text says what to write instead.
     pub fn allows(
         self,
         place: &Place,

@@ -129,13 +129,13 @@ macro_rules! kinds {
 
 // The order is that of the numbers in digests: a new one stands last.
 kinds! {
-    /// The process is killed.
+    /// The process of a server is killed.
     Crash(Crash) = crash,
     /// The process shuts down in order.
     Stop(Stop) = stop,
     /// The machine loses its power: it is gone without a word.
     PowerLoss(PowerLoss) = power_loss,
-    /// The process stands still.
+    /// The process of a node stands still.
     Freeze = freeze,
     /// The process makes one step per so many milliseconds.
     Slow(Slow) = slow,
@@ -159,7 +159,7 @@ kinds! {
     Hold = hold,
     /// Connections that are open when it starts swallow every byte for good.
     BlackHole = black_hole,
-    /// Open connections are reset.
+    /// Connections that are open are reset.
     Reset(Reset) = reset,
     /// The receivers of open connections lose them without a word.
     HalfOpen = half_open,
@@ -171,7 +171,7 @@ kinds! {
     Bandwidth(Bandwidth) = bandwidth,
     /// Each read and each write moves only a few bytes.
     Slice(Slice) = slice,
-    /// One byte is flipped.
+    /// One bit of a byte is flipped on its way.
     Corrupt(Corrupt) = corrupt,
     ;
 }
@@ -219,14 +219,14 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The node or link that it happens to.
     pub place: Place,
-    /// When the fault starts.
+    /// The moment at which the fault starts.
     pub at: Position,
     /// How long it lasts; `None`: to the end of the run, or, for a rule with `times`, until it is
     /// used up.
     pub for_ms: Option<u64>,
 }
 
-/// Where a fault happens.
+/// The node or the link that a fault happens to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
@@ -259,7 +259,7 @@ impl Place {
     }
 }
 
-/// When a fault starts.
+/// The moment at which a fault starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Position {

@@ -50,6 +50,18 @@ impl fmt::Display for Missed {
 
 impl Effect {
     /// Whether the fault changed nothing, and how.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rmq_sim::run::Missed;
+    /// use rmq_sim::simulation::{Cluster, Simulation, freeze};
+    ///
+    /// let simulation = Simulation::new(Cluster::new()).fault(freeze("broker-a").at_secs(500));
+    /// let run = simulation.run(7, async |_sim| Ok(()))?;
+    /// assert_eq!(run.effects[0].missed(), Some(Missed::NeverStarted), "the check was over before");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn missed(&self) -> Option<Missed> {
         match (self.started, self.struck) {
             (false, _) => Some(Missed::NeverStarted),

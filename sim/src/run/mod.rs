@@ -81,12 +81,12 @@ pub enum RunError {
         engine: EngineKind,
         /// The fault that cannot be carried out.
         fault: String,
-        /// Why the engine cannot.
+        /// Why the engine cannot do it.
         reason: String,
         /// What to do about it.
         remedy: &'static str,
     },
-    /// The fault contradicts itself.
+    /// The fault contradicts itself or the cluster.
     #[error("the fault \"{fault}\" {reason}\n  remedy: {remedy}")]
     Fault {
         /// The fault that cannot be carried out.
@@ -147,6 +147,24 @@ impl RunConfig {
 /// # Errors
 ///
 /// The engine cannot do it, or a node could not even start.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::io::ErrorKind;
+/// # use std::sync::Arc;
+/// # use rmq_sim::fault::EngineKind;
+/// # use rmq_sim::run;
+/// # use rmq_sim::scenario::Scenario;
+/// # let text = "format = 2\nseconds = 5\n[cluster]\nbrokers = [\"broker-a\"]\n[producer.p1]\n\
+/// #     [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 3\n";
+/// # let scenario = Arc::new(Scenario::parse("three.toml", text, &|_| Err(ErrorKind::NotFound.into()))?);
+/// let run = run::run(&scenario, 7, EngineKind::Event)?;
+/// assert!(run.verdict.is_pass());
+/// assert_eq!((run.summary.ok, run.summary.stored), (3, 3));
+/// assert_eq!(run::run(&scenario, 7, EngineKind::Event)?.digest, run.digest);
+/// # Ok(())
+/// # }
+/// ```
 pub fn run(scenario: &Arc<Scenario>, seed: u64, engine: EngineKind) -> Result<Run, RunError> {
     run_with(scenario, RunConfig::draw(scenario, seed, engine))
 }

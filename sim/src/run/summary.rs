@@ -21,7 +21,7 @@ pub struct Summary {
     pub ok: u64,
     /// Sends that ended with an error.
     pub failed: u64,
-    /// Attempts of all sends.
+    /// The attempts of all sends together.
     pub attempts: u64,
     /// The most attempts of one send.
     pub max_attempts: u64,

@@ -27,6 +27,10 @@ pub(crate) use write::Table;
 
 impl Scenario {
     /// Reads a scenario file. A policy it names is looked for beside it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is no scenario; the error says where, what, and the remedy.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| error::unreadable(path, &error))?;
@@ -37,6 +41,31 @@ impl Scenario {
     }
 
     /// Reads a scenario from the text of `file`; `load` gives the text of a policy file it names.
+    ///
+    /// # Errors
+    ///
+    /// The text is no scenario, or a policy file cannot be loaded; the error says where, what, and the
+    /// remedy.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io::ErrorKind;
+    /// use rmq_sim::scenario::Scenario;
+    ///
+    /// let no_policies = |_: &str| Err(ErrorKind::NotFound.into());
+    /// let text = "format = 2\nseconds = 10\n[cluster]\nbrokers = [\"broker-a\"]\n";
+    /// let scenario = Scenario::parse("quiet.toml", text, &no_policies)?;
+    /// assert_eq!((scenario.seconds, &*scenario.cluster.brokers[0]), (10, "broker-a"));
+    ///
+    /// let mistake = format!("{text}[[fault]]\ndo = \"crash\"\non = \"broker-b\"\n");
+    /// let Err(refused) = Scenario::parse("quiet.toml", &mistake, &no_policies) else {
+    ///     return Err("there is no such broker".into());
+    /// };
+    /// assert_eq!(refused.line, Some(7));
+    /// assert!(refused.what.contains("broker-b"), "{refused}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn parse(
         file: &str,
         text: &str,
@@ -259,7 +288,7 @@ pub enum SendMode {
     Sync,
     /// A callback gets the outcome.
     Async,
-    /// Nobody gets an outcome.
+    /// Nobody is told of an outcome.
     Oneway,
 }
 
@@ -357,6 +386,15 @@ pub struct Expect {
 }
 
 /// A figure, or a range of figures.
+///
+/// ```
+/// use rmq_sim::scenario::Bound;
+///
+/// let bound = Bound { min: 0, max: 3 };
+/// assert!(bound.holds(3) && !bound.holds(4));
+/// assert_eq!(bound.to_string(), "at most 3");
+/// assert_eq!(Bound::exactly(58).to_string(), "58");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Bound {
     /// The figure must be this or more.

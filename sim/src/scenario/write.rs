@@ -25,6 +25,23 @@ impl Scenario {
     /// The scenario as a file, under a comment that counts what is in it.
     ///
     /// The file's name is not in it; a policy from a file of its own is named, not copied.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::io::ErrorKind;
+    /// # use std::sync::Arc;
+    /// # use rmq_sim::fault::EngineKind;
+    /// # use rmq_sim::run;
+    /// # use rmq_sim::scenario::Scenario;
+    /// # let text = "format = 2\nseconds = 5\n[cluster]\nbrokers = [\"broker-a\"]\n[producer.p1]\n\
+    /// #     [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 3\n";
+    /// # let scenario = Arc::new(Scenario::parse("three.toml", text, &|_| Err(ErrorKind::NotFound.into()))?);
+    /// let file = scenario.to_toml();
+    /// assert!(file.starts_with("# three.toml: "));
+    /// assert!(file.contains("sends    = 3"), "{file}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn to_toml(&self) -> String {
         self.to_toml_under(&format!("{}: {}.", self.name, self.in_words()))
     }

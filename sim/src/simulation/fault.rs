@@ -13,6 +13,16 @@ use crate::fault::{
 
 /// A fault that is being described. Without a start it is there from the beginning, without an end
 /// it stays.
+///
+/// ```
+/// use rmq_sim::fault::{Fault, Position};
+/// use rmq_sim::simulation::{crash, partition};
+///
+/// let moved: Fault = crash("broker-a").after_stored(20).down_for_secs(5).new_address().into();
+/// assert_eq!((moved.at, moved.for_ms), (Position::Stored { n: 20 }, Some(5_000)));
+/// let cut: Fault = partition("orders-app", "broker-a").between_secs(10..30).into();
+/// assert_eq!((cut.at, cut.for_ms), (Position::Time { ms: 10_000 }, Some(20_000)));
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "give it to Simulation::fault"]
 pub struct FaultBuilder {

@@ -1,18 +1,47 @@
 //! The laboratory as a library: your own publishing code, unchanged, in a simulated cluster over a
 //! thousand seeds.
 //!
-//! ```no_run
+//! # A first simulation
+//!
+//! A [`Cluster`] says which servers there are. [`Simulation::check`] runs your code in it, once for each
+//! seed. What your code gets is a [`Sim`]: producers, virtual time, and what the brokers have stored.
+//!
+//! ```
+//! use rmq_producer::Message;
+//! use rmq_sim::simulation::{Cluster, Simulation};
+//!
+//! Simulation::new(Cluster::new().brokers(3).topic("orders", 4)).seeds(0..10).check(async |sim| {
+//!     let producer = sim.producer("orders-app").start().await?;
+//!     producer.send(Message::new("orders", "created")).await?;
+//!     producer.stop().await;
+//!     sim.ledger().assert_each_key_stored();
+//!     Ok(())
+//! });
+//! ```
+//!
+//! A check fails if your code returns an error or panics, or if any invariant of the laboratory is
+//! violated.
+//!
+//! # Something goes wrong
+//!
+//! A fault is described by a function such as [`crash`] or [`drop_replies`], with its start and its end.
+//! What your code waits for, it waits for in virtual time, so a minute costs milliseconds.
+//!
+//! ```
+//! use std::time::Duration;
 //! use rmq_producer::Message;
 //! use rmq_sim::simulation::{Cluster, Simulation, crash, drop_replies};
 //!
 //! Simulation::new(Cluster::new().brokers(3).topic("orders", 4))
-//!     .fault(crash("broker-a").after_stored(20).down_for_secs(20))
+//!     .latency(2, 3)
+//!     .fault(crash("broker-a").after_stored(5).down_for_secs(20))
 //!     .fault(drop_replies("broker-b").per_mille(50).between_secs(10..30))
-//!     .seeds(0..1_000)
+//!     .seeds(0..20)
 //!     .check(async |sim| {
 //!         let producer = sim.producer("orders-app").start().await?;
-//!         for n in 0..60 {
+//!         for n in 0..40 {
 //!             producer.send(Message::new("orders", format!("order {n}"))).await?;
+//!             sim.sleep(Duration::from_secs(1)).await;
 //!         }
 //!         producer.stop().await;
 //!         sim.ledger().assert_each_key_stored();
@@ -20,9 +49,119 @@
 //!     });
 //! ```
 //!
-//! A check fails if your code returns an error or panics, or if any invariant of the laboratory is
-//! violated. The failure's text ends with a line that repeats it: the environment variable
-//! [`SEED_VARIABLE`] makes every simulation run that seed only and print its trace.
+//! A check whose fault struck in no seed fails as well: it has not tested what it seems to.
+//!
+//! # A seed that fails
+//!
+//! This program makes one attempt and forgets a message whose send failed. In most seeds no message is
+//! lost, and that is why a test with one seed would not find it.
+//!
+//! ```should_panic
+//! # use rmq_producer::Message;
+//! # use rmq_sim::simulation::{Cluster, Simulation, drop_requests};
+//! Simulation::new(Cluster::new().topic("orders", 4))
+//!     .fault(drop_requests("broker-a").per_mille(20))
+//!     .seeds(0..200)
+//!     .check(async |sim| {
+//!         let producer = sim.producer("orders-app").retries(0).start().await?;
+//!         for n in 0..10 {
+//!             let _forgotten = producer.send(Message::new("orders", format!("order {n}"))).await;
+//!         }
+//!         producer.stop().await;
+//!         sim.ledger().assert_each_key_stored();
+//!         Ok(())
+//!     });
+//! ```
+//!
+//! The failure's text says which seed, what was found, and ends with the line that repeats it: the
+//! environment variable [`SEED_VARIABLE`] makes every simulation run that seed only, and print its trace.
+//! A program does the same with [`Simulation::run`], which returns the [`Run`]: its verdict, its trace,
+//! and what the brokers have stored.
+//!
+//! ```
+//! # use rmq_producer::Message;
+//! # use rmq_sim::simulation::{Cluster, Simulation, drop_requests};
+//! use rmq_sim::trace::short;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let simulation = Simulation::new(Cluster::new().topic("orders", 4))
+//!     .fault(drop_requests("broker-a").per_mille(20));
+//! let mut found = None;
+//! for seed in 0..200 {
+//!     let run = simulation.clone().run(seed, async |sim| {
+//! #         let producer = sim.producer("orders-app").retries(0).start().await?;
+//! #         for n in 0..10 {
+//! #             let _forgotten = producer.send(Message::new("orders", format!("order {n}"))).await;
+//! #         }
+//! #         producer.stop().await;
+//!         // … as above …
+//!         match sim.ledger().missing().first() {
+//!             Some(lost) => Err(format!("{lost} is stored nowhere").into()),
+//!             None => Ok(()),
+//!         }
+//!     })?;
+//!     if !run.verdict.is_pass() {
+//!         found = Some((seed, run));
+//!         break;
+//!     }
+//! }
+//! let (seed, run) = found.ok_or("nothing was lost in two hundred seeds")?;
+//! assert_eq!(run.verdict.findings[0].by, "check");
+//! let trace = short::render(&run.trace);
+//! assert!(trace.starts_with(&format!("main  seed {seed}")), "{trace}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! In the trace one line is one event: the producer's column says what it decided, the servers' columns
+//! show what arrived and what was stored. [`short`] explains the signs.
+//!
+//! # The same as a file
+//!
+//! A situation that is worth keeping, and that no code of yours takes part in, is a file: a
+//! [`Scenario`]. It has the same faults in the same words, it is played by `rocketmq-sim run` and by
+//! [`run::run`], and it can say which figures a person expects.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use rmq_sim::fault::EngineKind;
+//! use rmq_sim::run;
+//! use rmq_sim::scenario::Scenario;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let text = r#"
+//!     ## One attempt for each send, and a broker that loses one request in fifty.
+//!     format  = 2
+//!     seconds = 60
+//!
+//!     [cluster]
+//!     brokers = ["broker-a"]
+//!     topics  = { orders = 4 }
+//!
+//!     [producer.orders-app]
+//!     retries = 0
+//!
+//!     [[workload]]
+//!     producer = "orders-app"
+//!     topic    = "orders"
+//!     sends    = 50
+//!
+//!     [[fault]]
+//!     do        = "drop-request"
+//!     on        = "broker-a"
+//!     per-mille = 20
+//! "#;
+//! let no_policies = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+//! let scenario = Arc::new(Scenario::parse("forgetful.toml", text, &no_policies)?);
+//! let run = run::run(&scenario, 7, EngineKind::Event)?;
+//! assert_eq!(run.summary.ok + run.summary.failed, 50);
+//!
+//! // What is written is read again as the same scenario.
+//! let written = scenario.to_toml_under("Found on a Tuesday.");
+//! assert_eq!(Scenario::parse("forgetful.toml", &written, &no_policies)?, *scenario);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -54,13 +193,24 @@ pub use sim::{ClusterLedger, Sim, SimProducer};
 /// The environment variable that makes every simulation run one seed and print its trace.
 pub const SEED_VARIABLE: &str = "ROCKETMQ_SIM_SEED";
 
-/// How a check fails.
+/// The error with which a check fails.
 pub type CheckError = Box<dyn Error + Send + Sync>;
 
 /// The longest a run may be, in virtual seconds.
 const MAX_SECONDS: u64 = 3_600;
 
 /// The servers of a simulation.
+///
+/// ```
+/// use rmq_remoting::profile::Profile;
+/// use rmq_sim::simulation::{Cluster, Simulation};
+///
+/// let cluster = Cluster::new().name_servers(2).brokers(2).topic("orders", 8).profile(Profile::V4_9_7);
+/// Simulation::new(cluster).seeds(0..3).check(async |sim| {
+///     assert_eq!(sim.name_servers().split(';').count(), 2);
+///     Ok(())
+/// });
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Cluster {
@@ -164,7 +314,7 @@ impl Simulation {
         self
     }
 
-    /// The seeds to run.
+    /// The seeds that are run, one after the other.
     pub fn seeds(mut self, seeds: Range<u64>) -> Self {
         self.seeds = seeds;
         self
@@ -172,6 +322,16 @@ impl Simulation {
 
     /// A fault may strike in none of the seeds. Without this such a check fails: it has not tested
     /// what it seems to.
+    ///
+    /// ```
+    /// use rmq_sim::simulation::{Cluster, Simulation, crash};
+    ///
+    /// Simulation::new(Cluster::new())
+    ///     .fault(crash("broker-a").after_stored(1_000))
+    ///     .faults_may_miss()
+    ///     .seeds(0..3)
+    ///     .check(async |_sim| Ok(()));
+    /// ```
     pub fn faults_may_miss(mut self) -> Self {
         self.may_miss = true;
         self
@@ -230,6 +390,24 @@ impl Simulation {
     /// # Errors
     ///
     /// A node could not start, or a fault makes no sense.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rmq_producer::Message;
+    /// use rmq_sim::simulation::{Cluster, Simulation};
+    ///
+    /// let run = Simulation::new(Cluster::new()).run(7, async |sim| {
+    ///     let producer = sim.producer("orders-app").start().await?;
+    ///     producer.send(Message::new("orders", "created")).await?;
+    ///     producer.stop().await;
+    ///     Ok(())
+    /// })?;
+    /// assert!(run.verdict.is_pass(), "{}", run.verdict);
+    /// let (broker, entry) = &run.ledger[0];
+    /// assert_eq!((&**broker, &*entry.body), ("broker-a", &b"created"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn run(
         self,
         seed: u64,

@@ -14,6 +14,18 @@ use crate::run::RunningCluster;
 use crate::trace::NodeId;
 
 /// The simulated cluster that a check runs in.
+///
+/// ```
+/// use std::time::Duration;
+/// use rmq_sim::simulation::{Cluster, Simulation};
+///
+/// Simulation::new(Cluster::new()).seeds(0..3).check(async |sim| {
+///     sim.until_secs(10).await;
+///     sim.sleep(Duration::from_millis(500)).await;
+///     assert_eq!(sim.now(), Duration::from_millis(10_500));
+///     Ok(())
+/// });
+/// ```
 #[derive(Debug, Clone)]
 pub struct Sim {
     pub(super) cluster: RunningCluster,
@@ -34,6 +46,22 @@ impl Sim {
 
     /// The machine called `name`, for the parts of a program that open connections or start tasks.
     /// A producer and its program share one if they use one name.
+    ///
+    /// ```
+    /// use rmq_sim::simulation::{Cluster, Simulation};
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// // The program has a port of its own beside its producer.
+    /// Simulation::new(Cluster::new()).seeds(0..3).check(async |sim| {
+    ///     let (app, visitor) = (sim.host("orders-app"), sim.host("visitor"));
+    ///     let mut listener = app.listen(([0, 0, 0, 0], 8080).into()).await?;
+    ///     let at = format!("{}:8080", app.identity().address);
+    ///     let mut connection = visitor.connect(&at).await?;
+    ///     drop(listener.accept().await?);
+    ///     assert_eq!(connection.stream.read(&mut [0; 8]).await?, 0, "closed");
+    ///     Ok(())
+    /// });
+    /// ```
     pub fn host(&self, name: &str) -> SharedHost {
         self.cluster.machine(name).1
     }
@@ -164,6 +192,25 @@ impl SimProducer {
 }
 
 /// What all brokers have stored, and what was sent: the oracle for lost and doubled messages.
+///
+/// ```
+/// use rmq_producer::Message;
+/// use rmq_sim::simulation::{Cluster, Simulation, drop_replies};
+///
+/// // The answer to the first send is lost, and the message is stored again on the next attempt.
+/// Simulation::new(Cluster::new().topic("orders", 1))
+///     .fault(drop_replies("broker-a").times(1))
+///     .seeds(0..3)
+///     .check(async |sim| {
+///         let producer = sim.producer("orders-app").start().await?;
+///         producer.send(Message::new("orders", "created")).await?;
+///         producer.stop().await;
+///         let ledger = sim.ledger();
+///         assert_eq!(ledger.entries().len(), 2, "two copies");
+///         assert_eq!(ledger.bodies("orders"), ["created"], "of one message");
+///         Ok(())
+///     });
+/// ```
 #[derive(Debug, Clone)]
 pub struct ClusterLedger {
     entries: Vec<(Name, Entry)>,

@@ -44,7 +44,7 @@ pub struct Sweep {
     pub digest: String,
 }
 
-/// A seed that failed.
+/// A seed of a sweep that failed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FailedSeed {

@@ -16,6 +16,25 @@ use super::record::{Trace, TraceRecord};
 const PIECE: usize = 64 * 1024;
 
 /// The digest of a trace.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::io::ErrorKind;
+/// # use std::sync::Arc;
+/// # use rmq_sim::fault::EngineKind;
+/// # use rmq_sim::run;
+/// # use rmq_sim::scenario::Scenario;
+/// use rmq_sim::trace::Digest;
+///
+/// # let text = "format = 2\nseconds = 5\n[cluster]\nbrokers = [\"broker-a\"]\n[producer.p1]\n\
+/// #     [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 3\n";
+/// # let scenario = Arc::new(Scenario::parse("three.toml", text, &|_| Err(ErrorKind::NotFound.into()))?);
+/// let run = run::run(&scenario, 7, EngineKind::Event)?;
+/// assert_eq!(Digest::of(&run.trace), run.digest);
+/// assert_eq!(run.digest.short().len(), 16);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
@@ -66,7 +85,7 @@ pub struct Digester {
 }
 
 impl Digester {
-    /// Folds one record in.
+    /// Folds one record into the digest.
     pub fn push(&mut self, record: &TraceRecord) {
         // It fails only for sequences of unknown length, which no record has; and then what was
         // encoded so far would still be the same in equal runs.

@@ -24,6 +24,31 @@ pub struct Difference {
 }
 
 /// Compares two traces, record by record. The headers may differ.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::io::ErrorKind;
+/// # use std::sync::Arc;
+/// # use rmq_sim::fault::EngineKind;
+/// # use rmq_sim::run;
+/// # use rmq_sim::scenario::Scenario;
+/// use rmq_sim::trace::diverge::first_difference;
+///
+/// # let text = "format = 2\nseconds = 5\n[cluster]\nbrokers = [\"broker-a\"]\n[producer.p1]\n\
+/// #     [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 3\n";
+/// # let scenario = Arc::new(Scenario::parse("three.toml", text, &|_| Err(ErrorKind::NotFound.into()))?);
+/// let one = run::run(&scenario, 1, EngineKind::Event)?;
+/// assert_eq!(first_difference(&one.trace, &one.trace), None);
+/// let mut other = one.trace.clone();
+/// other.records[3].ms += 1;
+/// let Some(difference) = first_difference(&one.trace, &other) else {
+///     return Err("they differ".into());
+/// };
+/// assert_eq!(difference.at, 3);
+/// println!("{}", difference.headline(&one.trace.header));
+/// # Ok(())
+/// # }
+/// ```
 pub fn first_difference(left: &Trace, right: &Trace) -> Option<Difference> {
     let (a, b) = (&left.records, &right.records);
     let at = a

@@ -28,7 +28,31 @@ struct EndLine<'a> {
     end: &'a TraceEnd,
 }
 
-/// Writes a whole trace.
+/// Writes a whole trace: its header, its records and its end, each as one line.
+///
+/// # Errors
+///
+/// `out` does not take the bytes.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::io::ErrorKind;
+/// # use std::sync::Arc;
+/// # use rmq_sim::fault::EngineKind;
+/// # use rmq_sim::run;
+/// # use rmq_sim::scenario::Scenario;
+/// use rmq_sim::trace::json;
+///
+/// # let text = "format = 2\nseconds = 5\n[cluster]\nbrokers = [\"broker-a\"]\n[producer.p1]\n\
+/// #     [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 3\n";
+/// # let scenario = Arc::new(Scenario::parse("three.toml", text, &|_| Err(ErrorKind::NotFound.into()))?);
+/// let run = run::run(&scenario, 7, EngineKind::Event)?;
+/// let mut lines = Vec::new();
+/// json::write(&run.trace, &mut lines)?;
+/// assert!(lines.starts_with(b"{"));
+/// # Ok(())
+/// # }
+/// ```
 pub fn write(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
     line(
         out,
@@ -49,6 +73,10 @@ pub fn write(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Writes one record as a line.
+///
+/// # Errors
+///
+/// `out` does not take the bytes.
 pub fn write_record(
     header: &TraceHeader,
     record: &TraceRecord,

@@ -18,7 +18,7 @@ use crate::fault::FaultEvent;
 /// A node of the run: an index into [`TraceHeader::nodes`].
 pub use dst_engine::NodeId;
 
-/// What a node is.
+/// What a node of a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NodeKind {
@@ -200,7 +200,7 @@ impl TraceHeader {
             .map_or("lab", |info| &*info.name)
     }
 
-    /// The node called `name`.
+    /// The node that is called `name`.
     pub fn node(&self, name: &str) -> Option<NodeId> {
         let index = self.nodes.iter().position(|info| &*info.name == name)?;
         u16::try_from(index).ok().map(NodeId)
@@ -234,14 +234,14 @@ pub enum WorkEvent {
         mode: Mode,
         /// The key whose hash chooses the queue.
         by: Option<Name>,
-        /// CRC-32 of the body.
+        /// The CRC-32 of the body.
         body_crc: u32,
     },
     /// The send returned, or its callback was called.
     Returned {
         /// The `KEYS` of the message, which identify the send in the run.
         keys: Name,
-        /// What the caller got.
+        /// What the caller was told.
         result: WorkResult,
     },
     /// The caller dropped the send's future.
@@ -283,14 +283,14 @@ pub enum WorkResult {
 pub struct ErrorSaid {
     /// The class of the error.
     pub failure: Failure,
-    /// Every attempt it lists.
+    /// Every attempt that the error lists.
     pub attempts: Vec<AttemptSaid>,
 }
 
 /// An attempt that an error lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AttemptSaid {
-    /// Its number, from 1.
+    /// The number of the attempt, from 1.
     pub number: u32,
     /// The broker and queue that the attempt went to.
     pub to: QueueRef,
@@ -324,7 +324,7 @@ impl From<&SendError> for ErrorSaid {
 pub enum NodeEvent {
     /// Client-side events of a producer.
     Producer(ProducerEvent),
-    /// Evidence of a broker.
+    /// Evidence of what a broker saw.
     Broker(BrokerEvent),
     /// Evidence of a name server.
     NameServer(NameServerEvent),
@@ -336,7 +336,7 @@ pub enum NodeEvent {
     Engine(EngineEvent),
 }
 
-/// One thing that happened.
+/// One thing that happened, with its time and its node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TraceRecord {
     /// Virtual milliseconds since the start of the run.
@@ -356,7 +356,7 @@ pub struct UnfinishedTask {
     pub task: Name,
 }
 
-/// How a run ended.
+/// How a run came to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TraceEnd {
@@ -374,7 +374,7 @@ pub enum TraceEnd {
     },
     /// One instant did not become quiet.
     Livelock {
-        /// The node polled last.
+        /// The node whose task was polled last.
         node: NodeId,
         /// The name of the task that never stops.
         task: Name,
@@ -387,19 +387,42 @@ pub enum TraceEnd {
         node: NodeId,
         /// The name of the task that panicked.
         task: Name,
-        /// What the panic said.
+        /// The text of the panic.
         message: String,
     },
 }
 
 /// A whole run: its header, every record, and how it ended.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::io::ErrorKind;
+/// # use std::sync::Arc;
+/// # use rmq_sim::fault::EngineKind;
+/// # use rmq_sim::run;
+/// # use rmq_sim::scenario::Scenario;
+/// use rmq_sim::trace::{NodeEvent, NodeKind, WorkEvent};
+///
+/// # let text = "format = 2\nseconds = 5\n[cluster]\nbrokers = [\"broker-a\"]\n[producer.p1]\n\
+/// #     [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 3\n";
+/// # let scenario = Arc::new(Scenario::parse("three.toml", text, &|_| Err(ErrorKind::NotFound.into()))?);
+/// let trace = run::run(&scenario, 7, EngineKind::Event)?.trace;
+/// let sends = trace.records.iter().filter(|record| {
+///     matches!(record.what, NodeEvent::Work(WorkEvent::Called { .. }))
+/// });
+/// assert_eq!(sends.map(|record| record.ms).collect::<Vec<_>>(), [1_000, 2_000, 3_000]);
+/// let brokers = trace.header.of_kind(NodeKind::Broker);
+/// assert!(brokers.map(|node| trace.header.name(node)).eq(["broker-a"]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trace {
-    /// What was known before.
+    /// What was known before the run.
     pub header: TraceHeader,
-    /// What happened, in order.
+    /// What happened, in the order in which it did.
     pub records: Vec<TraceRecord>,
-    /// How the run ended.
+    /// How the run came to its end.
     pub end: TraceEnd,
     /// When it ended, in virtual milliseconds.
     pub end_ms: u64,

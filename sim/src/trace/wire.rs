@@ -116,9 +116,9 @@ impl fmt::Display for TimeClass {
 /// How a request left the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireEnd {
-    /// Answered with this code.
+    /// The request was answered with this code.
     Answered(i32),
-    /// No answer was due.
+    /// The request was one-way, and no answer was due.
     OneWay,
     /// The request was never answered.
     Silence,
@@ -157,7 +157,7 @@ pub struct Hop {
     pub end: WireEnd,
     /// Whether the message was stored by it.
     pub stored: bool,
-    /// sysFlag of its header.
+    /// The `sysFlag` of its header, as bits.
     pub sys_flag: i32,
     /// The code of the request.
     pub code: i32,
@@ -194,7 +194,7 @@ impl fmt::Display for Hop {
 /// The requests of one message, in order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireMessage {
-    /// The message's unique key.
+    /// The unique key of the message.
     pub key: Name,
     /// The requests that carried it, in order.
     pub hops: Vec<Hop>,
@@ -210,6 +210,29 @@ impl fmt::Display for WireMessage {
 }
 
 /// The wire trace of a run: its messages, in order of first arrival.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::io::ErrorKind;
+/// # use std::sync::Arc;
+/// # use rmq_sim::fault::EngineKind;
+/// # use rmq_sim::run;
+/// # use rmq_sim::scenario::Scenario;
+/// use rmq_sim::trace::wire::{Timing, WireTrace};
+///
+/// # let text = "format = 2\nseconds = 5\n[cluster]\nbrokers = [\"broker-a\"]\n[producer.p1]\n\
+/// #     [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 3\n";
+/// # let scenario = Arc::new(Scenario::parse("three.toml", text, &|_| Err(ErrorKind::NotFound.into()))?);
+/// let wire_of = |seed| {
+///     let trace = run::run(&scenario, seed, EngineKind::Event)?.trace;
+///     let timing = Timing::of(&trace.header, &trace.header.policies[0]);
+///     Ok::<_, run::RunError>(WireTrace::of(&trace, &timing))
+/// };
+/// // Two seeds begin at different queues, which makes no difference on the wire.
+/// assert_eq!(wire_of(1)?.difference(&wire_of(2)?), None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireTrace {
     /// The messages, in the order of their first requests.

@@ -78,6 +78,26 @@ impl Columns {
 }
 
 /// The short trace as text: a head with the legend, the columns' names, and the lines.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::io::ErrorKind;
+/// # use std::sync::Arc;
+/// # use rmq_sim::fault::EngineKind;
+/// # use rmq_sim::run;
+/// # use rmq_sim::scenario::Scenario;
+/// use rmq_sim::trace::short;
+///
+/// # let text = "format = 2\nseconds = 5\n[cluster]\nbrokers = [\"broker-a\"]\n[producer.p1]\n\
+/// #     [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 3\n";
+/// # let scenario = Arc::new(Scenario::parse("three.toml", text, &|_| Err(ErrorKind::NotFound.into()))?);
+/// let run = run::run(&scenario, 7, EngineKind::Event)?;
+/// let text = short::render(&run.trace);
+/// assert!(text.starts_with("three.toml  seed 7  strict  event engine"), "{text}");
+/// assert!(text.contains("s1-s3 ok"), "{text}");
+/// # Ok(())
+/// # }
+/// ```
 pub fn render(trace: &Trace) -> String {
     let history = History::of(trace);
     let names = Names::of(&trace.header);
