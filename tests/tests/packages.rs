@@ -16,10 +16,10 @@ use toml::{Table, Value};
 const PUBLISHED: [&str; 8] = [
     "host",
     "remoting",
-    "producer",
     "mock-server",
     "mock-namesrv",
     "mock-broker",
+    "producer",
     "sim/engine",
     "sim",
 ];
@@ -289,17 +289,23 @@ fn tables(manifest: &Table) -> Vec<(&str, &Table)> {
     found
 }
 
-/// The dependencies of a manifest by folder that do not name this version. A package that depends on itself
-/// in its tests names none: a version would have to be published before its own.
-fn without_version(package: &Package, manifest: &Table, version: &str) -> Vec<String> {
+/// The dependencies of a manifest by folder that do not name this version. A package that depends in its
+/// tests on itself, or on one of `later`, names none: a version would have to be published before its own.
+fn without_version(
+    package: &Package,
+    manifest: &Table,
+    version: &str,
+    later: &[String],
+) -> Vec<String> {
     let own = package.text("name");
     let mut found = Vec::new();
     for (kind, table) in tables(manifest) {
         for (name, dependency) in table {
-            let itself = kind == "dev-dependencies" && name == own;
+            let too_early = name == own || later.contains(name);
+            let unnamed = kind == "dev-dependencies" && too_early;
             let by_folder = dependency.get("path").is_some();
             let named = dependency.get("version").and_then(Value::as_str);
-            let right = if itself { None } else { Some(version) };
+            let right = if unnamed { None } else { Some(version) };
             if by_folder && named != right {
                 found.push(format!("{}: {name}", package.folder));
             }
@@ -315,16 +321,21 @@ fn every_dependency_inside_the_workspace_names_its_version() {
     let version = first.text("version").to_owned();
     let shared = first.workspace.get("workspace").and_then(Value::as_table);
     let top = Package::new("the workspace", "", "");
-    let mut found = without_version(&top, shared.expect("a workspace"), &version);
+    let mut found = without_version(&top, shared.expect("a workspace"), &version, &[]);
     for package in &packages {
-        found.extend(without_version(package, &package.own, &version));
+        // In the order of publishing: whatever is not published comes after all of it.
+        let place = PUBLISHED.iter().position(|it| *it == package.folder);
+        let later = &PUBLISHED[place.map_or(PUBLISHED.len(), |place| place + 1)..];
+        let later = packages.iter().filter(|it| later.contains(&&*it.folder));
+        let later: Vec<String> = later.map(|it| it.text("name").to_owned()).collect();
+        found.extend(without_version(package, &package.own, &version, &later));
     }
     assert_none("an archive has no folders beside it", &found);
 
     let of = |dependencies: &str| {
         let own = format!("[package]\nname = \"a\"\n{dependencies}");
         let package = Package::new("a", &own, "");
-        without_version(&package, &package.own, "0.1.0").join(", ")
+        without_version(&package, &package.own, "0.1.0", &["late".to_owned()]).join(", ")
     };
     let right = "b = { version = \"0.1.0\", path = \"b\" }\nserde = \"1\"\nc.workspace = true\n";
     let itself = "a = { path = \".\" }\n";
@@ -335,6 +346,9 @@ fn every_dependency_inside_the_workspace_names_its_version() {
         ""
     );
     assert_eq!(of("[dependencies]\nb = { path = \"b\" }\n"), "a: b");
+    let late = "late = { path = \"late\" }\n";
+    assert_eq!(of(&format!("[dev-dependencies]\n{late}")), "");
+    assert_eq!(of(&format!("[dependencies]\n{late}")), "a: late");
     let old = right.replace("0.1.0", "0.0.9");
     assert_eq!(
         of(&format!("[target.'cfg(unix)'.dependencies]\n{old}")),
