@@ -1,6 +1,10 @@
 //! The span of a send in an OpenTelemetry exporter, and its context in the stored message.
 
-#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed step fails the test, and helpers are part of it"
+)]
 
 #[path = "../examples/traceparent.rs"]
 #[expect(dead_code, reason = "the test needs its hook")]
@@ -140,8 +144,9 @@ async fn an_async_send_belongs_to_the_span_that_called_it() {
     let cluster = Cluster::start(1, "orders", 1).await;
     let producer = producer(&cluster).await;
     let spans = spans_of(async {
-        let delivery = async { producer.send_async(Message::new("orders", "hello")) };
-        let delivery = delivery.instrument(tracing::info_span!("request")).await;
+        let request = tracing::info_span!("request");
+        let delivery = request.in_scope(|| producer.send_async(Message::new("orders", "hello")));
+        drop(request);
         delivery.await.unwrap();
     });
     let spans = spans.await;

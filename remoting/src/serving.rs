@@ -178,7 +178,7 @@ impl Serving {
 
 /// A remark, or as much of it as is sent.
 fn shortened(remark: &str) -> &str {
-    &remark[..remark.floor_char_boundary(MAX_REMARK)]
+    crate::text::start(remark, MAX_REMARK)
 }
 
 /// What an answer needs of its request.

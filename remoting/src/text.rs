@@ -40,8 +40,9 @@ pub fn name(text: &str) -> Printable<'_> {
 /// The start of a text: at most so many bytes, as whole letters.
 #[must_use]
 pub fn start(text: &str, most: usize) -> &str {
-    let end = text.floor_char_boundary(most);
-    text.get(..end).unwrap_or_default()
+    let mut ends = (0..=most.min(text.len())).rev();
+    let end = ends.find(|end| text.is_char_boundary(*end));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
 }
 
 /// What an error keeps of a peer's text. One that is too long is cut, and says so.

@@ -48,7 +48,7 @@ fn a_policy_with_a_timeout_longer_than_any_run_is_refused() {
     let text = "format = 2\nseconds = 60\n[cluster]\nbrokers = [\"broker-a\"]\n\
         [producer.p1]\npolicy = \"own.toml\"\n\
         [[workload]]\nproducer = \"p1\"\ntopic = \"orders\"\nsends = 10\n";
-    let load = |_: &str| Ok(policy.to_toml().expect("a policy"));
+    let load = |_: &str| Ok(policy.to_toml());
     let scenario = Scenario::parse("test.toml", text, &load).expect("a scenario");
     let error = run(&Arc::new(scenario), 0, EngineKind::Event).expect_err("no run");
     let text = error.to_string();

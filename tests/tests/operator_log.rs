@@ -1,5 +1,10 @@
 //! What an operator sees at INFO when a broker is killed and comes back, as `docs/producer.md` prints it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed step fails the test, and helpers are part of it"
+)]
+
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +13,10 @@ use parking_lot::Mutex;
 use rmq_producer::Message;
 use rmq_sim::simulation::{Cluster, Simulation, VirtualTime, crash};
 use tracing::Level;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// A log that is kept.
 #[derive(Debug, Clone, Default)]
@@ -32,22 +40,23 @@ impl<'a> MakeWriter<'a> for Kept {
     }
 }
 
-/// The log of a minute, with a message each second, in which broker-a is away for half of it.
+/// The log of 65 seconds, with a message each second, in which broker-a is away for thirty of them.
 fn transcript() -> String {
     let kept = Kept::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::INFO)
+    let lines = tracing_subscriber::fmt::layer()
         .with_timer(VirtualTime)
         .with_ansi(false)
-        .with_writer(kept.clone())
-        .finish();
+        .with_writer(kept.clone());
+    // The producer's own: the laboratory has spans of its tasks.
+    let producer = Targets::new().with_target("rmq::", Level::INFO);
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(producer));
     tracing::subscriber::with_default(subscriber, || {
         Simulation::new(Cluster::new().brokers(2).topic("orders", 4))
             .fault(crash("broker-a").at_secs(3).down_for_secs(30))
             .seeds(1..2)
             .check(async |sim| {
                 let producer = sim.producer("order-service").start().await?;
-                for order in 0..60 {
+                for order in 0..65 {
                     let message = Message::new("orders", format!("order {order}"));
                     producer.send(message).await?;
                     sim.sleep(Duration::from_secs(1)).await;

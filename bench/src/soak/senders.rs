@@ -97,7 +97,7 @@ fn one(producer: &Producer, book: &Arc<Book>, rate: Rate) {
             spawn(async move { end(SendEnd::of(&producer.send(message).await)) });
         }
         Mode::Async => {
-            producer.send_with_callback(message, move |outcome| end(SendEnd::of(&outcome)))
+            producer.send_with_callback(message, move |outcome| end(SendEnd::of(&outcome)));
         }
         Mode::Oneway => {
             let producer = producer.clone();

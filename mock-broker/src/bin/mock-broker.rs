@@ -135,7 +135,10 @@ impl Observer<Event> for Log {
                 offset,
                 unique_key: key,
                 ..
-            } if let Some(mut ledger) = self.ledger.as_ref() => {
+            } => {
+                let Some(mut ledger) = self.ledger.as_ref() else {
+                    return;
+                };
                 // In one piece, and unbuffered: what was written is there after a kill.
                 let line = format!("{key}\t{topic}\t{queue}\t{offset}\n");
                 if let Err(error) = ledger.write_all(line.as_bytes()) {

@@ -81,7 +81,8 @@ fn zstd(_body: &[u8]) -> Option<Bytes> {
     None
 }
 
-#[cfg(all(test, feature = "lz4", feature = "zstd"))]
+#[cfg(test)]
+#[cfg(all(feature = "lz4", feature = "zstd"))]
 mod tests {
     use std::io::Read;
 
