@@ -190,8 +190,11 @@ pub use selector::Selector;
 pub use send::permits::WhenFull;
 pub use sent::{MessageQueue, NotStored, SendStatus, Sent};
 
-// What a program can meet of the crates below, so that it needs no other dependency.
+// What a program can meet of the crates below, so that it needs no other dependency: what most need by name,
+// and the crates whole, for who implements a machine or reads requests.
+pub use rmq_host as host;
 pub use rmq_host::{Host, SharedHost, SocketOptions, TokioHost};
+pub use rmq_remoting as remoting;
 pub use rmq_remoting::client::{CallError, CallStage, ExtraFields, HookError, RpcHook};
 pub use rmq_remoting::command::Command;
 pub use rmq_remoting::header::{HeaderError, Request};
