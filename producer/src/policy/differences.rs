@@ -82,6 +82,8 @@ impl Draft {
         };
         match (place, value) {
             (Value::Object(_), Value::Object(table)) => return self.apply(path, table),
+            // A policy that was written whole mostly says what the preset says, which is checked.
+            (place, value) if *place == value => return Ok(()),
             (place, value) => *place = value,
         }
         self.policy =
