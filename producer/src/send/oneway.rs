@@ -22,6 +22,7 @@ use crate::error::{Attempt, Cause, SendError};
 use crate::event::{Event, Failure, Outcome, QueueRef, Stage};
 use crate::hook::AttemptEnd;
 use crate::log;
+use crate::policy::Late;
 
 /// Runs a one-way send: one attempt, done when its request is in a connection's buffer, or, if the
 /// policy has it so, when it is known where it goes.
@@ -30,6 +31,12 @@ pub(crate) async fn write(mut send: SendOperation) -> Result<(), SendError> {
         Ok(prepared) => prepared,
         Err(error) => return Err(send.fail(error)),
     };
+    let stops_late = retry::late(&send.core.policy, send.call.mode) == Late::Stop;
+    if stops_late && send.left() < budget::LEAST {
+        // Its route has taken all the time there was.
+        let error = send.error(Failure::Deadline);
+        return Err(send.fail(error));
+    }
     let Some(to) = destination(&send, &prepared) else {
         let error = send.error(Failure::NoRoute);
         return Err(send.fail(error));

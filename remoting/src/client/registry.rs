@@ -117,9 +117,9 @@ impl Registry {
         Some(known.last + pause)
     }
 
-    /// Whether the last dial of the address came to nothing.
+    /// Whether the last dial of the address came to nothing, and no connection to it is left.
     pub(super) fn is_in_vain(&self, to: &Name) -> bool {
-        self.in_vain.contains_key(to)
+        self.in_vain.contains_key(to) && !self.slots.contains_key(to)
     }
 
     /// Forgets addresses that nobody needs any more.
