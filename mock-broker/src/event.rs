@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 pub use rmq_mock_server::count::RequestNumber;
 use rmq_remoting::observe::Name;
+use rmq_remoting::properties::name::{INSTANCE_ID, UNIQ_KEY};
 use serde::Serialize;
 
 /// What a send request carried.
@@ -30,6 +31,35 @@ pub struct SendSeen {
     pub body_crc: u32,
     /// CRC-32 of what must stay equal over all attempts of one message: user flag and property string.
     pub metadata_crc: u32,
+    /// What the application gave the message beside its body, by [`application_crc`].
+    pub application_crc: u32,
+}
+
+/// CRC-32 of what an application gives a message beside its body: the flag, and every property but those
+/// that clients add, whatever the order.
+///
+/// ```
+/// use rmq_mock_broker::event::application_crc;
+///
+/// let sent = [("KEYS", "k"), ("WAIT", "true"), ("UNIQ_KEY", "0A00")];
+/// let given = [("WAIT", "true"), ("KEYS", "k")];
+/// assert_eq!(application_crc(7, sent), application_crc(7, given));
+/// assert_ne!(application_crc(7, sent), application_crc(8, given));
+/// ```
+pub fn application_crc<'p>(flag: i32, properties: impl IntoIterator<Item = (&'p str, &'p str)>) -> u32 {
+    let given = properties
+        .into_iter()
+        .filter(|(name, _)| !matches!(*name, UNIQ_KEY | INSTANCE_ID));
+    let mut given: Vec<(&str, &str)> = given.collect();
+    given.sort_unstable();
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&flag.to_be_bytes());
+    for (name, value) in given {
+        for part in [name, "\u{1}", value, "\u{2}"] {
+            crc.update(part.as_bytes());
+        }
+    }
+    crc.finalize()
 }
 
 /// How a request left the broker.

@@ -7,11 +7,12 @@ use rmq_remoting::code::response;
 use rmq_remoting::command::Command;
 use rmq_remoting::message::COMPRESSED;
 use rmq_remoting::observe::Name;
+use rmq_remoting::properties;
 use rmq_remoting::service::{Answer, Mangle, Peer, Reply, Service};
 use tokio::time::sleep;
 
 use crate::control::{Action, NoAlteration, Ruled, Seen};
-use crate::event::{Ending, Event, RequestNumber, SendSeen};
+use crate::event::{Ending, Event, RequestNumber, SendSeen, application_crc};
 use crate::handle::{Done, Handled, Job, Sending, handle, send_header};
 use crate::state::Shared;
 use crate::stored_properties::Keys;
@@ -144,6 +145,10 @@ fn seen_send(request: &Command, sending: &Sending<'_>, topic: &Option<Name>) -> 
             crc32fast::hash(&request.body)
         },
         metadata_crc: metadata.finalize(),
+        application_crc: application_crc(
+            header.flag,
+            properties::entries(header.properties.unwrap_or_default()),
+        ),
     })
 }
 

@@ -248,7 +248,35 @@ pub enum Place {
     },
 }
 
+/// Stands for a node's name in the place of a fault that waits for a send: the broker that the attempt
+/// goes to. No node of a scenario is called so.
+pub const TARGET: &str = "target";
+
 impl Place {
+    /// Whether it is on, or at one end of, whichever broker an attempt goes to.
+    pub fn has_target(&self) -> bool {
+        self.names().any(|name| **name == *TARGET)
+    }
+
+    /// The same place with a broker instead of [`TARGET`].
+    pub(crate) fn at_target(&self, broker: &Name) -> Self {
+        let found = |name: &Name| match **name == *TARGET {
+            true => Name::clone(broker),
+            false => Name::clone(name),
+        };
+        match self {
+            Self::Node(node) => Self::Node(found(node)),
+            Self::Link { from, to } => Self::Link {
+                from: found(from),
+                to: found(to),
+            },
+            Self::Pair { a, b } => Self::Pair {
+                a: found(a),
+                b: found(b),
+            },
+        }
+    }
+
     /// The nodes it names: one, or two.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         let (first, second) = match self {
@@ -281,7 +309,7 @@ pub enum Position {
         n: u64,
     },
     /// At an attempt of a send of the workload, wherever it goes. For a rule: when the request
-    /// arrives; for any other fault: when the producer starts the attempt.
+    /// arrives; for any other fault: when the producer starts the attempt, or some time after.
     Send {
         /// The number of the workload in the scenario, from 1.
         workload: u32,
@@ -290,7 +318,38 @@ pub enum Position {
         /// The attempt, from 1. A rule counts the requests for this send that servers have read;
         /// `None` means every attempt for a rule, the first one for other faults.
         attempt: Option<u32>,
+        /// How many sends of the workload a rule is about, this one and those that follow; 1 for other
+        /// faults.
+        sends: u64,
+        /// So many milliseconds after the start of the attempt; 0 for a rule.
+        after_ms: u64,
     },
+}
+
+impl Position {
+    /// The first attempt of a send, at its start.
+    pub fn first_attempt(workload: u32, send: u64) -> Self {
+        Self::Send {
+            workload,
+            send,
+            attempt: Some(1),
+            sends: 1,
+            after_ms: 0,
+        }
+    }
+
+    /// The sends of a workload that the position is about; none if it is about no send.
+    pub(crate) fn sends(&self) -> Option<(u32, std::ops::Range<u64>)> {
+        match self {
+            Self::Send {
+                workload,
+                send,
+                sends,
+                ..
+            } => Some((*workload, *send..send.saturating_add(*sends))),
+            Self::Time { .. } | Self::Received { .. } | Self::Stored { .. } => None,
+        }
+    }
 }
 
 /// Writes that a fault started or ended. The trace has one of each, or only the start of a fault
@@ -309,6 +368,8 @@ pub enum FaultEvent {
     Off {
         /// Its number in the plan.
         fault: FaultNumber,
+        /// How often it struck by then; none if the engine does not count that, or it goes on.
+        struck: Option<u64>,
     },
 }
 

@@ -68,7 +68,7 @@ impl Restart {
             // dial fails never finds a broker of a borrowed route again.
             new_address: on == Target::Broker
                 && keep_data
-                && knobs.is_strict()
+                && knobs.gives_dead_peers_up()
                 && draw.coin("new-address", 400),
         }
     }

@@ -62,11 +62,19 @@ impl fmt::Display for Position {
                 workload,
                 send,
                 attempt,
+                sends,
+                after_ms,
             } => {
-                write!(f, "at send {send} of workload {workload}")?;
-                match attempt {
-                    Some(attempt) => write!(f, ", attempt {attempt}"),
-                    None => Ok(()),
+                match sends {
+                    1 => write!(f, "at send {send} of workload {workload}")?,
+                    _ => write!(f, "at {sends} sends of workload {workload}, from {send} on")?,
+                }
+                if let Some(attempt) = attempt {
+                    write!(f, ", attempt {attempt}")?;
+                }
+                match after_ms {
+                    0 => Ok(()),
+                    ms => write!(f, ", {} after its start", Millis(*ms)),
                 }
             }
         }

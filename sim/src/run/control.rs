@@ -5,6 +5,7 @@
 //! taking one fault away moves no other. A fault that waits for a request ("its fifth send") starts
 //! here too, because only here the request has been read and nothing has been done about it yet.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dst_engine::chance::happens;
@@ -13,7 +14,7 @@ use rmq_mock_server::rules;
 use rmq_remoting::observe::Name;
 
 use super::controller::{Phase, Progress, RunController, number};
-use crate::fault::{FaultKind, Place, Position, Rule, RuleAction};
+use crate::fault::{Fault, FaultKind, Place, Position, Rule, RuleAction};
 
 /// The script of one server.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Script {
         {
             let mut faults = self.controller.faults.lock();
             for (index, fault) in faults.iter_mut().enumerate() {
-                if !matches!(&fault.data.place, Place::Node(node) if *node == self.server) {
+                if !self.is_at(&fault.data) {
                     continue;
                 }
                 let data = Arc::clone(&fault.data);
@@ -68,7 +69,8 @@ impl Script {
                         }
                         fault.applied += 1;
                         let drawn = self.draw(index, "use", request);
-                        decision = Some(Decision::Rule(number(index), rule.then.clone(), drawn));
+                        let then = self.action(rule, request);
+                        decision = Some(Decision::Rule(number(index), then, drawn));
                         starts.push(index);
                         if rule.times == Some(fault.applied) {
                             ends.push(index);
@@ -96,6 +98,28 @@ impl Script {
         ends.into_iter()
             .for_each(|index| self.controller.end(index));
         decision
+    }
+
+    /// Whether a fault is at this server, or at whichever a send comes to.
+    fn is_at(&self, fault: &Fault) -> bool {
+        match &fault.place {
+            Place::Node(node) => {
+                let any = fault.place.has_target() && matches!(fault.kind, FaultKind::Rule(_));
+                *node == self.server || any
+            }
+            Place::Link { .. } | Place::Pair { .. } => false,
+        }
+    }
+
+    /// What a rule does with this request, whose attempt may have started some time ago.
+    fn action(&self, rule: &Rule, request: &Request<'_>) -> RuleAction {
+        let started = request
+            .message
+            .and_then(|keys| self.controller.sends.attempted_ms(keys));
+        let now_ms = self.controller.recorder.now_ms();
+        let ago_ms = started.map_or(0, |started| now_ms.saturating_sub(started));
+        let back_ms = self.controller.scenario.network.latency_ms;
+        rule.then.since_attempt(ago_ms.saturating_add(back_ms))
     }
 
     fn by_chance(&self, index: usize, rule: &Rule, request: &Request<'_>) -> bool {
@@ -134,14 +158,15 @@ fn due(fault: &mut Progress, at: &Position, request: &Request<'_>, script: &Scri
             Phase::Over => false,
         },
         Position::Send {
-            workload,
-            send,
-            attempt,
+            attempt, workload, ..
         } => {
-            let keys = script.controller.scenario.keys_of(*workload, *send);
+            let is_of = |(_, mut sends): (u32, Range<u64>)| {
+                let keys_of = |send| script.controller.scenario.keys_of(*workload, send);
+                sends.any(|send| request.message == Some(&keys_of(send)))
+            };
             fault.phase != Phase::Over
-                && request.message == Some(&keys)
                 && attempt.is_none_or(|attempt| attempt == request.attempt_anywhere)
+                && at.sends().is_some_and(is_of)
         }
         Position::Stored { .. } => false,
     }

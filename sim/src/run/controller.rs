@@ -20,7 +20,7 @@ use tokio::sync::{Notify, oneshot};
 use super::layout::Layout;
 use super::sends::SendMatcher;
 use crate::backend::{Modelled, SharedBackend};
-use crate::fault::{Fault, FaultEvent, Place, Position, Struck};
+use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position, Struck};
 use crate::scenario::Scenario;
 use crate::trace::{NodeEvent, NodeId, Recorder, WorkEvent};
 
@@ -185,9 +185,11 @@ impl RunController {
             return;
         };
         let struck = self.find(&data.place);
+        // A rule at the target is at every broker.
+        let is_anywhere = data.place.has_target();
         self.progress(index, |fault| {
             fault.started = true;
-            fault.waits_for_node = struck.is_none();
+            fault.waits_for_node = struck.is_none() && !is_anywhere;
         });
         let node = match struck {
             Some(Struck::Node(node)) => node,
@@ -259,10 +261,14 @@ impl RunController {
             Some(Struck::Node(node)) => node,
             Some(Struck::Link(_)) | None => NodeId::OUTSIDE,
         };
+        let progress = self.faults.lock()[index].clone();
+        let goes_on = data.kind.is_at_once() || matches!(data.kind, FaultKind::Rule(_));
+        let counted = data.kind.behaviour().counted().is_some() && !goes_on;
         self.recorder.push(
             node,
             NodeEvent::Fault(FaultEvent::Off {
                 fault: number(index),
+                struck: if counted { self.struck(&progress) } else { None },
             }),
         );
         if let Some(struck) = struck {

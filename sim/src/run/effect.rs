@@ -105,7 +105,7 @@ impl RunController {
             .collect()
     }
 
-    fn struck(&self, progress: &Progress) -> Option<u64> {
+    pub(super) fn struck(&self, progress: &Progress) -> Option<u64> {
         let fault = &*progress.data;
         if fault.kind.behaviour().counted().is_none() {
             return Some(progress.applied.into());

@@ -4,21 +4,19 @@ use std::error::Error;
 use std::time::Duration;
 
 use rmq_producer::Policy;
-use rmq_producer::decide::{auto_create, health, peer, retry};
+use rmq_producer::decide::{auto_create, peer, retry};
+use rmq_producer::event::Stage;
 use rmq_producer::policy::{
-    AttemptTimeout, Avoid, DeadPeer, Deadline, Dial, HedgeOver, HedgedAnswer, Lookup, NameServers,
-    NotSafe, Retarget, TimeoutScan,
+    AttemptTimeout, Avoid, DeadPeer, Deadline, Dial, Drain, Fallback, HedgeOver, HedgedAnswer, Lookup, NameServers,
+    NotSafe, Oneway, Retarget, TimeoutScan,
 };
 
-use crate::scenario::{PolicySource, ProducerPlan};
+use crate::scenario::ProducerPlan;
 use crate::trace::{Form, IsolationFacts, NodeId, PatienceFacts, PolicyFacts};
 
 /// The policy that a producer of a scenario has.
 pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, Box<dyn Error>> {
-    let mut policy = match &plan.policy {
-        PolicySource::Preset(name) => Policy::preset(name)?,
-        PolicySource::Text { text, .. } => Policy::from_toml(text)?,
-    };
+    let mut policy = plan.policy.with_changes(plan.changes.as_deref())?;
     if let Some(timeout) = plan.timeout_ms {
         policy.send_timeout = timeout;
     }
@@ -69,6 +67,8 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         scan_ms,
         deadline_covers_all,
         deadline_of_attempt: policy.deadline == Deadline::PerAttempt,
+        retry_stages: policy.retry.stages.clone(),
+        retry_vetoed: policy.retry.vetoed.clone(),
         retry_codes_sync: retried(policy, &policy.retry.sync_codes),
         retry_codes_async: retried(policy, &policy.retry.async_codes),
         retries_unsafe: policy.not_safe != NotSafe::Done,
@@ -94,6 +94,17 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         default_topic_queues: policy.default_queues.unsigned_abs(),
         creates_everywhere: auto_create::everywhere(policy),
         stop_ms: policy.periods.stop,
+        compress_over: policy.compress_over.into(),
+        dial_ms: policy.dial_timeout,
+        first_redial_pause_ms: policy.redial.first,
+        resends_drained: policy.drain == Drain::Resend,
+        beats_on_open: policy.presence.heartbeat_on_open,
+        unregisters: policy.presence.unregister,
+        oneway_waits: policy.oneway == Oneway::Written,
+        oneway_flag: policy.wire.oneway_flag,
+        most_sends: None,
+        most_bytes: None,
+        refuses: false,
     }
 }
 
@@ -106,9 +117,13 @@ fn retried(policy: &Policy, codes: &[i32]) -> Vec<i32> {
     codes
 }
 
-/// What the health table remembers, and for how long.
+/// What the health table remembers, and for how long: as the policy says it, and not as the producer's
+/// decisions read it.
 fn isolation(policy: &Policy) -> Option<IsolationFacts> {
-    let rules = health::rules(policy)?;
+    let rules = &policy.health;
+    if !rules.enabled {
+        return None;
+    }
     let of = |latency: u64| {
         let row = rules.table.iter().rfind(|(least, _)| latency >= *least);
         row.map_or(0, |(_, isolated)| *isolated)
@@ -120,5 +135,10 @@ fn isolation(policy: &Policy) -> Option<IsolationFacts> {
         longest_ms: rules.table.iter().map(|(_, isolated)| *isolated).max()?,
         slow_ms: slow.map_or(u64::MAX, |(least, _)| *least),
         counts_target_queue_sync: rules.counts_target_queue_sync,
+        table: rules.table.clone(),
+        overwrites: rules.overwrites,
+        prefers_reachable: rules.fallback == Fallback::Reachable
+            && rules.unreachable == [Stage::Dial]
+            && !rules.detector.enabled,
     })
 }

@@ -19,7 +19,8 @@ use rmq_remoting::observe::Name;
 use serde::Serialize;
 
 use crate::fault::{EngineKind, Fault};
-use crate::invariant;
+use crate::coverage::Coverage;
+use crate::invariant::{self, CheckedRun};
 use crate::scenario::{Order, Scenario};
 use crate::trace::{Digest, NodeId, Trace, TraceEnd};
 use crate::verdict::{Class, Finding, Verdict};
@@ -31,6 +32,7 @@ mod controller;
 mod effect;
 mod engines;
 mod facts;
+mod hooks;
 mod layout;
 mod paired;
 mod play;
@@ -63,6 +65,8 @@ pub struct Run {
     pub verdict: Verdict,
     /// How often each invariant had something to say.
     pub preconditions: Vec<(&'static str, u64)>,
+    /// What the run has met: faults that struck, rows of the decision table.
+    pub coverage: Coverage,
     /// One number for the whole trace.
     pub digest: Digest,
     /// What the brokers have stored in the end, with the broker's name.
@@ -284,7 +288,10 @@ pub(crate) fn checked(scenario: &Scenario, knobs: RunConfig, played: Played) -> 
     summary.links = links
         .map(|(from, to, bytes)| (name(*from), name(*to), *bytes))
         .collect();
-    let findings = invariant::check(&trace);
+    let (findings, coverage) = {
+        let checked = CheckedRun::of(&trace);
+        (invariant::check(&checked), Coverage::of(&checked, scenario))
+    };
     let mut verdict = findings.verdict(&trace);
     if let (TraceEnd::Horizon { waiting }, Class::Pass | Class::Violation) =
         (&trace.end, verdict.class)
@@ -314,6 +321,7 @@ pub(crate) fn checked(scenario: &Scenario, knobs: RunConfig, played: Played) -> 
         summary,
         verdict,
         preconditions: findings.preconditions,
+        coverage,
         ledger: played.ledger,
         effects: played.effects,
         trace,

@@ -8,20 +8,21 @@ use parking_lot::Mutex;
 use rmq_host::{SharedHost, Task, TaskEnd};
 use rmq_mock_broker::ledger::Entry;
 use rmq_producer::event::Event as ProducerEvent;
-use rmq_producer::{Client, Policy, Producer};
+use rmq_producer::{Client, Policy, Producer, ProducerBuilder, WhenFull};
 use rmq_remoting::observe::{Name, Observer};
 
 use super::RunConfig;
 use super::beside::Beside;
 use super::controller::{AddedNode, RunController};
 use super::facts::policy_of;
+use super::hooks::{ForbidsBroker, PanickingHook};
 use super::layout::Layout;
 use super::progress;
 use super::seal::Left;
 use super::workload::Caller;
 use crate::backend::SharedBackend;
 use crate::fault::{Fault, Place};
-use crate::scenario::{ProducerPlan, Scenario};
+use crate::scenario::{Hooks, Limits, Namespace, ProducerPlan, Scenario};
 use crate::trace::{NodeEvent, NodeId, Recorder, WorkEvent};
 use crate::verdict::Finding;
 
@@ -193,7 +194,8 @@ impl RunningCluster {
         if let Some(opaque) = plan.first_opaque {
             builder = builder.first_opaque(opaque);
         }
-        let producer = builder.start().await.map_err(|error| error.to_string())?;
+        let producer = settings(plan, builder).start().await;
+        let producer = producer.map_err(|error| error.to_string())?;
         self.has_client(plan, machine, producer.client());
         Ok(producer)
     }
@@ -228,6 +230,36 @@ impl RunningCluster {
                 recorder.push(node, NodeEvent::Work(WorkEvent::StopReturned));
             }),
         )
+    }
+}
+
+/// The settings of a producer that are not its policy's: limits, namespace and hooks.
+fn settings(plan: &ProducerPlan, mut builder: ProducerBuilder) -> ProducerBuilder {
+    let Limits {
+        sends,
+        bytes,
+        refuses,
+    } = plan.limits;
+    if let Some(sends) = sends {
+        builder = builder.max_open_sends(sends);
+    }
+    if let Some(bytes) = bytes {
+        builder = builder.max_open_bytes(bytes);
+    }
+    if refuses {
+        builder = builder.when_full(WhenFull::Refuse);
+    }
+    match &plan.namespace {
+        None => {}
+        Some(Namespace::V1(name)) => builder = builder.namespace(name.as_str()),
+        Some(Namespace::V2(name)) => builder = builder.namespace_v2(name.as_str()),
+    }
+    match &plan.hooks {
+        Hooks::None => builder,
+        Hooks::Panic => builder
+            .message_hook(Arc::new(PanickingHook))
+            .send_hook(Arc::new(PanickingHook)),
+        Hooks::Forbid(broker) => builder.forbidden_hook(Arc::new(ForbidsBroker(Name::clone(broker)))),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rmq_mock_broker::event::application_crc;
 use rmq_producer::event::Mode;
 use rmq_producer::{Message, Producer};
 use rmq_remoting::observe::Name;
@@ -113,19 +114,14 @@ impl Probe {
             mode: Mode::Sync,
             by: None,
             body_crc: crc32fast::hash(&body),
+            timeout_ms: None,
+            application_crc: application_crc(0, [("KEYS", &**keys), ("WAIT", "true")]),
+            own_id: None,
         });
         let message = Message::new(Name::clone(&self.topic), body).with_key(Name::clone(keys));
         let result = self.producer.send(message).await;
         let (got, told) = match result {
-            Ok(sent) => {
-                let got = WorkResult::Sent {
-                    unique_key: sent.message_id,
-                    broker: sent.queue.broker,
-                    queue: sent.queue.queue,
-                    offset: sent.offset,
-                };
-                (got, Ok(()))
-            }
+            Ok(sent) => (sent.into(), Ok(())),
             Err(error) => {
                 let said = WorkResult::Failed((&error).into());
                 (said, Err(error.to_string()))

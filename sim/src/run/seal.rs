@@ -9,6 +9,7 @@ use super::controller::RunController;
 use super::effect::Effect;
 use super::facts::{facts_of, policy_of};
 use super::play::RunHandle;
+use crate::scenario::{Hooks, Limits};
 use crate::trace::{NodeId, NodeInfo, NodeKind, PolicyFacts, TraceHeader, TraceRecord};
 
 /// The slack of every bound, in milliseconds: scheduling and a few round trips.
@@ -82,20 +83,29 @@ impl RunController {
         let mut nodes = self.layout.nodes.clone();
         let mut policies: Vec<PolicyFacts> = Vec::new();
         let mut names: Vec<String> = Vec::new();
-        let mut add = |node, policy: rmq_producer::Policy| {
-            policies.push(facts_of(node, &policy));
+        let mut add = |node, policy: rmq_producer::Policy, limits: Limits| {
+            policies.push(PolicyFacts {
+                most_sends: limits.sends,
+                most_bytes: limits.bytes,
+                refuses: limits.refuses,
+                ..facts_of(node, &policy)
+            });
             if !names.contains(&policy.name) {
                 names.push(policy.name);
             }
         };
+        let mut forbidden = Vec::new();
         for plan in &scenario.producers {
+            if let Hooks::Forbid(broker) = &plan.hooks {
+                forbidden.push((self.layout.node(&plan.name), self.layout.node(broker)));
+            }
             let policy = policy_of(plan);
             assert!(
                 policy.is_ok(),
                 "policies are checked before a run: {policy:?}"
             );
             if let Ok(policy) = policy {
-                add(self.layout.node(&plan.name), policy);
+                add(self.layout.node(&plan.name), policy, plan.limits);
             }
         }
         for added in self.added_nodes.lock().iter_mut() {
@@ -105,7 +115,7 @@ impl RunController {
                 address: None,
             });
             if let Some(policy) = added.policy.take() {
-                add(added.node, policy);
+                add(added.node, policy, Limits::default());
             }
         }
         let one_way = scenario.network.latency_ms + scenario.network.jitter_ms;
@@ -117,6 +127,7 @@ impl RunController {
             profile: scenario.cluster.profile,
             nodes,
             policies,
+            forbidden,
             slack_ms: SLACK_MS,
             round_trip_ms: 2 * one_way,
             horizon_ms: scenario.seconds * 1_000,

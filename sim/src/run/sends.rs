@@ -8,7 +8,6 @@ use parking_lot::Mutex;
 use rmq_producer::event::SendNumber;
 use rmq_remoting::observe::Name;
 
-use crate::fault::Position;
 use crate::scenario::Scenario;
 use crate::trace::NodeId;
 
@@ -19,14 +18,23 @@ pub(super) type WorkloadSend = (u32, u64);
 #[derive(Debug, Default)]
 pub(super) struct SendMatcher(Mutex<Matched>);
 
+/// A send that a fault waits for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Waited {
+    /// How many requests of it the servers have read.
+    read: u32,
+    /// When its last attempt started.
+    attempted_ms: u64,
+}
+
 #[derive(Debug, Default)]
 struct Matched {
     /// The workload's name for a producer's send.
     sends: BTreeMap<(NodeId, SendNumber), WorkloadSend>,
     /// The workload send that is being called right now, until its `Call` event.
     calling: Option<WorkloadSend>,
-    /// How many requests of a send the servers have read, for sends that a fault waits for.
-    read: BTreeMap<Name, u32>,
+    /// What is known of the sends that a fault waits for.
+    waited: BTreeMap<Name, Waited>,
     /// The unique keys of all messages built.
     built: Vec<Name>,
 }
@@ -34,13 +42,11 @@ struct Matched {
 impl SendMatcher {
     /// Counts the requests of those sends that a fault waits for.
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let faults = scenario.faults.iter();
-        let read = faults.filter_map(|fault| match fault.at {
-            Position::Send { workload, send, .. } => Some((scenario.keys_of(workload, send), 0)),
-            Position::Time { .. } | Position::Received { .. } | Position::Stored { .. } => None,
-        });
+        let positions = scenario.faults.iter().filter_map(|fault| fault.at.sends());
+        let sends = positions.flat_map(|(workload, sends)| sends.map(move |send| (workload, send)));
+        let waited = sends.map(|(workload, send)| (scenario.keys_of(workload, send), Waited::default()));
         Self(Mutex::new(Matched {
-            read: read.collect(),
+            waited: waited.collect(),
             ..Matched::default()
         }))
     }
@@ -72,11 +78,23 @@ impl SendMatcher {
     /// 0 for one that no fault waits for.
     pub(super) fn read(&self, keys: Option<&Name>) -> u32 {
         let mut matched = self.0.lock();
-        let count = keys.and_then(|keys| matched.read.get_mut(keys));
-        count.map_or(0, |count| {
-            *count += 1;
-            *count
+        let send = keys.and_then(|keys| matched.waited.get_mut(keys));
+        send.map_or(0, |send| {
+            send.read += 1;
+            send.read
         })
+    }
+
+    /// An attempt of a send has started.
+    pub(super) fn attempted(&self, keys: &Name, now_ms: u64) {
+        if let Some(send) = self.0.lock().waited.get_mut(keys) {
+            send.attempted_ms = now_ms;
+        }
+    }
+
+    /// When the last attempt of a send started; none of one that no fault waits for.
+    pub(super) fn attempted_ms(&self, keys: &Name) -> Option<u64> {
+        self.0.lock().waited.get(keys).map(|send| send.attempted_ms)
     }
 
     /// A message was built under this unique key.

@@ -121,7 +121,11 @@ impl RunController {
         let observer = Arc::new(self.watch(node));
         let mut config = BrokerConfig::new(Arc::clone(&control.server), self.listens(node));
         config.name_servers.clone_from(&self.layout.name_servers);
-        config.topics.clone_from(&self.scenario.cluster.topics);
+        let cluster = &self.scenario.cluster;
+        config.topics = cluster.topics_of(&config.name);
+        if cluster.without_master.contains(&config.name) {
+            config.id = 1;
+        }
         config.profile = self.scenario.cluster.profile;
         let disk = self.disk(node);
         let controller = Arc::clone(self);

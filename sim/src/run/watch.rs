@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::Event as ProducerEvent;
-use rmq_remoting::observe::Observer;
+use rmq_remoting::observe::{Name, Observer};
 
 use super::controller::{Phase, RunController};
+use super::sends::WorkloadSend;
 use crate::fault::{Fault, FaultKind, Position, Struck};
 use crate::trace::{NodeEvent, NodeId};
 
@@ -41,7 +42,9 @@ impl Observer<NameServerEvent> for Watch {
 impl Observer<ProducerEvent> for Watch {
     fn on(&self, event: ProducerEvent) {
         let attempt = match &event {
-            ProducerEvent::Attempt { send, number, .. } => Some((*send, *number)),
+            ProducerEvent::Attempt {
+                send, number, to, ..
+            } => Some((*send, *number, Name::clone(&to.broker))),
             _ => None,
         };
         match &event {
@@ -58,10 +61,10 @@ impl Observer<ProducerEvent> for Watch {
         self.controller
             .recorder
             .push(self.node, NodeEvent::Producer(event));
-        if let Some((send, attempt)) = attempt {
+        if let Some((send, attempt, broker)) = attempt {
             // Sends that are no workload's are waited for by no fault.
-            if let Some((workload, send)) = self.controller.sends.of(self.node, send) {
-                self.controller.attempted(workload, send, attempt);
+            if let Some(send) = self.controller.sends.of(self.node, send) {
+                self.controller.attempted(send, attempt, &broker);
             }
         }
     }
@@ -83,16 +86,50 @@ impl RunController {
         });
     }
 
-    /// A producer starts an attempt: starts the faults that wait for it. Rules wait for its arrival.
-    fn attempted(self: &Arc<Self>, workload: u32, send: u64, attempt: u32) {
-        let at = |attempt| Position::Send {
-            workload,
-            send,
-            attempt,
+    /// A producer starts an attempt at a broker: starts the faults that wait for it, or sets the time
+    /// when they start. Rules wait for its arrival.
+    fn attempted(self: &Arc<Self>, (workload, send): WorkloadSend, attempt: u32, broker: &Name) {
+        let now_ms = self.recorder.now_ms();
+        let keys = self.scenario.keys_of(workload, send);
+        self.sends.attempted(&keys, now_ms);
+        let waits_for_it = |at: &Position| match at {
+            Position::Send {
+                workload: of,
+                send: number,
+                attempt: nth,
+                ..
+            } => (*of, *number, nth.unwrap_or(1)) == (workload, send, attempt),
+            Position::Time { .. } | Position::Received { .. } | Position::Stored { .. } => false,
         };
-        self.start_where(|_, fault, _| {
-            fault.at == at(Some(attempt)) || (attempt == 1 && fault.at == at(None))
-        });
+        let mut later = Vec::new();
+        for (index, fault) in self.faults.lock().iter_mut().enumerate() {
+            let is_rule = matches!(fault.data.kind, FaultKind::Rule(_));
+            if is_rule || fault.phase != Phase::Waiting || !waits_for_it(&fault.data.at) {
+                continue;
+            }
+            if fault.data.place.has_target() {
+                let place = fault.data.place.at_target(broker);
+                fault.data = Arc::new(Fault {
+                    place,
+                    ..Fault::clone(&fault.data)
+                });
+            }
+            let after_ms = match fault.data.at {
+                Position::Send { after_ms, .. } => after_ms,
+                _ => 0,
+            };
+            later.push((index, after_ms));
+        }
+        for (index, after_ms) in later {
+            match after_ms {
+                0 => self.start(index),
+                _ => {
+                    let controller = Arc::clone(self);
+                    let start = Box::new(move || controller.start(index));
+                    self.backend.at(now_ms.saturating_add(after_ms), start);
+                }
+            }
+        }
     }
 
     fn start_where(self: &Arc<Self>, mut due: impl FnMut(&Self, &Fault, &mut u64) -> bool) {

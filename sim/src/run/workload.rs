@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use rmq_mock_broker::event::application_crc;
 use rmq_producer::event::Mode;
-use rmq_producer::{Dispatch, Message, MessageQueue, Producer, Selector, SendError, Sent};
+use rmq_producer::{
+    Dispatch, Message, MessageQueue, Producer, PropertyError, Selector, SendError, Sent,
+};
 use rmq_remoting::observe::Name;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -103,6 +106,7 @@ impl Caller {
 
     fn message(&self, workload: &Workload, keys: &Name, by: Option<Name>) -> Message {
         let body = body(keys, workload.body_bytes);
+        let own_id = workload.own_ids.then(|| Name::from(format!("LAB-{keys}")));
         self.record(WorkEvent::Called {
             keys: Name::clone(keys),
             topic: Name::clone(&workload.topic),
@@ -113,8 +117,13 @@ impl Caller {
             },
             by,
             body_crc: crc32fast::hash(&body),
+            timeout_ms: workload.timeout_ms,
+            application_crc: workload.application_crc(keys),
+            own_id: own_id.clone(),
         });
-        Message::new(Name::clone(&workload.topic), body).with_key(Name::clone(keys))
+        let message = Message::new(Name::clone(&workload.topic), body).with_key(Name::clone(keys));
+        let message = dressed(message.with_flag(workload.flag), workload, own_id);
+        message.unwrap_or_else(|error| unreachable!("plain text travels with a message: {error}"))
     }
 
     fn keys(&self, send: u64) -> Name {
@@ -123,9 +132,15 @@ impl Caller {
 
     /// A send to where the workload wants it, in whatever mode.
     fn dispatch(&self, workload: &Workload, send: u64, message: Message) -> Dispatch<'_> {
-        let dispatch = self.producer.dispatch(message);
+        let mut dispatch = self.producer.dispatch(message);
+        if let Some(ms) = workload.timeout_ms {
+            dispatch = dispatch.timeout(Duration::from_millis(ms));
+        }
         match &workload.target {
             Target::Any => dispatch,
+            Target::Random => dispatch.by(Selector::random()),
+            Target::Last => dispatch.by(Selector::own(|queues, _| queues.last().cloned())),
+            Target::Nothing => dispatch.by(Selector::own(|_, _| None)),
             Target::Keys(keys) => dispatch.by(Selector::hash(&key_of(*keys, send))),
             Target::Queue { broker, queue } => {
                 let (topic, broker) = (Name::clone(&workload.topic), Name::clone(broker));
@@ -203,12 +218,7 @@ impl Caller {
 
     fn returned(&self, keys: Name, result: Result<Sent, SendError>) {
         let result = match result {
-            Ok(sent) => WorkResult::Sent {
-                unique_key: sent.message_id,
-                broker: sent.queue.broker,
-                queue: sent.queue.queue,
-                offset: sent.offset,
-            },
+            Ok(sent) => sent.into(),
             Err(error) => WorkResult::Failed((&error).into()),
         };
         self.record(WorkEvent::Returned { keys, result });
@@ -243,6 +253,49 @@ impl Caller {
 
     fn named(&self) {
         self.controller.sends.has_called();
+    }
+}
+
+/// A message with what the workload gives it beside body, keys and flag.
+fn dressed(
+    mut message: Message,
+    workload: &Workload,
+    own_id: Option<Name>,
+) -> Result<Message, PropertyError> {
+    if let Some(tag) = &workload.tag {
+        message = message.with_tag(tag);
+    }
+    if let Some(level) = workload.delay_level {
+        message = message.with_delay_level(level);
+    }
+    if let Some(value) = &workload.property {
+        // The last value counts.
+        message = message.with_property(PROPERTY, "another")?.with_property(PROPERTY, value)?;
+    }
+    if !workload.waits_stored {
+        message = message.without_wait_stored();
+    }
+    match own_id {
+        Some(id) => message.with_id(id),
+        None => Ok(message),
+    }
+}
+
+/// The name of a workload's property.
+const PROPERTY: &str = "lab";
+
+impl Workload {
+    /// What each of its messages carries beside the body, as the brokers count it.
+    fn application_crc(&self, keys: &str) -> u32 {
+        let delay = self.delay_level.map(|level| level.to_string());
+        let given = [
+            Some(("KEYS", keys)),
+            Some(("WAIT", if self.waits_stored { "true" } else { "false" })),
+            self.tag.as_deref().map(|tag| ("TAGS", tag)),
+            delay.as_deref().map(|level| ("DELAY", level)),
+            self.property.as_deref().map(|value| (PROPERTY, value)),
+        ];
+        application_crc(self.flag, given.into_iter().flatten())
     }
 }
 

@@ -42,6 +42,10 @@ pub(super) struct Cluster {
     pub(super) profile: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) topics: BTreeMap<String, Spanned<i32>>,
+    #[serde(default)]
+    pub(super) only_on: BTreeMap<String, Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub(super) without_master: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -72,6 +76,14 @@ pub(super) struct Producer {
     pub(super) first_opaque: Option<i32>,
     pub(super) fault_tolerance: Option<bool>,
     pub(super) stop: Option<Spanned<Ms>>,
+    pub(super) changes: Option<Spanned<toml::Table>>,
+    pub(super) max_open_sends: Option<u32>,
+    pub(super) max_open_bytes: Option<u32>,
+    pub(super) when_full: Option<Spanned<String>>,
+    pub(super) namespace: Option<Spanned<String>>,
+    pub(super) namespace_v2: Option<Spanned<String>>,
+    pub(super) hooks: Option<Spanned<String>>,
+    pub(super) forbids: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,6 +101,14 @@ pub(super) struct Workload {
     pub(super) callers: Option<Spanned<u32>>,
     pub(super) drop_after: Option<Spanned<Ms>>,
     pub(super) callback: Option<Spanned<String>>,
+    pub(super) select: Option<Spanned<String>>,
+    pub(super) timeout: Option<Spanned<Ms>>,
+    pub(super) tag: Option<String>,
+    pub(super) delay_level: Option<Spanned<u32>>,
+    pub(super) flag: Option<i32>,
+    pub(super) property: Option<String>,
+    pub(super) waits_stored: Option<bool>,
+    pub(super) own_ids: Option<bool>,
 }
 
 /// `{ broker = "broker-a", id = 1 }`
@@ -131,6 +151,7 @@ pub(crate) struct Fault {
     /// Of a delay, or the jump of a clock.
     pub(crate) by: Option<Spanned<Jump>>,
     pub(crate) jitter: Option<Spanned<Ms>>,
+    pub(crate) since: Option<Spanned<String>>,
     pub(crate) broker: Option<Spanned<String>>,
 }
 

@@ -5,13 +5,15 @@
 //! wrong, and what a person expects to happen. No knob is drawn at random and no fault is on by
 //! default: an empty scenario is a healthy cluster on a network with a latency of 1 ms.
 
+use std::error::Error;
 use std::path::Path;
 
+use rmq_producer::Policy;
 use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 use serde::Serialize;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, TARGET};
 use crate::trace::NodeKind;
 
 mod check;
@@ -103,8 +105,11 @@ impl Scenario {
         producers.chain(name_servers).chain(brokers)
     }
 
-    /// What the node called `name` is; none if there is no such node.
+    /// What the node called `name` is; none if there is no such node. [`TARGET`] is a broker.
     pub fn kind_of(&self, name: &str) -> Option<NodeKind> {
+        if name == TARGET {
+            return Some(NodeKind::Broker);
+        }
         let mut nodes = self.nodes();
         nodes.find_map(|(node, kind)| (*node == *name).then_some(kind))
     }
@@ -121,6 +126,19 @@ impl ClusterPlan {
         (1..=self.name_servers)
             .map(|number| Name::from(format!("ns-{number}")))
             .collect()
+    }
+}
+
+impl ClusterPlan {
+    /// The topics that a broker has from the start, each with its number of queues.
+    pub(crate) fn topics_of(&self, broker: &Name) -> Vec<(Name, i32)> {
+        let is_here = |topic: &Name| {
+            let mut only = self.only_on.iter();
+            let only = only.find(|(it, _)| it == topic);
+            only.is_none_or(|(_, brokers)| brokers.contains(broker))
+        };
+        let here = self.topics.iter().filter(|(topic, _)| is_here(topic));
+        here.cloned().collect()
     }
 }
 
@@ -212,6 +230,10 @@ pub struct ClusterPlan {
     pub profile: Profile,
     /// Topics that exist from the start: name and write queues on each broker.
     pub topics: Vec<(Name, i32)>,
+    /// Topics that exist on a part of the brokers only: name and brokers.
+    pub only_on: Vec<(Name, Vec<Name>)>,
+    /// The brokers of which only a slave is there: they are in routes, and nobody can write to them.
+    pub without_master: Vec<Name>,
 }
 
 /// The network of a run.
@@ -263,6 +285,57 @@ pub struct ProducerPlan {
     pub fault_tolerance: Option<bool>,
     /// It is stopped then, in milliseconds, whatever its workloads still want to send.
     pub stop_ms: Option<u64>,
+    /// What it does otherwise than its policy, as an inline table of TOML whose keys are those of a
+    /// policy file: `{ compress-over = 100 }`.
+    pub changes: Option<String>,
+    /// How much it may have open.
+    pub limits: Limits,
+    /// The namespace that its topics and its group are in.
+    pub namespace: Option<Namespace>,
+    /// The hooks of the program that sends.
+    pub hooks: Hooks,
+}
+
+impl ProducerPlan {
+    /// The time of a send and its attempts, where the policy's are not changed: those of the default
+    /// policy are known.
+    pub(crate) fn timeout_and_attempts(&self) -> (u64, u64) {
+        let attempts = u64::from(self.retries.unwrap_or(2)) + 1;
+        (self.timeout_ms.unwrap_or(3_000), attempts)
+    }
+}
+
+/// How much a producer may have open at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// So many sends; none: as many as the builder's default.
+    pub sends: Option<u32>,
+    /// So many bytes of bodies; none: as many as the builder's default.
+    pub bytes: Option<u32>,
+    /// Whether a send beyond that is refused at once. Otherwise it waits, within its time.
+    pub refuses: bool,
+}
+
+/// The namespace of a producer, in one of RocketMQ's two forms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Namespace {
+    /// A prefix of every topic and group: `ns%orders`.
+    V1(String),
+    /// A field of every request.
+    V2(String),
+}
+
+/// What the hooks of a program do that sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hooks {
+    /// There are none.
+    None,
+    /// A message hook and a send hook panic at each call, which must change nothing.
+    Panic,
+    /// A hook forbids every attempt at this broker.
+    Forbid(Name),
 }
 
 /// Where a policy comes from.
@@ -278,6 +351,42 @@ pub enum PolicySource {
         /// The text of the file.
         text: String,
     },
+}
+
+impl PolicySource {
+    /// The policy with these differences, an inline table of TOML.
+    pub(crate) fn with_changes(&self, changes: Option<&str>) -> Result<Policy, Box<dyn Error>> {
+        let Some(changes) = changes else {
+            return Ok(match self {
+                Self::Preset(name) => Policy::preset(name)?,
+                Self::Text { text, .. } => Policy::from_toml(text)?,
+            });
+        };
+        let mut whole = match self {
+            Self::Preset(name) => {
+                let preset = toml::Value::from(*name);
+                toml::Table::from_iter([("preset".to_owned(), preset)])
+            }
+            Self::Text { text, .. } => text.parse()?,
+        };
+        let written: toml::Table = format!("changes = {changes}").parse()?;
+        if let Some(toml::Value::Table(changes)) = written.get("changes") {
+            merge(&mut whole, changes);
+        }
+        Ok(Policy::from_toml(&whole.to_string())?)
+    }
+}
+
+/// Puts the values of one table over those of another, table by table.
+fn merge(whole: &mut toml::Table, changes: &toml::Table) {
+    for (key, value) in changes {
+        match (whole.get_mut(key), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => merge(under, over),
+            _ => {
+                whole.insert(key.clone(), value.clone());
+            }
+        }
+    }
 }
 
 /// How a message is sent.
@@ -330,6 +439,20 @@ pub struct Workload {
     pub drop_after_ms: Option<u64>,
     /// What the callback of an async send does.
     pub callback: Callback,
+    /// The time of each send, in milliseconds, instead of the producer's.
+    pub timeout_ms: Option<u64>,
+    /// The tag of each message.
+    pub tag: Option<String>,
+    /// The level of the delay with which brokers deliver each message.
+    pub delay_level: Option<u32>,
+    /// The flag of each message, whose meaning is the application's.
+    pub flag: i32,
+    /// The value of a property called `lab`.
+    pub property: Option<String>,
+    /// Whether the broker confirms a message only when it is stored as configured.
+    pub waits_stored: bool,
+    /// Whether the caller gives each message a unique key of its own.
+    pub own_ids: bool,
 }
 
 /// Which queue the sends of a workload go to.
@@ -347,6 +470,12 @@ pub enum Target {
     },
     /// The sends take so many keys in turn, and the hash of its key chooses a send's queue.
     Keys(u32),
+    /// A selector of the laboratory's draws a queue.
+    Random,
+    /// A selector of the program chooses the last queue of the list.
+    Last,
+    /// A selector of the program chooses no queue, which ends the send as invalid.
+    Nothing,
 }
 
 impl Target {
@@ -354,7 +483,7 @@ impl Target {
     pub fn key_of(&self, send: u64) -> Option<Name> {
         match self {
             Self::Keys(keys) => Some(key_of(*keys, send)),
-            Self::Any | Self::Queue { .. } => None,
+            Self::Any | Self::Queue { .. } | Self::Random | Self::Last | Self::Nothing => None,
         }
     }
 }

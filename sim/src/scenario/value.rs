@@ -157,6 +157,8 @@ pub(crate) struct Logical {
     pub(super) send: Option<u64>,
     pub(super) attempt: Option<u32>,
     pub(super) workload: Option<u32>,
+    pub(super) sends: Option<u64>,
+    pub(super) after: Option<Ms>,
 }
 
 impl<'de> Deserialize<'de> for At {

@@ -11,8 +11,8 @@ use rmq_remoting::observe::Name;
 use super::check::default_codes;
 use super::file::FORMAT;
 use super::{
-    Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
-    SendMode, Target, Workload,
+    Bound, Callback, ClusterPlan, Expect, Hooks, Limits, Namespace, NetworkPlan, Order, PolicySource,
+    ProducerPlan, Scenario, SendMode, Target, Workload,
 };
 use crate::fault::{Fault, Place};
 
@@ -223,6 +223,8 @@ fn cluster(plan: &ClusterPlan, text: &mut String) {
         brokers,
         profile,
         topics,
+        only_on,
+        without_master,
     } = plan;
     let mut table = Table::default();
     table.push("name-servers", name_servers);
@@ -234,6 +236,20 @@ fn cluster(plan: &ClusterPlan, text: &mut String) {
             .map(|(topic, queues)| format!("{} = {queues}", key(topic)))
             .collect();
         table.push("topics", format!("{{ {} }}", topics.join(", ")));
+    }
+    if !only_on.is_empty() {
+        let only: Vec<String> = only_on
+            .iter()
+            .map(|(topic, on)| {
+                let on = list(on.iter().map(|name| quote(name)));
+                format!("{} = {on}", key(topic))
+            })
+            .collect();
+        table.push("only-on", format!("{{ {} }}", only.join(", ")));
+    }
+    if !without_master.is_empty() {
+        let names = without_master.iter().map(|name| quote(name));
+        table.push("without-master", list(names));
     }
     table.end("[cluster]", text);
 }
@@ -270,6 +286,10 @@ fn producer(plan: &ProducerPlan, text: &mut String) {
         first_opaque,
         fault_tolerance,
         stop_ms,
+        changes,
+        limits,
+        namespace,
+        hooks,
     } = plan;
     let mut table = Table::default();
     table.quoted(
@@ -290,6 +310,27 @@ fn producer(plan: &ProducerPlan, text: &mut String) {
     table.maybe("first-opaque", *first_opaque);
     table.maybe("fault-tolerance", *fault_tolerance);
     table.maybe("stop", stop_ms.map(duration));
+    table.maybe("changes", changes.as_deref());
+    let Limits {
+        sends,
+        bytes,
+        refuses,
+    } = limits;
+    table.maybe("max-open-sends", *sends);
+    table.maybe("max-open-bytes", *bytes);
+    if *refuses {
+        table.quoted("when-full", "refuse");
+    }
+    match namespace {
+        None => {}
+        Some(Namespace::V1(name)) => table.quoted("namespace", name),
+        Some(Namespace::V2(name)) => table.quoted("namespace-v2", name),
+    }
+    match hooks {
+        Hooks::None => {}
+        Hooks::Panic => table.quoted("hooks", "panic"),
+        Hooks::Forbid(broker) => table.quoted("forbids", broker),
+    }
     table.end(&format!("[producer.{}]", key(name)), text);
 }
 
@@ -306,6 +347,13 @@ fn workload(plan: &Workload, text: &mut String) {
         callers,
         drop_after_ms,
         callback,
+        timeout_ms,
+        tag,
+        delay_level,
+        flag,
+        property,
+        waits_stored,
+        own_ids,
     } = plan;
     let mut table = Table::default();
     table.quoted("producer", producer);
@@ -331,6 +379,9 @@ fn workload(plan: &Workload, text: &mut String) {
             );
         }
         Target::Keys(keys) => table.push("keys", keys),
+        Target::Random => table.quoted("select", "random"),
+        Target::Last => table.quoted("select", "last"),
+        Target::Nothing => table.quoted("select", "nothing"),
     }
     table.maybe("callers", (*callers != 1).then_some(callers));
     table.maybe("drop-after", drop_after_ms.map(duration));
@@ -339,6 +390,13 @@ fn workload(plan: &Workload, text: &mut String) {
         Callback::Panics => table.quoted("callback", "panics"),
         Callback::SendsAgain => table.quoted("callback", "sends-again"),
     }
+    table.maybe("timeout", timeout_ms.map(duration));
+    table.maybe("tag", tag.as_deref().map(quote));
+    table.maybe("delay-level", *delay_level);
+    table.maybe("flag", (*flag != 0).then_some(flag));
+    table.maybe("property", property.as_deref().map(quote));
+    table.maybe("waits-stored", (!waits_stored).then_some(false));
+    table.maybe("own-ids", own_ids.then_some(true));
     table.end("[[workload]]", text);
 }
 

@@ -190,11 +190,39 @@ fn earlier(shrinker: &mut Shrinker<'_>, index: usize) {
     let set = |scenario: &mut Scenario, to: u64| {
         at(index, |fault| match &mut fault.at {
             Position::Received { n, .. } | Position::Stored { n } => *n = to,
-            Position::Send { send, .. } => *send = to,
+            // The last one that it is about stays.
+            Position::Send { send, sends, .. } => (*send, *sends) = (to, *send + *sends - to),
             Position::Time { .. } => unreachable!("a time is no number"),
         })(scenario);
     };
     shrinker.lower(&name("at number"), 1, counted, set);
+    let figure = |scenario: &mut Scenario, change: &dyn Fn(&mut u64, &mut u64)| match &mut scenario
+        .faults[index]
+        .at
+    {
+        Position::Send {
+            sends, after_ms, ..
+        } => change(sends, after_ms),
+        Position::Time { .. } | Position::Received { .. } | Position::Stored { .. } => {}
+    };
+    let of_send = |scenario: &Scenario| match scenario.faults[index].at {
+        Position::Send {
+            sends, after_ms, ..
+        } => Some((sends, after_ms)),
+        Position::Time { .. } | Position::Received { .. } | Position::Stored { .. } => None,
+    };
+    shrinker.lower(
+        &name("sends it is about"),
+        1,
+        |scenario| of_send(scenario).map(|(sends, _)| sends),
+        |scenario, to| figure(scenario, &|sends, _| *sends = to),
+    );
+    shrinker.lower(
+        &name("milliseconds after the attempt"),
+        0,
+        |scenario| of_send(scenario).map(|(_, after_ms)| after_ms),
+        |scenario, to| figure(scenario, &|_, after_ms| *after_ms = to),
+    );
 }
 
 /// The time of a fault as a multiple of `unit` milliseconds, the one before or the one after.

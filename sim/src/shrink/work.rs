@@ -4,7 +4,9 @@ use rmq_remoting::profile::Profile;
 
 use super::{Shrinker, fits};
 use crate::fault::Position;
-use crate::scenario::{Callback, Order, ProducerPlan, Scenario, SendMode, Target, Workload};
+use crate::scenario::{
+    Callback, Hooks, Limits, Order, ProducerPlan, Scenario, SendMode, Target, Workload,
+};
 
 /// Fewer sends and a shorter run.
 pub(super) fn lessen(shrinker: &mut Shrinker<'_>) {
@@ -66,7 +68,7 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
         |scenario, to| scenario.network.latency_ms = to,
     );
     for index in 0..shrinker.best.workloads.len() {
-        let changes: [(&str, Change<Workload>); 7] = [
+        let changes: [(&str, Change<Workload>); 14] = [
             ("sync sends", |it| {
                 it.mode = SendMode::Sync;
                 it.callback = Callback::Plain;
@@ -74,6 +76,13 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
             ("any queue", |it| it.target = Target::Any),
             ("a body of 16 bytes", |it| it.body_bytes = 16),
             ("one caller", |it| it.callers = 1),
+            ("the producer's timeout", |it| it.timeout_ms = None),
+            ("no tag", |it| it.tag = None),
+            ("no delay level", |it| it.delay_level = None),
+            ("no flag", |it| it.flag = 0),
+            ("no property", |it| it.property = None),
+            ("waiting until it is stored", |it| it.waits_stored = true),
+            ("ids of the producer", |it| it.own_ids = false),
             ("no drop", |it| it.drop_after_ms = None),
             ("a plain callback", |it| it.callback = Callback::Plain),
             ("one send a second", |it| it.every_ms = 1_000),
@@ -83,7 +92,7 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
         }
     }
     for index in 0..shrinker.best.producers.len() {
-        let changes: [(&str, Change<ProducerPlan>); 9] = [
+        let changes: [(&str, Change<ProducerPlan>); 13] = [
             ("the default group", |it| {
                 it.group = format!("group-{}", it.name);
             }),
@@ -95,6 +104,10 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
             ("the first request's id", |it| it.first_opaque = None),
             ("the policy's memory", |it| it.fault_tolerance = None),
             ("no early stop", |it| it.stop_ms = None),
+            ("the policy as it is", |it| it.changes = None),
+            ("no limits", |it| it.limits = Limits::default()),
+            ("no namespace", |it| it.namespace = None),
+            ("no hooks", |it| it.hooks = Hooks::None),
         ];
         for (step, plainer) in changes {
             shrinker.attempt(step, |scenario| plainer(&mut scenario.producers[index]));
@@ -109,24 +122,39 @@ fn change(scenario: &mut Scenario, index: usize, change: impl FnOnce(&mut Worklo
     change(&mut scenario.workloads[index]);
 }
 
-/// The sends that faults of a workload wait for.
-fn positions(scenario: &mut Scenario, index: usize) -> impl Iterator<Item = &mut u64> {
+/// The sends that faults of a workload wait for: the first one, and how many.
+fn positions(
+    scenario: &mut Scenario,
+    index: usize,
+) -> impl Iterator<Item = (&mut u64, &mut u64)> {
     let number: u32 = fits(index as u64 + 1);
     scenario
         .faults
         .iter_mut()
         .filter_map(move |fault| match &mut fault.at {
-            Position::Send { workload, send, .. } if *workload == number => Some(send),
+            Position::Send {
+                workload,
+                send,
+                sends,
+                ..
+            } if *workload == number => Some((send, sends)),
             _ => None,
         })
 }
 
 /// A fault at a send that is gone goes to the last one there is.
 fn cut_positions(scenario: &mut Scenario, index: usize, sends: u64) {
-    positions(scenario, index).for_each(|send| *send = (*send).min(sends));
+    positions(scenario, index).for_each(|(send, count)| {
+        *send = (*send).min(sends);
+        *count = (*count).min(sends - *send + 1);
+    });
 }
 
 /// The first sends are gone: a fault at a later one stays at that send.
 fn shift_positions(scenario: &mut Scenario, index: usize, fewer: u64) {
-    positions(scenario, index).for_each(|send| *send = send.saturating_sub(fewer).max(1));
+    positions(scenario, index).for_each(|(send, count)| {
+        let last = (*send + *count - 1).saturating_sub(fewer).max(1);
+        *send = send.saturating_sub(fewer).max(1);
+        *count = last - *send + 1;
+    });
 }

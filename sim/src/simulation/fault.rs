@@ -5,7 +5,7 @@ use std::ops::Range;
 use rmq_remoting::code::request;
 use rmq_remoting::observe::Name;
 
-use crate::fault::rule::{Answer, Delay};
+use crate::fault::rule::{Answer, Delay, Since};
 use crate::fault::{
     Crash, Fault, FaultKind, Latency, Loss, Place, Position, PowerLoss, Restart, Rule, RuleAction,
     Stop,
@@ -86,7 +86,11 @@ pub fn answer(broker: &str, code: i32) -> FaultBuilder {
 
 /// A broker stores messages at once and answers so many milliseconds later.
 pub fn delay_replies(broker: &str, ms: u64) -> FaultBuilder {
-    rule(broker, RuleAction::Delay(Delay { ms, jitter_ms: 0 }))
+    rule(broker, RuleAction::Delay(Delay {
+            ms,
+            jitter_ms: 0,
+            since: Since::Received,
+        }))
 }
 
 /// A broker loses sends that it has read, before storing them.

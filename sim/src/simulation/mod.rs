@@ -225,6 +225,8 @@ impl Cluster {
             brokers: names(1),
             profile: Profile::default(),
             topics: Vec::new(),
+            only_on: Vec::new(),
+            without_master: Vec::new(),
         };
         Self { plan }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use rmq_mock_broker::control as broker;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, AtServer, RuleAction, near_a_deadline};
+use super::{Action, AtServer, RuleAction, how_late};
 use crate::fault::Millis;
 use crate::fault::kind::{Changes, Drawn, Engines, Figure, Kind, Read, Site};
 use crate::scenario::Table;
@@ -29,7 +29,7 @@ pub(in crate::fault) const KIND: Kind = Kind {
     changes: Changes::Requests,
     read: Read::Rule(|keys| Ok(RuleAction::DelayRequest(DelayRequest { ms: keys.late()? }))),
     draw: Drawn::Rule(1, |draw, knobs, _| {
-        let ms = near_a_deadline(draw, knobs);
+        let (ms, _) = how_late(draw, knobs);
         RuleAction::DelayRequest(DelayRequest { ms })
     }),
 };

@@ -6,6 +6,7 @@ use std::fmt;
 use dst_engine::chance::below;
 use rmq_mock_broker::control as broker;
 use rmq_mock_namesrv::control as name_server;
+pub use delay::Since;
 pub use rmq_mock_namesrv::odd::OddRoute;
 use rmq_mock_server::rules;
 use rmq_remoting::code::{request, response};
@@ -23,7 +24,7 @@ mod answer;
 mod answer_then_close;
 mod close_after;
 mod close_before;
-mod delay;
+pub(crate) mod delay;
 mod delay_request;
 mod drop_reply;
 mod drop_request;
@@ -247,6 +248,21 @@ impl RuleAction {
         self.action_mut().map_or_else(Vec::new, Action::figures)
     }
 
+    /// What it is for a request whose attempt started so long ago, and whose answer is under way for a
+    /// part of that.
+    pub(crate) fn since_attempt(&self, ago_ms: u64) -> Self {
+        match self {
+            Self::Delay(delay) => Self::Delay(delay.since_attempt(ago_ms)),
+            // Nothing else is counted from the attempt.
+            _ => self.clone(),
+        }
+    }
+
+    /// Whether it needs to know when the attempt of a request started.
+    pub(crate) fn counts_from_attempt(&self) -> bool {
+        matches!(self, Self::Delay(Delay { since: Since::Attempt, .. }))
+    }
+
     /// Leaves out what it can do without.
     pub(crate) fn make_plainer(&mut self) {
         if let Some(action) = self.action_mut() {
@@ -321,23 +337,26 @@ impl Rule {
             _ if then.is_about_routes() => vec![request::GET_ROUTEINFO_BY_TOPIC],
             // A heartbeat is not stored.
             Target::Broker if then.is_broker_only() => send,
-            Target::Broker => draw.one_of("code", [send.clone(), send, vec![request::HEART_BEAT]]),
-            Target::NameServer | Target::Producer | Target::Network => draw.one_of(
-                "code",
-                [
-                    vec![request::GET_ROUTEINFO_BY_TOPIC],
-                    vec![request::GET_ROUTEINFO_BY_TOPIC],
-                    vec![request::REGISTER_BROKER],
-                ],
-            ),
+            Target::Broker if draw.coin("heartbeats", 150) => vec![request::HEART_BEAT],
+            Target::Broker => send,
+            Target::NameServer | Target::Producer | Target::Network => {
+                vec![match draw.coin("registrations", 120) {
+                    false => request::GET_ROUTEINFO_BY_TOPIC,
+                    true => request::REGISTER_BROKER,
+                }]
+            }
         };
-        let (topic, _) = draw.pick("rule-topic", &knobs.cluster.topics);
-        let one_topic = !codes.contains(&request::HEART_BEAT) && draw.coin("one-topic", 300);
+        let topic = draw.pick("rule-topic", &knobs.workloads).topic;
+        let has_topics = [request::HEART_BEAT, request::REGISTER_BROKER]
+            .iter()
+            .all(|code| !codes.contains(code));
+        let per_mille = draw.one_of("per-mille", [None, None, None, Some(100), Some(500)]);
         Rule {
-            topic: one_topic.then_some(topic),
+            topic: (has_topics && draw.coin("one-topic", 300)).then_some(topic),
             queue: None,
             codes,
-            per_mille: draw.one_of("per-mille", [None, None, None, Some(100), Some(500)]),
+            // There are so many requests only of sends.
+            per_mille: per_mille.filter(|_| on == Target::Broker),
             times: draw.one_of("times", [None, None, Some(1), Some(3)]),
             then,
         }
@@ -349,18 +368,19 @@ fn later(ms: u64, jitter_ms: u64, drawn: u64) -> u64 {
     ms + below(drawn, jitter_ms.saturating_add(1))
 }
 
-/// Draws how late an answer is: anything, or within a millisecond of when a send or an attempt ends.
-fn near_a_deadline(draw: &Draw, knobs: &Knobs) -> u64 {
+/// Draws how late an answer is, and since when: anything, or within a millisecond of when an attempt or
+/// its send ends.
+fn how_late(draw: &Draw, knobs: &Knobs) -> (u64, Since) {
     let any = draw.one_of("delay", [1, 20, 100, 500, 1_200, 3_000, 8_000, 20_000]);
     if !knobs.near {
-        return any;
+        return (any, Since::Received);
     }
     let producer = draw.pick("delay-of", &knobs.producers);
-    // What a producer has that the scenario says nothing of: the figures of the default policy.
-    let timeout = producer.timeout_ms.unwrap_or(3_000);
-    let attempts = u64::from(producer.retries.unwrap_or(2)) + 1;
-    let end = draw.one_of("delay-end", [timeout, timeout / attempts]);
-    let around = draw.between("delay-around", 0, 2);
-    let round_trip = 2 * knobs.network.latency_ms;
-    (end + around).saturating_sub(1 + round_trip).max(1)
+    (near_a_deadline(draw, producer.timeout_and_attempts()), Since::Attempt)
+}
+
+/// Draws a moment within a millisecond of when an attempt of a producer, or its send, ends.
+pub(crate) fn near_a_deadline(draw: &Draw, (timeout_ms, attempts): (u64, u64)) -> u64 {
+    let end = draw.one_of("delay-end", [timeout_ms, timeout_ms / attempts, timeout_ms / attempts]);
+    (end + draw.between("delay-around", 0, 2)).saturating_sub(1)
 }

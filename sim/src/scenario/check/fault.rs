@@ -9,6 +9,7 @@ use super::position::Frame;
 use super::{MAX_SECONDS, Nodes, duration, rule};
 use crate::fault::{Fault, FaultKind, Kind, Place, Read, catalogue};
 use crate::scenario::error::ScenarioError;
+use crate::scenario::value::{At, Logical};
 use crate::scenario::{Workload, file};
 
 /// Checks a fault; one for each of the places it names.
@@ -57,6 +58,17 @@ pub(super) fn fault(
         };
         let kind = read(known, &keys)?;
         check_place(nodes, &kind, &place, &places_at)?;
+        let waits_for_send = matches!(
+            raw.at.as_ref().map(Spanned::get_ref),
+            Some(At::Logical(Logical { send: Some(_), .. }))
+        );
+        if place.has_target() && !waits_for_send {
+            return Err(nodes.source.error(
+                places_at,
+                "\"target\" is the broker that a send goes to, and the fault waits for none",
+                "add at = { send = 1, attempt = 1 }, or name a broker",
+            ));
+        }
         if let Some(lie) = kind.lie() {
             let code_at = raw.code.as_ref().map_or(kind_at.clone(), Spanned::span);
             let what = format!("\"{}\" {}", kind.name(), lie.what);
@@ -118,6 +130,7 @@ fn refuse_foreign_keys(
         ("remark", raw.remark.as_ref().map(Spanned::span)),
         ("by", raw.by.as_ref().map(Spanned::span)),
         ("jitter", raw.jitter.as_ref().map(Spanned::span)),
+        ("since", raw.since.as_ref().map(Spanned::span)),
         ("broker", raw.broker.as_ref().map(Spanned::span)),
     ];
     for (key, span) in given {

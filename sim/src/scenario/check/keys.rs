@@ -8,9 +8,10 @@ use toml::Spanned;
 use super::rule::{LATEST_MS, response_code};
 use super::{Nodes, duration, latency_range, within};
 use crate::fault::Place;
+use crate::fault::rule::Since;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::file;
-use crate::scenario::value::Ms;
+use crate::scenario::value::{At, Logical, Ms};
 use crate::trace::NodeKind;
 
 /// The keys of one fault. Each of them belongs to the fault's kind: others were refused before.
@@ -120,6 +121,31 @@ impl FaultKeys<'_> {
         match &self.raw.jitter {
             Some(jitter) => duration(self.nodes.source, "jitter", jitter, 0, LATEST_MS),
             None => Ok(0),
+        }
+    }
+
+    /// `since`: what the delay of an answer counts from.
+    pub(crate) fn since(&self) -> Result<Since, ScenarioError> {
+        let Some(since) = &self.raw.since else {
+            return Ok(Since::Received);
+        };
+        let waits_for_send = matches!(
+            self.raw.at.as_ref().map(Spanned::get_ref),
+            Some(At::Logical(Logical { send: Some(_), .. }))
+        );
+        match since.get_ref().as_str() {
+            "received" => Ok(Since::Received),
+            "attempt" if waits_for_send => Ok(Since::Attempt),
+            "attempt" => Err(self.error(
+                since.span(),
+                "the start of an attempt is known only of the sends that a fault waits for",
+                "add at = { send = 1, sends = 20 }, or remove since",
+            )),
+            other => Err(self.error(
+                since.span(),
+                format!("no delay counts from \"{other}\""),
+                "write \"received\" or \"attempt\"",
+            )),
         }
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use rmq_producer::policy::PRESETS;
 use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 use toml::Spanned;
@@ -12,13 +11,15 @@ use super::error::{ScenarioError, Source};
 use super::file::FORMAT;
 use super::value::Ms;
 use super::{
-    ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, file, format_1,
+    ClusterPlan, Expect, NetworkPlan, Order, Scenario, file,
 };
+use crate::fault::TARGET;
 use crate::trace::NodeKind;
 
 mod fault;
 mod keys;
 mod position;
+mod producer;
 mod rule;
 mod workload;
 
@@ -46,12 +47,16 @@ impl Nodes<'_> {
         has(&self.name_servers, name) || has(&self.brokers, name)
     }
 
+    /// Whether it is a broker, or stands for the one that a send goes to.
     pub(super) fn is_broker(&self, name: &str) -> bool {
-        has(&self.brokers, name)
+        has(&self.brokers, name) || name == TARGET
     }
 
     /// What the node is; none for a name that no node has.
     pub(super) fn kind(&self, name: &str) -> Option<NodeKind> {
+        if name == TARGET {
+            return Some(NodeKind::Broker);
+        }
         let all = [
             (&self.producers, NodeKind::Producer),
             (&self.name_servers, NodeKind::NameServer),
@@ -63,7 +68,7 @@ impl Nodes<'_> {
 
     /// Refuses a name that no node has.
     pub(super) fn known(&self, name: &str, at: Range<usize>) -> Result<(), ScenarioError> {
-        if self.is_server(name) || has(&self.producers, name) {
+        if self.is_server(name) || has(&self.producers, name) || name == TARGET {
             return Ok(());
         }
         let all = self.producers.iter().chain(&self.name_servers);
@@ -100,7 +105,7 @@ pub(super) fn scenario(
     let network = network(source, raw.network)?;
     let mut producers = Vec::new();
     for (name, producer) in raw.producer {
-        producers.push(self::producer(source, &cluster, &name, producer, load)?);
+        producers.push(producer::producer(source, &cluster, &name, producer, load)?);
     }
     let nodes = Nodes {
         source,
@@ -181,6 +186,13 @@ fn node_name(
             "name servers are called ns-1, ns-2 … by themselves; choose another name",
         ));
     }
+    if name == TARGET {
+        return Err(source.error(
+            at,
+            format!("\"{name}\" stands for the broker that a send goes to"),
+            "choose another name",
+        ));
+    }
     if !taken.insert(name.to_owned()) {
         return Err(source.error(
             at,
@@ -230,12 +242,51 @@ fn cluster(source: Source<'_>, raw: file::Cluster) -> Result<ClusterPlan, Scenar
         let queues = within(source, "the number of queues", &queues, 1, 1024)?;
         topics.push((Name::from(topic), queues));
     }
+    let mut only_on = Vec::new();
+    for (topic, on) in raw.only_on {
+        if !topics.iter().any(|(known, _)| **known == *topic) {
+            return Err(source.error(
+                on.span(),
+                format!("there is no topic \"{topic}\""),
+                "name one of the topics of this table",
+            ));
+        }
+        let names = on.get_ref().iter().map(|name| Name::from(name.as_str()));
+        let names: Vec<Name> = names.collect();
+        names
+            .iter()
+            .try_for_each(|name| known_broker(source, &brokers, name, on.span()))?;
+        only_on.push((Name::from(topic), names));
+    }
+    let mut without_master = Vec::new();
+    for broker in raw.without_master {
+        known_broker(source, &brokers, broker.get_ref(), broker.span())?;
+        without_master.push(Name::from(broker.get_ref().as_str()));
+    }
     Ok(ClusterPlan {
         name_servers,
         brokers,
         profile,
         topics,
+        only_on,
+        without_master,
     })
+}
+
+fn known_broker(
+    source: Source<'_>,
+    brokers: &[Name],
+    name: &str,
+    at: Range<usize>,
+) -> Result<(), ScenarioError> {
+    if has(brokers, name) {
+        return Ok(());
+    }
+    Err(source.error(
+        at,
+        format!("no broker is called \"{name}\""),
+        format!("use one of: {}", brokers.join(", ")),
+    ))
 }
 
 fn network(source: Source<'_>, raw: file::Network) -> Result<NetworkPlan, ScenarioError> {
@@ -276,82 +327,6 @@ pub(super) fn latency_range(
         format!("a latency of {ms} ms with {jitter} ms of jitter is impossible"),
         "time moves in whole milliseconds: write ms from 1 to 60000 and jitter from 0 to 60000",
     ))
-}
-
-/// A preset, or a file beside the scenario.
-fn policy(
-    source: Source<'_>,
-    policy: &Spanned<String>,
-    load: Load<'_>,
-) -> Result<PolicySource, ScenarioError> {
-    let preset = PRESETS.into_iter().find(|name| name == policy.get_ref());
-    if let Some(name) = preset {
-        return Ok(PolicySource::Preset(name));
-    }
-    let file = policy.get_ref().clone();
-    let text = load(&file).map_err(|error| {
-        source.error(
-            policy.span(),
-            format!("\"{file}\" is no preset, and as a file it cannot be read: {error}"),
-            format!(
-                "write one of {}, or a policy file beside the scenario",
-                PRESETS.join(", ")
-            ),
-        )
-    })?;
-    let text = format_1::policy(&text).into_owned();
-    Ok(PolicySource::Text { file, text })
-}
-
-fn producer(
-    source: Source<'_>,
-    cluster: &ClusterPlan,
-    name: &str,
-    raw: Spanned<file::Producer>,
-    load: Load<'_>,
-) -> Result<ProducerPlan, ScenarioError> {
-    let at = raw.span();
-    let raw = raw.into_inner();
-    let name = node_name(source, name, at, &mut BTreeSet::new())?;
-    let policy = match raw.policy {
-        None => PolicySource::Preset("strict"),
-        Some(policy) => self::policy(source, &policy, load)?,
-    };
-    let timeout_ms = match raw.timeout {
-        Some(timeout) => Some(duration(source, "a timeout", &timeout, 1, 600_000)?),
-        None => None,
-    };
-    let retries = match raw.retries {
-        Some(retries) => Some(within(source, "retries", &retries, 0, 100)?),
-        None => None,
-    };
-    let stop_ms = match raw.stop {
-        Some(stop) => Some(duration(source, "the stop", &stop, 1, MAX_SECONDS * 1_000)?),
-        None => None,
-    };
-    let first_name_server = match raw.first_name_server {
-        Some(first) => Some(within(
-            source,
-            "first-name-server",
-            &first,
-            0,
-            cluster.name_servers - 1,
-        )?),
-        None => None,
-    };
-    Ok(ProducerPlan {
-        group: raw.group.unwrap_or_else(|| format!("group-{name}")),
-        name,
-        policy,
-        timeout_ms,
-        retries,
-        first_queue: raw.first_queue,
-        first_name_server,
-        id_constant: raw.id_constant,
-        first_opaque: raw.first_opaque,
-        fault_tolerance: raw.fault_tolerance,
-        stop_ms,
-    })
 }
 
 /// A duration within its limits, in milliseconds.

@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::Nodes;
+use super::{MAX_SECONDS, Nodes};
 use super::rule::request_code;
 use crate::fault::{FaultKind, Place, Position};
 use crate::scenario::Workload;
 use crate::scenario::error::ScenarioError;
-use crate::scenario::value::{At, Logical};
+use crate::scenario::value::{At, Logical, Ms};
 
 /// What a position is checked against.
 pub(super) struct Frame<'a> {
@@ -68,6 +68,8 @@ impl Frame<'_> {
                 send: None,
                 attempt: None,
                 workload: None,
+                sends: None,
+                after: None,
             } => {
                 if server.is_none() {
                     return Err(self.error(
@@ -87,6 +89,8 @@ impl Frame<'_> {
                 send: None,
                 attempt: None,
                 workload: None,
+                sends: None,
+                after: None,
             } => {
                 if !own_broker || matches!(kind, FaultKind::Rule(_)) {
                     return Err(self.error(
@@ -103,10 +107,29 @@ impl Frame<'_> {
                 send: Some(send),
                 attempt,
                 workload,
+                sends,
+                after,
                 received: None,
                 n: None,
                 stored: None,
-            } => self.at_send(send, attempt, workload.unwrap_or(1), at),
+            } => {
+                let is_rule = matches!(kind, FaultKind::Rule(_));
+                if after.is_some() && is_rule {
+                    return Err(self.error(
+                        at,
+                        "a rule waits for the request itself, and not for a time after its start",
+                        "remove after; the kind \"delay\" makes an answer late",
+                    ));
+                }
+                if sends.is_some() && !is_rule {
+                    return Err(self.error(
+                        at,
+                        "only a rule is about several sends",
+                        "remove sends, or write how long the fault lasts: for = \"2s\"",
+                    ));
+                }
+                self.at_send((send, sends), attempt, workload.unwrap_or(1), (after, at))
+            }
             _ => Err(self.error(
                 at,
                 "this position mixes forms that do not go together",
@@ -124,10 +147,10 @@ impl Frame<'_> {
 
     fn at_send(
         &self,
-        send: u64,
+        (send, sends): (u64, Option<u64>),
         attempt: Option<u32>,
         workload: u32,
-        at: Range<usize>,
+        (after, at): (Option<Ms>, Range<usize>),
     ) -> Result<Position, ScenarioError> {
         let planned = usize::try_from(workload)
             .ok()
@@ -140,7 +163,9 @@ impl Frame<'_> {
                 "workloads are numbered from 1 in the order of the file",
             ));
         };
-        if send == 0 || send > planned.sends || attempt == Some(0) {
+        let sends = sends.unwrap_or(1);
+        let last = send.saturating_add(sends).saturating_sub(1);
+        if send == 0 || sends == 0 || last > planned.sends || attempt == Some(0) {
             return Err(self.error(
                 at,
                 format!(
@@ -150,10 +175,20 @@ impl Frame<'_> {
                 "sends and attempts are numbered from 1",
             ));
         }
+        let after_ms = after.map_or(0, |after| after.0);
+        if after_ms > MAX_SECONDS * 1_000 {
+            return Err(self.error(
+                at,
+                format!("the fault would start {after_ms} ms after an attempt"),
+                "no attempt takes so long: write a shorter time",
+            ));
+        }
         Ok(Position::Send {
             workload,
             send,
             attempt,
+            sends,
+            after_ms,
         })
     }
 }

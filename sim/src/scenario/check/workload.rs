@@ -13,6 +13,8 @@ const MAX_SENDS: u64 = 1_000_000;
 const MAX_CALLERS: u32 = 1_000;
 const MAX_KEYS: u32 = 1_000_000;
 const MAX_BODY: usize = 4 * 1024 * 1024;
+/// The last level of a broker's table.
+const MAX_DELAY_LEVEL: u32 = 18;
 
 /// Checks one workload of a scenario file against the nodes and topics that it names.
 pub(super) fn workload(
@@ -51,10 +53,18 @@ pub(super) fn workload(
             "lower sends, every or start, or raise seconds",
         ));
     }
-    let target = target(nodes, cluster, mode, raw.queue, raw.keys)?;
+    let target = target(nodes, cluster, raw.queue, raw.keys, raw.select)?;
     let body_bytes = raw
         .body
-        .map_or(Ok(16), |body| within(source, "body", &body, 1, MAX_BODY))?;
+        .map_or(Ok(16), |body| within(source, "body", &body, 0, MAX_BODY))?;
+    let timeout_ms = match raw.timeout {
+        Some(timeout) => Some(duration(source, "a timeout", &timeout, 1, 600_000)?),
+        None => None,
+    };
+    let delay_level = match raw.delay_level {
+        Some(level) => Some(within(source, "delay-level", &level, 1, MAX_DELAY_LEVEL)?),
+        None => None,
+    };
     let (callers, drop_after_ms, callback) =
         manners(source, mode, raw.callers, raw.drop_after, raw.callback)?;
     Ok(Workload {
@@ -69,24 +79,31 @@ pub(super) fn workload(
         start_ms,
         body_bytes,
         target,
+        timeout_ms,
+        tag: raw.tag,
+        delay_level,
+        flag: raw.flag.unwrap_or(0),
+        property: raw.property,
+        waits_stored: raw.waits_stored.unwrap_or(true),
+        own_ids: raw.own_ids.unwrap_or(false),
     })
 }
 
-/// Where the sends go, if the caller chooses: a queue, or so many keys.
+/// Where the sends go, if the caller chooses: a queue, so many keys, or a selector of its own.
 fn target(
     nodes: &Nodes<'_>,
     cluster: &ClusterPlan,
-    mode: SendMode,
     queue: Option<Spanned<file::TargetQueue>>,
     keys: Option<Spanned<u32>>,
+    select: Option<Spanned<String>>,
 ) -> Result<Target, ScenarioError> {
     let source = nodes.source;
-    match (queue, keys) {
-        (None, None) => Ok(Target::Any),
-        (Some(queue), None) => {
+    match (queue, keys, select) {
+        (None, None, None) => Ok(Target::Any),
+        (Some(queue), None, None) => {
             let at = queue.span();
             let queue = queue.into_inner();
-            if !nodes.is_broker(&queue.broker) {
+            if !has(&nodes.brokers, &queue.broker) {
                 return Err(source.error(
                     at,
                     format!("no broker is called \"{}\"", queue.broker),
@@ -98,17 +115,25 @@ fn target(
                 queue: queue.id,
             })
         }
-        (Some(_), Some(keys)) => Err(source.error(
-            keys.span(),
-            "a send has a queue or a key, not both",
-            "remove queue or keys",
-        )),
-        (None, Some(keys)) if mode != SendMode::Sync => Err(source.error(
-            keys.span(),
-            "only a sync send chooses its queue by a key",
-            "remove keys, or write mode = \"sync\"",
-        )),
-        (None, Some(keys)) => within(source, "keys", &keys, 1, MAX_KEYS).map(Target::Keys),
+        (None, Some(keys), None) => within(source, "keys", &keys, 1, MAX_KEYS).map(Target::Keys),
+        (None, None, Some(select)) => match select.get_ref().as_str() {
+            "random" => Ok(Target::Random),
+            "last" => Ok(Target::Last),
+            "nothing" => Ok(Target::Nothing),
+            other => Err(source.error(
+                select.span(),
+                format!("there is no selector \"{other}\""),
+                "write \"random\", \"last\" or \"nothing\"; keys = 3 chooses by the hash of a key",
+            )),
+        },
+        (queue, keys, select) => {
+            let last = select.map(|it| it.span()).or(keys.map(|it| it.span()));
+            Err(source.error(
+                last.or(queue.map(|it| it.span())).unwrap_or(0..0),
+                "a send has a queue, a key or a selector, and not two of them",
+                "remove all but one of queue, keys and select",
+            ))
+        }
     }
 }
 

@@ -86,13 +86,23 @@ fn position(at: &Position) -> Option<String> {
             workload,
             send,
             attempt,
+            sends,
+            after_ms,
         } => {
             let attempt = attempt.map_or_else(String::new, |it| format!(", attempt = {it}"));
+            let sends = match sends {
+                1 => String::new(),
+                _ => format!(", sends = {sends}"),
+            };
+            let after = match after_ms {
+                0 => String::new(),
+                ms => format!(", after = {}", duration(*ms)),
+            };
             let workload = match workload {
                 1 => String::new(),
                 _ => format!(", workload = {workload}"),
             };
-            format!("{{ send = {send}{attempt}{workload} }}")
+            format!("{{ send = {send}{attempt}{sends}{workload}{after} }}")
         }
     })
 }

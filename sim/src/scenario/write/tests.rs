@@ -6,13 +6,13 @@ use std::path::Path;
 use proptest::prelude::*;
 use rmq_remoting::profile::Profile;
 
-use crate::fault::rule::{Answer, Delay, DelayRequest, PartialRoute, StoreThenAnswer};
+use crate::fault::rule::{Answer, Delay, DelayRequest, PartialRoute, Since, StoreThenAnswer};
 use crate::fault::{
     Bandwidth, ClockJump, Corrupt, Crash, Fault, FaultKind, Latency, Loss, NameServerList,
     OddRoute, Place, Position, PowerLoss, Resize, Restart, Rule, RuleAction, Slice, Slow, Stop,
 };
 use crate::scenario::{
-    Bound, Callback, ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
+    Bound, Callback, ClusterPlan, Expect, Hooks, Limits, Namespace, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
     SendMode, Target, Workload,
 };
 
@@ -147,8 +147,11 @@ fn action() -> impl Strategy<Value = RuleAction> {
         // The codes below 20 that say "stored" would be lies.
         (20..3_000i32, proptest::option::of("[ -~]{0,12}"))
             .prop_map(|(code, remark)| RuleAction::Answer(Answer { code, remark })),
-        (1..5_000u64, 0..50u64)
-            .prop_map(|(ms, jitter_ms)| RuleAction::Delay(Delay { ms, jitter_ms })),
+        (1..5_000u64, 0..50u64).prop_map(|(ms, jitter_ms)| RuleAction::Delay(Delay {
+            ms,
+            jitter_ms,
+            since: Since::Received,
+        })),
         Just(RuleAction::DropRequest),
         Just(RuleAction::DropReply),
         Just(RuleAction::CloseBefore),
@@ -270,11 +273,15 @@ fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
 fn fault() -> impl Strategy<Value = Fault> {
     let at = prop_oneof![
         (0..60_000u64).prop_map(|ms| Position::Time { ms }),
-        (1..=10u64, proptest::option::of(1..4u32)).prop_map(|(send, attempt)| Position::Send {
-            workload: 2,
-            send,
-            attempt
-        }),
+        (1..=5u64, proptest::option::of(1..4u32), 1..=5u64, 0..9_000u64).prop_map(
+            |(send, attempt, sends, after_ms)| Position::Send {
+                workload: 2,
+                send,
+                attempt,
+                sends,
+                after_ms,
+            }
+        ),
         (0..3_000i32, 1..9u64).prop_map(|(code, n)| Position::Received { code, n }),
     ];
     let lasts = proptest::option::of(1..90_000u64);
@@ -284,6 +291,26 @@ fn fault() -> impl Strategy<Value = Fault> {
             (Place::Node(node), at) if is_server(node) => at,
             (_, Position::Received { .. }) => Position::Time { ms: 1 },
             (_, at) => at,
+        };
+        let at = match at {
+            Position::Send {
+                workload,
+                send,
+                attempt,
+                sends,
+                after_ms,
+            } => {
+                // A rule waits for requests, anything else for a moment.
+                let is_rule = matches!(kind, FaultKind::Rule(_));
+                Position::Send {
+                    workload,
+                    send,
+                    attempt,
+                    sends: if is_rule { sends } else { 1 },
+                    after_ms: if is_rule { 0 } else { after_ms },
+                }
+            }
+            at => at,
         };
         Fault {
             kind,
@@ -308,7 +335,16 @@ fn workload() -> impl Strategy<Value = Workload> {
         Just(Target::Any),
         (0..4i32).prop_map(queue),
         (1..9u32).prop_map(Target::Keys),
+        Just(Target::Random),
+        Just(Target::Last),
+        Just(Target::Nothing),
     ];
+    let manner = (
+        proptest::option::of(1..9_000u64),
+        proptest::option::of("[a-z \"]{1,6}"),
+        proptest::option::of(1..=18u32),
+        any::<(i32, bool, bool)>(),
+    );
     let callback = prop_oneof![
         Just(Callback::Plain),
         Just(Callback::Panics),
@@ -323,7 +359,7 @@ fn workload() -> impl Strategy<Value = Workload> {
         target,
         1..9u32,
         proptest::option::of(0..2_000u64),
-        callback,
+        (callback, manner),
     )
         .prop_map(
             |(
@@ -335,12 +371,16 @@ fn workload() -> impl Strategy<Value = Workload> {
                 target,
                 callers,
                 drop_after_ms,
-                callback,
+                (callback, (timeout_ms, tag, delay_level, (flag, waits_stored, own_ids))),
             )| Workload {
-                target: match target {
-                    Target::Keys(_) if mode != SendMode::Sync => Target::Any,
-                    target => target,
-                },
+                target,
+                timeout_ms,
+                tag,
+                delay_level,
+                flag,
+                property: waits_stored.then(|| "a \"value\"".to_owned()),
+                waits_stored,
+                own_ids,
                 callers,
                 drop_after_ms: drop_after_ms.filter(|_| mode != SendMode::Async),
                 callback: match mode {
@@ -388,12 +428,25 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 brokers: vec!["broker-a".into(), "broker-b".into()],
                 profile,
                 topics: vec![("orders \"x\"".into(), 4)],
+                only_on: vec![("orders \"x\"".into(), vec!["broker-a".into()])],
+                without_master: vec!["broker-b".into()],
             },
             network,
             producers: vec![ProducerPlan {
                 name: "p1".into(),
                 group: "a group".to_owned(),
                 policy,
+                changes: None,
+                limits: Limits {
+                    sends: figures.map(|(low, _)| low as u32),
+                    bytes: None,
+                    refuses: figures.is_some(),
+                },
+                namespace: figures.map(|_| Namespace::V1("ns".to_owned())),
+                hooks: match figures {
+                    Some(_) => Hooks::Forbid("broker-a".into()),
+                    None => Hooks::Panic,
+                },
                 timeout_ms: Some(network.latency_ms),
                 retries: Some(0),
                 first_queue: Some(7),

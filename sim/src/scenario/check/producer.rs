@@ -1,0 +1,170 @@
+//! Checks one producer of a file: its policy can be read, and its settings fit each other and the cluster.
+
+use std::collections::BTreeSet;
+
+use rmq_producer::policy::PRESETS;
+use rmq_remoting::observe::Name;
+use toml::Spanned;
+
+use super::{Load, MAX_SECONDS, duration, known_broker, node_name, within};
+use crate::scenario::error::{ScenarioError, Source};
+use crate::scenario::{ClusterPlan, Hooks, Limits, Namespace, PolicySource, ProducerPlan, file, format_1};
+
+/// A preset, or a file beside the scenario.
+fn policy(
+    source: Source<'_>,
+    policy: &Spanned<String>,
+    load: Load<'_>,
+) -> Result<PolicySource, ScenarioError> {
+    let preset = PRESETS.into_iter().find(|name| name == policy.get_ref());
+    if let Some(name) = preset {
+        return Ok(PolicySource::Preset(name));
+    }
+    let file = policy.get_ref().clone();
+    let text = load(&file).map_err(|error| {
+        source.error(
+            policy.span(),
+            format!("\"{file}\" is no preset, and as a file it cannot be read: {error}"),
+            format!(
+                "write one of {}, or a policy file beside the scenario",
+                PRESETS.join(", ")
+            ),
+        )
+    })?;
+    let text = format_1::policy(&text).into_owned();
+    Ok(PolicySource::Text { file, text })
+}
+
+/// Checks one producer of a scenario file.
+pub(super) fn producer(
+    source: Source<'_>,
+    cluster: &ClusterPlan,
+    name: &str,
+    raw: Spanned<file::Producer>,
+    load: Load<'_>,
+) -> Result<ProducerPlan, ScenarioError> {
+    let at = raw.span();
+    let raw = raw.into_inner();
+    let name = node_name(source, name, at, &mut BTreeSet::new())?;
+    let policy = match raw.policy {
+        None => PolicySource::Preset("strict"),
+        Some(policy) => self::policy(source, &policy, load)?,
+    };
+    let timeout_ms = match raw.timeout {
+        Some(timeout) => Some(duration(source, "a timeout", &timeout, 1, 600_000)?),
+        None => None,
+    };
+    let retries = match raw.retries {
+        Some(retries) => Some(within(source, "retries", &retries, 0, 100)?),
+        None => None,
+    };
+    let stop_ms = match raw.stop {
+        Some(stop) => Some(duration(source, "the stop", &stop, 1, MAX_SECONDS * 1_000)?),
+        None => None,
+    };
+    let first_name_server = match raw.first_name_server {
+        Some(first) => Some(within(
+            source,
+            "first-name-server",
+            &first,
+            0,
+            cluster.name_servers - 1,
+        )?),
+        None => None,
+    };
+    let hooks = hooks(source, cluster, raw.hooks, raw.forbids)?;
+    let namespace = namespace(source, raw.namespace, raw.namespace_v2)?;
+    let limits = Limits {
+        sends: raw.max_open_sends,
+        bytes: raw.max_open_bytes,
+        refuses: refuses(source, raw.when_full)?,
+    };
+    let changes = changes(source, &policy, raw.changes)?;
+    Ok(ProducerPlan {
+        changes,
+        limits,
+        namespace,
+        hooks,
+        group: raw.group.unwrap_or_else(|| format!("group-{name}")),
+        name,
+        policy,
+        timeout_ms,
+        retries,
+        first_queue: raw.first_queue,
+        first_name_server,
+        id_constant: raw.id_constant,
+        first_opaque: raw.first_opaque,
+        fault_tolerance: raw.fault_tolerance,
+        stop_ms,
+    })
+}
+
+/// The differences from the policy, which must give a policy with it.
+fn changes(
+    source: Source<'_>,
+    policy: &PolicySource,
+    raw: Option<Spanned<toml::Table>>,
+) -> Result<Option<String>, ScenarioError> {
+    let Some(raw) = raw else { return Ok(None) };
+    let at = raw.span();
+    let text = toml::Value::Table(raw.into_inner()).to_string();
+    match policy.with_changes(Some(&text)) {
+        Ok(_) => Ok(Some(text)),
+        Err(cause) => Err(source.error(
+            at,
+            format!("these changes make no policy: {cause}"),
+            "write keys of a policy file, as { compress-over = 100 }",
+        )),
+    }
+}
+
+fn refuses(source: Source<'_>, raw: Option<Spanned<String>>) -> Result<bool, ScenarioError> {
+    let Some(raw) = raw else { return Ok(false) };
+    match raw.get_ref().as_str() {
+        "wait" => Ok(false),
+        "refuse" => Ok(true),
+        other => Err(source.error(
+            raw.span(),
+            format!("a full producer cannot do \"{other}\""),
+            "write \"wait\" or \"refuse\"",
+        )),
+    }
+}
+
+fn namespace(
+    source: Source<'_>,
+    v1: Option<Spanned<String>>,
+    v2: Option<Spanned<String>>,
+) -> Result<Option<Namespace>, ScenarioError> {
+    match (v1, v2) {
+        (None, None) => Ok(None),
+        (Some(v1), None) => Ok(Some(Namespace::V1(v1.into_inner()))),
+        (None, Some(v2)) => Ok(Some(Namespace::V2(v2.into_inner()))),
+        (Some(_), Some(v2)) => Err(source.error(
+            v2.span(),
+            "a producer is in one namespace",
+            "remove namespace or namespace-v2",
+        )),
+    }
+}
+
+fn hooks(
+    source: Source<'_>,
+    cluster: &ClusterPlan,
+    hooks: Option<Spanned<String>>,
+    forbids: Option<Spanned<String>>,
+) -> Result<Hooks, ScenarioError> {
+    match (hooks, forbids) {
+        (None, None) => Ok(Hooks::None),
+        (None, Some(broker)) => {
+            known_broker(source, &cluster.brokers, broker.get_ref(), broker.span())?;
+            Ok(Hooks::Forbid(Name::from(broker.get_ref().as_str())))
+        }
+        (Some(hooks), None) if hooks.get_ref() == "panic" => Ok(Hooks::Panic),
+        (Some(hooks), _) => Err(source.error(
+            hooks.span(),
+            format!("hooks cannot be \"{}\" here", hooks.get_ref()),
+            "write hooks = \"panic\", or forbids = \"broker-a\"",
+        )),
+    }
+}
