@@ -165,6 +165,7 @@ mod zoo;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod coverage;
 pub mod fault;
 pub mod run;
 pub mod scenario;
@@ -192,7 +193,7 @@ pub mod internals {
         pub use crate::generate::generate;
     }
     pub mod invariant {
-        pub use crate::invariant::{RunFindings, all, check};
+        pub use crate::invariant::{CheckedRun, RunFindings, all, check};
     }
     pub mod run {
         pub use crate::run::facts_of;

@@ -295,7 +295,9 @@ fn which(args: &Args, plan: &Plan) -> String {
 fn class(sweep: &Sweep, generated: bool) -> Class {
     match sweep.failures.first() {
         Some(first) => first.class,
-        None if generated && !sweep.rare().is_empty() => Class::Violation,
+        None if generated && !(sweep.rare().is_empty() && sweep.below_floor().is_empty()) => {
+            Class::Violation
+        }
         None => Class::Pass,
     }
 }
@@ -337,6 +339,7 @@ fn report(scenario: Option<&Path>, sweep: &Sweep) -> String {
             sweep.faults, sweep.never_started, sweep.never_struck
         );
     }
+    text.push_str(&coverage(scenario.is_none(), sweep));
     let exercised: Vec<String> = sweep
         .exercised
         .iter()
@@ -359,6 +362,33 @@ fn report(scenario: Option<&Path>, sweep: &Sweep) -> String {
     }
     text.push_str(&failures(scenario, sweep));
     let _ = writeln!(text, "digest   {}", sweep.digest);
+    text
+}
+
+/// What the runs have met, and what of it is too little.
+fn coverage(generated: bool, sweep: &Sweep) -> String {
+    let mut text = String::new();
+    for (line, share) in sweep.coverage.shares().into_iter().enumerate() {
+        let title = if line == 0 { "met      " } else { "         " };
+        let _ = writeln!(
+            text,
+            "{title}{} {} ({} of {})",
+            print::percent(share.met, share.of),
+            share.what,
+            share.met,
+            share.of
+        );
+    }
+    let rows = sweep.coverage.rows.len();
+    let seldom = sweep.coverage.rows.values().filter(|count| **count < 10).count();
+    let _ = writeln!(
+        text,
+        "rows     {rows} of the decision table, {seldom} of them fewer than ten times"
+    );
+    for share in sweep.below_floor().iter().filter(|_| generated) {
+        let floor = print::percent(share.floor_per_mille.into(), 1_000);
+        let _ = writeln!(text, "too few  {}: below {floor}", share.what);
+    }
     text
 }
 

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::draw::Draw;
 use super::kinds;
-use super::{plan, work};
+use super::{aim, plan, work};
 use crate::fault::{Fault, Millis};
 use crate::scenario::{
-    ClusterPlan, Expect, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, SendMode,
+    ClusterPlan, Expect, Hooks, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, SendMode,
     Target, Workload,
 };
 
@@ -20,6 +20,9 @@ const SECONDS: u64 = 60;
 /// Within so many milliseconds after the last fault the cluster serves again: a registration and a
 /// poll (30 s each), what a retransmission holds back, and a send.
 const LIVENESS_MS: u64 = 90_000;
+
+/// Sends of one caller that fail one after the other take no longer than this.
+const IN_A_ROW_MS: u64 = 30_000;
 
 /// Everything a seed decides of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,18 +65,36 @@ impl Knobs {
             faults: Vec::new(),
         };
         knobs.faults = plan::faults(&draw, &knobs);
+        knobs.faults.extend(aim::faults(&draw, &knobs));
         plan::forgotten(&draw, &mut knobs);
         knobs
     }
 
-    /// Whether every producer behaves by the default policy.
-    pub(crate) fn is_strict(&self) -> bool {
+    /// Whether every producer gives up connections that swallow what is sent, as the default policy does.
+    pub(crate) fn gives_dead_peers_up(&self) -> bool {
         let strict = PolicySource::Preset("strict");
-        self.producers.iter().all(|plan| plan.policy == strict)
+        let keeps = |changes: &String| changes.contains("dead-peer");
+        let mut producers = self.producers.iter();
+        producers.all(|plan| plan.policy == strict && !plan.changes.as_ref().is_some_and(keeps))
+    }
+
+    /// So many sends of a workload may fail one after the other: a caller that waits for each of them makes
+    /// the next one later, and a run must not last for ever.
+    pub(crate) fn in_a_row(&self, workload: usize) -> u64 {
+        let work = &self.workloads[workload];
+        let owner = self.producers.iter().find(|it| it.name == work.producer);
+        let (timeout, _) = owner.map_or((3_000, 3), ProducerPlan::timeout_and_attempts);
+        let timeout = work.timeout_ms.unwrap_or(timeout).max(1);
+        match work.mode {
+            SendMode::Sync => (IN_A_ROW_MS / timeout * u64::from(work.callers)).max(3),
+            SendMode::Async | SendMode::Oneway => u64::MAX,
+        }
     }
 
     /// The scenario that these knobs describe.
     pub(crate) fn scenario(self) -> Scenario {
+        let mut producers = self.producers.iter();
+        let forbids = producers.any(|it| matches!(it.hooks, Hooks::Forbid(_)));
         Scenario {
             name: "generated".to_owned(),
             seconds: SECONDS,
@@ -82,7 +103,8 @@ impl Knobs {
             producers: self.producers,
             workloads: self.workloads,
             faults: self.faults,
-            liveness_ms: Some(LIVENESS_MS),
+            // A topic may be on the broker alone that a hook forbids.
+            liveness_ms: (!forbids).then_some(LIVENESS_MS),
             expect: Expect::default(),
         }
     }
@@ -125,6 +147,9 @@ impl fmt::Display for Knobs {
                     PolicySource::Text { file, .. } => file.as_str(),
                 },
             )?;
+            if let Some(changes) = &plan.changes {
+                writeln!(f, "         {} with {changes}", plan.name)?;
+            }
         }
         for (number, one) in (1..).zip(&self.workloads) {
             let mode = match one.mode {
@@ -149,6 +174,9 @@ impl fmt::Display for Knobs {
                     writeln!(f, ", to queue {broker}/{queue}")?;
                 }
                 Target::Keys(keys) => writeln!(f, ", by {keys} keys")?,
+                Target::Random => writeln!(f, ", to a drawn queue")?,
+                Target::Last => writeln!(f, ", to the last queue")?,
+                Target::Nothing => writeln!(f, ", to no queue")?,
             }
         }
         Ok(())
@@ -169,7 +197,7 @@ fn cluster(draw: &Draw) -> ClusterPlan {
         }
         (Name::from(format!("topic-{}", number + 1)), queues)
     });
-    ClusterPlan {
+    let mut cluster = ClusterPlan {
         name_servers: draw.one_of("name-servers", [1, 2, 2, 3]),
         brokers: (b'a'..)
             .take(brokers)
@@ -177,7 +205,28 @@ fn cluster(draw: &Draw) -> ClusterPlan {
             .collect(),
         profile: draw.one_of("profile", [V5_3_3, V5_3_3, V5_3_3, V5_2_0, V4_9_7]),
         topics: topics.collect(),
+        only_on: Vec::new(),
+        without_master: Vec::new(),
+    };
+    let (first, more) = (cluster.brokers.first().cloned(), cluster.brokers.len() > 1);
+    if let Some(first) = first.filter(|_| more) {
+        // The first broker has every topic, and a master.
+        let others = &cluster.brokers[1..];
+        if draw.coin("topic-on-a-part", 80) {
+            let (topic, _) = draw.pick("part-topic", &cluster.topics);
+            let also = draw.pick("part-broker", others);
+            let part = match draw.coin("part-of-two", 500) {
+                true => vec![first, also],
+                false => vec![first],
+            };
+            cluster.only_on.push((topic, part));
+        }
+        if draw.coin("without-master", 50) {
+            let broker = draw.pick("masterless", &cluster.brokers[1..]);
+            cluster.without_master.push(broker);
+        }
     }
+    cluster
 }
 
 fn network(draw: &Draw) -> NetworkPlan {

@@ -3,19 +3,22 @@
 //! A person writes scenarios for the bugs they expect; a generator finds the others, if it is broad
 //! rather than clever. So nothing here aims at a known bug. A seed first decides which *kinds* of
 //! fault exist in its run at all: a run with every kind at once hides most of them behind the worst,
-//! and a run with two or three goes deep. Then come the cluster, the network, the producers and
-//! what they send, and at last the faults, anchored to a time or to a send and never to "the n-th
-//! request of a broker", so that taking one away does not shift what another one hits.
+//! and a run with two or three goes deep. Then come the cluster, the network, the producers and what
+//! they send, and at last the faults. Most of them wait for a send and are where it goes, since one that
+//! meets nothing has tested nothing; none waits for "the n-th request of a broker", so that taking one away
+//! does not shift what another one hits.
 //!
 //! Every knob is drawn by its name (`draw`), and a fault's kind is the one that wins a draw of its
 //! own, so that a new knob or a new kind moves no other.
 //!
 //! Near-coincidence is sought, not avoided: in a part of the runs answers come within a millisecond
-//! of a send's deadline, or of the end of an attempt's share.
+//! of a send's deadline, or of the end of an attempt's share, counted from the attempt's own start.
 //!
 //! - `knobs`: the plain struct, and the cluster; `work`: producers and workloads.
-//! - `kinds`: which faults there may be, and what each of them draws; `plan`: where and when.
+//! - `kinds`: which faults there may be, and what each of them draws; `plan`: where and when; `aim`:
+//!   faults that aim at a row of the decision table.
 
+mod aim;
 mod draw;
 mod kinds;
 mod knobs;
@@ -40,7 +43,8 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::fault::{Place, Position};
+    use crate::fault::{Place, Position, TARGET};
+    use crate::scenario::{Hooks, Limits, ProducerPlan, SendMode, Target, Workload};
 
     #[test]
     fn the_same_seed_gives_the_same_scenario_and_another_seed_another_one() {
@@ -63,7 +67,7 @@ mod tests {
         }
         for kind in kinds::all() {
             let of = runs.get(kind.name).copied().unwrap_or(0);
-            assert!((20..500).contains(&of), "{}: {of} of 1000", kind.name);
+            assert!((15..700).contains(&of), "{}: {of} of 1000", kind.name);
         }
     }
 
@@ -75,6 +79,11 @@ mod tests {
             nodes.extend(scenario.cluster.brokers.iter().cloned());
             nodes.extend(scenario.producers.iter().map(|one| Name::clone(&one.name)));
             for fault in &scenario.faults {
+                if fault.place.has_target() {
+                    let waits = matches!(fault.at, Position::Send { .. });
+                    assert!(waits, "seed {seed}: {fault} waits for no send");
+                }
+                nodes.insert(Name::from(TARGET));
                 let known = match &fault.place {
                     Place::Node(node) => nodes.contains(node),
                     Place::Link { from: a, to: b } | Place::Pair { a, b } => {
@@ -84,9 +93,15 @@ mod tests {
                 assert!(known, "seed {seed}: {fault}");
                 match fault.at {
                     Position::Time { ms } => assert!(ms < scenario.seconds * 1_000),
-                    Position::Send { workload, send, .. } => {
+                    Position::Send {
+                        workload,
+                        send,
+                        sends,
+                        ..
+                    } => {
                         let workload = &scenario.workloads[workload as usize - 1];
-                        assert!((1..=workload.sends).contains(&send), "seed {seed}");
+                        let last = send + sends - 1;
+                        assert!(send > 0 && (send..=workload.sends).contains(&last), "seed {seed}");
                     }
                     Position::Received { .. } | Position::Stored { .. } => {
                         panic!("seed {seed}: a position that counts requests")
@@ -102,10 +117,49 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_size_is_about_sixty_sends() {
-        for seed in 0..500 {
-            let sends: u64 = generate(seed).workloads.iter().map(|one| one.sends).sum();
-            assert!((40..=80).contains(&sends), "seed {seed}: {sends} sends");
+    fn most_runs_have_about_sixty_sends_and_some_have_hundreds() {
+        let sends = |seed| -> u64 { generate(seed).workloads.iter().map(|one| one.sends).sum() };
+        let all: Vec<u64> = (0..500).map(sends).collect();
+        let usual = all.iter().filter(|sends| (40..=80).contains(*sends)).count();
+        let many = all.iter().filter(|sends| **sends > 200).count();
+        assert!((350..480).contains(&usual), "{usual} of 500");
+        assert!((15..100).contains(&many), "{many} of 500");
+    }
+
+    #[test]
+    fn what_a_program_can_do_is_drawn() {
+        let plans: Vec<Scenario> = (0..1_000).map(generate).collect();
+        let any = |is: &dyn Fn(&Scenario) -> bool| plans.iter().filter(|it| is(it)).count();
+        let of_producer = |is: &'static dyn Fn(&ProducerPlan) -> bool| {
+            any(&|it| it.producers.iter().any(is))
+        };
+        let of_work =
+            |is: &'static dyn Fn(&Workload) -> bool| any(&|it| it.workloads.iter().any(is));
+        let drawn = [
+            ("limits", of_producer(&|it| it.limits != Limits::default())),
+            ("a refusal when full", of_producer(&|it| it.limits.refuses)),
+            ("a namespace", of_producer(&|it| it.namespace.is_some())),
+            ("hooks that panic", of_producer(&|it| it.hooks == Hooks::Panic)),
+            ("a hook that forbids", of_producer(&|it| matches!(it.hooks, Hooks::Forbid(_)))),
+            ("a changed policy", of_producer(&|it| it.changes.is_some())),
+            ("a timeout of a send", of_work(&|it| it.timeout_ms.is_some())),
+            ("a random queue", of_work(&|it| it.target == Target::Random)),
+            ("a selector of its own", of_work(&|it| it.target == Target::Last)),
+            ("a selector without a choice", of_work(&|it| it.target == Target::Nothing)),
+            ("ids of its own", of_work(&|it| it.own_ids)),
+            ("a flag", of_work(&|it| it.flag != 0)),
+            ("a property", of_work(&|it| it.property.is_some())),
+            ("no waiting", of_work(&|it| !it.waits_stored)),
+            ("a topic on a part of the brokers", any(&|it| !it.cluster.only_on.is_empty())),
+            ("a broker without a master", any(&|it| !it.cluster.without_master.is_empty())),
+        ];
+        for (what, of) in drawn {
+            assert!((15..600).contains(&of), "{what}: {of} of 1000");
+        }
+        for mode in [SendMode::Sync, SendMode::Async, SendMode::Oneway] {
+            let pinned = |it: &Workload| matches!(it.target, Target::Queue { .. });
+            let of = any(&|it| it.workloads.iter().any(|it| it.mode == mode && pinned(it)));
+            assert!((25..600).contains(&of), "{mode:?} to a queue: {of} of 1000");
         }
     }
 }

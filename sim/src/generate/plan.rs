@@ -1,18 +1,41 @@
 //! Where and when the faults of a generated run happen.
+//!
+//! A fault that meets nothing has tested nothing. So most of them wait for a send, and are where it
+//! goes: at the broker of the attempt, on the connection to it, at a name server while the topic is looked
+//! up. A second fault often strikes the reaction to the first one: the attempt after it, the dial, the
+//! lookup. What can wait for no send is set just before something that is certain to come: the first
+//! lookup of a workload, a poll, a heartbeat.
 
+use rmq_remoting::code::request;
 use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
 use super::kinds::{self, Target};
 use super::knobs::Knobs;
-use crate::fault::{Changes, Fault, FaultKind, Kind, Place, Position, Site};
+use crate::fault::rule::near_a_deadline;
+use crate::fault::{
+    Changes, Fault, FaultKind, Kind, Place, Position, Rule, RuleAction, Site, TARGET,
+};
 
 /// The last millisecond in which a fault that is anchored to a time starts.
 const LAST_MS: u64 = 50_000;
+/// The second poll of a client that starts with the run.
+const POLL_MS: u64 = 30_010;
+/// Its second heartbeat.
+const BEAT_MS: u64 = 31_000;
 
-/// Draws up to eight faults, of the kinds that exist in this run.
+/// Where faults of a run gather: a send, and what is done for it.
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    /// The number of the workload, from 1.
+    workload: u32,
+    /// The send of the workload, from 1.
+    send: u64,
+}
+
+/// Draws up to eight faults, of the kinds that exist in this run, and reactions to them.
 pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
-    let count = draw.one_of("faults", [0, 1, 2, 3, 3, 4, 5, 6, 8]);
+    let count = draw.one_of("faults", [0, 1, 2, 3, 3, 4, 4, 5, 6, 8]);
     let mut faults: Vec<Fault> = Vec::new();
     for number in 0..count {
         let draw = draw.part("fault", number);
@@ -20,33 +43,69 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
             // No kind of fault exists in this run.
             continue;
         };
-        for fault in of_kind(&draw, knobs, kind) {
-            if !faults.iter().any(|other| clash(other, &fault))
-                && leaves_a_way(knobs, &faults, &fault)
-            {
-                faults.push(fault);
-            }
+        let anchor = anchor(&draw, knobs, kind.site);
+        add(&mut faults, knobs, of_kind(&draw, knobs, kind, anchor, false));
+        let reaction = draw.part("reaction", 0);
+        if draw.coin("reacts", 350)
+            && let Some(kind) = kinds::choose(&reaction, &knobs.kinds)
+        {
+            add(&mut faults, knobs, of_kind(&reaction, knobs, kind, anchor, true));
         }
     }
     faults
 }
 
-/// One fault; where a rule waits for a send, one for each broker the send may come to.
-fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
-    let (place, target) = place(draw, knobs, kind.site);
-    let what = kinds::make(kind, draw, knobs, target);
-    let is_rule = matches!(what, FaultKind::Rule(_));
-    // What no message is part of cannot wait for one.
-    let by_send = match &what {
-        FaultKind::Rule(rule) => {
-            target == Target::Broker
-                && !rule
-                    .codes
-                    .contains(&rmq_remoting::code::request::HEART_BEAT)
-        }
-        _ => true,
+fn add(faults: &mut Vec<Fault>, knobs: &Knobs, fault: Fault) {
+    if !faults.iter().any(|other| clash(other, &fault)) && leaves_a_way(knobs, faults, &fault) {
+        faults.push(fault);
+    }
+}
+
+/// The send that a fault waits for: often a first one, whose topic has to be looked up.
+fn anchor(draw: &Draw, knobs: &Knobs, site: Site) -> Anchor {
+    let number = draw.index("at-workload", knobs.workloads.len());
+    let sends = knobs.workloads[number].sends;
+    let first = match site {
+        Site::NameServer | Site::Server => 400,
+        _ => 150,
     };
-    let at = position(draw, knobs, is_rule, by_send);
+    let send = match draw.coin("at-first-send", first) {
+        true => 1,
+        false => draw.between("at-send", 1, sends.max(2) - 1).min(sends),
+    };
+    Anchor {
+        workload: number as u32 + 1,
+        send,
+    }
+}
+
+fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind, anchor: Anchor, reacts: bool) -> Fault {
+    // Where lookups are, they are over when the attempt starts.
+    let of_lookups = draw.coin("of-lookups", 300);
+    let by_send = !of_lookups && draw.coin("by-send", 900);
+    let (place, target) = place(draw, knobs, kind.site, (anchor, by_send));
+    let mut what = kinds::make(kind, draw, knobs, target);
+    let at = match &what {
+        FaultKind::Rule(rule) => rule_position(draw, knobs, rule, (target, anchor)),
+        _ if place.has_target() || (by_send && !has_name_server(&place)) => {
+            position(draw, knobs, anchor, reacts)
+        }
+        _ => time(draw, knobs, anchor),
+    };
+    if let FaultKind::Rule(rule) = &mut what
+        && rule.topic.is_some()
+    {
+        rule.topic = Some(Name::clone(&knobs.workloads[anchor.workload as usize - 1].topic));
+    }
+    if let (FaultKind::Rule(rule), Position::Send { sends, .. }) = (&mut what, &at) {
+        // The sends are named, and few of them by chance may be none.
+        rule.topic = None;
+        rule.per_mille = rule.per_mille.filter(|_| *sends >= 10);
+    }
+    if let (FaultKind::Rule(rule), Position::Time { .. }) = (&mut what, &at) {
+        // Only of sends is it known when their attempts started.
+        rule.then = rule.then.since_attempt(0);
+    }
     let for_ms = match (&what, &at) {
         (kind, _) if kind.is_at_once() => None,
         (FaultKind::Rule(_), Position::Send { .. }) => None,
@@ -56,25 +115,115 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind) -> Vec<Fault> {
         }
         _ => Some(lasts(draw)),
     };
-    let mut places = vec![place];
-    if is_rule && matches!(at, Position::Send { .. }) {
-        let brokers = knobs.cluster.brokers.iter();
-        places = brokers.map(|name| Place::Node(Name::clone(name))).collect();
-    }
-    let fault = |place| Fault {
-        kind: what.clone(),
-        place,
-        at: at.clone(),
-        for_ms,
+    let waits_for_send = matches!(at, Position::Send { .. });
+    let place = match (&what, waits_for_send) {
+        // Wherever the send comes to.
+        (FaultKind::Rule(_), true) => Place::Node(Name::from(TARGET)),
+        (FaultKind::Rule(_), false) if place.has_target() => {
+            Place::Node(draw.pick("broker", &knobs.cluster.brokers))
+        }
+        _ => place,
     };
-    places.into_iter().map(fault).collect()
+    Fault {
+        kind: what,
+        place,
+        at,
+        for_ms,
+    }
+}
+
+fn has_name_server(place: &Place) -> bool {
+    place.names().any(|name| name.starts_with("ns-"))
+}
+
+/// The moment of a fault that is no rule: at an attempt of its send, or a part of a round trip or of the
+/// attempt's time after it.
+fn position(draw: &Draw, knobs: &Knobs, anchor: Anchor, reacts: bool) -> Position {
+    let latency = knobs.network.latency_ms;
+    let work = &knobs.workloads[anchor.workload as usize - 1];
+    let owner = knobs.producers.iter().find(|it| it.name == work.producer);
+    let time = owner.map_or((3_000, 3), |it| it.timeout_and_attempts());
+    // What answers the first fault comes a round trip later: a resend, a dial, a lookup.
+    let after_ms = match draw.one_of("after", [0, 0, 0, 1, 2, 2, 3, 4]) {
+        0 if !reacts => 0,
+        0 | 1 => draw.between("after-ms", 1, latency),
+        2 => (2 * latency + draw.between("after-around", 0, 2)).saturating_sub(1),
+        3 => draw.between("after-more", 2 * latency, 8 * latency),
+        _ => near_a_deadline(draw, time),
+    };
+    let attempt = match reacts {
+        true => draw.one_of("at-attempt", [Some(1), Some(1), Some(1), Some(2)]),
+        false => Some(1),
+    };
+    Position::Send {
+        workload: anchor.workload,
+        send: anchor.send,
+        attempt,
+        sends: 1,
+        after_ms: if attempt == Some(2) && reacts { 0 } else { after_ms },
+    }
+}
+
+/// When a rule is on: for some sends in a row, wherever they come to; or from shortly before something
+/// that its requests are certain to be part of.
+fn rule_position(
+    draw: &Draw,
+    knobs: &Knobs,
+    rule: &Rule,
+    (target, anchor): (Target, Anchor),
+) -> Position {
+    let beats = rule.codes.contains(&request::HEART_BEAT);
+    let of_sends = target == Target::Broker && !beats;
+    if of_sends && (rule.then.counts_from_attempt() || draw.coin("rule-by-send", 900)) {
+        let left = knobs.workloads[anchor.workload as usize - 1].sends - anchor.send + 1;
+        let left = left.min(knobs.in_a_row(anchor.workload as usize - 1));
+        return Position::Send {
+            workload: anchor.workload,
+            send: anchor.send,
+            attempt: draw.one_of("at-attempt", [Some(1), Some(1), Some(1), None, None, None]),
+            sends: draw.one_of("at-sends", [1, 1, 3, 10, 30]).min(left),
+            after_ms: 0,
+        };
+    }
+    match beats {
+        true => before(draw, BEAT_MS),
+        false => time(draw, knobs, anchor),
+    }
+}
+
+/// A time at which something is looked up: the start of a workload, whose topic may be new to the
+/// producer, or a poll; or any time.
+fn time(draw: &Draw, knobs: &Knobs, anchor: Anchor) -> Position {
+    let first = knobs.workloads.iter().map(|it| it.start_ms).min();
+    let knows_a_topic = first.is_some_and(|first| first < POLL_MS);
+    let work = &knobs.workloads[anchor.workload as usize - 1];
+    let same = knobs.workloads.iter().filter(|it| {
+        (&it.producer, &it.topic) == (&work.producer, &work.topic)
+    });
+    let looked_up = same.map(|it| it.start_ms).min().unwrap_or(work.start_ms);
+    match draw.one_of("time", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2]) {
+        1 if knows_a_topic => before(draw, POLL_MS),
+        0 | 1 => before(draw, looked_up),
+        _ => Position::Time {
+            ms: draw.between("at", 0, LAST_MS),
+        },
+    }
+}
+
+/// A moment before something that comes at `ms`, or a round trip after it.
+fn before(draw: &Draw, ms: u64) -> Position {
+    let before = draw.one_of("before", [30, 5, 1]);
+    let around = draw.between("around", 0, before + 1);
+    Position::Time {
+        ms: (ms.saturating_sub(before) + around).min(LAST_MS),
+    }
 }
 
 /// In some runs a box on the way forgets all open connections of a producer at once: what is sent on
 /// them is swallowed, to every broker and perhaps to every name server, and new ones work. Only the
 /// default policy gives such connections up.
 pub(super) fn forgotten(draw: &Draw, knobs: &mut Knobs) {
-    if !draw.coin("forgets-connections", 60) || !knobs.is_strict() {
+    if !draw.coin("forgets-connections", 60) || !knobs.gives_dead_peers_up() {
         return;
     }
     let producers: Vec<Name> = knobs
@@ -87,7 +236,9 @@ pub(super) fn forgotten(draw: &Draw, knobs: &mut Knobs) {
     if draw.coin("forgets-name-servers", 500) {
         servers.extend(knobs.cluster.name_server_names());
     }
-    let at = position(&draw.part("forgotten", 0), knobs, false, true);
+    let draw = draw.part("forgotten", 0);
+    let anchor = anchor(&draw, knobs, Site::Pair);
+    let at = position(&draw, knobs, anchor, false);
     for b in servers {
         let fault = Fault {
             kind: FaultKind::BlackHole,
@@ -109,6 +260,16 @@ pub(super) fn forgotten(draw: &Draw, knobs: &mut Knobs) {
 /// unanswered requests, which takes minutes for a server that is asked twice a minute; those of other
 /// clients keep it for good.
 fn leaves_a_way(knobs: &Knobs, others: &[Fault], next: &Fault) -> bool {
+    // Half an answer makes a connection as useless, to whoever does not give it up.
+    let halves = |fault: &Fault| match (&fault.kind, &fault.place) {
+        (FaultKind::Rule(rule), Place::Node(server)) => {
+            rule.then == RuleAction::HalfFrame && server.starts_with("ns-")
+        }
+        _ => false,
+    };
+    if halves(next) {
+        return knobs.gives_dead_peers_up();
+    }
     let swallowed = |fault: &Fault| match (&fault.kind, &fault.place) {
         (FaultKind::BlackHole, Place::Pair { a, b }) => Some((Name::clone(a), Name::clone(b))),
         _ => None,
@@ -116,7 +277,7 @@ fn leaves_a_way(knobs: &Knobs, others: &[Fault], next: &Fault) -> bool {
     let Some((producer, server)) = swallowed(next) else {
         return true;
     };
-    if !knobs.is_strict() {
+    if !knobs.gives_dead_peers_up() {
         return false;
     }
     if knobs.cluster.brokers.contains(&server) {
@@ -143,27 +304,13 @@ fn lasts(draw: &Draw) -> u64 {
     about + draw.between("lasts-more", 0, about / 4)
 }
 
-fn position(draw: &Draw, knobs: &Knobs, is_rule: bool, by_send: bool) -> Position {
-    let at_time = Position::Time {
-        ms: draw.between("at", 0, LAST_MS),
-    };
-    if !by_send || draw.coin("by-time", 500) {
-        return at_time;
-    }
-    let number = draw.index("at-workload", knobs.workloads.len());
-    let attempt = draw.one_of("at-attempt", [Some(1), Some(2), None, None]);
-    Position::Send {
-        workload: number as u32 + 1,
-        send: draw.between("at-send", 1, knobs.workloads[number].sends),
-        attempt: if is_rule {
-            attempt
-        } else {
-            attempt.or(Some(1))
-        },
-    }
-}
-
-fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
+/// Where a fault is. Of one that waits for a send: where the send goes, mostly.
+fn place(
+    draw: &Draw,
+    knobs: &Knobs,
+    site: Site,
+    (anchor, by_send): (Anchor, bool),
+) -> (Place, Target) {
     let name_servers = knobs.cluster.name_server_names();
     let producers: Vec<Name> = knobs
         .producers
@@ -189,15 +336,29 @@ fn place(draw: &Draw, knobs: &Knobs, site: Site) -> (Place, Target) {
         Site::NameServer => Target::NameServer,
         Site::Link | Site::Pair | Site::LinkOrPair => Target::Network,
     };
-    let broker = draw.pick("broker", &knobs.cluster.brokers);
-    let name_server = draw.pick("name-server", &name_servers);
-    let producer = draw.pick("producer", &producers);
+    let work = &knobs.workloads[anchor.workload as usize - 1];
+    let broker = match by_send && draw.coin("at-target", 850) {
+        true => Name::from(TARGET),
+        false => draw.pick("broker", &knobs.cluster.brokers),
+    };
+    let producer = match draw.coin("at-sender", 900) {
+        true => Name::clone(&work.producer),
+        false => draw.pick("producer", &producers),
+    };
+    let own = knobs.producers.iter().find(|it| it.name == producer);
+    // The one that is asked first is asked most.
+    let first = own.and_then(|it| name_servers.get(it.first_name_server? as usize));
+    let any = draw.pick("name-server", &name_servers);
+    let name_server = match first.filter(|_| draw.coin("first-asked", 850)) {
+        Some(first) => Name::clone(first),
+        None => any,
+    };
     let place = match target {
         Target::Broker => Place::Node(broker),
         Target::NameServer => Place::Node(name_server),
         Target::Producer => Place::Node(producer),
         Target::Network => {
-            let (a, b) = match draw.one_of("ends", [0, 0, 0, 1, 2]) {
+            let (a, b) = match draw.one_of("ends", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2]) {
                 0 => (producer, broker),
                 1 => (producer, name_server),
                 _ => (broker, name_server),
@@ -234,16 +395,23 @@ fn shares_state(one: &FaultKind, other: &FaultKind) -> bool {
     }
 }
 
+/// Whether they are on one node or between the same two; [`TARGET`] may be any broker.
 fn shares_node(one: &Place, other: &Place) -> bool {
-    let ends = |place: &Place| match place {
-        Place::Node(node) => [Name::clone(node), Name::clone(node)],
-        Place::Link { from: a, to: b } | Place::Pair { a, b } => {
-            let mut ends = [Name::clone(a), Name::clone(b)];
-            ends.sort();
-            ends
-        }
+    let may_be_one = |a: &Name, b: &Name| {
+        let is_broker = |name: &Name| !name.starts_with("ns-") && !name.starts_with('p');
+        let any = |target: &Name, other: &Name| **target == *TARGET && is_broker(other);
+        a == b || any(a, b) || any(b, a)
     };
-    ends(one) == ends(other)
+    let ends = |place: &Place| {
+        let mut names = place.names().cloned();
+        let first = names.next();
+        let second = names.next().or_else(|| first.clone());
+        first.zip(second)
+    };
+    let (Some((a, b)), Some((c, d))) = (ends(one), ends(other)) else {
+        unreachable!("a place names a node: {one}, {other}")
+    };
+    (may_be_one(&a, &c) && may_be_one(&b, &d)) || (may_be_one(&a, &d) && may_be_one(&b, &c))
 }
 
 /// Whether the first one is certainly over when the second one starts.

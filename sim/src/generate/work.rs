@@ -4,11 +4,13 @@ use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
 use crate::scenario::{
-    Callback, ClusterPlan, NetworkPlan, PolicySource, ProducerPlan, SendMode, Target, Workload,
+    Callback, ClusterPlan, Hooks, Limits, Namespace, NetworkPlan, PolicySource, ProducerPlan, SendMode,
+    Target, Workload,
 };
 
-/// About so many sends in a run, over all workloads.
-const SENDS: u64 = 60;
+/// About so many sends in a run, over all workloads; in some runs more, so that what is counted or leaks
+/// shows.
+const SENDS: [u64; 12] = [60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 120, 300];
 /// The last send of a workload is planned for this time at the latest.
 const LAST_MS: u64 = 55_000;
 /// The first send of most workloads: the cluster is up by then.
@@ -33,11 +35,11 @@ pub(super) fn producers(
     let round_trips = ROUND_TRIPS + ROUND_TRIPS_MORE * u64::from(more);
     let shortest_ms = round_trips * 2 * (network.latency_ms + network.jitter_ms);
     let count = draw.one_of("producers", [1_usize, 1, 2]);
-    // Nearly all runs look for bugs of the default; the presets share its code.
-    let policy = match draw.between("policy", 1, 60) {
-        58 => "java_5_3",
-        59 => "java_4_9",
-        60 => "go_2_1",
+    // Most runs look for bugs of the default; the presets share its code.
+    let policy = match draw.between("policy", 1, 18) {
+        16 => "java_5_3",
+        17 => "java_4_9",
+        18 => "go_2_1",
         _ => "strict",
     };
     (0..count)
@@ -49,7 +51,7 @@ pub(super) fn producers(
                 group: format!("group-{name}"),
                 name: Name::from(name),
                 policy: PolicySource::Preset(policy),
-                timeout_ms: Some(match draw.coin("hasty", 100) {
+                timeout_ms: Some(match draw.coin("hasty", 60) {
                     // Just enough time on a healthy network, and not for a second attempt.
                     true => draw.between("hasty-timeout", shortest_ms * 3 / 4, shortest_ms),
                     false => draw
@@ -85,9 +87,74 @@ pub(super) fn producers(
                 }),
                 fault_tolerance: draw.coin("forgets", 200).then_some(false),
                 stop_ms: None,
+                changes: (policy == "strict" && draw.coin("changes", 250))
+                    .then(|| draw.one_of("change", CHANGES).to_owned()),
+                limits: limits(&draw),
+                namespace: namespace(&draw),
+                hooks: hooks(&draw, cluster, policy == "strict"),
             }
         })
         .collect()
+}
+
+/// What a program may change of the default policy, one at a time: each of them is a branch of a
+/// decision that the presets share or that none of them takes.
+const CHANGES: [&str; 21] = [
+    r#"{ health = { detector = { enabled = true } } }"#,
+    r#"{ not-safe = "retry" }"#,
+    r#"{ not-safe = "retry-sync" }"#,
+    r#"{ hedged-answer = "ignore" }"#,
+    r#"{ hedge-over = "first" }"#,
+    r#"{ hedging-tokens = 1 }"#,
+    r#"{ avoid = "last" }"#,
+    r#"{ attempt-timeout = "whole" }"#,
+    r#"{ drain = "retry" }"#,
+    r#"{ refresh-on-failure = false }"#,
+    r#"{ dead-peer = "keep" }"#,
+    r#"{ auto-create = "first-broker" }"#,
+    r#"{ oneway = "dispatched" }"#,
+    r#"{ compress-over = 100 }"#,
+    r#"{ compress-over = 100, compression = "lz4" }"#,
+    r#"{ compress-over = 100, compression = "zstd" }"#,
+    r#"{ wire = { request = "v1" } }"#,
+    r#"{ wire = { header = "binary" } }"#,
+    r#"{ checks = { max-body = 1000 } }"#,
+    r#"{ periods = { poll = 5000, heartbeat = 7000 } }"#,
+    r#"{ default-queues = 16 }"#,
+];
+
+/// How much is open at a time: for most producers, as much as they like.
+fn limits(draw: &Draw) -> Limits {
+    if !draw.coin("limited", 150) {
+        return Limits::default();
+    }
+    let by_bytes = draw.coin("limit-bytes", 400);
+    Limits {
+        sends: (!by_bytes).then(|| draw.one_of("limit-sends", [1, 2, 4, 8])),
+        bytes: by_bytes.then(|| draw.one_of("limit-of-bytes", [100, 1_000, 30_000])),
+        refuses: draw.coin("limit-refuses", 500),
+    }
+}
+
+fn namespace(draw: &Draw) -> Option<Namespace> {
+    let name = || "lab".to_owned();
+    match draw.between("namespace", 1, 25) {
+        1 => Some(Namespace::V1(name())),
+        2 => Some(Namespace::V2(name())),
+        _ => None,
+    }
+}
+
+/// The hooks of the program: seldom any. One that forbids a broker leaves the first one, which has every
+/// topic, and is for a policy that goes on to another broker.
+fn hooks(draw: &Draw, cluster: &ClusterPlan, goes_on: bool) -> Hooks {
+    match (draw.between("hooks", 1, 25), cluster.brokers.get(1..)) {
+        (1, _) => Hooks::Panic,
+        (2 | 3, Some(others)) if goes_on && !others.is_empty() => {
+            Hooks::Forbid(draw.pick("forbidden", others))
+        }
+        _ => Hooks::None,
+    }
 }
 
 /// Stops some producers early: at any time, or while a send of theirs may be under way.
@@ -100,13 +167,14 @@ pub(super) fn stops(draw: &Draw, producers: &mut [ProducerPlan], workloads: &[Wo
         let own = workloads.iter().filter(|one| one.producer == producer.name);
         let own: Vec<&Workload> = own.collect();
         let work = own[draw.index("stop-in", own.len())];
-        let send = draw.coin("stop-near", 700).then(|| {
-            let nth = draw.between("stop-send", 1, work.sends) - 1;
-            work.start_ms + nth * work.every_ms
-        });
+        // Few sends are left then: one on a stopped producer is like another.
+        let first = match draw.coin("stop-any-time", 150) {
+            true => 1,
+            false => work.sends.saturating_sub(4).max(1),
+        };
+        let nth = draw.between("stop-send", first, work.sends) - 1;
         let after = draw.one_of("stop-after", [0, 1, 2, 5, 20, 100, 500]);
-        let any = draw.between("stop-ms", FIRST_MS, LAST_MS);
-        producer.stop_ms = Some(send.map_or(any, |at| at + after));
+        producer.stop_ms = Some(work.start_ms + nth * work.every_ms + after);
     }
 }
 
@@ -129,7 +197,7 @@ pub(super) fn workloads(
         let count = draw.part("producer", number).one_of("workloads", [1, 1, 2]);
         owners.extend(std::iter::repeat_n(producer, count));
     }
-    let sends = SENDS / owners.len().max(1) as u64;
+    let sends = draw.one_of("sends", SENDS) / owners.len().max(1) as u64;
     let each = owners.into_iter().enumerate();
     each.map(|(number, owner)| workload(&draw.part("workload", number), cluster, owner, sends))
         .collect()
@@ -140,32 +208,35 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
     let mode = draw.one_of("mode", [Sync, Sync, Sync, Async, Async, Oneway]);
     let sends = draw.between("sends", sends * 3 / 4, sends * 5 / 4);
     let evenly = LAST_MS / sends.max(1);
-    let every_ms = match draw.one_of("pace", [0, 0, 0, 1, 2]) {
+    // Faults last for seconds: most sends are close enough to each other for many to meet one.
+    let every_ms = match draw.one_of("pace", [0, 0, 0, 1, 1, 1, 1, 2, 2, 2]) {
         0 => evenly,
-        1 => draw.between("every", 10, evenly),
+        1 => draw.between("every", 10, evenly.min(300).max(10)),
         // A burst.
         _ => draw.one_of("burst-every", [1, 1, 2, 5]),
     };
     let latest = LAST_MS.saturating_sub(sends * every_ms);
-    let start_ms = match draw.one_of("start", [0, 0, 0, 1, 2, 2, 2, 2, 2]) {
+    let start_ms = match draw.one_of("start", [0, 0, 0, 1, 2, 3, 3, 3, 3, 3]) {
         0 => FIRST_MS,
         // While the servers are starting.
         1 => draw.between("start-early", 0, FIRST_MS),
+        2 => 0,
         _ => draw.between("start-ms", FIRST_MS, latest.max(FIRST_MS)),
     };
     let known = draw.index("topic", cluster.topics.len());
     let topic = Some(&cluster.topics[known]).filter(|_| !draw.coin("new-topic", 125));
-    let target = match topic {
-        Some((_, queues)) if mode == Sync && draw.coin("pinned", 300) => {
+    let target = match (topic, draw.between("target", 1, 100)) {
+        (Some((_, queues)), 1..=18) => {
             let last = u64::from(queues.unsigned_abs() - 1);
             Target::Queue {
                 broker: draw.pick("pinned-broker", &cluster.brokers),
                 queue: draw.between("pinned-queue", 0, last) as i32,
             }
         }
-        _ if mode == Sync && draw.coin("keyed", 200) => {
-            Target::Keys(draw.one_of("keys", [1, 3, 10]))
-        }
+        (_, 19..=30) => Target::Keys(draw.one_of("keys", [1, 3, 10])),
+        (_, 31..=33) => Target::Random,
+        (_, 34..=36) => Target::Last,
+        (_, 37) => Target::Nothing,
         _ => Target::Any,
     };
     Workload {
@@ -192,6 +263,22 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
             Async => callback(draw),
             Sync | Oneway => Callback::Plain,
         },
+        timeout_ms: draw.coin("own-timeout", 80).then(|| {
+            let (timeout, _) = owner.timeout_and_attempts();
+            draw.one_of("own-timeout-of", [timeout / 2, timeout * 2]).max(1)
+        }),
+        tag: draw.coin("tagged", 200).then(|| "lab".to_owned()),
+        // The brokers of the laboratory refuse messages with a delay: every such send would fail.
+        delay_level: None,
+        flag: match draw.coin("flagged", 150) {
+            true => draw.one_of("flag", [1, 0x1234_5678, -1]),
+            false => 0,
+        },
+        property: draw
+            .coin("property", 200)
+            .then(|| "of the laboratory".to_owned()),
+        waits_stored: !draw.coin("does-not-wait", 100),
+        own_ids: draw.coin("own-ids", 80),
     }
 }
 

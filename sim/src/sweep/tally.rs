@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::coverage::{Coverage, Share};
 use crate::invariant;
 use crate::run::{Missed, Run};
 use crate::verdict::Class;
@@ -40,6 +41,8 @@ pub struct Sweep {
     pub never_started: u64,
     /// Those that started and changed nothing.
     pub never_struck: u64,
+    /// What the runs have met, added up.
+    pub coverage: Coverage,
     /// One number for all runs: equal for equal programs, whatever the number of threads.
     pub digest: String,
 }
@@ -83,6 +86,7 @@ pub(super) struct Kept {
     faults: u64,
     never_started: u64,
     never_struck: u64,
+    coverage: Coverage,
     digest: [u8; 32],
 }
 
@@ -106,6 +110,7 @@ impl Kept {
             faults: run.effects.len() as u64,
             never_started: missed(Missed::NeverStarted),
             never_struck: missed(Missed::NeverStruck),
+            coverage: run.coverage.clone(),
             digest: *run.digest.bytes(),
         }
     }
@@ -124,6 +129,7 @@ impl Portion {
             found.faults += kept.faults;
             found.never_started += kept.never_started;
             found.never_struck += kept.never_struck;
+            found.coverage.add(&kept.coverage);
             digest.update(&kept.digest);
             for id in kept.exercised {
                 *found.exercised.entry(id.to_owned()).or_default() += 1;
@@ -183,6 +189,7 @@ impl Sweep {
         add(&mut self.faults, found.faults);
         add(&mut self.never_started, found.never_started);
         add(&mut self.never_struck, found.never_struck);
+        self.coverage.add(&found.coverage);
         let mut digest = blake3::Hasher::new();
         digest.update(self.digest.as_bytes());
         digest.update(found.digest.as_bytes());
@@ -194,6 +201,14 @@ impl Sweep {
         if is_new || self.failures.len() < REMEMBERED {
             self.failures.push(failure);
         }
+    }
+
+    /// The shares of what the runs have met that are below their floors. A small sweep says nothing
+    /// about that.
+    pub fn below_floor(&self) -> Vec<Share> {
+        let shares = self.coverage.shares().into_iter();
+        let below = shares.filter(|share| share.is_below());
+        below.filter(|_| self.runs >= RATED_RUNS).collect()
     }
 
     /// The invariants that this sweep has not tested: their precondition was true in fewer runs than
