@@ -4,9 +4,13 @@
 //! faults of the run. This module alone folds the faults of a trace into intervals; no invariant
 //! makes its own picture of them.
 
+use std::collections::BTreeMap;
+
+use rmq_mock_broker::event::{Event as BrokerEvent, RequestNumber};
+use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_remoting::observe::Name;
 
-use crate::fault::{Fault, FaultEvent, Place};
+use crate::fault::{Fault, FaultEvent, FaultKind, Place};
 use crate::trace::{NodeEvent, NodeId, Trace, TraceHeader, work};
 
 /// What one node is for another, at some time. Ordered from good to bad.
@@ -72,7 +76,7 @@ impl Meaning {
 /// One fault while it was on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interval {
-    /// The fault's number in the plan.
+    /// The fault's number in the plan; 0: a hook of the program forbids the broker.
     pub fault: u32,
     /// The first millisecond in which the fault is felt.
     pub from_ms: u64,
@@ -99,10 +103,48 @@ pub enum Scope {
     Pair(NodeId, NodeId),
 }
 
+/// Intervals in the order in which they began: those that overlap a window are found without looking at
+/// all of them. Rules make one for each request that they are applied to.
+#[derive(Debug, Clone, Default)]
+struct Timeline {
+    intervals: Vec<Interval>,
+    /// For each interval, the last millisecond of it and of all before it.
+    furthest: Vec<u64>,
+}
+
+impl Timeline {
+    fn of(mut intervals: Vec<Interval>) -> Self {
+        intervals.sort_by_key(|it| it.from_ms);
+        let furthest = intervals.iter().scan(0, |furthest, it| {
+            *furthest = it.to_ms.max(*furthest);
+            Some(*furthest)
+        });
+        Self {
+            furthest: furthest.collect(),
+            intervals,
+        }
+    }
+
+    fn overlapping(&self, from_ms: u64, to_ms: u64) -> impl Iterator<Item = &Interval> {
+        let end = self.intervals.partition_point(|it| it.from_ms <= to_ms);
+        let began = self.intervals[..end].iter().zip(&self.furthest).rev();
+        let near = began.take_while(move |(_, furthest)| **furthest >= from_ms);
+        near.map(|(it, _)| {
+            work::done(1);
+            it
+        })
+        .filter(move |it| it.overlaps(from_ms, to_ms))
+    }
+}
+
 /// The ground truth of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Truth {
     intervals: Vec<Interval>,
+    /// All of them again, by their time.
+    all: Timeline,
+    /// Those that concern a node, or a link of it.
+    of_node: BTreeMap<NodeId, Timeline>,
     frozen: Vec<(NodeId, u64, u64)>,
     gone: Vec<(NodeId, u64, u64)>,
     /// When a name server answered as of the first of the two milliseconds.
@@ -112,30 +154,81 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// Folds the faults of a trace.
+    /// Folds what the faults of a trace did: rules where a server applied them to a request, other faults
+    /// where they were on, unless the engine has counted that they struck nothing.
     pub fn of(trace: &Trace) -> Self {
         let mut open: Vec<(u32, u64, &Fault)> = Vec::new();
         let mut truth = Truth::default();
+        for (producer, broker) in &trace.header.forbidden {
+            truth.intervals.push(Interval {
+                fault: 0,
+                from_ms: 0,
+                to_ms: u64::MAX,
+                state: Condition::Refusing,
+                scope: Scope::Pair(*producer, *broker),
+            });
+        }
+        let mut ruled = Ruled::default();
         for record in &trace.records {
             match &record.what {
                 NodeEvent::Fault(FaultEvent::On { fault, data }) => {
+                    ruled.rules.extend(rule(*fault, data));
                     open.push((*fault, record.ms, data));
                 }
-                NodeEvent::Fault(FaultEvent::Off { fault }) => {
+                NodeEvent::Fault(FaultEvent::Off { fault, struck }) => {
                     let Some(at) = open.iter().position(|(number, ..)| number == fault) else {
                         unreachable!("fault {fault} ends that has not started")
                     };
                     let (number, from_ms, data) = open.remove(at);
-                    truth.add(&trace.header, number, data, (from_ms, record.ms));
+                    if *struck != Some(0) {
+                        truth.add(&trace.header, number, data, (from_ms, record.ms));
+                    }
                 }
-                // Nothing else tells of a fault's start or end.
+                NodeEvent::Broker(BrokerEvent::Ruled { request, rule })
+                | NodeEvent::NameServer(NameServerEvent::Ruled { request, rule }) => {
+                    let request = (record.node, *request);
+                    ruled.applied(&mut truth.intervals, request, rule, record.ms);
+                }
+                NodeEvent::Broker(BrokerEvent::Ended { request, .. })
+                | NodeEvent::NameServer(NameServerEvent::Answered { request, .. }) => {
+                    ruled.ended(&mut truth.intervals, (record.node, *request), record.ms);
+                }
+                // Nothing else tells of what a fault did.
                 _ => {}
             }
         }
         for (number, from_ms, data) in open {
             truth.add(&trace.header, number, data, (from_ms, u64::MAX));
         }
+        truth.sort();
         truth
+    }
+
+    /// Sorts the intervals by time, and by the nodes that they concern.
+    fn sort(&mut self) {
+        let mut of_node: BTreeMap<NodeId, Vec<Interval>> = BTreeMap::new();
+        for interval in &self.intervals {
+            let (first, second) = match interval.scope {
+                Scope::Node(node) => (node, None),
+                Scope::Pair(a, b) => (a, Some(b)),
+            };
+            for node in [Some(first), second].into_iter().flatten() {
+                of_node.entry(node).or_default().push(interval.clone());
+            }
+        }
+        let timelines = of_node.into_iter();
+        self.of_node = timelines.map(|(node, it)| (node, Timeline::of(it))).collect();
+        self.all = Timeline::of(self.intervals.clone());
+    }
+
+    /// What concerned a node or a link of it in a window.
+    fn concerning(
+        &self,
+        node: NodeId,
+        (from_ms, to_ms): (u64, u64),
+    ) -> impl Iterator<Item = &Interval> {
+        let timeline = self.of_node.get(&node).into_iter();
+        timeline.flat_map(move |it| it.overlapping(from_ms, to_ms))
     }
 
     fn add(
@@ -153,6 +246,10 @@ impl Truth {
         let lasted = (from_ms, to_ms);
         if meaning.stale_routes {
             self.stale.push(lasted);
+        }
+        if matches!(data.kind, FaultKind::Rule(_)) {
+            // What it did is known request by request.
+            return;
         }
         self.resized.extend(meaning.resized);
         let to_ms = to_ms.saturating_add(meaning.after_ms);
@@ -175,14 +272,14 @@ impl Truth {
 
     /// The worst that `server` was for `client` at any time from `from_ms` to `to_ms`.
     pub fn worst(&self, client: NodeId, server: NodeId, from_ms: u64, to_ms: u64) -> Condition {
-        let concerns = |scope: Scope| match scope {
-            Scope::Node(node) => node == client || node == server,
+        let window = (from_ms, to_ms);
+        let at_server = self.concerning(server, window).filter(|it| match it.scope {
+            Scope::Node(_) => true,
             Scope::Pair(a, b) => (a, b) == (client, server) || (b, a) == (client, server),
-        };
-        work::done(self.intervals.len());
-        self.intervals
-            .iter()
-            .filter(|interval| interval.overlaps(from_ms, to_ms) && concerns(interval.scope))
+        });
+        let at_client = self.concerning(client, window).filter(|it| it.scope == Scope::Node(client));
+        at_server
+            .chain(at_client)
             .map(|interval| interval.state)
             .fold(Condition::Healthy, Condition::max)
     }
@@ -194,23 +291,13 @@ impl Truth {
 
     /// Whether no fault at all was on from `from_ms` to `to_ms`.
     pub fn calm(&self, from_ms: u64, to_ms: u64) -> bool {
-        work::done(self.intervals.len());
-        !self
-            .intervals
-            .iter()
-            .any(|interval| interval.overlaps(from_ms, to_ms))
+        self.all.overlapping(from_ms, to_ms).next().is_none()
     }
 
     /// Whether no fault that concerns `node` was on from `from_ms` to `to_ms`: none of its own
     /// and none of a link of it.
     pub fn calm_at(&self, node: NodeId, from_ms: u64, to_ms: u64) -> bool {
-        !self.intervals.iter().any(|interval| {
-            let concerned = match interval.scope {
-                Scope::Node(at) => at == node,
-                Scope::Pair(a, b) => a == node || b == node,
-            };
-            concerned && interval.overlaps(from_ms, to_ms)
-        })
+        self.concerning(node, (from_ms, to_ms)).next().is_none()
     }
 
     /// When `node` runs again, if it was frozen (or slow) at any time from `from_ms` to `to_ms`:
@@ -260,6 +347,55 @@ impl Truth {
     /// All intervals, in the order the faults ended.
     pub fn intervals(&self) -> &[Interval] {
         &self.intervals
+    }
+}
+
+/// What the rules of a run have done so far.
+#[derive(Default)]
+struct Ruled {
+    /// The names of the rules, and what each of them means.
+    rules: BTreeMap<String, (u32, Meaning)>,
+    /// Requests that a rule was applied to and that have not left their server: the server, the request's
+    /// number there, the interval (an index).
+    open: BTreeMap<(NodeId, RequestNumber), usize>,
+}
+
+/// The name of a rule at its server, and what it means; none of a fault that is no rule.
+fn rule(number: u32, data: &Fault) -> Option<(String, (u32, Meaning))> {
+    let is_rule = matches!(data.kind, FaultKind::Rule(_));
+    let meaning = || data.kind.behaviour().meaning();
+    is_rule.then(|| (format!("fault {number}"), (number, meaning())))
+}
+
+impl Ruled {
+    /// A server applies a rule to a request.
+    fn applied(
+        &mut self,
+        intervals: &mut Vec<Interval>,
+        request: (NodeId, RequestNumber),
+        name: &str,
+        ms: u64,
+    ) {
+        // A fault that takes the process away with the request is no rule.
+        let Some((fault, meaning)) = self.rules.get(name) else {
+            return;
+        };
+        self.open.insert(request, intervals.len());
+        intervals.push(Interval {
+            fault: *fault,
+            from_ms: ms,
+            to_ms: ms.saturating_add(meaning.after_ms),
+            state: meaning.condition,
+            scope: Scope::Node(request.0),
+        });
+    }
+
+    /// A request leaves its server: what a rule did to it is done.
+    fn ended(&mut self, intervals: &mut [Interval], request: (NodeId, RequestNumber), ms: u64) {
+        if let Some(index) = self.open.remove(&request) {
+            let interval = &mut intervals[index];
+            interval.to_ms = interval.to_ms.max(ms);
+        }
     }
 }
 

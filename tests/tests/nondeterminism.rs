@@ -53,6 +53,7 @@ fn record(ms: u64, offset: i64) -> TraceRecord {
         broker: "broker-a".into(),
         queue: 0,
         offset,
+        code: 0,
     };
     let keys = format!("s{ms}").as_str().into();
     TraceRecord {

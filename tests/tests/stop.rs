@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use dst_engine::EngineEvent;
 use rmq_producer::event::{Event, Failure, Outcome};
 use rmq_remoting::observe::Name;
-use rmq_sim::internals::invariant;
+use rmq_sim::internals::invariant::{self, CheckedRun};
 use rmq_sim::run::Run;
 use rmq_sim::trace::{NodeEvent, NodeId, NodeKind, Trace, WorkEvent};
 use rmq_tests::{play, scenario};
@@ -163,7 +163,7 @@ fn what_stays_behind_or_ends_twice_is_seen() {
         wrong.len() == 1 && wrong[0].ends_with("has 2 outcomes"),
         "{wrong:?}"
     );
-    let findings = invariant::check(&twice).findings;
+    let findings = invariant::check(&CheckedRun::of(&twice)).findings;
     assert!(
         findings.iter().any(|finding| finding.by == "INV-01"),
         "{findings:?}"

@@ -23,7 +23,7 @@ use rmq_producer::{Message, Policy, Producer, SendError, Sent};
 use rmq_remoting::event::{ConnectionNumber, Event as Transport};
 use rmq_remoting::observe::Name;
 use rmq_sim::fault::{Crash, Fault, FaultEvent, FaultKind, Place, Position};
-use rmq_sim::internals::invariant::{self, RunFindings};
+use rmq_sim::internals::invariant::{self, CheckedRun, RunFindings};
 use rmq_sim::run::facts_of;
 use rmq_sim::trace::record::{ErrorSaid, NodeInfo, TraceRecord};
 use rmq_sim::trace::{
@@ -150,6 +150,9 @@ impl Callers {
             mode,
             by: None,
             body_crc: crc32fast::hash(body.as_bytes()),
+            timeout_ms: None,
+            application_crc: 0,
+            own_id: None,
         });
         let message = Message::new("orders", body).with_key(&keys);
         match mode {
@@ -183,12 +186,7 @@ impl Callers {
 }
 
 fn sent(sent: Sent) -> WorkResult {
-    WorkResult::Sent {
-        unique_key: sent.message_id,
-        broker: sent.queue.broker,
-        queue: sent.queue.queue,
-        offset: sent.offset,
-    }
+    sent.into()
 }
 
 /// Kills a broker and starts it again, over and over.
@@ -391,6 +389,7 @@ fn outcomes(trace: &Trace) -> (Vec<(Name, Spot)>, usize, usize) {
                 broker,
                 queue,
                 offset,
+                ..
             } => acknowledged.push((key, (broker, queue, offset))),
             WorkResult::Written => written += 1,
             WorkResult::Failed(_) => failed += 1,
@@ -426,7 +425,7 @@ fn four_threads_and_a_broker_that_is_killed_again_and_again_break_no_timeless_in
         runtime.metrics().num_alive_tasks()
     });
     let (acknowledged, written, failed) = outcomes(&left.trace);
-    let (found, checked) = timeless(&invariant::check(&left.trace));
+    let (found, checked) = timeless(&invariant::check(&CheckedRun::of(&left.trace)));
     println!(
         "{} acknowledged, {written} written, {failed} failed; {} copies stored; {KILLS} kills; {} records",
         acknowledged.len(),

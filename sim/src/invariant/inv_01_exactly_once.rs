@@ -147,6 +147,9 @@ mod tests {
                     mode: Mode::Sync,
                     by: None,
                     body_crc: 0,
+                    timeout_ms: None,
+                    application_crc: 0,
+                    own_id: None,
                 };
                 let scene = Scene::new().at(100).work(called).wrong().whole(1, "a/0");
                 scene.say(Event::Stopping).say(Event::Stopped)
@@ -214,6 +217,7 @@ mod tests {
                 result: WorkResult::Failed(ErrorSaid {
                     failure: Failure::Closed,
                     attempts: vec![],
+                    may_be_stored: true,
                 }),
             };
             let (topic, mode) = (TOPIC.into(), Mode::Sync);
@@ -223,6 +227,9 @@ mod tests {
                 mode,
                 by: None,
                 body_crc: 7,
+                timeout_ms: None,
+                application_crc: 0,
+                own_id: None,
             };
             Scene::new()
                 .work(called)

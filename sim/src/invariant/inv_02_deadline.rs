@@ -1,9 +1,11 @@
 //! A send is over within its timeout, whatever was in the way.
 //!
 //! Route lookup, dial, permits, encoding and every retry are paid from the one timeout the caller
-//! named. Only the slack, and for an imitated client its own lateness, comes on top.
+//! named. Only the slack, and for an imitated client its own lateness, comes on top. And it is the timeout
+//! that the caller gave this send, if it gave one.
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::record::Form;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-02",
@@ -30,6 +32,20 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             );
         }
     }
+    for work in &run.history.work {
+        let strict = run.policy(work.node).is_some_and(|it| it.form == Form::Strict);
+        let (Some(timeout), Some((returned, _)), true) =
+            (work.timeout_ms, work.returned.first(), strict)
+        else {
+            continue;
+        };
+        report.exercised();
+        if returned.ms > run.due(work.node, work.called.ms, timeout) {
+            let took = returned.ms - work.called.ms;
+            let text = format!("{} took {took} ms, its caller gave {timeout} ms", work.keys);
+            report.wrong(*returned, text);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -38,6 +54,7 @@ mod tests {
 
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, TIMEOUT, accepts, rejects};
+    use crate::trace::{WorkEvent, WorkResult};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a send fails in the millisecond of its deadline", || {
@@ -76,6 +93,10 @@ mod tests {
                 .failed(1, Failure::Deadline)
                 .wrong()
         }),
+        rejects("a send takes the producer's timeout, and its caller gave less", || {
+            returned_after(2_900).wrong()
+        }),
+        accepts("a send returns within the time that its caller gave", || returned_after(900)),
         rejects("a success comes too late", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0");
             scene.at(5000).succeeds(1, 1).wrong()
@@ -93,4 +114,23 @@ mod tests {
                 .wrong()
         }),
     ];
+
+    /// A caller gives a second, and hears after some time.
+    fn returned_after(ms: u64) -> Scene {
+        let called = WorkEvent::Called {
+            keys: "k".into(),
+            topic: "orders".into(),
+            mode: Mode::Sync,
+            by: None,
+            body_crc: 0,
+            timeout_ms: Some(1_000),
+            application_crc: 0,
+            own_id: None,
+        };
+        let returned = WorkEvent::Returned {
+            keys: "k".into(),
+            result: WorkResult::Written,
+        };
+        Scene::new().at(100).work(called).at(100 + ms).work(returned)
+    }
 }

@@ -5,7 +5,7 @@
 //! acceptance is the broker's evidence where the answer found its request already gone.
 
 use rmq_mock_broker::event::Ending;
-use rmq_producer::event::Outcome;
+use rmq_producer::event::{Outcome, Stage};
 use rmq_remoting::code::response;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
@@ -40,13 +40,22 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some(policy) = run.policy(send.node) else {
             continue;
         };
-        let current = attempt.hedged.is_none_or(|hedged| read < hedged);
+        let given_up = attempt.ended.is_some_and(|end| end.timestamp < read);
+        let current = attempt.hedged.is_none_or(|hedged| read < hedged) && !given_up;
         let in_time = read.ms <= send.deadline_ms();
         let over = send.over();
         if !in_time || over.is_some_and(|over| over < read) {
             continue;
         }
         if !policy.hedged_accepted && !current {
+            continue;
+        }
+        // Of two answers that come in one millisecond the first one that is looked at counts.
+        let refused = send.attempts.iter().any(|it| {
+            let end = it.ended.filter(|end| end.stage == Stage::Refused);
+            end.is_some_and(|end| end.timestamp.ms == read.ms)
+        });
+        if refused {
             continue;
         }
         report.exercised();

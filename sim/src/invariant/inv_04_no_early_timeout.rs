@@ -2,12 +2,15 @@
 //!
 //! A send whose outcome is a timeout has had its whole timeout, unless its attempts are used up; an
 //! attempt that is called silent has had its timeout. An early timeout throws away answers that were
-//! on their way.
+//! on their way. So does a send that ends with the failure of one attempt while another one is open beside
+//! it and may still succeed; only a refusal that no attempt would change is final.
 
 use rmq_producer::event::{Failure, Outcome, Stage};
 
+use super::inv_08_liveness::retryable;
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::SendHistory;
+use crate::trace::history::{EndedAttempt, SendHistory};
+use crate::trace::record::Form;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-04",
@@ -25,6 +28,7 @@ const GRAIN_MS: u64 = 1;
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for send in &run.history.sends {
         outcome(run, send, report);
+        gives_up(run, send, report);
         for attempt in &send.attempts {
             let Some(end) = attempt.ended.filter(|end| end.stage == Stage::Silent) else {
                 continue;
@@ -68,6 +72,36 @@ fn outcome(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckRepor
     }
 }
 
+/// A send that failed early although an attempt of it was open.
+fn gives_up(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
+    let (Some((done, Outcome::Failed(Failure::Attempts(_)))), Some(policy)) =
+        (send.done.first(), run.policy(send.node))
+    else {
+        return;
+    };
+    let is_final = |end: &EndedAttempt| {
+        end.timestamp <= *done
+            && !matches!(end.stage, Stage::Superseded | Stage::Silent)
+            && !retryable(policy, send.mode, end.stage, end.code)
+    };
+    let refused = send.attempts.iter().any(|it| it.ended.as_ref().is_some_and(is_final));
+    let open = send.attempts.iter().find(|attempt| {
+        let superseded = attempt.ended.is_some_and(|end| end.stage == Stage::Superseded);
+        // What the end of the send has ended was open until then.
+        attempt.ended.is_none_or(|end| end.timestamp > *done) || superseded
+    });
+    let Some(open) = open.filter(|_| policy.hedged_accepted && policy.form == Form::Strict) else {
+        return;
+    };
+    report.exercised();
+    if !refused && done.ms + GRAIN_MS < send.deadline_ms() {
+        let (who, number, k) = (run.name(send.node), send.number, open.number);
+        let left = send.deadline_ms() - done.ms;
+        let text = format!("{who} s{number} gives up with #{k} open and {left} ms left");
+        report.wrong(*done, text);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +120,16 @@ mod tests {
                 .call(1)
                 .attempt(1, 1, "a/0")
                 .refused(1, 1, 13);
+            scene.failed(1, Failure::Attempts(Stage::Refused))
+        }),
+        rejects("the failure of one attempt ends a send beside an open one", || {
+            let scene = open().at(1000).hedged(1, 1).attempt(1, 2, "b/0").at(1010);
+            let scene = scene.ended(1, 2, Stage::Lost, None);
+            scene.failed(1, Failure::Attempts(Stage::Lost)).wrong()
+        }),
+        accepts("a final refusal ends a send beside an open attempt", || {
+            let scene = open().at(1000).hedged(1, 1).attempt(1, 2, "b/0").at(1010);
+            let scene = scene.ended(1, 2, Stage::Refused, 13);
             scene.failed(1, Failure::Attempts(Stage::Refused))
         }),
         rejects("a send times out early", || {

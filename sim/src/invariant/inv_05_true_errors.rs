@@ -6,11 +6,12 @@
 //! it. A wrong class or a wrong name sends people to the wrong machine.
 
 use rmq_mock_broker::event::Ending;
-use rmq_producer::event::{Failure, Outcome, Stage};
+use rmq_producer::event::{Failure, LookupEnd, LookupReason, Mode, Outcome, Stage};
+use rmq_remoting::code::response;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
-use crate::trace::{AttemptSaid, ErrorSaid, NodeKind, WorkResult};
+use crate::trace::history::{AttemptHistory, ProducerPhase, SendHistory, Timestamp};
+use crate::trace::{AttemptSaid, ErrorSaid, NodeKind, PolicyFacts, WorkResult};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-05",
@@ -24,6 +25,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     told(run, report);
+    for (send, attempt) in run.attempts() {
+        if let Some(end) = attempt.ended
+            && let Some(text) = wrong_stage(run, send, attempt, end.stage)
+        {
+            let (who, number, k) = (run.name(send.node), send.number, attempt.number);
+            report.wrong(end.timestamp, format!("{who} s{number} #{k} {text}"));
+        }
+    }
     for send in &run.history.sends {
         let Some((done, Outcome::Failed(failure))) = send.done.first() else {
             continue;
@@ -42,12 +51,104 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             {
                 format!("{who} s{number} fails for its route, but it had attempts")
             }
-            _ => String::new(),
+            _ => match wrong_class(run, send, *failure, *done) {
+                Some(text) => format!("{who} s{number} {text}"),
+                None => String::new(),
+            },
         };
         report.exercised();
         if !text.is_empty() {
             report.wrong(*done, text);
         }
+    }
+}
+
+/// What the class of a failed send says that is not so.
+fn wrong_class(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    failure: Failure,
+    done: Timestamp,
+) -> Option<&'static str> {
+    let phase = |wanted: ProducerPhase, before: Timestamp| {
+        let mut lives = run.history.lives.iter();
+        lives.any(|(node, phase, at)| *node == send.node && *phase == wanted && *at < before)
+    };
+    match failure {
+        Failure::NotRunning if phase(ProducerPhase::Started, done) => {
+            let stops = phase(ProducerPhase::Stopping, done);
+            (!stops).then_some("fails as not running, and its producer runs")
+        }
+        Failure::Closed => {
+            let stops = phase(ProducerPhase::Stopping, done);
+            (!stops).then_some("fails as closed, and nobody has stopped its producer")
+        }
+        Failure::BackPressure => {
+            let limited = run.policy(send.node).is_some_and(PolicyFacts::is_limited);
+            (!limited).then_some("is refused for want of a permit, and there is no limit")
+        }
+        Failure::NoRoute | Failure::RouteUnreachable => {
+            // What was looked up while the send waited, the default topic's route included.
+            let of_send = run.history.lookups.iter().filter(|lookup| {
+                let default = lookup.reason == LookupReason::DefaultTopic;
+                let ours = lookup.node == send.node && (default || lookup.topic == send.topic);
+                ours && lookup.started < done
+            });
+            let ends = of_send.filter_map(|lookup| lookup.ended);
+            let ends = ends.filter(|(ended, _)| *ended > send.called && *ended < done);
+            let ends: Vec<&LookupEnd> = ends.map(|(_, end)| end).collect();
+            let silent = ends.iter().all(|end| **end == LookupEnd::Unreachable);
+            // One that answers with an error has not been asked, as it were.
+            let is_answer = |end: &&LookupEnd| {
+                !matches!(end, LookupEnd::Unreachable | LookupEnd::Refused { .. })
+            };
+            let answered = ends.iter().all(is_answer);
+            if ends.is_empty() || send.over().is_none() {
+                return None;
+            }
+            match failure {
+                Failure::NoRoute if silent => {
+                    Some("says that its topic has no route, and no name server has answered")
+                }
+                Failure::RouteUnreachable if answered && done.ms < send.deadline_ms() => {
+                    Some("says that no name server could be asked, and they have answered")
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// What the stage at which an attempt ended says that is not so.
+fn wrong_stage(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    stage: Stage,
+) -> Option<&'static str> {
+    // A one-way request has no id that the attempt could tell.
+    if send.mode == Mode::Oneway {
+        return None;
+    }
+    let given = !attempt.wires.is_empty();
+    // One that was asked to come again over a fresh connection may not get one.
+    let drained = attempt.wires.iter().any(|wire| {
+        let request = wire.seen.map(|index| &run.history.requests[index]);
+        let go_away = Ending::Answered {
+            code: response::GO_AWAY,
+        };
+        request.is_some_and(|it| it.ended.is_some_and(|(_, ending)| ending == go_away))
+    });
+    match stage {
+        Stage::Dial if given && !drained => {
+            Some("has no connection, it says, and its request was given to one")
+        }
+        Stage::Lost if !given => Some("has lost its connection, it says, and never had one"),
+        Stage::Address if attempt.address.is_some() => {
+            Some("has no address, it says, and its route names one")
+        }
+        _ => None,
     }
 }
 
@@ -86,6 +187,11 @@ fn lie(run: &CheckedRun<'_>, send: &SendHistory<'_>, error: &ErrorSaid) -> Optio
     if error.attempts.len() != send.attempts.len() {
         let (said, made) = (error.attempts.len(), send.attempts.len());
         return Some(format!("{said} attempts, there were {made}"));
+    }
+    let copies = send.requests.iter();
+    let mut copies = copies.filter_map(|index| run.history.requests[*index].stored);
+    if !error.may_be_stored && copies.next().is_some() {
+        return Some("that the message is certainly not stored, and it is".to_owned());
     }
     error.attempts.iter().find_map(|said| {
         let mut attempts = send.attempts.iter();
@@ -132,7 +238,7 @@ fn last(send: &SendHistory<'_>, done: Timestamp) -> Option<(u32, Stage)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rmq_producer::event::Mode;
+    use rmq_producer::event::Event;
 
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
     use crate::trace::WorkEvent;
@@ -163,8 +269,54 @@ mod tests {
             let error = |error: &mut ErrorSaid| error.attempts[1].code = Some(1);
             said(error).wrong()
         }),
+        rejects("the caller reads that nothing is stored, and it is", || {
+            said(|error| error.may_be_stored = false).wrong()
+        }),
         rejects("the route is blamed for a refusal", || {
             lost_then_refused().failed(1, Failure::NoRoute).wrong()
+        }),
+        rejects("a send fails as not running while its producer runs", || {
+            let scene = Scene::new().at(0).call(1);
+            scene.failed(1, Failure::NotRunning).wrong()
+        }),
+        accepts("a send fails as not running after the stop", || {
+            let scene = Scene::new().at(0).say(Event::Stopping).call(1);
+            scene.failed(1, Failure::NotRunning)
+        }),
+        rejects("a send fails as closed that nobody has closed", || {
+            let scene = Scene::new().at(0).call(1);
+            scene.failed(1, Failure::Closed).wrong()
+        }),
+        rejects("a send is refused for want of a permit without a limit", || {
+            let scene = Scene::new().at(0).call(1);
+            scene.failed(1, Failure::BackPressure).wrong()
+        }),
+        rejects("no name server answered, and the topic is said to have no route", || {
+            looked_up(LookupEnd::Unreachable)
+                .failed(1, Failure::NoRoute)
+                .wrong()
+        }),
+        accepts("no name server answered, and the error says so", || {
+            looked_up(LookupEnd::Unreachable).failed(1, Failure::RouteUnreachable)
+        }),
+        rejects("the name server knows no topic, and is said to be out of reach", || {
+            looked_up(LookupEnd::NotExist)
+                .failed(1, Failure::RouteUnreachable)
+                .wrong()
+        }),
+        rejects("a request that was given to a connection had none, it is said", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0");
+            scene.ended(1, 1, Stage::Dial, None).wrong()
+        }),
+        rejects("a connection is lost that never was", || {
+            let scene = Scene::new().at(0).call(1);
+            let scene = scene.attempt_by(1, 1, queue("a/0"), 1);
+            scene.ended(1, 1, Stage::Lost, None).wrong()
+        }),
+        rejects("an address is missing that the route names", || {
+            let scene = Scene::new().at(0).call(1);
+            let scene = scene.attempt_by(1, 1, queue("a/0"), 1);
+            scene.ended(1, 1, Stage::Address, None).wrong()
         }),
         rejects("an attempt is blamed that never was", || {
             Scene::new()
@@ -174,6 +326,18 @@ mod tests {
                 .wrong()
         }),
     ];
+
+    /// A send waits for a lookup that ends so.
+    fn looked_up(end: LookupEnd) -> Scene {
+        let scene = Scene::new().at(0).call(1);
+        scene
+            .lookup(7, LookupReason::FirstSend)
+            .at(20)
+            .say(Event::LookupEnded {
+                lookup: 7.into(),
+                end,
+            })
+    }
 
     /// The same, and its caller gets an error that is changed before.
     fn said(change: fn(&mut ErrorSaid)) -> Scene {
@@ -190,6 +354,7 @@ mod tests {
                 attempt(1, "a/0", Stage::Lost, None, 5),
                 attempt(2, "b/0", Stage::Refused, Some(13), 4),
             ],
+            may_be_stored: true,
         };
         change(&mut error);
         let called = WorkEvent::Called {
@@ -198,6 +363,9 @@ mod tests {
             mode: Mode::Sync,
             by: None,
             body_crc: 0,
+            timeout_ms: None,
+            application_crc: 0,
+            own_id: None,
         };
         let scene = lost_then_refused_after(Scene::new().at(0).work(called));
         let scene = scene.failed(1, Failure::Attempts(Stage::Refused));
@@ -213,6 +381,7 @@ mod tests {
 
     fn lost_then_refused_after(scene: Scene) -> Scene {
         let scene = scene.call(1).attempt(1, 1, "a/0").at(5);
+        let scene = scene.seen(1, 1).stored(1, 1);
         scene
             .ended(1, 1, Stage::Lost, None)
             .attempt(1, 2, "b/0")

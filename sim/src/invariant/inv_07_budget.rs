@@ -1,16 +1,19 @@
 //! Every attempt has time of its own.
 //!
 //! An attempt that starts with nothing left can only fail; one that is given more than is left will
-//! break the deadline. Under equal timeouts its timeout is the time until it may be hedged.
+//! break the deadline, and one that is given less than its part is given up, or hedged, although its
+//! answer is on the way. Under equal timeouts the part of an attempt is the same share of the whole time
+//! and of what is left of it, whichever is less; the last attempt has all that is left.
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::trace::history::{AttemptHistory, SendHistory};
 use crate::trace::record::Form;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-07",
     title: "Budget",
     source: Source::ClientEvents,
-    rate_per_mille: 900,
+    rate_per_mille: 800,
     checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -35,11 +38,28 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             format!("{who} s{number} #{k} starts without a timeout")
         } else if timeout > left {
             format!("{who} s{number} #{k} has a timeout of {timeout} ms with {left} ms left")
+        } else if let Some(part) = part(run, send, attempt).filter(|part| timeout + GRAIN_MS < *part) {
+            format!("{who} s{number} #{k} has a timeout of {timeout} ms, its part is {part} ms")
         } else {
             continue;
         };
         report.wrong(attempt.started, text);
     }
+}
+
+/// A real clock may round a time down.
+const GRAIN_MS: u64 = 1;
+
+/// The least time that an attempt has under equal timeouts.
+fn part(run: &CheckedRun<'_>, send: &SendHistory<'_>, attempt: &AttemptHistory<'_>) -> Option<u64> {
+    let policy = run.policy(send.node)?;
+    let all = policy.attempts(send.mode, send.target_queue.is_some()).max(1);
+    let to_come = all.checked_sub(attempt.number)?.saturating_add(1);
+    let left = send.deadline_ms().saturating_sub(attempt.started.ms);
+    Some(match to_come {
+        1 => left,
+        _ => (send.timeout_ms / u64::from(all)).min(left / u64::from(to_come)),
+    })
 }
 
 #[cfg(test)]
@@ -51,6 +71,13 @@ mod tests {
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("an attempt with its timeout", || attempt_at(0, 1000)),
+        accepts("a late attempt has its share of what is left", || {
+            attempt_at(2400, 200)
+        }),
+        rejects("a late attempt has less than its share of what is left", || {
+            attempt_at(2400, 150).wrong()
+        }),
+        rejects("an attempt has a tenth of its share", || attempt_at(0, 100).wrong()),
         accepts("the last millisecond", || attempt_at(2999, 1)),
         rejects("an attempt at the deadline", || attempt_at(3000, 1).wrong()),
         rejects("no timeout", || attempt_at(100, 0).wrong()),

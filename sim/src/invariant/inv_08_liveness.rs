@@ -30,6 +30,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
 /// may arrive this much later.
 const RECOVERY_MS: u64 = 10_000;
 
+/// A shorter pause than this says nothing: another attempt may end in it.
+const LEAST_PAUSE_MS: u64 = 50;
+/// A real clock may round a time down.
+const GRAIN_MS: u64 = 1;
 /// What hedging takes from the bucket, in tenths.
 const TOKEN_TENTHS: u64 = 10;
 
@@ -62,6 +66,23 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             } else {
                 0
             };
+            // Nobody listened there, and there is no other broker: again at once would be in vain.
+            let refused = attempt.ended.is_some_and(|end| end.stage == Stage::Dial);
+            let same = next.to.broker == attempt.to.broker && next.snapshot == attempt.snapshot;
+            let alone = attempt.snapshot.is_some_and(|route| {
+                run.history.snapshots[route].queues.brokers().len() == 1
+            });
+            let early = next.started.ms.saturating_add(GRAIN_MS) < ready.ms.saturating_add(pause);
+            // One that is hedged is not waited for.
+            let waits = attempt.hedged.is_none() && send.target_queue.is_none();
+            if refused && same && alone && early && waits && pause >= LEAST_PAUSE_MS {
+                let (who, number, k) = (run.name(send.node), send.number, next.number);
+                let after = next.started.ms - ready.ms;
+                let text = format!(
+                    "{who} s{number} #{k} starts {after} ms after a refused connection, not {pause}"
+                );
+                report.wrong(next.started, text);
+            }
             if next.started.ms > run.due(send.node, ready.ms, pause) {
                 let (who, number, k) = (run.name(send.node), send.number, next.number);
                 let late = next.started.ms - ready.ms;
@@ -126,7 +147,8 @@ fn no_other(
     // A route with another broker may come while the next one waits; it goes there then.
     let nobody_else = gave_way(&attempt.to.broker) && all.iter().all(|it| gave_way(it));
     let goes_there = next.is_some_and(|next| gave_way(&next.to.broker));
-    nobody_else || (goes_there && all.into_iter().all(tried))
+    let left = goes_there || gave_way(&attempt.to.broker);
+    nobody_else || (left && all.into_iter().all(tried))
 }
 
 /// How long the attempt after this one may wait for its part of the send's time.
@@ -156,16 +178,19 @@ pub(super) fn retryable(policy: &PolicyFacts, mode: Mode, stage: Stage, code: Op
         Mode::Oneway => return false,
     };
     match stage {
-        Stage::Dial | Stage::Write | Stage::Lost => true,
         Stage::Refused => code.is_some_and(|code| codes.contains(&code)),
+        Stage::Vetoed => policy.retry_vetoed.contains(&mode),
+        // What was silent has had its time, and is hedged rather than tried again.
+        Stage::Silent => false,
         Stage::Address
-        | Stage::Silent
+        | Stage::Dial
+        | Stage::Write
+        | Stage::Lost
         | Stage::Decode
         | Stage::Accepted
         | Stage::Superseded
-        | Stage::Vetoed
         | Stage::Hook
-        | Stage::Denied => false,
+        | Stage::Denied => policy.retry_stages.contains(&stage),
     }
 }
 
@@ -283,7 +308,11 @@ fn reaches_the_healthy(
         // hedged for want of a token takes all the time.
         refused || (waits && early && bucket_was_low(run, send, attempt))
     };
-    if stuck && !send.attempts.iter().any(excused) && !run.no_such_queue(send) {
+    if stuck
+        && !send.attempts.iter().any(excused)
+        && !run.no_such_queue(send)
+        && !run.waited_for_others(send)
+    {
         let (who, number) = (run.name(send.node), send.number);
         let text = format!("{who} s{number} fails, although {well} of its brokers were healthy");
         report.wrong(*done, text);

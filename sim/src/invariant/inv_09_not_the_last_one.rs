@@ -1,7 +1,11 @@
 //! A retry leaves the broker that just failed, while there is another.
 //!
 //! Checked by where the attempts go, and by which brokers read them one after the other. A targeted
-//! send has no choice; a policy with a health table may have marked every other broker.
+//! send has no choice. By a policy that leaves only the last broker, and has a health table, every other
+//! one may be avoided; one that leaves all brokers that failed in the send goes to none of them while there is
+//! another.
+
+use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::history::{AttemptHistory, SendHistory};
@@ -30,6 +34,29 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
                 stays(run, send, pair, report);
             }
         }
+        returns(run, send, report);
+    }
+}
+
+/// No attempt goes back to a broker that failed in the send while its route has one that did not.
+fn returns(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
+    if !run.policy(send.node).is_some_and(|it| it.avoids_all_failed) {
+        return;
+    }
+    for (index, attempt) in send.attempts.iter().enumerate().skip(2) {
+        let before = &send.attempts[..index];
+        let failed = |broker: &Name| before.iter().any(|it| it.to.broker == *broker);
+        let route = attempt.snapshot.map(|index| &run.history.snapshots[index]);
+        let Some(route) = route.filter(|it| it.queues.names().any(|it| !failed(it))) else {
+            continue;
+        };
+        report.exercised();
+        if failed(&attempt.to.broker) {
+            let (who, number, k) = (run.name(send.node), send.number, attempt.number);
+            let (broker, topic) = (&attempt.to.broker, route.topic);
+            let text = format!("{who} s{number} #{k} goes back to {broker}, others have {topic}");
+            report.wrong(attempt.started, text);
+        }
     }
 }
 
@@ -43,9 +70,10 @@ fn has_choice(
     let Some(snapshot) = next.snapshot.map(|index| &run.history.snapshots[index]) else {
         return false;
     };
+    // Who leaves every broker that failed has a tier of its own for the last one: the worst of all.
     let health = run
         .policy(send.node)
-        .is_some_and(|policy| policy.isolation.is_some());
+        .is_some_and(|policy| policy.isolation.is_some() && !policy.avoids_all_failed);
     snapshot.queues.names().any(|broker| {
         let avoided = health && next.avoided.contains(broker);
         *broker != last.to.broker && !avoided
@@ -102,6 +130,16 @@ mod tests {
                 .refused(1, 1, 2)
                 .attempt(1, 2, "a/0")
                 .succeeds(1, 2)
+        }),
+        rejects("the third attempt goes back, and a third broker is there", || {
+            let scene = refused_once().attempt(1, 2, "b/0").refused(1, 2, 2);
+            scene.attempt_by(1, 3, queue("a/1"), 1).wrong()
+        }),
+        accepts("the third attempt goes back, and there are two brokers", || {
+            let scene = refused_once().found(1, 2, &["a/0", "b/0"]);
+            let scene = scene.attempt_by(1, 2, queue("b/0"), 2).request(1, 2, 2);
+            let scene = scene.refused(1, 2, 2);
+            scene.attempt_by(1, 3, queue("a/0"), 2)
         }),
         rejects("a retry goes to the broker that failed", || {
             refused_once().attempt_by(1, 2, queue("a/1"), 1).wrong()

@@ -1,7 +1,7 @@
 //! What happens after an attempt follows from the table, in every mode.
 //!
 //! Whether a refusal is retried depends on its code and the policy's table of the mode, and on
-//! nothing else; what is final ends the send whichever attempt got it; after a success nobody tries
+//! nothing else; so it is with every other end that the table calls final; what is final ends the send whichever attempt got it; after a success nobody tries
 //! again. (That a retry which the table demands does start is INV-08.)
 
 use rmq_producer::event::Stage;
@@ -27,7 +27,12 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some(end) = attempt.ended else { continue };
         let last = match end.stage {
             Stage::Accepted => !policy.retries_unsafe || end.code.is_none_or(|code| code == 0),
-            Stage::Refused => !retryable(policy, send.mode, end.stage, end.code),
+            Stage::Refused
+            | Stage::Decode
+            | Stage::Denied
+            | Stage::Hook
+            | Stage::Vetoed
+            | Stage::Address => !retryable(policy, send.mode, end.stage, end.code),
             _ => false,
         };
         if !last {

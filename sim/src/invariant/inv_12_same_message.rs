@@ -2,10 +2,15 @@
 //!
 //! Checked from what brokers read: over all requests with one unique key, topic, body, flags and
 //! properties are equal; only target and times differ. An uncompressed body is the one the caller
-//! gave.
+//! gave, and one that is as long as the policy says is compressed. The request of a one-way send wants no
+//! answer, any other one does.
+
+use std::collections::BTreeMap;
+
+use rmq_producer::event::Mode;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{RequestHistory, SendHistory};
+use crate::trace::history::{RequestHistory, SendHistory, WorkHistory};
 
 /// The bit of sysFlag that says that the body is compressed.
 const COMPRESSED: i32 = 1;
@@ -39,6 +44,20 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             }
         }
     }
+    by_caller(run, report);
+    for request in &run.history.requests {
+        let Some(send) = request.send.map(|send| &run.history.sends[send]) else {
+            continue;
+        };
+        let one_way = send.mode == Mode::Oneway;
+        let says_so = run.policy(send.node).is_some_and(|it| it.oneway_flag);
+        if says_so && one_way != request.oneway {
+            let (who, number) = (run.name(send.node), send.number);
+            let wants = if request.oneway { "no" } else { "an" };
+            let text = format!("{who} s{number}: its request wants {wants} answer");
+            report.wrong(request.received, text);
+        }
+    }
     // An attempt whose message has another key is not among its send's requests.
     for request in &run.history.requests {
         if let Some((send, _)) = request.attempt
@@ -66,9 +85,59 @@ fn as_built(
         let text = format!("{who} s{number}: the body is not the caller's");
         report.wrong(request.received, text);
     }
-    if *seen.topic != **send.topic {
+    let limit = run.policy(send.node).map_or(u64::MAX, |it| it.compress_over);
+    let compressed = !plain;
+    // What the laboratory sends is made smaller by any compression.
+    let long = limit > 0 && u64::from(built.body_len) >= limit.max(LEAST_COMPRESSED);
+    let short = limit == 0 || u64::from(built.body_len) < limit;
+    if (compressed && short) || (plain && long) {
+        let text = format!(
+            "{who} s{number}: a body of {} bytes is {}",
+            built.body_len,
+            if compressed { "compressed" } else { "not compressed" }
+        );
+        report.wrong(request.received, text);
+    }
+    if !is_in_namespace(&seen.topic, send.topic) {
         let (topic, other) = (send.topic, &seen.topic);
         let text = format!("{who} s{number}: sent to {topic}, arrives for {other}");
+        report.wrong(request.received, text);
+    }
+}
+
+/// A body that is shorter may become longer by compression.
+const LEAST_COMPRESSED: u64 = 200;
+
+/// Whether a topic on the wire is the caller's, perhaps behind one namespace: `lab%orders`.
+fn is_in_namespace(on_wire: &str, topic: &str) -> bool {
+    let without = on_wire.split_once('%').map(|(_, topic)| topic);
+    on_wire == topic || without == Some(topic)
+}
+
+/// The message with the caller's `KEYS` has the caller's body and topic.
+fn by_caller(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let works = run.history.work.iter();
+    let works: BTreeMap<&str, &WorkHistory<'_>> =
+        works.map(|work| (&**work.keys, work)).collect();
+    for request in &run.history.requests {
+        let keys = request.seen.keys.as_deref();
+        let Some(work) = keys.and_then(|keys| works.get(keys)) else {
+            continue;
+        };
+        let seen = request.seen;
+        let plain = seen.sys_flag & COMPRESSED == 0;
+        let what = if plain && seen.body_crc != work.body_crc {
+            "body"
+        } else if !is_in_namespace(&seen.topic, work.topic) {
+            "topic"
+        } else if seen.application_crc != work.application_crc {
+            "flag or property"
+        } else if work.own_id.is_some() && seen.unique_key.as_ref() != work.own_id {
+            "unique key"
+        } else {
+            continue;
+        };
+        let text = format!("{} arrives with another {what} than its caller's", work.keys);
         report.wrong(request.received, text);
     }
 }
@@ -91,12 +160,74 @@ fn difference(first: &RequestHistory<'_>, other: &RequestHistory<'_>) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use rmq_mock_broker::event::Event as BrokerEvent;
+    use rmq_producer::event::Event;
+
+    use super::*;
+    use crate::invariant::scene::{BODY_CRC, Example, Scene, TOPIC, accepts, rejects};
+    use crate::trace::{NodeEvent, WorkEvent};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("two attempts carry the same", || second().seen(1, 2)),
         rejects("the body is packed twice", || {
             second().seen_with(1, 2, |seen| seen.body_len += 20).wrong()
+        }),
+        rejects("a one-way request wants an answer", || {
+            let scene = Scene::new().at(0).call_in(1, Mode::Oneway);
+            let scene = scene.attempt(1, 1, "a/0");
+            scene.seen(1, 1).wrong()
+        }),
+        rejects("a request wants no answer", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0");
+            let scene = scene.seen(1, 1).change(|what| {
+                if let NodeEvent::Broker(BrokerEvent::Received { oneway, .. }) = what {
+                    *oneway = true;
+                }
+            });
+            scene.wrong()
+        }),
+        rejects("a short body is compressed", || {
+            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0");
+            scene.seen_with(1, 1, |seen| seen.sys_flag = 1).wrong()
+        }),
+        rejects("a long body is not compressed", || {
+            let scene = Scene::new().at(0).call(1).change(|what| {
+                if let NodeEvent::Producer(Event::Built { body_len, .. }) = what {
+                    *body_len = 4096;
+                }
+            });
+            let scene = scene.attempt(1, 1, "a/0");
+            scene.seen_with(1, 1, |seen| seen.body_len = 4096).wrong()
+        }),
+        rejects("a property of the caller is lost", || {
+            let scene = Scene::new().at(0).work(called(BODY_CRC)).call(1);
+            let scene = scene.attempt(1, 1, "a/0");
+            let scene = scene.seen_with(1, 1, |seen| {
+                seen.keys = Some("s1".into());
+                seen.application_crc = 5;
+            });
+            scene.wrong()
+        }),
+        rejects("the caller's unique key is not used", || {
+            let called = called(BODY_CRC);
+            let scene = Scene::new().at(0).work(called).change(|what| {
+                if let NodeEvent::Work(WorkEvent::Called { own_id, .. }) = what {
+                    *own_id = Some("MINE".into());
+                }
+            });
+            let scene = scene.call(1).attempt(1, 1, "a/0");
+            scene.seen_with(1, 1, |seen| seen.keys = Some("s1".into())).wrong()
+        }),
+        rejects("the message has another body than its caller gave", || {
+            let scene = Scene::new().at(0).work(called(BODY_CRC + 1)).call(1);
+            let scene = scene.attempt(1, 1, "a/0");
+            scene.seen_with(1, 1, |seen| seen.keys = Some("s1".into())).wrong()
+        }),
+        accepts("the message has the body that its caller gave", || {
+            let scene = Scene::new().at(0).work(called(BODY_CRC)).call(1);
+            let scene = scene.attempt(1, 1, "a/0");
+            let scene = scene.seen_with(1, 1, |seen| seen.keys = Some("s1".into()));
+            scene.attempt(1, 2, "b/0").seen(1, 2)
         }),
         rejects("a property appears", || {
             second()
@@ -130,5 +261,18 @@ mod tests {
             .attempt(1, 1, "a/0")
             .refused(1, 1, 2);
         scene.attempt(1, 2, "b/0").at(8)
+    }
+
+    fn called(body_crc: u32) -> WorkEvent {
+        WorkEvent::Called {
+            keys: "s1".into(),
+            topic: TOPIC.into(),
+            mode: Mode::Sync,
+            by: None,
+            body_crc,
+            timeout_ms: None,
+            application_crc: 0,
+            own_id: None,
+        }
     }
 }

@@ -103,9 +103,12 @@ fn borrowed(run: &CheckedRun<'_>, request: &RequestHistory<'_>) -> bool {
     let Some((send, attempt)) = request.attempt else {
         return false;
     };
-    let attempt = &run.history.sends[send].attempts[attempt];
-    let route = attempt.snapshot.map(|index| &run.history.snapshots[index]);
-    route.is_some_and(|route| run.is_borrowed(route))
+    let send = &run.history.sends[send];
+    let attempt = &send.attempts[attempt];
+    // What a selector chose once, stays for all attempts.
+    let routes = attempt.snapshot.into_iter().chain(send.selected_from);
+    let mut routes = routes.map(|index| &run.history.snapshots[index]);
+    routes.any(|route| run.is_borrowed(route))
 }
 
 /// Broker, since when, how many write queues.

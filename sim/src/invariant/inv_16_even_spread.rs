@@ -1,103 +1,193 @@
-//! Without faults every queue gets its share.
+//! Every queue gets its share: a rotation visits each queue of the route in turn.
 //!
-//! A rotation that is per topic visits each queue of the route in turn, so over sends that succeed
-//! at once the fullest and the emptiest queue differ by one at most. Checked per producer and route,
-//! by which broker read which queue id, for producers of the strict form in runs without faults.
+//! So the first attempt of a send goes to the queue that follows that of the first attempt before it, to the
+//! same topic by the same route, whatever becomes of the sends: retries have a rotation of their own, and
+//! a turn at a broker that is avoided passes over it once and goes elsewhere. A rotation that stands still,
+//! skips queues or is moved by something else gives some queues twice the load of others. Checked for
+//! producers of the strict form, by where brokers read the requests or, for those that never arrived, by
+//! where they were sent.
 
 use std::collections::BTreeMap;
 
-use rmq_producer::event::{Failure, Outcome};
+use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{RouteQueues, SendHistory, Timestamp};
+use crate::trace::NodeId;
+use crate::trace::history::{AttemptHistory, ProducerPhase, SendHistory, Timestamp};
 use crate::trace::record::Form;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-16",
     title: "Even spread",
     source: Source::Both,
-    rate_per_mille: 10,
+    rate_per_mille: 500,
     checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
+/// Where the rotation of a topic stands.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    /// The route (an index), whose queues are walked around.
+    route: usize,
+    /// The place of the last turn in it; none while every turn so far was at an avoided broker.
+    place: Option<usize>,
+}
+
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
-    if !run.truth.intervals().is_empty() {
-        return;
-    }
-    // How often each queue of each route was chosen, in the order of the route; and the last choice.
-    let mut routes: BTreeMap<usize, (Vec<u64>, Timestamp)> = BTreeMap::new();
-    for send in &run.history.sends {
-        let strict = run
-            .policy(send.node)
-            .is_some_and(|policy| policy.form == Form::Strict);
-        // A send that was dropped, or broken off by a stop, has moved the rotation on and need not
-        // arrive.
-        let closed = send.outcome() == Some(&Outcome::Failed(Failure::Closed));
-        if send.cancelled.is_some() || closed {
-            return;
-        }
-        // A retry moves the rotation on.
-        let attempt = match &send.attempts[..] {
-            [] => continue,
-            [attempt] => attempt,
-            _ => return,
-        };
-        let (Some(route), true, None) = (attempt.snapshot, strict, send.target_queue) else {
+    let mut first: Vec<(&SendHistory<'_>, &AttemptHistory<'_>)> = run
+        .history
+        .sends
+        .iter()
+        .filter(|send| send.target_queue.is_none() && walks(run, send.node))
+        .filter_map(|send| Some((send, send.attempts.first()?)))
+        .collect();
+    first.sort_unstable_by_key(|(_, attempt)| attempt.started);
+    let mut turns: BTreeMap<(NodeId, &Name), Turn> = BTreeMap::new();
+    for (send, attempt) in first {
+        let Some(route) = attempt.snapshot else {
             continue;
         };
         let queues = &run.history.snapshots[route].queues;
-        let Some(queue) = chosen(run, send, queues) else {
+        let (broker, queue) = taken(run, attempt);
+        let Some(place) = queues.position(broker, queue) else {
             continue;
         };
-        let (counts, last) = routes
-            .entry(route)
-            .or_insert_with(|| (vec![0; queues.len()], attempt.started));
-        counts[queue] += 1;
-        *last = attempt.started;
-    }
-    for (route, (counts, last)) in routes {
+        let turn = turns.entry((send.node, send.topic)).or_insert(Turn { route, place: None });
+        let last = turn.place.filter(|_| turn.route == route);
+        let due = last.map(|last| (last + 1) % queues.len().max(1));
+        *turn = Turn {
+            route,
+            // Where the turn is passed over, the rotation has moved on all the same.
+            place: due.or((!passes_over(run, send, attempt)).then_some(place)),
+        };
+        let Some(due) = due else { continue };
         report.exercised();
-        let (least, most) = (counts.iter().min(), counts.iter().max());
-        if let (Some(least), Some(most)) = (least, most)
-            && most - least > 1
-        {
-            let snapshot = &run.history.snapshots[route];
-            let (who, topic) = (run.name(snapshot.node), snapshot.topic);
-            let text = format!("{who} gave one queue of {topic} {most} messages, another {least}");
-            report.wrong(last, text);
+        let target = &queues.all()[due];
+        if due != place && !avoids(run, send, attempt, &target.broker) {
+            let (who, number) = (run.name(send.node), send.number);
+            let text = format!(
+                "{who} s{number} begins at {broker}/{queue}, and it was the turn of {}/{}",
+                target.broker, target.queue
+            );
+            report.wrong(attempt.started, text);
+            turns.remove(&(send.node, send.topic));
         }
     }
 }
 
-/// The queue that the message arrived for, as a position in the route.
-fn chosen(run: &CheckedRun<'_>, send: &SendHistory<'_>, queues: &RouteQueues<'_>) -> Option<usize> {
-    let request = &run.history.requests[*send.requests.first()?];
-    let broker = run.name(request.broker);
-    queues.position(broker, request.seen.queue)
+/// Whether the first attempts of a node make one walk around each topic: one producer of the strict form
+/// sends from it.
+fn walks(run: &CheckedRun<'_>, node: NodeId) -> bool {
+    // One that does not wait until a one-way request is written tells of its attempts later.
+    let strict = run
+        .policy(node)
+        .is_some_and(|it| it.form == Form::Strict && it.oneway_waits);
+    let mut alive = 0_usize;
+    let mut most = 0;
+    for (_, phase, _) in run.history.lives.iter().filter(|(at, ..)| *at == node) {
+        match phase {
+            ProducerPhase::Started => alive += 1,
+            ProducerPhase::Stopped => alive = alive.saturating_sub(1),
+            ProducerPhase::Stopping => {}
+        }
+        most = alive.max(most);
+    }
+    strict && most == 1 && !restarted(run, node)
+}
+
+/// Whether the process was killed and is another one now, with a rotation that begins anew.
+fn restarted(run: &CheckedRun<'_>, node: NodeId) -> bool {
+    run.truth.was_gone(node, 0, run.trace.end_ms)
+}
+
+/// Whether the turn of a first attempt may be at a broker that it avoids.
+fn passes_over(run: &CheckedRun<'_>, send: &SendHistory<'_>, attempt: &AttemptHistory<'_>) -> bool {
+    let mut isolated = isolated(run, send.node, attempt.started);
+    !attempt.avoided.is_empty() || isolated.next().is_some()
+}
+
+/// Whether a first attempt avoids a broker, for what the producer says that it remembers of it.
+fn avoids(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    broker: &Name,
+) -> bool {
+    let mut isolated = isolated(run, send.node, attempt.started);
+    attempt.avoided.contains(broker) || isolated.any(|it| it == broker)
+}
+
+/// The brokers that a producer avoids at some moment.
+fn isolated<'c>(
+    run: &'c CheckedRun<'_>,
+    node: NodeId,
+    now: Timestamp,
+) -> impl Iterator<Item = &'c Name> {
+    let isolations = run.history.isolations(now).iter();
+    let isolations = isolations.filter(move |it| {
+        let until = it.timestamp.ms.saturating_add(it.for_ms);
+        it.node == node && it.timestamp < now && now.ms <= until
+    });
+    isolations.map(|it| it.broker)
+}
+
+/// Where an attempt arrived, or else was sent to.
+fn taken<'t>(run: &CheckedRun<'t>, attempt: &AttemptHistory<'t>) -> (&'t str, i32) {
+    match attempt.seen().map(|seen| &run.history.requests[seen]) {
+        Some(request) => (run.name(request.broker), request.seen.queue),
+        None => (&*attempt.to.broker, attempt.to.queue),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::fault::FaultKind;
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use rmq_producer::event::{Event, Stage};
+
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
-        accepts("queues in turn", || {
+        accepts("queues in turn, and around", || {
             sends(&[
-                "a/0", "b/0", "c/0", "a/1", "b/1", "c/1", "a/2", "b/2", "c/2", "a/3",
+                "a/2", "a/3", "b/0", "b/1", "b/2", "b/3", "c/0", "c/1", "c/2", "c/3", "a/0",
             ])
         }),
-        accepts("with faults anything may be right", || {
-            sends(&["a/0", "a/0", "a/0"]).fault(1, FaultKind::Freeze, "broker-b")
+        accepts("a retry takes nobody's turn", || {
+            let scene = sends(&["a/0"]).call(2).attempt(2, 1, "a/1").refused(2, 1, 2);
+            let scene = scene.attempt(2, 2, "c/3").succeeds(2, 2);
+            scene.call(3).attempt(3, 1, "a/2")
         }),
-        rejects("one queue gets two of three", || {
-            let scene = sends(&["a/0", "b/0"])
-                .at(10)
-                .call(3)
-                .attempt_marked(3, 1, "a/0");
-            scene.succeeds(3, 1)
+        accepts("a turn at a broker that is avoided goes elsewhere, and the next one goes on", || {
+            let scene = sends(&["a/3"]).say(Event::Health {
+                broker: "broker-b".into(),
+                for_ms: 10_000,
+                reason: Stage::Lost,
+            });
+            let scene = scene.at(20).whole(2, "c/2").whole(3, "c/1");
+            let scene = scene.whole(4, "a/1").whole(5, "c/3");
+            scene.call(6).attempt(6, 1, "c/0")
+        }),
+        accepts("a new route begins where it likes", || {
+            let scene = sends(&["a/0", "a/1"]).found(1, 2, &["a/0", "b/0"]);
+            scene.call(3).attempt_by(3, 1, queue("b/0"), 2)
+        }),
+        rejects("the rotation stands still", || {
+            let scene = sends(&["a/0"]).call(2);
+            scene.attempt_marked(2, 1, "a/0")
+        }),
+        rejects("the rotation skips a queue", || {
+            let scene = sends(&["a/0"]).call(2);
+            scene.attempt_marked(2, 1, "a/2")
+        }),
+        rejects("a retry moves the rotation", || {
+            let scene = sends(&["a/0"]).call(2).attempt(2, 1, "a/1").refused(2, 1, 2);
+            let scene = scene.attempt(2, 2, "c/3").succeeds(2, 2);
+            scene.call(3).attempt_marked(3, 1, "a/3")
+        }),
+        rejects("a broker loses its turn that nobody avoids", || {
+            let scene = sends(&["a/3"]).call(2);
+            scene.attempt_marked(2, 1, "c/0")
         }),
     ];
 

@@ -5,7 +5,8 @@
 //! broker that only refused one message, or that nobody has heard of yet, has done nothing wrong: a
 //! single bad message must not take a healthy broker out of use. Checked where the policy remembers
 //! results: no first attempt goes to a broker within the isolation that an attempt's end demands,
-//! and each isolation follows from such an end.
+//! each isolation follows from such an end and lasts as long as the table says, and each end by which
+//! the table demands one is followed by it.
 
 use std::collections::BTreeMap;
 
@@ -56,6 +57,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         if attempt.number == 1 && send.target_queue.is_none() && !avoided.is_empty() {
             keeps_away(run, send, attempt, &avoided, report);
         }
+    }
+    for (send, attempt) in run.attempts() {
+        demanded(run, send, attempt, report);
     }
     for isolated in run.history.health.iter().filter(|it| it.for_ms > 0) {
         explained(run, isolated, facts(run, isolated.node), report);
@@ -112,6 +116,48 @@ fn unheard(
     open.then_some(Timestamp { at, ms })
 }
 
+/// An end after which the table avoids the broker is followed at once by an isolation as long, unless a
+/// longer one is in force.
+fn demanded(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    report: &mut CheckReport,
+) {
+    let (Some(facts), Some(end)) = (facts(run, send.node), attempt.ended) else {
+        return;
+    };
+    let pinned_sync = send.target_queue.is_some() && send.mode == Mode::Sync;
+    // What ends with its send, or after it, teaches nothing any more; what was silent for its time has
+    // taught that when the time was over.
+    let over = send.over().is_some_and(|over| over < end.timestamp);
+    let took_ms = end.timestamp.ms.saturating_sub(attempt.started.ms);
+    let was_silent = attempt.hedged.is_some() || took_ms >= attempt.timeout_ms;
+    let skips = pinned_sync && !facts.counts_target_queue_sync;
+    if facts.overwrites || over || was_silent || skips {
+        return;
+    }
+    let for_ms = facts.for_ms(end.stage, took_ms);
+    if for_ms == 0 {
+        return;
+    }
+    report.exercised();
+    let until = end.timestamp.ms.saturating_add(for_ms);
+    let own = run.history.isolations(run.after(end.timestamp.ms)).iter();
+    let mut in_force =
+        own.filter(|it| it.node == send.node && *it.broker == attempt.to.broker);
+    let is_kept = in_force.any(|it| it.timestamp.ms.saturating_add(it.for_ms) >= until);
+    if !is_kept {
+        let (who, number, k) = (run.name(send.node), send.number, attempt.number);
+        let (broker, stage) = (&attempt.to.broker, end.stage);
+        let text = format!(
+            "{who} does not avoid {broker} for {for_ms} ms after s{number} #{k} was {stage:?} in \
+             {took_ms} ms"
+        );
+        report.wrong(end.timestamp, text);
+    }
+}
+
 fn keeps_away(
     run: &CheckedRun<'_>,
     send: &SendHistory<'_>,
@@ -125,8 +171,12 @@ fn keeps_away(
         let mut latest = own.iter().rev();
         latest.find(|it| it.since < now && now.ms < it.until_ms)
     };
-    // A success in the meantime may count for the broker again, as it does in 4.9.
-    let isolated = |broker: &Name| failed(broker).is_some_and(|it| !well_since(run, it, now));
+    // A success in the meantime counts for the broker again where later results replace earlier ones, as
+    // in 4.9.
+    let replaces = facts(run, send.node).is_some_and(|it| it.overwrites);
+    let isolated = |broker: &Name| {
+        failed(broker).is_some_and(|it| !(replaces && well_since(run, it, now)))
+    };
     let good = |broker: &Name| failed(broker).is_none() && !said_ill(run, send.node, broker, now);
     let Some(route) = attempt.snapshot else {
         return;
@@ -134,12 +184,62 @@ fn keeps_away(
     let queues = &run.history.snapshots[route].queues;
     // Nobody is better, or there is nothing to avoid.
     if !queues.names().any(good) || !queues.names().any(isolated) {
+        among_the_avoided(run, send, attempt, report);
         return;
     }
     report.exercised();
     if isolated(&attempt.to.broker) {
         let (who, number, broker) = (run.name(send.node), send.number, &attempt.to.broker);
         let text = format!("{who} s{number} begins at {broker}, which failed a moment ago");
+        report.wrong(now, text);
+    }
+}
+
+/// Where every broker is avoided, one that could be reached is better than one that could not.
+fn among_the_avoided(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    report: &mut CheckReport,
+) {
+    let (Some(route), Some(facts)) = (attempt.snapshot, facts(run, send.node)) else {
+        return;
+    };
+    let now = attempt.started;
+    let queues = &run.history.snapshots[route].queues;
+    let last = |broker: &Name| {
+        let ended = run.attempts().filter_map(|(other, it)| {
+            // One that was not answered in its time has taught that it was silent, and no more.
+            let end = it.ended.filter(|end| end.timestamp < now)?;
+            let took_ms = end.timestamp.ms.saturating_sub(it.started.ms);
+            if it.hedged.is_some() || took_ms >= it.timeout_ms {
+                return None;
+            }
+            let ours = other.node == send.node && it.to.broker == *broker;
+            let teaches = end.stage == Stage::Accepted || facts.failures.contains(&end.stage);
+            (ours && teaches).then_some((end.timestamp, end.stage))
+        });
+        // What was silent for its time has taught that, and is open.
+        let noted = run.history.health.iter().filter(|it| {
+            it.node == send.node && it.broker == broker && it.timestamp < now
+        });
+        let noted = noted.map(|it| (it.timestamp, it.reason));
+        ended.chain(noted).max_by_key(|(at, _)| *at).map(|(_, stage)| stage)
+    };
+    let all_avoided = queues.names().all(|it| said_ill(run, send.node, it, now));
+    if !all_avoided || !facts.prefers_reachable {
+        return;
+    }
+    let reachable = |broker: &&Name| last(broker).is_some_and(|stage| stage != Stage::Dial);
+    let mut better = queues.names().filter(reachable);
+    report.exercised();
+    if last(&attempt.to.broker) == Some(Stage::Dial)
+        && let Some(better) = better.next()
+    {
+        let (who, number, broker) = (run.name(send.node), send.number, &attempt.to.broker);
+        let text = format!(
+            "{who} s{number} begins at {broker}, which could not be reached; {better} could"
+        );
         report.wrong(now, text);
     }
 }
@@ -187,7 +287,12 @@ fn explained(
             || slow.is_some_and(|end| just(end.timestamp))
             || silent && (share_end..=last).contains(&now.ms)
     };
-    let too_long = facts.is_none_or(|facts| isolated.for_ms > facts.longest_ms);
+    // A success is as slow as it was; any failure of that kind costs the same.
+    let as_table = |facts: &IsolationFacts| match isolated.reason {
+        Stage::Accepted => facts.table.iter().any(|(_, it)| *it == isolated.for_ms),
+        _ => isolated.for_ms == facts.failed_ms,
+    };
+    let too_long = !facts.is_some_and(as_table);
     let (who, reason) = (run.name(isolated.node), isolated.reason);
     let (at, window) = ((isolated.node, &**broker), (now.ms, now.ms));
     if !run.history.attempts_at(at, window).any(follows) {
@@ -265,6 +370,33 @@ mod tests {
         rejects("a request that is only written isolates the broker", || {
             let scene = remembers().at(5).call(1).attempt(1, 1, "a/0");
             isolates(scene, "broker-a", 2_000, Stage::Accepted).wrong()
+        }),
+        rejects("a broker is begun at that could not be reached, and another one could", || {
+            let scene = remembers().found(1, 2, &["a/0", "b/0"]).at(5).call(1);
+            let scene = scene.attempt_by(1, 1, queue("a/0"), 2).request(1, 1, 1);
+            let scene = isolates(scene.ended(1, 1, Stage::Lost, None), "broker-a", 10_000, Stage::Lost);
+            let scene = scene.at(9).attempt_by(1, 2, queue("b/0"), 2);
+            let scene = isolates(scene.ended(1, 2, Stage::Dial, None), "broker-b", 10_000, Stage::Dial);
+            let scene = scene.failed(1, Failure::Attempts(Stage::Dial)).at(100).call(2);
+            scene.attempt_by(2, 1, queue("b/0"), 2).wrong()
+        }),
+        rejects("a broker that was lost is not avoided", || {
+            let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(50);
+            scene.ended(1, 1, Stage::Lost, None).wrong()
+        }),
+        rejects("a slow broker is not avoided", || {
+            let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(805);
+            scene.ended(1, 1, Stage::Accepted, 0).wrong()
+        }),
+        accepts("a slow broker is avoided for as long as the table says", || {
+            let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(805);
+            let scene = scene.ended(1, 1, Stage::Accepted, 0);
+            isolates(scene, "broker-a", 2_000, Stage::Accepted)
+        }),
+        rejects("a broker that was lost is avoided for a moment", || {
+            let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(50);
+            let scene = scene.ended(1, 1, Stage::Lost, None).wrong();
+            isolates(scene, "broker-a", 10, Stage::Lost)
         }),
         rejects("a broker is avoided for ever", || {
             let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(50);

@@ -3,7 +3,8 @@
 //! A key keeps its messages in order only if its queue depends on nothing but the set of the topic's
 //! queues: not on the order in which a name server lists the brokers, not on the producer, not on
 //! time. Checked by where brokers read the messages; the caller says which key each has, the
-//! producer which route it chose from.
+//! producer which route it chose from. And it is the queue that every client takes, whatever its language:
+//! that of the key's hash, as Java computes it, among the queues in the order of their names.
 
 use std::collections::BTreeMap;
 
@@ -68,6 +69,16 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
                 continue;
             };
             let here = (run.name(request.broker), request.seen.queue);
+            let due = of_key(run, route, key);
+            if (&*due.broker, due.queue) != here {
+                let (who, (broker, queue)) = (run.name(send.node), here);
+                let text = format!(
+                    "{who} s{} takes {key} to {broker}/{queue}, its hash says {}/{}",
+                    send.number, due.broker, due.queue
+                );
+                report.wrong(request.received, text);
+                continue;
+            }
             let grounds = (&**send.topic, set, *key);
             let Some(first) = chosen.get(&grounds) else {
                 chosen.insert(grounds, here);
@@ -88,6 +99,18 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
 }
 
+/// The queue of a key: Java's `Math.abs(key.hashCode() % queues.size())`.
+fn of_key<'t>(run: &CheckedRun<'t>, route: usize, key: &str) -> &'t QueueRef {
+    let mut queues: Vec<&QueueRef> = run.history.snapshots[route].queues.all().iter().collect();
+    queues.sort_unstable();
+    let hash = key.encode_utf16().fold(0_i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+    });
+    let place = i64::from(hash) % queues.len().max(1) as i64;
+    let place = usize::try_from(place.unsigned_abs()).unwrap_or(0);
+    queues[place]
+}
+
 #[cfg(test)]
 mod tests {
     use rmq_producer::event::{Event, LookupReason, Mode};
@@ -97,28 +120,34 @@ mod tests {
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("one queue for one key, whoever sends", || {
-            let scene = keyed(Scene::new(), 1, "k", "b/1", 1);
-            keyed(scene.second_producer(), 1, "k", "b/1", 1)
+            let scene = keyed(Scene::new(), 1, "k", "c/3", 1);
+            keyed(scene.second_producer(), 1, "k", "c/3", 1)
         }),
         accepts("another key has another queue", || {
-            keyed(keyed(Scene::new(), 1, "k", "b/1", 1), 2, "l", "a/0", 1)
+            keyed(keyed(Scene::new(), 1, "k", "c/3", 1), 2, "l", "a/0", 1)
         }),
         accepts("another queue once the topic has other queues", || {
-            let scene = keyed(Scene::new(), 1, "k", "b/1", 1);
+            let scene = keyed(Scene::new(), 1, "k", "c/3", 1);
             let scene = scene.lookup(2, LookupReason::Poll);
-            keyed(scene.found(2, 2, &["a/0", "b/0"]), 2, "k", "a/0", 2)
+            keyed(scene.found(2, 2, &["a/0", "b/0"]), 2, "k", "b/0", 2)
         }),
         rejects("the other producer takes it elsewhere", || {
-            let scene = keyed(Scene::new(), 1, "k", "b/1", 1).second_producer();
+            let scene = keyed(Scene::new(), 1, "k", "c/3", 1).second_producer();
             keyed_wrong(scene, 1, "k", "a/1", 1)
+        }),
+        rejects("a key goes to another queue than its hash says", || {
+            keyed_wrong(Scene::new(), 1, "k", "a/0", 1)
+        }),
+        accepts("a key whose hash is negative", || {
+            keyed(Scene::new(), 1, "abcdefg", "c/0", 1)
         }),
         rejects("the brokers come in another order", || {
             let scene = Scene::new().lookup(2, LookupReason::Poll);
             let scene = scene.found(2, 2, &["a/0", "a/1", "b/0", "b/1"]);
-            let scene = keyed(scene, 1, "k", "a/1", 2);
+            let scene = keyed(scene, 1, "k", "b/1", 2);
             let scene = scene.lookup(3, LookupReason::Poll);
             let scene = scene.found(3, 3, &["b/0", "b/1", "a/0", "a/1"]);
-            keyed_wrong(scene, 2, "k", "b/1", 3)
+            keyed_wrong(scene, 2, "k", "a/1", 3)
         }),
     ];
 
@@ -132,6 +161,9 @@ mod tests {
                 mode: Mode::Sync,
                 by: Some(key.into()),
                 body_crc: 0,
+                timeout_ms: None,
+                application_crc: 0,
+                own_id: None,
             })
             .call(send)
             .say(Event::Selected {

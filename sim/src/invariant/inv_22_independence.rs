@@ -14,7 +14,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-22",
     title: "Independence",
     source: Source::PairedRuns,
-    rate_per_mille: 5,
+    rate_per_mille: 25,
     checker: Checker::PairedRuns(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,

@@ -145,7 +145,13 @@ fn says(run: &CheckedRun<'_>, snapshot: &SnapshotHistory<'_>, agreed: &Agreed<'_
         let width = widths.entry(broker).or_insert(queues);
         *width = (*width).max(queues);
     }
-    widths.retain(|_, width| *width > 0);
+    // Nobody can write to a broker that has no master.
+    let has_master = |broker: &Name| {
+        let knows = |server| run.history.master_at(server, broker, agreed.since).is_some();
+        let mut servers = run.header().of_kind(NodeKind::NameServer);
+        run.history.masters.is_empty() || servers.any(knows)
+    };
+    widths.retain(|broker, width| *width > 0 && has_master(broker));
     let has = |queue: &QueueRef| {
         let width = widths.get(&queue.broker);
         width.is_none_or(|width| usize::try_from(queue.queue).is_ok_and(|queue| queue < *width))

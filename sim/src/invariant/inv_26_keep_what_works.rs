@@ -100,7 +100,7 @@ fn sends_go_on(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckR
         failure,
         Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
     );
-    if !own && !run.no_such_queue(send) {
+    if !own && !run.no_such_queue(send) && !run.waited_for_others(send) {
         let (who, number) = (run.name(send.node), send.number);
         let text = format!("{who} s{number} fails, although every broker of its route is healthy");
         report.wrong(*done, text);

@@ -17,7 +17,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-30",
     title: "Auto-create spread",
     source: Source::Truth,
-    rate_per_mille: 50,
+    rate_per_mille: 20,
     checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,

@@ -3,12 +3,16 @@
 //! A topic's refreshes are a period apart on the average, each lookup asks each name server once at
 //! most (the last one a second time, if it says nothing for long and the policy has second
 //! connections), and no name server reads more route requests of a producer than its lookups explain.
+//! What a failed attempt asks for keeps its distance from the lookup before it, and follows from a send; a
+//! send asks for a topic that has no route. And the other way round: an attempt whose end says that the
+//! route may be old is followed by a lookup, unless one was made a moment ago.
 
-use rmq_producer::event::LookupReason;
+use rmq_producer::event::{LookupReason, Stage};
+use rmq_remoting::code::response;
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{Asked, LookupHistory};
+use crate::trace::history::{Asked, AttemptHistory, EndedAttempt, LookupHistory, SendHistory};
 use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -35,16 +39,117 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         }
     }
     for (index, lookup) in lookups.iter().enumerate() {
-        if lookup.reason == LookupReason::Poll {
-            polls(run, lookup, &lookups[..index], report);
+        match lookup.reason {
+            LookupReason::Poll => polls(run, lookup, &lookups[..index], report),
+            LookupReason::FailedAttempt => spaced(run, lookup, &lookups[..index], report),
+            LookupReason::FirstSend => needed(run, lookup, report),
+            LookupReason::DefaultTopic => {}
         }
+    }
+    for (send, attempt) in run.attempts() {
+        refreshes(run, send, attempt, report);
     }
     for producer in run.header().of_kind(NodeKind::Producer) {
         explained(run, producer, report);
     }
 }
 
-/// This poll is not one more than the periods since the first one allow.
+/// A lookup that a failed attempt asks for keeps its distance from any other of its topic, and some send of
+/// the topic has just failed or goes on.
+fn spaced(
+    run: &CheckedRun<'_>,
+    lookup: &LookupHistory<'_>,
+    earlier: &[LookupHistory<'_>],
+    report: &mut CheckReport,
+) {
+    let Some(policy) = run.policy(lookup.node) else {
+        return;
+    };
+    let same = |it: &&LookupHistory<'_>| it.node == lookup.node && it.topic == lookup.topic;
+    let (who, topic) = (run.name(lookup.node), lookup.topic);
+    let restarted = |from| run.truth.was_gone(lookup.node, from, lookup.started.ms);
+    if let Some(last) = earlier.iter().rev().find(same)
+        && lookup.started.ms < last.started.ms.saturating_add(policy.refresh_spacing_ms)
+        && !restarted(last.started.ms)
+        // One that runs late tells late that it has asked.
+        && run.truth.thaw(lookup.node, last.started.ms, lookup.started.ms).is_none()
+    {
+        let since = lookup.started.ms - last.started.ms;
+        let text = format!("{who} looks {topic} up again after {since} ms for a failed attempt");
+        report.wrong(lookup.started, text);
+    }
+    let mut sends = run.history.sends.iter();
+    let goes_on = sends.any(|send| {
+        let ours = send.node == lookup.node && send.topic == lookup.topic;
+        // One that runs late tells late that it has asked.
+        let over = send.over().map_or(u64::MAX, |over| run.due(send.node, over.ms, 0));
+        ours && send.called <= lookup.started && over >= lookup.started.ms
+    });
+    if !goes_on {
+        let text = format!("{who} looks {topic} up for a failed attempt, and no send goes on");
+        report.wrong(lookup.started, text);
+    }
+}
+
+/// A send's own lookup is of a topic that has no route yet.
+fn needed(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut CheckReport) {
+    let route = run.history.in_force(lookup.node, lookup.topic, lookup.started);
+    let usable = route.filter(|index| !run.history.snapshots[*index].queues.is_empty());
+    let published = usable.map(|index| run.history.snapshots[index].timestamp.ms);
+    let forgets = |from| run.truth.was_gone(lookup.node, from, lookup.started.ms);
+    if published.is_some_and(|at| !forgets(at)) {
+        let (who, topic) = (run.name(lookup.node), lookup.topic);
+        let text = format!("{who} looks {topic} up for a send, and has its route");
+        report.wrong(lookup.started, text);
+    }
+}
+
+/// An attempt that ended as with an old route is followed by a lookup, unless there was one lately.
+fn refreshes(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    report: &mut CheckReport,
+) {
+    let Some(policy) = run.policy(send.node).filter(|it| it.refreshes_on_failure) else {
+        return;
+    };
+    let says_old = |end: &EndedAttempt| match end.stage {
+        Stage::Dial | Stage::Lost => true,
+        Stage::Refused => end.code == Some(response::TOPIC_NOT_EXIST),
+        _ => false,
+    };
+    let Some(end) = attempt.ended.filter(says_old) else {
+        return;
+    };
+    // What ends with its send, or because its producer stops, asks for nothing any more.
+    let over = send.over().is_some_and(|over| over < end.timestamp);
+    let stops = run.stops(send.node).any(|at| at.ms <= end.timestamp.ms);
+    let due = run.due(send.node, end.timestamp.ms, 0);
+    if over || stops || due >= run.trace.end_ms || run.truth.was_gone(send.node, end.timestamp.ms, due)
+    {
+        return;
+    }
+    report.exercised();
+    let from = end.timestamp.ms.saturating_sub(policy.refresh_spacing_ms);
+    let mut lookups = run.history.lookups.iter();
+    let asks = lookups.any(|it| {
+        // A lookup of a topic that does not exist goes on with that of the default topic.
+        let ours = it.topic == send.topic || it.reason == LookupReason::DefaultTopic;
+        let same = it.node == send.node && ours;
+        let ended = it.ended.map_or(u64::MAX, |(ended, _)| ended.ms);
+        let lately = (from..=due).contains(&it.started.ms);
+        let under_way = it.started.ms <= due && ended >= end.timestamp.ms;
+        same && (lately || under_way)
+    });
+    if !asks {
+        let (who, number, k) = (run.name(send.node), send.number, attempt.number);
+        let (stage, topic) = (end.stage, send.topic);
+        let text = format!("{who} s{number} #{k} ends {stage:?}, and {topic} is not looked up");
+        report.wrong(end.timestamp, text);
+    }
+}
+
 /// The servers of a lookup, without one that was asked again because it was silent. That is the last
 /// one, unless the list of name servers changed meanwhile.
 fn asked_once<'t>(run: &CheckedRun<'_>, lookup: &LookupHistory<'t>) -> Vec<&'t Name> {
@@ -67,6 +172,7 @@ fn asked_once<'t>(run: &CheckedRun<'_>, lookup: &LookupHistory<'t>) -> Vec<&'t N
 /// A name server that is asked a second time was silent for so long at least, in milliseconds.
 const LEAST_SILENCE_MS: u64 = 50;
 
+/// This poll is not one more than the periods since the first one allow.
 fn polls(
     run: &CheckedRun<'_>,
     poll: &LookupHistory<'_>,
@@ -87,11 +193,13 @@ fn polls(
     let restarted = run
         .truth
         .was_gone(poll.node, first.started.ms, poll.started.ms);
-    // One may come early: a producer that ran late catches up.
+    // One may come early: a producer that ran late catches up. Where a lookup may take as long as a period,
+    // two may.
+    let early = if policy.poll_ms > 2 * policy.name_server_timeout_ms { 2 } else { 3 };
     let allowed = since
         .checked_div(policy.poll_ms)
         .unwrap_or(u64::MAX)
-        .saturating_add(2);
+        .saturating_add(early);
     if count > allowed && !restarted {
         let (who, topic) = (run.name(poll.node), poll.topic);
         report.wrong(
@@ -136,9 +244,27 @@ mod tests {
         }),
         accepts("each lookup is read once", || {
             read(
-                read(Scene::new().open(4, "ns-1"), 4).lookup(2, LookupReason::FailedAttempt),
+                read(Scene::new().open(4, "ns-1"), 4).at(2_000).call(1).lookup(2, LookupReason::FailedAttempt),
                 4,
             )
+        }),
+        accepts("a failed attempt looks the topic up", || {
+            lost().lookup(2, LookupReason::FailedAttempt)
+        }),
+        rejects("a failed attempt does not look the topic up", || lost().wrong().at(9_000).call(2)),
+        accepts("the topic was looked up a moment before", || {
+            let scene = Scene::new().at(1_900).lookup(2, LookupReason::Poll);
+            lost_after(scene).at(9_000).call(2)
+        }),
+        rejects("two failed attempts ask one after the other", || {
+            let scene = lost().lookup(2, LookupReason::FailedAttempt).at(2_300);
+            again(scene, LookupReason::FailedAttempt)
+        }),
+        rejects("a lookup for a failed attempt, and nobody sends", || {
+            again(Scene::new().at(5_000), LookupReason::FailedAttempt)
+        }),
+        rejects("a send looks up what is known", || {
+            again(Scene::new().at(5_000).call(1), LookupReason::FirstSend)
         }),
         rejects("polls follow each other at once", || {
             let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
@@ -197,5 +323,22 @@ mod tests {
             topic: Some("orders".into()),
         };
         scene.name_server("ns-1", event)
+    }
+
+    /// An attempt loses its connection.
+    fn lost() -> Scene {
+        lost_after(Scene::new())
+    }
+
+    fn lost_after(scene: Scene) -> Scene {
+        let scene = scene.at(2_000).call(1).attempt(1, 1, "a/0").at(2_100);
+        scene.ended(1, 1, Stage::Lost, None)
+    }
+
+    /// A lookup for this reason, which is wrong.
+    fn again(scene: Scene, reason: LookupReason) -> Scene {
+        let topic = "orders".into();
+        let lookup = 9.into();
+        scene.say(Event::Lookup { lookup, topic, reason }).wrong()
     }
 }

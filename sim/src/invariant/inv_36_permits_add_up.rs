@@ -1,13 +1,14 @@
 //! Permits out are sends that are not completed.
 //!
 //! Whenever it is measured, a producer counts no more open sends than were called and are not over.
-//! A permit that is not given back narrows the producer until it stands still.
+//! A permit that is not given back narrows the producer until it stands still. And where there is a limit,
+//! no more async sends make attempts at a time than it allows, and none is refused while fewer are open.
 
-use rmq_producer::event::Event;
+use rmq_producer::event::{Event, Failure, Mode, Outcome};
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::NodeEvent;
-use crate::trace::history::Timestamp;
+use crate::trace::history::{SendHistory, Timestamp};
+use crate::trace::{NodeEvent, PolicyFacts};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-36",
@@ -20,6 +21,9 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for policy in run.header().policies.iter().filter(|it| it.is_limited()) {
+        limits(run, policy, report);
+    }
     for (at, record) in run.trace.records.iter().enumerate() {
         let NodeEvent::Producer(Event::Gauges { open_sends, .. }) = &record.what else {
             continue;
@@ -29,7 +33,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let open = run.history.sends.iter().filter(|send| {
             // A callback that has not returned keeps its permit.
             let over = send.callbacks.first().copied().max(send.over());
-            let calling = send.mode == rmq_producer::event::Mode::Async
+            let calling = send.mode == Mode::Async
                 && send.callbacks.is_empty()
                 && send.cancelled.is_none();
             let open = calling || over.is_none_or(|over| over > now);
@@ -47,6 +51,68 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
 }
 
+/// What the async sends of a producer with limits hold.
+fn limits(run: &CheckedRun<'_>, policy: &PolicyFacts, report: &mut CheckReport) {
+    let sends = run.history.sends.iter();
+    let sends: Vec<&SendHistory<'_>> = sends
+        .filter(|send| send.node == policy.node && send.mode == Mode::Async)
+        .collect();
+    for send in &sends {
+        let begins = send.attempts.first().map(|attempt| attempt.started);
+        let refused = send
+            .done
+            .first()
+            .filter(|(_, outcome)| **outcome == Outcome::Failed(Failure::BackPressure));
+        let refused = refused.map(|(done, _)| *done);
+        let Some(now) = begins.or(refused) else {
+            continue;
+        };
+        report.exercised();
+        let (who, number) = (run.name(send.node), send.number);
+        let others = sends.iter().filter(|it| it.number != send.number);
+        // Those that have a permit for certain, and those that may have one.
+        let sure = |it: &&&SendHistory<'_>| {
+            let began = it.attempts.first().is_some_and(|it| it.started < now);
+            began && returned(it).is_none_or(|at| at > now)
+        };
+        let maybe = |it: &&&SendHistory<'_>| {
+            it.called < now && returned(it).is_none_or(|at| at.ms >= now.ms)
+        };
+        let bytes = |it: &&SendHistory<'_>| it.built.map_or(0, |it| u64::from(it.body_len));
+        let own = bytes(send);
+        let sure: Vec<_> = others.clone().filter(sure).collect();
+        let maybe: Vec<_> = others.filter(maybe).collect();
+        let most_sends = policy.most_sends.map_or(usize::MAX, |it| it as usize);
+        let most_bytes = policy.most_bytes.map_or(u64::MAX, u64::from);
+        let in_use = |held: &[&&SendHistory<'_>]| held.iter().map(|it| bytes(it)).sum::<u64>();
+        if begins.is_some() && (sure.len() >= most_sends || in_use(&sure) + own > most_bytes.max(own))
+        {
+            let text = format!("{who} s{number} begins beside {}, over the limit", sure.len());
+            report.wrong(now, text);
+        } else if let Some(refused) = refused
+            && maybe.len() < most_sends
+            && own <= most_bytes
+            && in_use(&maybe) + UNKNOWN_BYTES * unbuilt(&maybe) + own <= most_bytes
+            && (policy.most_bytes.is_none() || send.built.is_some())
+        {
+            let text = format!("{who} s{number} is refused, and {} are open", maybe.len());
+            report.wrong(refused, text);
+        }
+    }
+}
+
+/// What a message may be long that was not built.
+const UNKNOWN_BYTES: u64 = 1 << 30;
+
+fn unbuilt(sends: &[&&SendHistory<'_>]) -> u64 {
+    sends.iter().filter(|it| it.built.is_none()).count() as u64
+}
+
+/// When an async send gave its permit back: when its callback had returned.
+fn returned(send: &SendHistory<'_>) -> Option<Timestamp> {
+    send.callbacks.first().copied().or(send.cancelled)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +128,27 @@ mod tests {
         rejects("a completed send keeps its permit", || {
             gauges(Scene::new().at(0).whole(1, "a/0"), 1).wrong()
         }),
+        accepts("the next send begins when the first one has returned", || {
+            let scene = limited().call_in(1, Mode::Async).attempt(1, 1, "a/0");
+            let scene = scene.succeeds(1, 1).say(Event::Callback { send: 1.into() });
+            scene.call_in(2, Mode::Async).attempt(2, 1, "b/0")
+        }),
+        rejects("two begin where one is allowed", || {
+            let scene = limited().call_in(1, Mode::Async).attempt(1, 1, "a/0");
+            let scene = scene.at(5).call_in(2, Mode::Async);
+            scene.attempt_marked(2, 1, "b/0")
+        }),
+        rejects("a send is refused although the permit is free", || {
+            let scene = limited().call_in(1, Mode::Async).attempt(1, 1, "a/0");
+            let scene = scene.succeeds(1, 1).say(Event::Callback { send: 1.into() });
+            let scene = scene.at(50).call_in(2, Mode::Async);
+            scene.failed(2, Failure::BackPressure).wrong()
+        }),
+        accepts("a send is refused while another one is open", || {
+            let scene = limited().call_in(1, Mode::Async).attempt(1, 1, "a/0");
+            let scene = scene.at(5).call_in(2, Mode::Async);
+            scene.failed(2, Failure::BackPressure)
+        }),
         rejects("a dropped send keeps its permit", || {
             gauges(
                 Scene::new()
@@ -73,6 +160,11 @@ mod tests {
             .wrong()
         }),
     ];
+
+    /// One async send may be open at a time.
+    fn limited() -> Scene {
+        Scene::new().at(0).facts(|it| it.policies[0].most_sends = Some(1))
+    }
 
     fn gauges(scene: Scene, open_sends: u32) -> Scene {
         scene.at(9000).say(Event::Gauges {

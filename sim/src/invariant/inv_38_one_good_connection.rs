@@ -4,6 +4,10 @@
 //! request; and the client closes none that has open attempts, except where its policy, a drain
 //! notice or its own stop says so.
 //!
+//! A connection that the client ends has the reason that it names: nothing was said on it for as long as
+//! the policy says, no route names it, or its peer is silent. A dial ends within its time, and dials of one
+//! address that come to nothing keep a distance that grows.
+//!
 //! A second connection is right beside one that may be dead: nothing was heard on it since a request
 //! was made that was not answered in its time, there or, if a box in the middle has forgotten all
 //! connections, elsewhere. Once the second one is heard, the first one ends with its last request.
@@ -26,6 +30,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let connections = &run.history.connections;
     for (index, connection) in connections.iter().enumerate() {
+        dials(run, connection, report);
         let Some((opened, _)) = connection.opened else {
             continue;
         };
@@ -49,6 +54,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         }
         used_after_close(run, connection, report);
         closed_while_busy(run, connection, report);
+        closed_for_a_reason(run, connection, report);
     }
 }
 
@@ -190,22 +196,166 @@ fn closed_while_busy(
     connection: &ConnectionHistory<'_>,
     report: &mut CheckReport,
 ) {
-    let Some((closed, CloseCause::Idle)) = connection.closed else {
+    let Some((closed, cause)) = connection.closed else {
         return;
     };
-    let busy = |timestamp: Timestamp, send: usize, attempt: usize| {
-        let send = &run.history.sends[send];
-        send.attempts[attempt].open_at(timestamp, send.over())
+    let waits = match cause {
+        // Answers that are on their way still count.
+        CloseCause::Idle | CloseCause::Offline | CloseCause::Replaced | CloseCause::Drained => {
+            "with an attempt open"
+        }
+        CloseCause::PeerClosed
+        | CloseCause::Broken
+        | CloseCause::BadFrame
+        | CloseCause::CallTimedOut
+        | CloseCause::DeadPeer
+        | CloseCause::Stopped
+        | CloseCause::Flooded => return,
     };
-    if connection
-        .given
-        .iter()
-        .any(|(_, send, attempt, _)| busy(closed, *send, *attempt))
-    {
+    let busy = |send: usize, attempt: usize, wire: usize| {
+        let send = &run.history.sends[send];
+        let attempt = &send.attempts[attempt];
+        let moved = attempt.wires.len() > wire + 1;
+        let answered = attempt.reply.is_some_and(|(read, _)| read < closed);
+        // In the millisecond of its deadline a send waits for nothing any more.
+        let waits = closed.ms < send.deadline_ms();
+        waits && attempt.open_at(closed, send.over()) && !moved && !answered
+    };
+    let mut given = connection.given.iter();
+    // What drains ends by its peer, too, and is called so all the same.
+    let own = cause != CloseCause::Drained || connection.torn.is_none_or(|torn| torn >= closed);
+    if own && given.any(|(_, send, attempt, wire)| busy(*send, *attempt, *wire)) {
         let (who, to) = (run.name(connection.node), connection.to);
-        let text = format!("{who} closes its connection to {to} as idle with an attempt open");
+        let text = format!("{who} closes its connection to {to} as {cause:?} {waits}");
         report.wrong(closed, text);
     }
+}
+
+/// A connection that the client ends by itself has the reason that it names.
+fn closed_for_a_reason(
+    run: &CheckedRun<'_>,
+    connection: &ConnectionHistory<'_>,
+    report: &mut CheckReport,
+) {
+    let (Some((opened, _)), Some((closed, cause))) = (connection.opened, connection.closed) else {
+        return;
+    };
+    let Some(policy) = run.policy(connection.node) else {
+        return;
+    };
+    let written = connection.written.iter().map(|(_, at)| *at);
+    let answers = connection.answers.iter().map(|(_, at, _)| *at);
+    let text = match cause {
+        CloseCause::Idle => {
+            let traffic = written.chain(answers).filter(|at| *at < closed);
+            let last = traffic.max().map_or(opened.ms, |at| at.ms);
+            (closed.ms < last.saturating_add(policy.idle_ms)).then(|| {
+                format!("as idle, {} ms after something was said on it", closed.ms - last)
+            })
+        }
+        CloseCause::Offline => in_route(run, connection, closed)
+            .then(|| "as if no route named it any more, and one does".to_owned()),
+        CloseCause::DeadPeer => {
+            let heard = answers.filter(|at| *at < closed).max().unwrap_or(opened);
+            let since = closed.ms - heard.ms;
+            let patience = policy.patience.as_ref();
+            let is_dead = patience.is_some_and(|patience| since >= patience.silence_ms);
+            // What cannot be written waits, too.
+            let given = connection.given.iter().map(|(_, send, attempt, wire)| {
+                run.history.sends[*send].attempts[*attempt].wires[*wire].timestamp
+            });
+            // What was asked before it was last heard may wait still.
+            let asked = written.chain(given).any(|at| at < closed);
+            let text = || format!("as dead, {since} ms after it answered");
+            (!(is_dead && asked)).then(text)
+        }
+        _ => None,
+    };
+    if let Some(text) = text {
+        let (who, to) = (run.name(connection.node), connection.to);
+        report.wrong(closed, format!("{who} closes its connection to {to} {text}"));
+    }
+}
+
+/// Whether a route in force names the address of a connection.
+fn in_route(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, at: Timestamp) -> bool {
+    let node = connection.node;
+    let own = run.history.snapshots.iter().enumerate();
+    let mut own = own.filter(|(_, it)| it.node == node && it.timestamp < at);
+    own.any(|(index, snapshot)| {
+        let mut addresses = snapshot.addresses.iter();
+        let in_force = run.history.in_force(node, snapshot.topic, at) == Some(index);
+        in_force && addresses.any(|(_, address)| address == connection.to)
+    })
+}
+
+/// Dials of one address: each has an end in its time, and those that come to nothing keep their distance.
+fn dials(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mut CheckReport) {
+    let (who, to) = (run.name(connection.node), connection.to);
+    let Some(policy) = run.policy(connection.node) else {
+        return;
+    };
+    let opened = connection.opened.map(|(opened, _)| opened);
+    let ended = opened.or(connection.failed).or(connection.closed.map(|(at, _)| at));
+    let due = run.due(connection.node, connection.dialled.ms, policy.dial_ms);
+    let over = ended.map_or(run.trace.end_ms, |ended| ended.ms);
+    let gone = run.truth.was_gone(connection.node, connection.dialled.ms, over);
+    let mut stops = run.stops(connection.node);
+    let stopped = stops.any(|at| at > connection.dialled && at.ms <= over);
+    if over > due && !gone && !stopped {
+        let took = over - connection.dialled.ms;
+        report.wrong(connection.dialled, format!("{who} dials {to} for {took} ms"));
+    }
+    // One of them may have been heard a little before it ended.
+    let Some((times, last)) = in_vain(run, connection).filter(|(times, _)| *times >= 3) else {
+        return;
+    };
+    let doublings = u32::try_from(times - 3).unwrap_or(u32::MAX).min(31);
+    let pause = policy.first_redial_pause_ms.saturating_mul(1 << doublings);
+    let pause = pause.min(policy.longest_redial_pause_ms);
+    let since = connection.dialled.ms.saturating_sub(last.ms);
+    let restarted = run.truth.was_gone(connection.node, last.ms, connection.dialled.ms);
+    if since < pause && !restarted {
+        let text = format!("{who} dials {to} again {since} ms after {times} dials in vain");
+        report.wrong(connection.dialled, text);
+    }
+}
+
+/// How many dials of the address came to nothing in a row before this one, and when the last one did.
+fn in_vain(
+    run: &CheckedRun<'_>,
+    connection: &ConnectionHistory<'_>,
+) -> Option<(usize, Timestamp)> {
+    let same = run.history.index.connections(connection.node, connection.to);
+    let before = same.iter().map(|index| &run.history.connections[*index]);
+    let mut before: Vec<_> = before.filter(|it| it.dialled < connection.dialled).collect();
+    before.sort_unstable_by_key(|it| it.dialled);
+    // Whatever is heard of the address, on any connection, begins the count anew.
+    let answers = before.iter().flat_map(|it| it.answers.iter().map(|(_, at, _)| *at));
+    let heard = answers.filter(|at| *at < connection.dialled).max();
+    let mut times = 0;
+    let mut last = None;
+    for it in before.iter().rev() {
+        let in_vain = match (it.failed, it.closed) {
+            (Some(failed), _) => failed,
+            (None, Some((closed, CloseCause::PeerClosed | CloseCause::Broken | CloseCause::BadFrame)))
+                if it.answers.is_empty() =>
+            {
+                closed
+            }
+            _ => break,
+        };
+        // Two may be under way at the same time, beside each other.
+        if in_vain > connection.dialled {
+            return None;
+        }
+        if heard.is_some_and(|heard| heard > in_vain) {
+            break;
+        }
+        times += 1;
+        last = last.max(Some(in_vain));
+    }
+    Some((times, last?))
 }
 
 #[cfg(test)]
@@ -216,6 +366,7 @@ mod tests {
     use super::*;
     use crate::fault::{FaultKind, Slow};
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+    use crate::trace::record::PatienceFacts;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a lost connection is replaced", || {
@@ -309,6 +460,41 @@ mod tests {
                 .close(1, "broker-a", CloseCause::Broken);
             scene.call(1).attempt(1, 1, "a/0").wrong()
         }),
+        rejects("a busy connection is closed because another one has replaced it", || {
+            let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(200);
+            scene.close(1, "broker-a", CloseCause::Replaced).wrong()
+        }),
+        rejects("a connection is closed as idle that was used a moment ago", || {
+            let scene = Scene::new().at(100_000).whole(1, "a/0").at(150_000);
+            scene.close(1, "broker-a", CloseCause::Idle).wrong()
+        }),
+        accepts("a connection is closed as idle", || {
+            Scene::new().at(120_000).close(1, "broker-a", CloseCause::Idle)
+        }),
+        rejects("a connection is closed as offline that a route names", || {
+            Scene::new().at(50_000).close(1, "broker-a", CloseCause::Offline).wrong()
+        }),
+        rejects("a connection is closed as dead on which nobody asked", || {
+            patient().at(50_000).close(1, "broker-a", CloseCause::DeadPeer).wrong()
+        }),
+        accepts("a connection is closed as dead", || {
+            let scene = (90..93).fold(patient().at(20_000), |scene, opaque| {
+                scene.say(Event::Transport(TransportEvent::Written {
+                    connection: 1.into(),
+                    opaque,
+                }))
+            });
+            scene.at(30_000).close(1, "broker-a", CloseCause::DeadPeer)
+        }),
+        rejects("a dial goes on for ever", || {
+            let scene = Scene::new().at(50).close(1, "broker-a", CloseCause::Broken);
+            let scene = scene.at(100).dial(4, "broker-a").wrong();
+            scene.at(9_000).open_end(4, "broker-a")
+        }),
+        accepts("dials in vain keep their distance", || in_vain_at(&[100, 101, 125, 170])),
+        rejects("an address is dialled again and again", || {
+            in_vain_at(&[100, 101, 102]).dial(7, "broker-a").wrong()
+        }),
         rejects("a busy connection is closed as idle", || {
             let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(200);
             scene.close(1, "broker-a", CloseCause::Idle).wrong()
@@ -358,7 +544,7 @@ mod tests {
         });
         let scene = scene.close(5, "broker-a", CloseCause::BadFrame);
         let scene = scene.open(6, "broker-a").say(Event::Transport(written));
-        let scene = scene.close(1, "broker-a", CloseCause::Replaced);
+        let scene = scene.close(1, "broker-a", CloseCause::Broken);
         let scene = scene.at(1_215).say(Event::Transport(late(6)));
         scene.at(1_220)
     }
@@ -375,5 +561,34 @@ mod tests {
     /// An attempt at broker-a that is not answered in its timeout.
     fn silent() -> Scene {
         Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(1_100)
+    }
+
+    /// A policy that gives dead peers up.
+    fn patient() -> Scene {
+        Scene::new().facts(|it| {
+            it.policies[0].patience = Some(PatienceFacts {
+                requests: 3,
+                silence_ms: 10_000,
+            });
+        })
+    }
+
+    /// broker-a is dialled at these times, each time in vain.
+    fn in_vain_at(times: &[u64]) -> Scene {
+        let scene = Scene::new().at(50).close(1, "broker-a", CloseCause::Broken);
+        let heard = TransportEvent::Late {
+            connection: 1.into(),
+            opaque: 99,
+        };
+        let scene = scene.say(Event::Transport(heard));
+        (4..).zip(times).fold(scene, |scene, (number, ms)| {
+            let scene = scene.at(*ms).dial(number, "broker-a");
+            let failed = TransportEvent::DialFailed {
+                connection: number.into(),
+                to: scene.address_of("broker-a"),
+                cause: DialFailure::Refused,
+            };
+            scene.say(Event::Transport(failed))
+        })
     }
 }

@@ -10,13 +10,13 @@ use super::pair::Sends;
 use super::{CheckReport, Checker, Invariant, Source};
 use crate::fault::{FaultEvent, FaultKind, Position};
 use crate::trace::record::Form;
-use crate::trace::{NodeEvent, Trace, TraceRecord};
+use crate::trace::{NodeEvent, PolicyFacts, Trace, TraceRecord};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-39",
     title: "Requests are independent",
     source: Source::PairedRuns,
-    rate_per_mille: 2,
+    rate_per_mille: 10,
     checker: Checker::PairedRuns(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -31,6 +31,10 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
         let mut policies = trace.header.policies.iter();
         policies.all(|policy| policy.form == Form::Strict)
     };
+    // Where only so many may be open, one that is not answered keeps others waiting.
+    if one.header.policies.iter().any(PolicyFacts::is_limited) {
+        return;
+    }
     // Without a fault the send was not made.
     let silent = other.records.iter().find_map(unanswered);
     let Some((workload, number)) = silent.filter(|_| strict(one)) else {
@@ -119,6 +123,8 @@ mod tests {
                 workload: 1,
                 send: 1,
                 attempt: None,
+                sends: 1,
+                after_ms: 0,
             },
             for_ms: None,
         };

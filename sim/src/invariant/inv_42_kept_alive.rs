@@ -16,7 +16,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-42",
     title: "Kept alive",
     source: Source::Both,
-    rate_per_mille: 100,
+    rate_per_mille: 20,
     checker: Checker::Run(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -59,6 +59,7 @@ fn carries(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mu
         same && other.opened.is_none() && other.dialled > opened
     });
     let mut traffic: Vec<Timestamp> = written.chain(beside.map(|other| other.dialled)).collect();
+    traffic.retain(|at| *at < end);
     traffic.sort_unstable();
     for next in traffic.into_iter().chain([end]) {
         let due = run.due(connection.node, last.ms, policy.idle_ms / 2);
@@ -127,6 +128,8 @@ fn nothing_fails(run: &CheckedRun<'_>, report: &mut CheckReport) {
                 Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
             )
             && !run.no_such_queue(send)
+            && !run.waited_for_others(send)
+            && !run.chose_nowhere(send)
             && !(*failure == Failure::NoRoute && known_ms.is_some_and(|ms| send.called.ms <= ms))
         {
             let (who, number) = (run.name(send.node), send.number);

@@ -1,8 +1,9 @@
 //! Every broker of a route with a connection hears from the producer.
 //!
 //! While a connection to a healthy broker is open and a route of the producer names its address,
-//! heartbeats arrive there no further apart than the period, whatever other brokers do. Checked by
-//! what the brokers read.
+//! heartbeats arrive there no further apart than the period, whatever other brokers do. Where the policy says
+//! so, the first one comes as soon as the connection has opened: until then the broker does not know the
+//! producer. Checked by what the brokers read.
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::history::{ConnectionHistory, Timestamp};
@@ -18,6 +19,9 @@ pub(super) const INVARIANT: Invariant = Invariant {
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
+
+/// Bytes that a connection takes without waiting for its peer.
+const FREE_BYTES: u64 = 32_768;
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for connection in &run.history.connections {
@@ -59,6 +63,14 @@ fn heartbeats(
         .iter()
         .filter(|(at, peer, timestamp)| *at == broker && *peer == local && *timestamp > opened);
     for timestamp in heartbeats.map(|(.., timestamp)| *timestamp).chain([end]) {
+        // One that stops dials to say goodbye.
+        let stops = run.stops(connection.node).any(|at| at < opened);
+        // Behind many bytes of messages it waits for its turn.
+        // One that was away may be at another address now.
+        let away = run.truth.was_gone(broker, 0, opened.ms);
+        let excused = stops || away || is_crowded(run, connection);
+        let first = last == opened && policy.beats_on_open && !excused;
+        let period = if first { run.header().round_trip_ms } else { period };
         let due = run.due(connection.node, last.ms, period);
         let healthy = run.truth.worst(connection.node, broker, last.ms, due) == Condition::Healthy;
         // A broker that left the routes is not the producer's any more.
@@ -77,6 +89,15 @@ fn heartbeats(
         }
         last = timestamp;
     }
+}
+
+/// Whether the messages on a connection are more than it takes without waiting for its peer.
+fn is_crowded(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> bool {
+    let bytes = connection.given.iter().map(|(_, send, ..)| {
+        let built = run.history.sends[*send].built;
+        built.map_or(0, |it| u64::from(it.body_len))
+    });
+    bytes.sum::<u64>() > FREE_BYTES
 }
 
 fn late(
@@ -100,7 +121,7 @@ mod tests {
 
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
-    use crate::trace::TraceEnd;
+    use crate::trace::{NodeEvent, TraceEnd};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a heartbeat each period", || {
@@ -131,6 +152,19 @@ mod tests {
             let scene = heartbeat(heartbeat(scene, "broker-a", 1), "broker-b", 2);
             scene.end(TraceEnd::Finished, 70_000)
         }),
+        accepts("a broker hears of the producer as soon as the connection opens", || {
+            at_once(2).end(TraceEnd::Finished, 20_000)
+        }),
+        rejects("a broker does not hear of the producer when the connection opens", || {
+            let mut scene = at_once(900).end(TraceEnd::Finished, 20_000);
+            let opened = |what: &NodeEvent| {
+                let text = format!("{what:?}");
+                text.contains("Opened") && text.contains("10.0.2.1")
+            };
+            let records = &scene.trace.records;
+            scene.marked = records.iter().position(|it| opened(&it.what));
+            scene
+        }),
         rejects("one broker is forgotten", || {
             // The last heartbeat of the first round is that of broker-c.
             let scene = all(Scene::new(), 1000).wrong().at(31_000);
@@ -141,6 +175,13 @@ mod tests {
             scene.end(TraceEnd::Finished, 70_000)
         }),
     ];
+
+    /// Heartbeats go out with the openings; that to broker-a arrives at this time.
+    fn at_once(ms: u64) -> Scene {
+        let scene = Scene::new().facts(|it| it.policies[0].beats_on_open = true);
+        let scene = heartbeat(heartbeat(scene.at(2), "broker-b", 2), "broker-c", 3);
+        heartbeat(scene.at(ms), "broker-a", 1)
+    }
 
     fn all(scene: Scene, ms: u64) -> Scene {
         let scene = heartbeat(heartbeat(scene.at(ms), "broker-a", 1), "broker-b", 2);

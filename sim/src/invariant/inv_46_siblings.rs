@@ -15,7 +15,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-46",
     title: "Siblings",
     source: Source::PairedRuns,
-    rate_per_mille: 5,
+    rate_per_mille: 25,
     checker: Checker::PairedRuns(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,

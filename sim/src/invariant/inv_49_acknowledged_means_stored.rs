@@ -1,14 +1,16 @@
 //! What is acknowledged is stored, where it is said to be, with the caller's body.
 //!
 //! The one promise nobody forgives breaking. Checked by what the brokers stored, from the producer's
-//! outcome and, where the caller's view was recorded, from what the caller got.
+//! outcome and, where the caller's view was recorded, from what the caller got: the place, and how safely the
+//! broker said that it is stored.
 
+use rmq_mock_broker::event::Ending;
 use rmq_producer::event::Outcome;
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::WorkResult;
-use crate::trace::history::{StoredMessage, Timestamp};
+use crate::trace::history::{RequestHistory, StoredMessage, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-49",
@@ -51,13 +53,22 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
                 broker,
                 queue,
                 offset,
+                code,
             },
         )) = work.returned.first()
         else {
             continue;
         };
         let place = (&**broker, *queue, *offset);
-        match stored(run, key, place, *returned) {
+        let found = stored(run, key, place, *returned);
+        if let Some((request, _)) = found
+            && let Some((_, Ending::Answered { code: given })) = request.ended
+            && given != *code
+        {
+            let text = format!("{} is told {code}, and the broker answered {given}", work.keys);
+            report.wrong(*returned, text);
+        }
+        match found.map(|(_, copy)| copy) {
             None => report.wrong(*returned, not_there(work.keys, place)),
             Some(copy) if copy.body_crc != 0 && copy.body_crc != work.body_crc => {
                 let text = format!("{} is stored with another body", work.keys);
@@ -73,12 +84,12 @@ fn is_at(name: &str, copy: &StoredMessage<'_>, place: (&str, i32, i64), before: 
 }
 
 /// The copy with this key at this place, looked for from the newest request on.
-fn stored<'t>(
-    run: &CheckedRun<'t>,
+fn stored<'c, 't>(
+    run: &'c CheckedRun<'t>,
     key: &Name,
     place: (&str, i32, i64),
     before: Timestamp,
-) -> Option<StoredMessage<'t>> {
+) -> Option<(&'c RequestHistory<'t>, StoredMessage<'t>)> {
     let mut requests = run.history.requests.iter().rev();
     let request = requests.find(|request| {
         request.stored.is_some_and(|copy| {
@@ -87,7 +98,7 @@ fn stored<'t>(
                 && is_at(run.name(request.broker), &copy, place, before)
         })
     })?;
-    request.stored
+    Some((request, request.stored?))
 }
 
 fn not_there(who: &str, (broker, queue, offset): (&str, i32, i64)) -> String {
@@ -133,6 +144,11 @@ mod tests {
         rejects("the caller is told another offset", || {
             returned(called(BODY_CRC).whole(1, "a/0"), 1).wrong()
         }),
+        rejects("the caller is told that it is safe, and the broker said it is not", || {
+            let scene = called(BODY_CRC).call(1).attempt(1, 1, "a/0").seen(1, 1);
+            let scene = scene.stored(1, 1).answered(1, 1, 11).reply(1, 1, 11);
+            returned(scene.sent(1, 1), 0).wrong()
+        }),
         rejects("the caller gave another body", || {
             returned(called(BODY_CRC + 1).whole(1, "a/0"), 0).wrong()
         }),
@@ -146,6 +162,9 @@ mod tests {
             mode,
             by: None,
             body_crc,
+            timeout_ms: None,
+            application_crc: 0,
+            own_id: None,
         })
     }
 
@@ -156,6 +175,7 @@ mod tests {
             broker,
             queue: 0,
             offset,
+            code: 0,
         };
         scene.work(WorkEvent::Returned {
             keys: "k".into(),

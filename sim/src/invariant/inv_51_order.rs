@@ -141,6 +141,9 @@ mod tests {
             mode: Mode::Sync,
             by: None,
             body_crc: 0,
+            timeout_ms: None,
+            application_crc: 0,
+            own_id: None,
         })
     }
 
@@ -153,6 +156,7 @@ mod tests {
                 broker,
                 queue,
                 offset,
+                code: 0,
             },
         })
     }

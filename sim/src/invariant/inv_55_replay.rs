@@ -12,7 +12,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-55",
     title: "Replay",
     source: Source::PairedRuns,
-    rate_per_mille: 5,
+    rate_per_mille: 40,
     checker: Checker::PairedRuns(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,

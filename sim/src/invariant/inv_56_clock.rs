@@ -17,7 +17,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-56",
     title: "Clock",
     source: Source::PairedRuns,
-    rate_per_mille: 5,
+    rate_per_mille: 40,
     checker: Checker::PairedRuns(check),
     #[cfg(test)]
     examples: tests::EXAMPLES,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::fault::EngineKind;
+use super::CheckedRun;
 use crate::run;
 use crate::scenario::Scenario;
 use crate::trace::work;
@@ -42,7 +43,7 @@ fn work_of(size: Size) -> u64 {
     let scenario = Scenario::parse("linear.toml", &text, &none).unwrap();
     let run = run::run(&Arc::new(scenario), 3, EngineKind::Event).unwrap();
     work::taken();
-    super::check(&run.trace);
+    super::check(&CheckedRun::of(&run.trace));
     work::taken()
 }
 

@@ -11,6 +11,8 @@
 //! Each checker counts how often its *precondition* was true: an invariant about retries says nothing
 //! about a run without one, and a sweep in which that count stays low has not tested it.
 
+use std::net::SocketAddr;
+
 use rmq_producer::event::{LookupReason, Mode};
 use rmq_remoting::observe::Name;
 
@@ -62,6 +64,7 @@ mod inv_39_requests_are_independent;
 mod inv_40_peers_are_independent;
 mod inv_41_dead_peers;
 mod inv_42_kept_alive;
+mod inv_43_drain;
 mod inv_44_cadence;
 mod inv_45_stop_is_bounded;
 mod inv_46_siblings;
@@ -126,6 +129,7 @@ pub fn all() -> &'static [Invariant] {
             inv_40_peers_are_independent::INVARIANT,
             inv_41_dead_peers::INVARIANT,
             inv_42_kept_alive::INVARIANT,
+            inv_43_drain::INVARIANT,
             inv_44_cadence::INVARIANT,
             inv_45_stop_is_bounded::INVARIANT,
             inv_46_siblings::INVARIANT,
@@ -248,7 +252,7 @@ impl<'t> CheckedRun<'t> {
         run
     }
 
-    fn header(&self) -> &'t TraceHeader {
+    pub(crate) fn header(&self) -> &'t TraceHeader {
         &self.trace.header
     }
 
@@ -257,7 +261,7 @@ impl<'t> CheckedRun<'t> {
     }
 
     /// The policy of a producer; every node that sends or looks a topic up has one.
-    fn policy(&self, producer: NodeId) -> Option<&'t PolicyFacts> {
+    pub(crate) fn policy(&self, producer: NodeId) -> Option<&'t PolicyFacts> {
         self.trace.header.policy(producer)
     }
 
@@ -288,6 +292,12 @@ impl<'t> CheckedRun<'t> {
         })
     }
 
+    /// Whether an address is that of a producer's end of a connection.
+    fn is_of(&self, node: NodeId, local: SocketAddr) -> bool {
+        let connection = self.history.connection_from(local);
+        connection.is_some_and(|index| self.history.connections[index].node == node)
+    }
+
     /// When a producer began to stop, and when it had stopped.
     fn stops(&self, producer: NodeId) -> impl Iterator<Item = Timestamp> {
         let lives = self.history.lives.iter();
@@ -306,6 +316,25 @@ impl<'t> CheckedRun<'t> {
         self.truth.answered_as_of(asked, told)
     }
 
+    /// Whether a send spent its time waiting for others, because its producer may have only so many open.
+    fn waited_for_others(&self, send: &SendHistory<'_>) -> bool {
+        let limited = self.policy(send.node).is_some_and(PolicyFacts::is_limited);
+        let first = send.attempts.first().map(|it| it.started);
+        let began = first.or(send.over()).map_or(0, |it| it.ms);
+        limited && began > send.called.ms.saturating_add(self.header().slack_ms)
+    }
+
+    /// Whether the caller chose a queue of a broker that no route of the topic names: there is no address to
+    /// send to.
+    fn chose_nowhere(&self, send: &SendHistory<'_>) -> bool {
+        let last = send.attempts.last().and_then(|attempt| attempt.snapshot);
+        let route = last.map(|index| &self.history.snapshots[index]);
+        send.target_queue.zip(route).is_some_and(|(queue, route)| {
+            let mut named = route.addresses.iter();
+            !named.any(|(name, _)| *name == queue.broker)
+        })
+    }
+
     /// Whether a broker refused a queue that the producer could not know to be none: of a route that
     /// was borrowed from the default topic, because a name server did not know the topic yet (scenario
     /// `borrowed-route.toml`), or that an operator took away (`fewer-queues.toml`).
@@ -315,8 +344,9 @@ impl<'t> CheckedRun<'t> {
         };
         let code = self.header().profile.invalid_parameter();
         let refused = last.ended.and_then(|end| end.code) == Some(code);
-        let route = last.snapshot.map(|index| &self.history.snapshots[index]);
-        let borrowed = route.is_some_and(|route| self.is_borrowed(route));
+        let routes = last.snapshot.into_iter().chain(send.selected_from);
+        let mut routes = routes.map(|index| &self.history.snapshots[index]);
+        let borrowed = routes.any(|route| self.is_borrowed(route));
         refused && (borrowed || self.truth.was_resized(send.topic))
     }
 
@@ -395,7 +425,7 @@ impl<'t> CheckedRun<'t> {
     }
 
     /// Every attempt with its send.
-    fn attempts(&self) -> impl Iterator<Item = (&SendHistory<'t>, &AttemptHistory<'t>)> {
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = (&SendHistory<'t>, &AttemptHistory<'t>)> {
         work::done(self.history.sends.len());
         self.history
             .sends
@@ -427,9 +457,8 @@ pub struct RunFindings {
     pub findings: Vec<Finding>,
 }
 
-/// Checks the trace of a run by every invariant that needs only one.
-pub fn check(trace: &Trace) -> RunFindings {
-    let run = CheckedRun::of(trace);
+/// Checks a run by every invariant that needs only one.
+pub fn check(run: &CheckedRun<'_>) -> RunFindings {
     let mut findings = RunFindings {
         preconditions: Vec::with_capacity(all().len()),
         findings: vec![],
@@ -437,7 +466,7 @@ pub fn check(trace: &Trace) -> RunFindings {
     for invariant in all() {
         if let Checker::Run(check) = invariant.checker {
             let mut report = CheckReport::new(invariant.id);
-            check(&run, &mut report);
+            check(run, &mut report);
             findings
                 .preconditions
                 .push((invariant.id, report.precondition));
@@ -559,11 +588,11 @@ mod tests {
     #[test]
     fn a_healthy_run_is_accepted_by_every_invariant() {
         let scene = (1..=12).fold(scene::Scene::new(), |scene, send| {
-            let to = ["a", "b", "c"][usize::try_from(send % 3).unwrap()];
-            let queue = (send - 1) / 3;
+            let to = ["a", "b", "c"][usize::try_from((send - 1) / 4).unwrap()];
+            let queue = (send - 1) % 4;
             scene.at(1000 * send).whole(send, &format!("{to}/{queue}"))
         });
         let scene = scene.end(TraceEnd::Finished, 15_000);
-        assert_eq!(check(&scene.trace).findings, []);
+        assert_eq!(check(&CheckedRun::of(&scene.trace)).findings, []);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rmq_producer::event::{Outcome, QueueRef};
+use rmq_producer::event::{Outcome, QueueRef, Stage};
 use rmq_remoting::observe::Name;
 
 use crate::trace::history::{History, SendHistory, Timestamp};
@@ -58,8 +58,12 @@ impl<'t> Sends<'t> {
         let mut health = self.history.health.iter();
         let avoided = health.find(|it| it.node == node).map(|it| it.timestamp);
         let sends = self.history.sends.iter().filter(|send| send.node == node);
-        let dropped = sends.filter_map(|send| send.cancelled).min();
-        avoided.into_iter().chain(dropped).min()
+        let dropped = sends.clone().filter_map(|send| send.cancelled).min();
+        // A broker or a hook refused: a route that is renewed a moment sooner or later has other queues.
+        let ends = sends.flat_map(|send| send.attempts.iter().filter_map(|it| it.ended));
+        let failed = ends.filter(|end| !matches!(end.stage, Stage::Accepted | Stage::Superseded));
+        let failed = failed.map(|end| end.timestamp).min();
+        avoided.into_iter().chain(dropped).chain(failed).min()
     }
 
     /// The queues that were chosen for each producer and topic, in the order of the choices, each

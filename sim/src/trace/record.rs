@@ -7,9 +7,10 @@
 use dst_engine::EngineEvent;
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
-use rmq_producer::SendError;
+use rmq_producer::{SendError, SendStatus, Sent};
 use rmq_producer::event::{Event as ProducerEvent, Failure, Mode, QueueRef, Stage};
 use rmq_producer::policy::OnLost;
+use rmq_remoting::code::response;
 use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 use serde::Serialize;
@@ -88,6 +89,10 @@ pub struct PolicyFacts {
     pub deadline_covers_all: bool,
     /// The deadline is that of each attempt.
     pub deadline_of_attempt: bool,
+    /// Ends of an attempt after which a send tries again, whatever its mode; a refusal has codes.
+    pub retry_stages: Vec<Stage>,
+    /// The modes in which a send tries again that a hook forbade to go to a broker.
+    pub retry_vetoed: Vec<Mode>,
     /// Response codes after which a sync send tries again.
     pub retry_codes_sync: Vec<i32>,
     /// Response codes after which an async send tries again.
@@ -128,6 +133,29 @@ pub struct PolicyFacts {
     pub creates_everywhere: bool,
     /// The stated limit of `stop`, in milliseconds.
     pub stop_ms: u64,
+    /// A body of so many bytes and more is compressed, if that makes it smaller.
+    pub compress_over: u64,
+    /// A dial takes no longer than this, in milliseconds.
+    pub dial_ms: u64,
+    /// The shortest pause before an address is dialled again that was dialled in vain, in milliseconds;
+    /// it doubles with each time. 0: there is none.
+    pub first_redial_pause_ms: u64,
+    /// A request that a draining server sent back is repeated over another connection.
+    pub resends_drained: bool,
+    /// A broker gets a heartbeat as soon as a connection to it opens.
+    pub beats_on_open: bool,
+    /// A producer that stops says so to the brokers of its routes.
+    pub unregisters: bool,
+    /// The end of a one-way send is known when its request is written, and not before.
+    pub oneway_waits: bool,
+    /// One-way requests say that no answer is wanted.
+    pub oneway_flag: bool,
+    /// Open sends, at most; none: nobody has set a limit.
+    pub most_sends: Option<u32>,
+    /// Bytes of the bodies of open sends, at most; none: nobody has set a limit.
+    pub most_bytes: Option<u32>,
+    /// Whether a send beyond the limits is refused at once. Otherwise it waits.
+    pub refuses: bool,
 }
 
 /// How much silence of a connection a policy takes for the end of its peer.
@@ -152,9 +180,32 @@ pub struct IsolationFacts {
     pub slow_ms: u64,
     /// Sync sends to a queue of the caller's choice count, too.
     pub counts_target_queue_sync: bool,
+    /// For how long a success is avoided that took so long at least, both in milliseconds.
+    pub table: Vec<(u64, u64)>,
+    /// A later result replaces an isolation that would end later.
+    pub overwrites: bool,
+    /// Where all brokers are avoided, one that could be reached is chosen before one that could not.
+    pub prefers_reachable: bool,
+}
+
+impl IsolationFacts {
+    /// For how long a broker is avoided after an attempt that ended so, in milliseconds; 0: not at all.
+    pub fn for_ms(&self, stage: Stage, took_ms: u64) -> u64 {
+        if self.failures.contains(&stage) {
+            return self.failed_ms;
+        }
+        let mut rows = self.table.iter().rev();
+        let row = rows.find(|(least, _)| took_ms >= *least && stage == Stage::Accepted);
+        row.map_or(0, |(_, isolated)| *isolated)
+    }
 }
 
 impl PolicyFacts {
+    /// Whether a send may have to wait for others, or be refused because of them.
+    pub fn is_limited(&self) -> bool {
+        self.most_sends.is_some() || self.most_bytes.is_some()
+    }
+
     /// Attempts that a send of this mode may make, to any queue or to one of the caller's choice.
     pub fn attempts(&self, mode: Mode, target_queue: bool) -> u32 {
         match (mode, target_queue) {
@@ -184,6 +235,8 @@ pub struct TraceHeader {
     pub nodes: Vec<NodeInfo>,
     /// The policy of each producer.
     pub policies: Vec<PolicyFacts>,
+    /// The brokers that a hook of a program forbids: the producer, and the broker.
+    pub forbidden: Vec<(NodeId, NodeId)>,
     /// The slack ε of every bound, in milliseconds: scheduling and a round trip.
     pub slack_ms: u64,
     /// The longest round trip of the network without faults, in milliseconds.
@@ -236,6 +289,13 @@ pub enum WorkEvent {
         by: Option<Name>,
         /// The CRC-32 of the body.
         body_crc: u32,
+        /// The time that the caller gave this send, in milliseconds; none: it left that to the producer.
+        timeout_ms: Option<u64>,
+        /// What the message carries beside its body, by
+        /// [`application_crc`](rmq_mock_broker::event::application_crc).
+        application_crc: u32,
+        /// The unique key that the caller gave the message; none: it left that to the producer.
+        own_id: Option<Name>,
     },
     /// The send returned, or its callback was called.
     Returned {
@@ -271,6 +331,9 @@ pub enum WorkResult {
         queue: i32,
         /// The position in the queue.
         offset: i64,
+        /// The response code that the caller reads from the status: 0, or that of a copy that is stored but
+        /// not safe.
+        code: i32,
     },
     /// Success of a one-way send.
     Written,
@@ -285,6 +348,8 @@ pub struct ErrorSaid {
     pub failure: Failure,
     /// Every attempt that the error lists.
     pub attempts: Vec<AttemptSaid>,
+    /// Whether a broker may have stored the message, as the error says.
+    pub may_be_stored: bool,
 }
 
 /// An attempt that an error lists.
@@ -302,6 +367,23 @@ pub struct AttemptSaid {
     pub after_ms: u64,
 }
 
+impl From<Sent> for WorkResult {
+    fn from(sent: Sent) -> Self {
+        Self::Sent {
+            unique_key: sent.message_id,
+            broker: sent.queue.broker,
+            queue: sent.queue.queue,
+            offset: sent.offset,
+            code: match sent.status {
+                SendStatus::Ok => response::SUCCESS,
+                SendStatus::FlushDiskTimeout => response::FLUSH_DISK_TIMEOUT,
+                SendStatus::SlaveNotAvailable => response::SLAVE_NOT_AVAILABLE,
+                SendStatus::FlushSlaveTimeout => response::FLUSH_SLAVE_TIMEOUT,
+            },
+        }
+    }
+}
+
 impl From<&SendError> for ErrorSaid {
     fn from(error: &SendError) -> Self {
         let said = |attempt: &rmq_producer::Attempt| AttemptSaid {
@@ -314,6 +396,7 @@ impl From<&SendError> for ErrorSaid {
         Self {
             failure: error.failure(),
             attempts: error.attempts().iter().map(said).collect(),
+            may_be_stored: error.may_be_stored(),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
-use rmq_producer::event::{Event, LookupEnd, LookupReason, QueueRef, SendNumber, Stage};
+use rmq_producer::event::{Event, LookupEnd, LookupReason, Mode, QueueRef, SendNumber, Stage};
 use rmq_producer::policy::OnLost;
 use rmq_remoting::event::{CloseCause, ConnectionNumber, Event as Transport};
 use rmq_remoting::observe::Name;
@@ -127,6 +127,8 @@ fn policy(node: NodeId) -> PolicyFacts {
         scan_ms: 0,
         deadline_covers_all: true,
         deadline_of_attempt: false,
+        retry_stages: vec![Stage::Address, Stage::Dial, Stage::Write, Stage::Lost, Stage::Silent],
+        retry_vetoed: vec![Mode::Sync, Mode::Async],
         retry_codes_sync: vec![1, 2, 11, 14, 16, 17, 204],
         retry_codes_async: vec![1, 2, 11, 14, 16, 17, 204],
         retries_unsafe: false,
@@ -146,6 +148,17 @@ fn policy(node: NodeId) -> PolicyFacts {
         default_topic_queues: 4,
         creates_everywhere: true,
         stop_ms: 5000,
+        compress_over: 4096,
+        dial_ms: 3000,
+        first_redial_pause_ms: 20,
+        resends_drained: false,
+        beats_on_open: false,
+        unregisters: false,
+        oneway_waits: true,
+        oneway_flag: true,
+        most_sends: None,
+        most_bytes: None,
+        refuses: false,
     }
 }
 
@@ -157,6 +170,9 @@ pub(crate) fn isolation() -> IsolationFacts {
         longest_ms: 30_000,
         slow_ms: 550,
         counts_target_queue_sync: true,
+        table: vec![(50, 0), (550, 2000), (5000, 10_000), (15_000, 30_000)],
+        overwrites: false,
+        prefers_reachable: true,
     }
 }
 
@@ -181,6 +197,7 @@ fn header() -> TraceHeader {
         ],
         profile: Profile::default(),
         policies: vec![policy(NodeId(0))],
+        forbidden: Vec::new(),
         slack_ms: 50,
         round_trip_ms: 4,
         horizon_ms: 60_000,
@@ -372,7 +389,13 @@ impl Scene {
 
     /// The fault of this number ends on a node.
     pub(crate) fn fault_ends(mut self, number: u32, node: &str) -> Self {
-        self.push(node, NodeEvent::Fault(FaultEvent::Off { fault: number }));
+        self.push(
+            node,
+            NodeEvent::Fault(FaultEvent::Off {
+                fault: number,
+                struck: None,
+            }),
+        );
         self
     }
 
@@ -441,15 +464,19 @@ impl Scene {
 
     /// A connection to a broker is dialled and opens.
     pub(crate) fn open(self, connection: u64, broker: &str) -> Self {
+        self.dial(connection, broker).open_end(connection, broker)
+    }
+
+    /// A dial to a broker ends with a connection.
+    pub(crate) fn open_end(self, connection: u64, broker: &str) -> Self {
         let to = self.address_of(broker);
         let (local, peer) = (self.local(connection), to.parse().expect("an address"));
-        self.dial(connection, broker)
-            .say(Event::Transport(Transport::Opened {
-                connection: connection.into(),
-                to,
-                local,
-                peer,
-            }))
+        self.say(Event::Transport(Transport::Opened {
+            connection: connection.into(),
+            to,
+            local,
+            peer,
+        }))
     }
 
     /// The current producer closes a connection of its own to a broker; nothing was pending on it.

@@ -136,6 +136,7 @@ impl Scene {
             body_len: 5,
             body_crc: BODY_CRC,
             metadata_crc: 7,
+            application_crc: 0,
         };
         let event = BrokerEvent::Received {
             request,

@@ -346,7 +346,10 @@ impl<'t> Builder<'t> {
                 topic,
                 by,
                 body_crc,
-                ..
+                timeout_ms,
+                application_crc,
+                own_id,
+                mode: _,
             } => {
                 self.works.insert(&**keys, self.history.work.len());
                 self.history.work.push(WorkHistory {
@@ -356,6 +359,9 @@ impl<'t> Builder<'t> {
                     topic,
                     by: by.as_ref(),
                     body_crc: *body_crc,
+                    timeout_ms: *timeout_ms,
+                    application_crc: *application_crc,
+                    own_id: own_id.as_ref(),
                     returned: SmallVec::new(),
                     dropped: None,
                 });

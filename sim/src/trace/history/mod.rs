@@ -53,10 +53,14 @@ pub struct History<'t> {
     pub work: Vec<WorkHistory<'t>>,
     /// Heartbeats as the brokers read them: broker, client's address, when.
     pub heartbeats: Vec<(NodeId, SocketAddr, Timestamp)>,
+    /// Producers that say goodbye, as the brokers read it: broker, client's address, when.
+    pub goodbyes: Vec<(NodeId, SocketAddr, Timestamp)>,
     /// Route requests as the name servers read them.
     pub asked: Vec<Asked<'t>>,
     /// News of write queues, of every topic.
     pub widths: Vec<Width<'t>>,
+    /// Brokers' addresses as name servers learn and forget them.
+    pub masters: Vec<Master<'t>>,
     /// Sends ended that no call started, and attempts of such sends.
     pub strays: Vec<Timestamp>,
     /// Tasks of nodes, as the engine runs them.
@@ -388,6 +392,12 @@ pub struct WorkHistory<'t> {
     pub by: Option<&'t Name>,
     /// CRC-32 of the body.
     pub body_crc: u32,
+    /// The time that its caller gave it, in milliseconds; none: it left that to the producer.
+    pub timeout_ms: Option<u64>,
+    /// What the message carries beside its body.
+    pub application_crc: u32,
+    /// The unique key that its caller gave the message.
+    pub own_id: Option<&'t Name>,
     /// Every return; more than one is a fault of the producer.
     pub returned: SmallVec<[(Timestamp, &'t WorkResult); 1]>,
     /// When the caller dropped it.
@@ -427,7 +437,42 @@ pub enum WidthSource<'t> {
     Route(NodeId, &'t [(Name, i32)]),
 }
 
+/// The address of a broker at a name server, from some moment on.
+#[derive(Debug, Clone, Copy)]
+pub struct Master<'t> {
+    /// The name server.
+    pub server: NodeId,
+    /// When it learnt or forgot the address.
+    pub timestamp: Timestamp,
+    /// The name of the broker.
+    pub broker: &'t Name,
+    /// The address; that of a master is the one that messages go to.
+    pub address: &'t Name,
+    /// Whether it is a master that registers. Otherwise it is a slave, or leaves.
+    pub is_master: bool,
+}
+
 impl<'t> History<'t> {
+    /// The address of a broker's master, as a name server knows it at some moment.
+    pub fn master_at(&self, server: NodeId, broker: &str, timestamp: Timestamp) -> Option<&'t Name> {
+        let boots = self.boots.iter().rev();
+        let mut boots = boots.filter(|(node, at)| *node == server && *at <= timestamp);
+        let booted = boots.next().map(|(_, at)| *at);
+        let news = self.masters.iter().filter(|it| {
+            let here = it.server == server && **it.broker == *broker;
+            here && it.timestamp <= timestamp && booted.is_none_or(|booted| it.timestamp > booted)
+        });
+        let mut master = None;
+        for news in news {
+            if news.is_master {
+                master = Some(news.address);
+            } else if master == Some(news.address) {
+                master = None;
+            }
+        }
+        master
+    }
+
     /// Joins the records of a trace, in one pass over them.
     pub fn of(trace: &'t Trace) -> Self {
         build::build(trace)

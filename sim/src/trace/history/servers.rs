@@ -8,7 +8,7 @@ use rmq_remoting::code::request;
 
 use super::build::Builder;
 use super::{
-    Asked, AttemptRequest, RequestHistory, StoredMessage, TaskHistory, Timestamp, Width,
+    Asked, AttemptRequest, Master, RequestHistory, StoredMessage, TaskHistory, Timestamp, Width,
     WidthSource,
 };
 use crate::trace::NodeId;
@@ -27,6 +27,13 @@ impl<'t> Builder<'t> {
                 ..
             } => {
                 self.history.heartbeats.push((node, *peer, timestamp));
+            }
+            BrokerEvent::Received {
+                code: request::UNREGISTER_CLIENT,
+                peer,
+                ..
+            } => {
+                self.history.goodbyes.push((node, *peer, timestamp));
             }
             BrokerEvent::Listening { .. } => {
                 // Its requests are numbered anew.
@@ -234,6 +241,26 @@ impl<'t> Builder<'t> {
                     topic,
                 });
             }
+            NameServerEvent::BrokerAdded {
+                broker,
+                id,
+                address,
+            } => self.history.masters.push(Master {
+                server: node,
+                timestamp,
+                broker,
+                address,
+                is_master: *id == 0,
+            }),
+            NameServerEvent::BrokerRemoved {
+                broker, address, ..
+            } => self.history.masters.push(Master {
+                server: node,
+                timestamp,
+                broker,
+                address,
+                is_master: false,
+            }),
             NameServerEvent::Listening { .. } => self.history.boots.push((node, timestamp)),
             NameServerEvent::RouteChanged {
                 topic,

@@ -329,7 +329,7 @@ impl Scribe<'_, '_> {
                 }
                 self.row(row);
             }
-            FaultEvent::Off { fault } => {
+            FaultEvent::Off { fault, .. } => {
                 let data = self
                     .trace
                     .records
