@@ -15,7 +15,7 @@ const SHOWN: usize = 10;
 
 /// What `sweep` is given of baselines.
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct Args {
+pub(super) struct BaselineArgs {
     /// Writes a few figures of each seed's run to this file, to compare a later build with, and keeps this
     /// program.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["shard", "time", "out"])]
@@ -34,7 +34,7 @@ pub(super) struct Args {
     build: Option<PathBuf>,
 }
 
-impl Args {
+impl BaselineArgs {
     /// Whether a baseline of the whole range is to be written.
     pub(super) fn writes(&self) -> bool {
         self.save_baseline.is_some()
@@ -85,7 +85,7 @@ struct Against {
 /// Makes ready what can be said wrong before any seed is run: files that are to be written, the baseline,
 /// and the build of a revision with its runs.
 pub(super) fn prepare(
-    args: &Args,
+    args: &BaselineArgs,
     scenario: Option<&Path>,
     seeds: Option<&Range<u64>>,
     plan: &Plan,

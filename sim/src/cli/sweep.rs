@@ -41,7 +41,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    baseline: baseline::Args,
+    baseline: baseline::BaselineArgs,
 }
 
 /// What `merge` is given.
