@@ -52,8 +52,7 @@ fn printed(folder: &Path, arguments: &str) -> String {
 fn refused(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
     let (exit, stdout, stderr) = run(folder, arguments);
     assert_eq!(exit, code, "{arguments}: {stdout}{stderr}");
-    let errors = stderr.matches("error: ").count();
-    assert_eq!(errors, 1, "{arguments}: {stderr}");
+    assert!(stderr.contains("error: "), "{arguments}: {stderr}");
     for word in words {
         assert!(
             stderr.contains(word),

@@ -139,7 +139,7 @@ fn relative(before: u64, after: u64) -> u128 {
 mod tests {
     use super::*;
     use crate::sweep::SeedSource;
-    use crate::sweep::baseline::ShortDigest;
+    use crate::sweep::baseline::figures::ShortDigest;
     use crate::verdict::Class;
 
     fn run(seed: u64) -> SeedFigures {

@@ -357,10 +357,10 @@ mod tests {
             runs in prop::collection::vec((any::<[u64; 3]>(), any::<[u64; 10]>()), 1..9),
         ) {
             let seeds = from..from + runs.len() as u64;
-            let runs: Vec<SeedFigures> = seeds.clone().zip(runs)
+            let mut runs: Vec<SeedFigures> = seeds.clone().zip(runs)
                 .map(|(seed, (numbers, figures))| run(seed, numbers, figures))
-                .rev()
                 .collect();
+            runs.reverse();
             let written = Baseline::of(&SeedSource::Generated, &seeds, runs);
             let read = Baseline::parse(Path::new("base.jsonl"), &written.text()).unwrap();
             prop_assert_eq!(&read, &written);

@@ -12,5 +12,5 @@ pub(crate) mod figures;
 pub(crate) mod file;
 
 pub(crate) use compare::{Comparison, SeedDifference, compare};
-pub(crate) use figures::{Figure, SeedFigures, ShortDigest};
+pub(crate) use figures::{Figure, SeedFigures};
 pub(crate) use file::{Baseline, BaselineError};
