@@ -127,7 +127,7 @@ pub(crate) enum RevisionError {
         tail: String,
     },
     /// The build knows no baselines.
-    #[error("--baseline-rev {revision}: the sweep of that build has no --save-baseline yet\n  remedy: name a later revision, or compare digests: {} digest{scenario} --seeds {}..{} > old.txt, and then digest{scenario} --check old.txt", .program.display(), .seeds.start, .seeds.end)]
+    #[error("--baseline-rev {revision}: the sweep of that build has no --save-baseline yet\n  remedy: name a later revision, or compare digests: {} digest{scenario} --seeds {}..{} > old.txt, and then with this build: digest{scenario} --check old.txt", .program.display(), .seeds.start, .seeds.end)]
     TooOld {
         /// The revision that was asked for.
         revision: String,
