@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::chosen::Chosen;
 use super::shrink::{LIMIT, smallest};
-use super::{CliError, print};
+use super::{CliError, other_build, print};
 use crate::fault::EngineKind;
 use crate::run;
 use crate::scenario::Scenario;
@@ -24,6 +24,9 @@ pub(super) struct Args {
     /// The other one. Without it A must fail: it is shrunk, and the smallest scenario that fails is
     /// compared with its nearest neighbour that passes.
     b: Option<String>,
+    /// Compares with A's run by this program instead, another build of the laboratory, which is a then.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "b")]
+    program: Option<PathBuf>,
     /// Prints the sends that are equal, too.
     #[arg(long)]
     all: bool,
@@ -60,12 +63,18 @@ impl Side {
 /// Compares two runs, or the minimal failing scenario with its neighbour that passes.
 pub(super) fn diff(args: &Args) -> Result<Class, CliError> {
     let a = Side::parse(&args.a)?;
-    let (a, b) = match (&args.b, &a) {
-        (Some(b), a) => (a.sends()?, Side::parse(b)?.sends()?),
-        (None, Side::Seed(chosen, seed)) => with_neighbour(chosen, *seed)?,
-        (None, Side::Trace(file)) => {
-            let alone = io::Error::other("a trace alone cannot be shrunk");
-            return Err(no_trace(file, ReadError::Io(alone)));
+    let refused = |file: &Path, why| Err(no_trace(file, ReadError::Io(io::Error::other(why))));
+    let (a, b) = match (&args.program, &args.b, &a) {
+        (Some(program), _, Side::Seed(chosen, seed)) => {
+            (played_by(program, chosen, *seed)?, a.sends()?)
+        }
+        (Some(_), _, Side::Trace(file)) => {
+            return refused(file, "a trace cannot be played by another program");
+        }
+        (None, Some(b), a) => (a.sends()?, Side::parse(b)?.sends()?),
+        (None, None, Side::Seed(chosen, seed)) => with_neighbour(chosen, *seed)?,
+        (None, None, Side::Trace(file)) => {
+            return refused(file, "a trace alone cannot be shrunk");
         }
     };
     print::to_stdout(&side_by_side(&a, &b, args.all))?;
@@ -102,6 +111,12 @@ fn played(chosen: &Chosen, scenario: &Arc<Scenario>, seed: u64) -> Result<Sends,
     // Writing to memory cannot fail.
     let _ = json::write(&run.trace, &mut lines);
     Sends::read(lines.as_slice()).map_err(|cause| no_trace(Path::new(&chosen.name()), cause))
+}
+
+/// The sends of a run that another program makes for it.
+fn played_by(program: &Path, chosen: &Chosen, seed: u64) -> Result<Sends, CliError> {
+    let lines = other_build::lines(program, chosen, seed)?.join("\n");
+    Sends::read(lines.as_bytes()).map_err(|cause| no_trace(program, cause))
 }
 
 fn read(file: &Path) -> Result<Sends, CliError> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::chosen::Chosen;
-use super::{CliError, print};
+use super::{CliError, other_build, print};
 use crate::fault::EngineKind;
 use crate::run::{self, Run};
 use crate::trace::diverge::{first_difference, first_line};
@@ -22,6 +22,9 @@ pub(super) struct Args {
     /// Two seeds to compare instead.
     #[arg(long, value_name = "A,B", value_parser = two_seeds)]
     seeds: Option<(u64, u64)>,
+    /// Compares with the run of this program instead, another build of the laboratory.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "seeds")]
+    program: Option<PathBuf>,
 }
 
 /// Reads two seeds, written `7,8`.
@@ -40,6 +43,23 @@ pub(super) fn diverge(args: &Args) -> Result<Class, CliError> {
         print::to_stdout(&match found {
             Some(context) => format!("seeds    {a} (-) and {b} (+) part\n{context}"),
             None => format!("seeds    {a} and {b} give the same run\n"),
+        })?;
+        return Ok(Class::Pass);
+    }
+    if let Some(program) = &args.program {
+        let theirs = other_build::lines(program, &chosen, args.seed)?;
+        let ours = lines(&play(&chosen, args.seed)?);
+        let found = first_line(&records(theirs.iter().map(String::as_str)), &ours);
+        let (seed, program) = (args.seed, print::quoted(program));
+        print::to_stdout(&match found {
+            Some(context) => {
+                format!("builds   {program} (-) and this one (+) part on seed {seed}\n{context}")
+            }
+            None => format!(
+                "same     {} seed {seed}: {} records by {program} and by this one\n",
+                chosen.name(),
+                ours.len()
+            ),
         })?;
         return Ok(Class::Pass);
     }
@@ -91,12 +111,12 @@ fn lines(run: &Run) -> Vec<String> {
     let mut text = Vec::new();
     // Writing to memory cannot fail.
     let _ = json::write(&run.trace, &mut text);
-    records(&String::from_utf8_lossy(&text))
+    records(String::from_utf8_lossy(&text).lines())
 }
 
-fn records(text: &str) -> Vec<String> {
+fn records<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     let is_record = |line: &&str| line.starts_with("{\"ms\":");
-    text.lines().filter(is_record).map(str::to_owned).collect()
+    lines.filter(is_record).map(str::to_owned).collect()
 }
 
 /// The records of the same run in a process of its own.
@@ -115,5 +135,5 @@ fn child(chosen: &Chosen, seed: u64) -> Result<Vec<String>, CliError> {
         let text = format!("{}: {}", output.status, said.trim());
         return Err(failed(std::io::Error::other(text)));
     }
-    Ok(records(&String::from_utf8_lossy(&output.stdout)))
+    Ok(records(String::from_utf8_lossy(&output.stdout).lines()))
 }

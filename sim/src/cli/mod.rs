@@ -14,9 +14,12 @@ use crate::fault::EngineKind;
 use crate::run::RunError;
 use crate::scenario::ScenarioError;
 use crate::sweep::ShardError;
+use crate::sweep::baseline::BaselineError;
 use crate::sweep::file::FileError;
+use crate::sweep::revision::RevisionError;
 use crate::verdict::Class;
 
+mod baseline;
 mod bench;
 mod chosen;
 mod compare;
@@ -25,6 +28,7 @@ mod digest;
 mod diverge;
 mod lists;
 mod manual;
+mod other_build;
 mod print;
 mod run;
 mod shrink;
@@ -126,6 +130,10 @@ enum CliError {
     #[error("{0}")]
     Sweep(#[from] FileError),
     #[error("{0}")]
+    Baseline(#[from] BaselineError),
+    #[error("{0}")]
+    Revision(#[from] RevisionError),
+    #[error("{0}")]
     Bench(#[from] crate::bench::BenchError),
     #[error("{0}")]
     Zoo(#[from] crate::zoo::ZooError),
@@ -151,6 +159,11 @@ enum CliError {
         "no second process: {cause}\n  remedy: build again; the program's own file must be there"
     )]
     Child { cause: std::io::Error },
+    #[error("{}: no run by this program: {cause}\n  remedy: name the program of another build of the laboratory; sweep --save-baseline keeps its own, and --baseline-rev makes one", program.display())]
+    OtherProgram {
+        program: PathBuf,
+        cause: std::io::Error,
+    },
     #[error("{}: is there already\n  remedy: give another name, or --force to replace it", file.display())]
     Exists { file: PathBuf },
     #[error(
@@ -186,6 +199,9 @@ impl CliError {
             | Self::Trace { .. }
             | Self::Digests { .. }
             | Self::Child { .. }
+            | Self::OtherProgram { .. }
+            | Self::Baseline(_)
+            | Self::Revision(_)
             | Self::Sweep(_)
             | Self::Exists { .. }
             | Self::Output { .. }

@@ -11,19 +11,21 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 
-use super::{CliError, print, processor_time, stopwatch, whole};
+use super::{CliError, baseline, print, processor_time, stopwatch, whole};
+use crate::run::Run;
 use crate::scenario::Scenario;
+use crate::sweep::baseline::SeedFigures;
 use crate::sweep::file::{self, Out};
 use crate::sweep::{self, Plan, Portion, SeedSource, Shard, Sweep, SweepError, Watcher};
 use crate::verdict::Class;
 
 /// What `sweep` is given.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
     /// The scenario's file; without one, each seed generates its own scenario.
     scenario: Option<PathBuf>,
     /// The seeds: from the first up to, and without, the second.
-    #[arg(long, value_name = "A..B", value_parser = seeds, required_unless_present = "time")]
+    #[arg(long, value_name = "A..B", value_parser = seeds, required_unless_present_any = ["time", "baseline"])]
     seeds: Option<Range<u64>>,
     /// Threads; the result does not depend on it. One for each processor unless given.
     #[arg(long, value_name = "N")]
@@ -38,6 +40,8 @@ pub(super) struct Args {
     /// Keeps the result in this file, one line for 20 seeds; the same command continues it.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    baseline: baseline::BaselineArgs,
 }
 
 /// What `merge` is given.
@@ -85,12 +89,21 @@ struct Keeper {
     /// Runs that failed, in this sitting.
     red: AtomicU64,
     kept: Mutex<(Sweep, Option<Out>)>,
+    /// What a baseline has of each run; none unless there is one to write or to compare with.
+    figures: Option<Mutex<Vec<SeedFigures>>>,
     until: Option<Instant>,
     /// Whoever started the sweep wants it to end.
     interrupted: Arc<AtomicBool>,
 }
 
 impl Watcher for Keeper {
+    fn played(&self, seed: u64, scenario: &Scenario, run: &Run) {
+        if let Some(figures) = &self.figures {
+            let of_run = SeedFigures::of(seed, scenario, run);
+            figures.lock().push(of_run);
+        }
+    }
+
     fn ran(&self, class: Class) {
         if class != Class::Pass {
             let red = self.red.fetch_add(1, Ordering::Relaxed) + 1;
@@ -117,6 +130,19 @@ impl Watcher for Keeper {
 /// Runs the seeds of a sweep, or of one shard of it, and prints what they came to.
 pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
     let mut plan = plan(args)?;
+    let baselines = baseline::prepare(
+        &args.baseline,
+        args.scenario.as_deref(),
+        args.seeds.as_ref(),
+        &plan,
+    )?;
+    let mut args = args.clone();
+    if let Some(seeds) = baselines.seeds() {
+        // A baseline says which ones, unless the command line does.
+        plan.seeds.clone_from(&seeds);
+        args.seeds = Some(seeds);
+    }
+    let args = &args;
     let mut before = Sweep::default();
     let mut out = None;
     if let Some(path) = &args.out {
@@ -133,24 +159,14 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
         until: args.time.and_then(|time| start.checked_add(time)),
         interrupted: interrupted()?,
         kept: Mutex::new((before.clone(), out)),
+        figures: baselines.are_asked_for().then(Mutex::default),
     };
     let done = sweep::carry_out(&plan, &keeper);
     let wall = start.elapsed();
     keeper.bar.finish_and_clear();
-    plan.done = done.map_err(|error| match (error, &args.out) {
-        (SweepError::Keep(cause), Some(file)) => CliError::Write {
-            file: file.clone(),
-            cause,
-        },
-        (SweepError::Run { seed, cause }, _) => CliError::Run {
-            file: format!("{} seed {seed}", title(args.scenario.as_deref())),
-            cause,
-        },
-        (SweepError::Keep(cause), None) => {
-            unreachable!("nothing is kept without --out, and yet: {cause}")
-        }
-    })?;
+    plan.done = done.map_err(|error| ended_early(error, args))?;
     let stopped = keeper.interrupted.load(Ordering::Relaxed);
+    let figures = keeper.figures.map(Mutex::into_inner).unwrap_or_default();
     let (sweep, _) = keeper.kept.into_inner();
     let ran = sweep.runs - before.runs;
     let threads = if plan.jobs == 1 { "thread" } else { "threads" };
@@ -166,6 +182,7 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
         let _ = writeln!(text, "before   {} runs were in the file", before.runs);
     }
     text.push_str(&report(args.scenario.as_deref(), &sweep));
+    text.push_str(&baselines.compare(args.scenario.as_deref(), &figures));
     if stopped {
         let _ = writeln!(text, "resume   {}", resume(args, &plan));
     }
@@ -173,7 +190,25 @@ pub(super) fn sweep(args: &Args) -> Result<Class, CliError> {
     if stopped {
         return Err(CliError::Interrupted);
     }
+    baselines.save(args.scenario.as_deref(), &plan, figures)?;
     Ok(class(&sweep, args.scenario.is_none()))
+}
+
+/// Why a sweep has no result.
+fn ended_early(error: SweepError, args: &Args) -> CliError {
+    match (error, &args.out) {
+        (SweepError::Keep(cause), Some(file)) => CliError::Write {
+            file: file.clone(),
+            cause,
+        },
+        (SweepError::Run { seed, cause }, _) => CliError::Run {
+            file: format!("{} seed {seed}", title(args.scenario.as_deref())),
+            cause,
+        },
+        (SweepError::Keep(cause), None) => {
+            unreachable!("nothing is kept without --out, and yet: {cause}")
+        }
+    }
 }
 
 /// Set once the sweep is told to end, by ctrl-c or as a service is. The runs that are under way end
@@ -196,9 +231,11 @@ fn resume(args: &Args, plan: &Plan) -> String {
     if let Some(file) = &args.scenario {
         let _ = write!(text, " {}", print::quoted(file));
     }
-    // A file knows what it has; without one, the seeds begin with the first that was not run.
+    // A file knows what it has; without one, the seeds begin with the first that was not run. A baseline
+    // has all of them.
     let mut seeds = args.seeds.clone();
-    if let (None, Some(next)) = (&args.out, plan.portion(plan.done)) {
+    let from_the_start = args.out.is_some() || args.baseline.writes();
+    if let (false, Some(next)) = (from_the_start, plan.portion(plan.done)) {
         seeds = Some(next.start..plan.seeds.end);
     }
     if let Some(seeds) = seeds {
@@ -213,6 +250,7 @@ fn resume(args: &Args, plan: &Plan) -> String {
     if let Some(out) = &args.out {
         let _ = write!(text, " --out {}", print::quoted(out));
     }
+    text.push_str(&args.baseline.again());
     text
 }
 

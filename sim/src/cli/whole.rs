@@ -8,6 +8,9 @@ use super::CliError;
 
 /// Writes a file under another name first, so that nobody ever reads half of it.
 pub(super) fn write(file: &Path, text: &[u8]) -> Result<(), CliError> {
+    if is_special(file) {
+        return fs::write(file, text).map_err(|cause| unwritable(file, cause));
+    }
     let part = part(file);
     let written = fs::write(&part, text).and_then(|()| fs::rename(&part, file));
     if written.is_err() {
@@ -22,9 +25,18 @@ pub(super) fn check(file: &Path) -> Result<(), CliError> {
     if file.is_dir() {
         return Err(unwritable(file, io::ErrorKind::IsADirectory.into()));
     }
+    if is_special(file) {
+        let opened = fs::OpenOptions::new().write(true).open(file);
+        return opened.map(drop).map_err(|cause| unwritable(file, cause));
+    }
     let part = part(file);
     let made = fs::File::create(&part).and_then(|_| fs::remove_file(&part));
     made.map_err(|cause| unwritable(file, cause))
+}
+
+/// A device or a pipe, such as `/dev/stdout`: it is written, and not replaced by a file.
+fn is_special(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|it| !it.is_file() && !it.is_dir())
 }
 
 fn part(file: &Path) -> PathBuf {

@@ -7,6 +7,8 @@
 //! be continued and shards can be merged.
 //!
 //! - [`tally`]: what is kept of runs, and how two parts become one; [`mod@file`]: the file of a sweep.
+//! - [`baseline`]: what is kept of each seed to compare another build with.
+//! - [`revision`]: the program of another build, made from the sources that git has.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,7 +24,9 @@ use crate::run::{self, Run, RunError};
 use crate::scenario::Scenario;
 use crate::verdict::Class;
 
+pub(crate) mod baseline;
 pub mod file;
+pub(crate) mod revision;
 mod shard;
 pub(crate) mod tally;
 
@@ -102,6 +106,9 @@ impl Plan {
 pub trait Watcher: Sync {
     /// A run is over; told from any thread.
     fn ran(&self, class: Class);
+    /// The same run as a whole, for who keeps more of it than a portion does; told from any thread, before
+    /// [`ran`](Self::ran).
+    fn played(&self, _seed: u64, _scenario: &Scenario, _run: &Run) {}
     /// A portion is over; told in the order of the seeds, by one thread at a time.
     ///
     /// # Errors
@@ -202,8 +209,10 @@ fn portion(
 ) -> Result<Portion, SweepError> {
     let mut runs = Vec::new();
     for seed in seeds.clone() {
-        let run = run::run(&source.scenario(seed), seed, EngineKind::Event);
+        let scenario = source.scenario(seed);
+        let run = run::run(&scenario, seed, EngineKind::Event);
         let run: Run = run.map_err(|cause| SweepError::Run { seed, cause })?;
+        watcher.played(seed, &scenario, &run);
         watcher.ran(run.verdict.class);
         runs.push((seed, tally::Kept::of(&run)));
     }

@@ -89,7 +89,7 @@ pub enum ZooError {
 }
 
 /// The last lines of a program's output.
-pub(super) fn tail(output: &[u8]) -> String {
+pub(crate) fn tail(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(20);

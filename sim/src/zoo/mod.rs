@@ -15,7 +15,7 @@ mod search;
 pub(crate) use bug::choose;
 pub use bug::{Bug, catalogue};
 pub use build_folder::BuildFolder;
-pub(crate) use error::ZooError;
+pub(crate) use error::{ZooError, tail};
 pub(crate) use reproducer::Reproducer;
 pub(crate) use search::Kill;
 pub(crate) use search::control;
