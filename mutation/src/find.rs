@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
+use proc_macro2::Span;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
@@ -87,7 +88,7 @@ impl Finder<'_> {
         self.around.push(name.clone());
         let values = match &*name {
             _ if self.is_log || TELLS.contains(&&*name) => {
-                self.exclude(line(&signature.ident), format!("the body of {name}"));
+                self.exclude(line(signature.ident.span()), format!("the body of {name}"));
                 Vec::new()
             }
             _ if DEFAULTS.contains(&&*name) => Vec::new(),
@@ -100,7 +101,7 @@ impl Finder<'_> {
             !nothing && *value != does && !value.ends_with(&format!("::{does}"))
         });
         let values: Vec<String> = values.collect();
-        let (span, line) = (block.span().byte_range(), line(&signature.ident));
+        let (span, line) = (block.span().byte_range(), line(signature.ident.span()));
         let alternatives = self.site(span, line, Form::Block);
         alternatives.extend(values.into_iter().map(|value| {
             let change = format!("the body → `{value}`");
@@ -121,7 +122,7 @@ impl Finder<'_> {
     /// A statement that may be left out.
     fn statement(&mut self, statement: &Stmt, effect: &Expr) {
         let text = compact(self.text_of(statement));
-        let at = line(statement);
+        let at = line(statement.span());
         if tells(effect) {
             self.exclude(at, text);
             return;
@@ -142,7 +143,7 @@ impl Finder<'_> {
             }
         };
         let change = format!("the arm `{text}` deleted");
-        let alternatives = self.site(span, line(&arm.pat), form);
+        let alternatives = self.site(span, line(arm.pat.span()), form);
         alternatives.push(alternative(Operator::Arm, change, String::new()));
     }
 
@@ -197,7 +198,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
         self.inside(item.ident.to_string(), |it| {
-            visit::visit_item_trait(it, item)
+            visit::visit_item_trait(it, item);
         });
     }
 
@@ -216,7 +217,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
                 })
                 .collect();
             let span = expr.span().byte_range();
-            *self.site(span, line(&expr.op), Form::Choice) = mutants;
+            *self.site(span, line(expr.op.span()), Form::Choice) = mutants;
         }
         visit::visit_expr_binary(self, expr);
     }
@@ -225,7 +226,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         if matches!(expr.op, UnOp::Not(_) | UnOp::Neg(_)) {
             let change = format!("`{}` without its sign", compact(self.text_of(expr)));
             let text = self.text_of(&*expr.expr).to_owned();
-            let alternatives = self.site(expr.span().byte_range(), line(expr), Form::Choice);
+            let alternatives = self.site(expr.span().byte_range(), line(expr.span()), Form::Choice);
             alternatives.push(alternative(Operator::Unary, change, text));
         }
         visit::visit_expr_unary(self, expr);
@@ -289,8 +290,8 @@ fn alternative(operator: Operator, change: String, text: String) -> Alternative 
     }
 }
 
-fn line(node: &impl Spanned) -> usize {
-    node.span().start().line
+fn line(span: Span) -> usize {
+    span.start().line
 }
 
 /// A text in one line, cut if it is long.

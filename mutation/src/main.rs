@@ -21,12 +21,14 @@
 //! | [`schemata`] | a text with all of its mutants in it |
 //! | [`unviable`] | which mutants do not compile |
 //! | [`build_folder`] | the copy of the project, and the program that is built of it |
+//! | [`control`](mod@control) | the program without a mutant, and which places it comes to |
 //! | [`trial`] | a mutant, swept until a seed fails |
 //! | [`record`] | what came of each mutant so far |
 //! | [`verdicts`] | what somebody found out about a survivor |
 //! | [`table`] | the results as a page |
 
 mod build_folder;
+mod control;
 mod error;
 mod find;
 mod mutant;
@@ -42,7 +44,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -50,12 +52,13 @@ use std::time::Duration;
 use clap::Parser;
 use parking_lot::Mutex;
 
-use crate::build_folder::{BuildFolder, run};
+use crate::build_folder::BuildFolder;
+use crate::control::control;
 use crate::error::MutationError;
 use crate::mutant::{Mutant, SourceFile};
 use crate::record::Record;
 use crate::table::Results;
-use crate::trial::{Outcome, Trial};
+use crate::trial::{Outcome, Trial, millis, now};
 
 /// Tries mutants of the producer: does a sweep of the laboratory turn red for each? What has been tried
 /// before is not tried again. Exit code 0 if every mutant that was chosen has been tried, 1 for an error.
@@ -65,7 +68,7 @@ struct Options {
     /// Tries every mutant.
     #[arg(long)]
     all: bool,
-    /// Tries so many mutants, which lie at the same distance from one another.
+    /// Tries about so many mutants, which lie at the same distance from one another.
     #[arg(long, value_name = "K")]
     sample: Option<NonZero<usize>>,
     /// Tries the mutants with these numbers.
@@ -128,8 +131,7 @@ fn work(options: &Options) -> Result<(), MutationError> {
     let digest = folder.digest(&files);
     let (program, unviable) = build(&folder, &files, &digest)?;
     let results = folder.results()?;
-    let record = Record::open(&results.join(format!("{digest}.jsonl")), options.seeds)?;
-    let record = Mutex::new(record);
+    let mut record = Record::open(&results.join(format!("{digest}.jsonl")), options.seeds)?;
     let trial = Trial {
         program,
         sources: folder.sources(),
@@ -140,10 +142,10 @@ fn work(options: &Options) -> Result<(), MutationError> {
     };
     if tries {
         let chosen = choose(options, &mutants, &unviable)?;
-        honest(&trial, &record)?;
-        try_all(options, &trial, &record, &chosen)?;
+        let reached = control(&trial, &digest, &mut record)?;
+        record = never_reached(record, &chosen, &reached)?;
+        record = try_all(options, &trial, record, &chosen)?;
     }
-    let record = record.into_inner();
     let results = Results {
         files: &files,
         mutants: &mutants,
@@ -220,55 +222,49 @@ fn choose<'a>(
     Ok(asked.into_iter().step_by(stride).collect())
 }
 
-/// Sees to it that the program does what the project does as long as no mutant is on.
-fn honest(trial: &Trial, record: &Mutex<Record>) -> Result<(), MutationError> {
-    if record.lock().lines.contains_key(&0) {
-        return Ok(());
+/// Writes down that those mutants survive whose places no run comes to.
+fn never_reached(
+    mut record: Record,
+    chosen: &[&Mutant],
+    reached: &BTreeSet<usize>,
+) -> Result<Record, MutationError> {
+    let Some(Outcome::Survived { digest, .. }) = record.lines.get(&0).map(|it| it.outcome.clone())
+    else {
+        return Ok(record);
+    };
+    for mutant in chosen.iter().filter(|it| !reached.contains(&it.number)) {
+        if !record.lines.contains_key(&mutant.number) {
+            let digest = digest.clone();
+            let reached = false;
+            record.add(mutant.number, 0, Outcome::Survived { reached, digest })?;
+        }
     }
-    let seeds = format!("0..{}", trial.seeds);
-    let digests = run(Command::new(&trial.program)
-        .current_dir(&trial.sources)
-        .args(["digest", "--check", "tests/digests.txt", "--seeds", &seeds]))?;
-    let said = String::from_utf8_lossy(&digests.stdout).into_owned();
-    print!("no mutant: {said}");
-    if !digests.status.success() {
-        return Err(MutationError::Unlike {
-            what: "runs have other digests",
-            text: said,
-        });
-    }
-    let start = trial::now();
-    match trial.of(0)? {
-        Outcome::Killed { by, reason, .. } => Err(MutationError::Unlike {
-            what: "sweep fails",
-            text: format!("{by}: {reason}"),
-        }),
-        outcome => record.lock().add(0, millis(start.elapsed()), outcome),
-    }
+    Ok(record)
 }
 
 /// Tries all chosen mutants that have not been tried, some at the same time.
 fn try_all(
     options: &Options,
     trial: &Trial,
-    record: &Mutex<Record>,
+    record: Record,
     chosen: &[&Mutant],
-) -> Result<(), MutationError> {
+) -> Result<Record, MutationError> {
+    let record = Mutex::new(record);
     let next = AtomicUsize::new(0);
     let work = || -> Result<(), MutationError> {
         while let Some(mutant) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
             if record.lock().lines.contains_key(&mutant.number) {
                 continue;
             }
-            let start = trial::now();
+            let start = now();
             let outcome = trial.of(mutant.number)?;
-            let took = millis(start.elapsed());
+            let took = millis(start);
             println!("{:<28} {:>6} ms  {mutant}", in_words(&outcome), took);
             record.lock().add(mutant.number, took, outcome)?;
         }
         Ok(())
     };
-    thread::scope(|scope| {
+    thread::scope(|scope| -> Result<(), MutationError> {
         let workers: Vec<_> = (0..options.jobs.get()).map(|_| scope.spawn(work)).collect();
         for worker in workers {
             match worker.join() {
@@ -277,7 +273,8 @@ fn try_all(
             }
         }
         Ok(())
-    })
+    })?;
+    Ok(record.into_inner())
 }
 
 fn in_words(outcome: &Outcome) -> String {
@@ -288,11 +285,6 @@ fn in_words(outcome: &Outcome) -> String {
             ..
         } => format!("killed by {by} at {seed}"),
         Outcome::Killed { by, .. } => format!("killed by {by}"),
-        Outcome::Survived { reached: true, .. } => "SURVIVED".to_owned(),
-        Outcome::Survived { .. } => "SURVIVED, never reached".to_owned(),
+        Outcome::Survived { .. } => "SURVIVED".to_owned(),
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

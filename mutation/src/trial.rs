@@ -79,12 +79,11 @@ struct Files {
     sweep: PathBuf,
     said: PathBuf,
     errors: PathBuf,
-    reached: PathBuf,
 }
 
 impl Files {
     fn remove(&self) {
-        for file in [&self.sweep, &self.said, &self.errors, &self.reached] {
+        for file in [&self.sweep, &self.said, &self.errors] {
             // One that is not there is as good.
             let _ = fs::remove_file(file);
         }
@@ -92,6 +91,11 @@ impl Files {
 }
 
 impl Trial {
+    /// Where a sweep without a mutant writes whose places it came to.
+    pub(crate) fn reached(&self) -> PathBuf {
+        self.results.join("reached.txt")
+    }
+
     /// Sweeps with one mutant on; 0 is none.
     ///
     /// # Errors
@@ -102,7 +106,6 @@ impl Trial {
             sweep: name("jsonl"),
             said: name("out"),
             errors: name("err"),
-            reached: name("reached"),
         };
         files.remove();
         let mut child = self.start(mutant, &files)?;
@@ -116,6 +119,10 @@ impl Trial {
 
     fn start(&self, mutant: usize, files: &Files) -> Result<Child, MutationError> {
         let create = |file: &PathBuf| File::create(file).map_err(MutationError::file(file));
+        let on = match mutant {
+            0 => "reached".to_owned(),
+            _ => mutant.to_string(),
+        };
         let mut shell = Command::new("sh");
         shell
             .current_dir(&self.sources)
@@ -131,8 +138,8 @@ impl Trial {
             ])
             .arg("--out")
             .arg(&files.sweep)
-            .env("RMQ_MUTANT", mutant.to_string())
-            .env("RMQ_MUTANT_REACHED", &files.reached)
+            .env("RMQ_MUTANT", on)
+            .env("RMQ_MUTANT_REACHED", self.reached())
             .stdin(Stdio::null())
             .stdout(create(&files.said)?)
             .stderr(create(&files.errors)?);
@@ -175,7 +182,7 @@ impl Trial {
         let find = |title| said.lines().find_map(|line| line.strip_prefix(title));
         if to == self.seeds && status.success() {
             return Outcome::Survived {
-                reached: files.reached.is_file(),
+                reached: true,
                 digest: find("digest ").unwrap_or_default().trim().to_owned(),
             };
         }
@@ -217,6 +224,11 @@ fn portions(file: &Path) -> Vec<Portion> {
 )]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The milliseconds since then.
+pub(crate) fn millis(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 #[expect(

@@ -76,11 +76,12 @@ pub(crate) fn culprits<'a>(
         Some((span.byte_start..span.byte_end, of_file))
     });
     let places: Vec<(Range<usize>, &[Mark])> = in_files.collect();
-    let searches: [fn(&Range<usize>, &[Mark]) -> BTreeSet<usize>; 3] =
-        [in_mutant, at_site, in_block];
-    let searches = searches.iter();
-    let mut found = searches.flat_map(|search| places.iter().map(|(at, marks)| search(at, marks)));
-    found.find(|it| !it.is_empty()).unwrap_or_default()
+    let search = |search: fn(&Range<usize>, &[Mark]) -> BTreeSet<usize>| {
+        let mut found = places.iter().map(|(at, marks)| search(at, marks));
+        found.find(|it| !it.is_empty())
+    };
+    let found = search(in_mutant).or_else(|| search(at_site));
+    found.or_else(|| search(in_block)).unwrap_or_default()
 }
 
 fn contains(outer: &Range<usize>, inner: &Range<usize>) -> bool {
