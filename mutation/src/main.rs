@@ -209,6 +209,9 @@ fn choose<'a>(
     if let Some(&asked) = options.only.iter().find(|asked| !known(asked)) {
         return Err(MutationError::Unknown { asked });
     }
+    for number in options.only.iter().filter(|it| unviable.contains(it)) {
+        println!("mutant {number} does not compile");
+    }
     let viable = mutants.iter().filter(|it| !unviable.contains(&it.number));
     let asked = viable.filter(|it| {
         let named = options.only.is_empty() || options.only.contains(&it.number);

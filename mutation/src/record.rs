@@ -95,3 +95,30 @@ impl Record {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_kill_holds_for_more_seeds_and_a_survival_for_as_many() {
+        let killed = line(
+            r#"{"mutant":1,"seeds":1000,"millis":5,"outcome":"killed","by":"INV-05","seed":99,"reason":"-"}"#,
+        );
+        assert!(killed.holds_for(100) && killed.holds_for(9_999) && !killed.holds_for(99));
+        let survived = line(
+            r#"{"mutant":2,"seeds":1000,"millis":5,"outcome":"survived","reached":true,"digest":"d"}"#,
+        );
+        assert!(survived.holds_for(1_000) && !survived.holds_for(2_000));
+        let rare = line(
+            r#"{"mutant":3,"seeds":1000,"millis":5,"outcome":"killed","by":"rare INV-30","seed":null,"reason":"-"}"#,
+        );
+        assert!(rare.holds_for(1_000) && !rare.holds_for(2_000));
+        let again = serde_json::to_string(&killed).unwrap();
+        assert_eq!(line(&again).outcome, killed.outcome);
+    }
+}

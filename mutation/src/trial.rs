@@ -238,3 +238,6 @@ pub(crate) fn millis(start: Instant) -> u64 {
 fn pause() {
     thread::sleep(LOOK);
 }
+
+#[cfg(all(test, unix))]
+mod tests;
