@@ -239,5 +239,5 @@ fn pause() {
     thread::sleep(LOOK);
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
 //! Sweeps that are a few lines of shell, and what is said of them.
+#![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt as _;
 
