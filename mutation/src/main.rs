@@ -131,7 +131,8 @@ fn work(options: &Options) -> Result<(), MutationError> {
     let digest = folder.digest(&files);
     let (program, unviable) = build(&folder, &files, &digest)?;
     let results = folder.results()?;
-    let mut record = Record::open(&results.join(format!("{digest}.jsonl")), options.seeds)?;
+    let kept = results.join(format!("{digest}.jsonl"));
+    let mut record = Record::open(&kept, options.seeds)?;
     let trial = Trial {
         program,
         sources: folder.sources(),
@@ -154,7 +155,7 @@ fn work(options: &Options) -> Result<(), MutationError> {
         verdicts: &verdicts::read(&root.join("mutation/verdicts.toml"))?,
         seeds: options.seeds,
     };
-    println!("{}", results.in_short());
+    println!("{} ({})", results.in_short(), kept.display());
     if let Some(file) = &options.table {
         fs::write(file, results.page()).map_err(MutationError::file(file))?;
     }
@@ -190,7 +191,7 @@ fn build(
     // What cannot be read is found again.
     let mut unviable = serde_json::from_str(&read).unwrap_or_default();
     println!(
-        "building in {}: the first build takes some minutes",
+        "sources {digest}: building in {}; the first build takes some minutes",
         folder.sources().display()
     );
     let program = folder.build(files, &mut unviable)?;

@@ -92,13 +92,26 @@ impl Results<'_> {
         let all = self.counts(|_| true);
         let tried = all.killed + all.survived;
         let left_out: usize = self.files.iter().map(|it| it.excluded.len()).sum();
+        let of_trace = |trace| {
+            let survivors = self
+                .mutants
+                .iter()
+                .filter(|it| self.trace(it) == Some(trace));
+            survivors.count().to_string()
+        };
         let rows = [
             ("mutants", all.mutants.to_string()),
             ("unviable (do not compile)", all.unviable.to_string()),
             ("tried", tried.to_string()),
             ("killed", all.killed.to_string()),
             ("survived", all.survived.to_string()),
-            ("of these equivalent", all.equivalent.to_string()),
+            ("of these, traces differ", of_trace(Trace::Differs)),
+            ("of these, no trace differs", of_trace(Trace::Same)),
+            ("of these, never reached", of_trace(Trace::NeverReached)),
+            (
+                "of these, equivalent by verdict",
+                all.equivalent.to_string(),
+            ),
             ("score: killed of tried and not equivalent", all.score()),
             (
                 "places left out by the rule `testimony`",
@@ -143,40 +156,45 @@ impl Results<'_> {
         }
     }
 
+    /// What surviving says of a mutant's runs, if it survived.
+    fn trace(&self, mutant: &Mutant) -> Option<Trace> {
+        let outcome = |number| self.lines.get(number).map(|line| &line.outcome);
+        let Some(Outcome::Survived { reached, digest }) = outcome(&mutant.number) else {
+            return None;
+        };
+        let own = match outcome(&0) {
+            Some(Outcome::Survived { digest, .. }) => Some(digest),
+            _ => None,
+        };
+        Some(match (reached, own == Some(digest)) {
+            (false, _) => Trace::NeverReached,
+            (true, true) => Trace::Same,
+            (true, false) => Trace::Differs,
+        })
+    }
+
     fn survivors(&self, text: &mut String) {
-        let silent = self.lines.get(&0).map(|line| &line.outcome);
-        text.push_str(
-            "\n## Survivors\n\n`reached`: whether a run came there. `traces`: whether a run differs from the one without a mutant, so that a checker could have seen it.\n\n",
-        );
-        heading(
-            text,
-            &[
-                "number", "place", "function", "change", "reached", "traces", "verdict",
-            ],
-        );
-        for mutant in self.mutants {
-            let outcome = self.lines.get(&mutant.number).map(|line| &line.outcome);
-            let Some(Outcome::Survived { reached, digest }) = outcome else {
-                continue;
-            };
-            let differs =
-                !matches!(silent, Some(Outcome::Survived { digest: own, .. }) if own == digest);
-            let word =
-                |is: bool, yes: &str, no: &str| if is { yes.to_owned() } else { no.to_owned() };
-            let key = &mutant.key;
-            let verdict = self.verdicts.get(key);
-            row(
+        for trace in [Trace::Differs, Trace::Same, Trace::NeverReached] {
+            let _ = writeln!(
                 text,
-                &[
+                "\n## Survivors: {}\n\n{}\n",
+                trace.title(),
+                trace.means()
+            );
+            heading(text, &["number", "place", "function", "change", "verdict"]);
+            let of_trace = |it: &&Mutant| self.trace(it) == Some(trace);
+            for mutant in self.mutants.iter().filter(of_trace) {
+                let key = &mutant.key;
+                let verdict = self.verdicts.get(key);
+                let cells = [
                     mutant.number.to_string(),
                     format!("{}:{}", key.file, mutant.line),
                     format!("`{}`", key.function),
                     key.change.clone(),
-                    word(*reached, "yes", "no"),
-                    word(differs, "differ", "same"),
                     verdict.map_or_else(|| "hole (unjudged)".to_owned(), in_words),
-                ],
-            );
+                ];
+                row(text, &cells);
+            }
         }
     }
 
@@ -200,6 +218,38 @@ impl Results<'_> {
                 "* {} `{}`: {} ({})",
                 key.file, key.function, key.change, key.nth
             );
+        }
+    }
+}
+
+/// How the runs of a survivor differ from those without a mutant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trace {
+    Differs,
+    Same,
+    NeverReached,
+}
+
+impl Trace {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Differs => "traces differ",
+            Self::Same => "no trace differs",
+            Self::NeverReached => "never reached",
+        }
+    }
+
+    fn means(self) -> &'static str {
+        match self {
+            Self::Differs => {
+                "A run goes another way, and no checker minds: both ways are right, or a checker is missing."
+            }
+            Self::Same => {
+                "A run comes to the place and goes the same way: equivalent, or no scenario makes the difference, or the trace does not show it."
+            }
+            Self::NeverReached => {
+                "No run comes to the place: another test must, or a scenario is missing."
+            }
         }
     }
 }

@@ -57,8 +57,10 @@ fn a_page_counts_what_was_tried_and_lists_what_survived() {
     for row in [
         "| a.rs | 3 | 0 | 1 | 2 | 50.0 % |",
         "| INV-05 | 1 |",
-        "| 2 | a.rs:1 | `f` | the body → `false` | yes | differ | hole (unjudged) |",
-        "| 3 | a.rs:1 | `f` | `a \\|\\| b`: \\|\\| → && | no | same | equivalent: b is never |",
+        "| of these, traces differ | 1 |",
+        "| of these, never reached | 1 |",
+        "| 2 | a.rs:1 | `f` | the body → `false` | hole (unjudged) |",
+        "| 3 | a.rs:1 | `f` | `a \\|\\| b`: \\|\\| → && | equivalent: b is never |",
         "* a.rs `f`: `a || b`: || → && (7)",
     ] {
         assert!(page.contains(row), "{row}\n{page}");
