@@ -46,7 +46,10 @@ pub struct SendSeen {
 /// assert_eq!(application_crc(7, sent), application_crc(7, given));
 /// assert_ne!(application_crc(7, sent), application_crc(8, given));
 /// ```
-pub fn application_crc<'p>(flag: i32, properties: impl IntoIterator<Item = (&'p str, &'p str)>) -> u32 {
+pub fn application_crc<'p>(
+    flag: i32,
+    properties: impl IntoIterator<Item = (&'p str, &'p str)>,
+) -> u32 {
     let given = properties
         .into_iter()
         .filter(|(name, _)| !matches!(*name, UNIQ_KEY | INSTANCE_ID));

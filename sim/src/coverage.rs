@@ -76,7 +76,8 @@ impl Coverage {
             coverage.sends += 1;
             coverage.retried += u64::from(send.attempts.len() > 1);
             let policy = run.policy(send.node);
-            let allowed = policy.map_or(1, |it| it.attempts(send.mode, send.target_queue.is_some()));
+            let allowed =
+                policy.map_or(1, |it| it.attempts(send.mode, send.target_queue.is_some()));
             for attempt in &send.attempts {
                 let Some(end) = attempt.ended else { continue };
                 if end.stage == Stage::Accepted {
@@ -93,7 +94,11 @@ impl Coverage {
                 *coverage.rows.entry(row).or_default() += 1;
             }
         }
-        for changes in scenario.producers.iter().filter_map(|it| it.changes.as_ref()) {
+        for changes in scenario
+            .producers
+            .iter()
+            .filter_map(|it| it.changes.as_ref())
+        {
             *coverage.changes.entry(changes.clone()).or_default() += 1;
         }
         coverage
@@ -210,7 +215,9 @@ fn struck(run: &CheckedRun<'_>) -> u64 {
     let has_struck = |it: &&Felt<'_>| match &it.data.kind {
         FaultKind::Rule(_) => {
             let name = format!("fault {}", it.number);
-            applied.binary_search_by(|rule| (***rule).cmp(&name)).is_ok()
+            applied
+                .binary_search_by(|rule| (***rule).cmp(&name))
+                .is_ok()
         }
         _ => met(run, it),
     };
@@ -240,7 +247,9 @@ fn met(run: &CheckedRun<'_>, felt: &Felt<'_>) -> bool {
     let by_address = |address: &Name| {
         let mut nodes = run.header().nodes.iter();
         let found = nodes.position(|info| info.address.as_ref() == Some(address));
-        found.and_then(|index| u16::try_from(index).ok()).map(NodeId)
+        found
+            .and_then(|index| u16::try_from(index).ok())
+            .map(NodeId)
     };
     attempt
         || run.history.lookups.iter().any(|lookup| {

@@ -217,7 +217,9 @@ impl Truth {
             }
         }
         let timelines = of_node.into_iter();
-        self.of_node = timelines.map(|(node, it)| (node, Timeline::of(it))).collect();
+        self.of_node = timelines
+            .map(|(node, it)| (node, Timeline::of(it)))
+            .collect();
         self.all = Timeline::of(self.intervals.clone());
     }
 
@@ -277,7 +279,9 @@ impl Truth {
             Scope::Node(_) => true,
             Scope::Pair(a, b) => (a, b) == (client, server) || (b, a) == (client, server),
         });
-        let at_client = self.concerning(client, window).filter(|it| it.scope == Scope::Node(client));
+        let at_client = self
+            .concerning(client, window)
+            .filter(|it| it.scope == Scope::Node(client));
         at_server
             .chain(at_client)
             .map(|interval| interval.state)

@@ -418,7 +418,12 @@ fn coverage(generated: bool, sweep: &Sweep) -> String {
         );
     }
     let rows = sweep.coverage.rows.len();
-    let seldom = sweep.coverage.rows.values().filter(|count| **count < 10).count();
+    let seldom = sweep
+        .coverage
+        .rows
+        .values()
+        .filter(|count| **count < 10)
+        .count();
     let _ = writeln!(
         text,
         "rows     {rows} of the decision table, {seldom} of them fewer than ten times"

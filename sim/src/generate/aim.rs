@@ -72,7 +72,11 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
     let count = count.min(knobs.in_a_row(number));
     let send = draw.between("send", 1, work.sends - count + 1);
     // A row that is reached: those before it fail in a way that every policy retries.
-    let most = if work.mode == SendMode::Oneway { 1 } else { most };
+    let most = if work.mode == SendMode::Oneway {
+        1
+    } else {
+        most
+    };
     let last = draw.one_of("attempt", [1, 2, 2, 3]).min(most);
     for attempt in 1..=last {
         let draw = draw.part("attempt", attempt as usize);
@@ -88,7 +92,12 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
                 ],
             ),
         };
-        faults.push(fault((number, send, count), Some(attempt as u32), None, then));
+        faults.push(fault(
+            (number, send, count),
+            Some(attempt as u32),
+            None,
+            then,
+        ));
     }
     faults
 }

@@ -101,7 +101,10 @@ mod tests {
                     } => {
                         let workload = &scenario.workloads[workload as usize - 1];
                         let last = send + sends - 1;
-                        assert!(send > 0 && (send..=workload.sends).contains(&last), "seed {seed}");
+                        assert!(
+                            send > 0 && (send..=workload.sends).contains(&last),
+                            "seed {seed}"
+                        );
                     }
                     Position::Received { .. } | Position::Stored { .. } => {
                         panic!("seed {seed}: a position that counts requests")
@@ -120,7 +123,10 @@ mod tests {
     fn most_runs_have_about_sixty_sends_and_some_have_hundreds() {
         let sends = |seed| -> u64 { generate(seed).workloads.iter().map(|one| one.sends).sum() };
         let all: Vec<u64> = (0..500).map(sends).collect();
-        let usual = all.iter().filter(|sends| (40..=80).contains(*sends)).count();
+        let usual = all
+            .iter()
+            .filter(|sends| (40..=80).contains(*sends))
+            .count();
         let many = all.iter().filter(|sends| **sends > 200).count();
         assert!((350..480).contains(&usual), "{usual} of 500");
         assert!((15..100).contains(&many), "{many} of 500");
@@ -130,28 +136,48 @@ mod tests {
     fn what_a_program_can_do_is_drawn() {
         let plans: Vec<Scenario> = (0..1_000).map(generate).collect();
         let any = |is: &dyn Fn(&Scenario) -> bool| plans.iter().filter(|it| is(it)).count();
-        let of_producer = |is: &'static dyn Fn(&ProducerPlan) -> bool| {
-            any(&|it| it.producers.iter().any(is))
-        };
+        let of_producer =
+            |is: &'static dyn Fn(&ProducerPlan) -> bool| any(&|it| it.producers.iter().any(is));
         let of_work =
             |is: &'static dyn Fn(&Workload) -> bool| any(&|it| it.workloads.iter().any(is));
         let drawn = [
             ("limits", of_producer(&|it| it.limits != Limits::default())),
             ("a refusal when full", of_producer(&|it| it.limits.refuses)),
             ("a namespace", of_producer(&|it| it.namespace.is_some())),
-            ("hooks that panic", of_producer(&|it| it.hooks == Hooks::Panic)),
-            ("a hook that forbids", of_producer(&|it| matches!(it.hooks, Hooks::Forbid(_)))),
+            (
+                "hooks that panic",
+                of_producer(&|it| it.hooks == Hooks::Panic),
+            ),
+            (
+                "a hook that forbids",
+                of_producer(&|it| matches!(it.hooks, Hooks::Forbid(_))),
+            ),
             ("a changed policy", of_producer(&|it| it.changes.is_some())),
-            ("a timeout of a send", of_work(&|it| it.timeout_ms.is_some())),
+            (
+                "a timeout of a send",
+                of_work(&|it| it.timeout_ms.is_some()),
+            ),
             ("a random queue", of_work(&|it| it.target == Target::Random)),
-            ("a selector of its own", of_work(&|it| it.target == Target::Last)),
-            ("a selector without a choice", of_work(&|it| it.target == Target::Nothing)),
+            (
+                "a selector of its own",
+                of_work(&|it| it.target == Target::Last),
+            ),
+            (
+                "a selector without a choice",
+                of_work(&|it| it.target == Target::Nothing),
+            ),
             ("ids of its own", of_work(&|it| it.own_ids)),
             ("a flag", of_work(&|it| it.flag != 0)),
             ("a property", of_work(&|it| it.property.is_some())),
             ("no waiting", of_work(&|it| !it.waits_stored)),
-            ("a topic on a part of the brokers", any(&|it| !it.cluster.only_on.is_empty())),
-            ("a broker without a master", any(&|it| !it.cluster.without_master.is_empty())),
+            (
+                "a topic on a part of the brokers",
+                any(&|it| !it.cluster.only_on.is_empty()),
+            ),
+            (
+                "a broker without a master",
+                any(&|it| !it.cluster.without_master.is_empty()),
+            ),
         ];
         for (what, of) in drawn {
             assert!((15..600).contains(&of), "{what}: {of} of 1000");

@@ -44,12 +44,20 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
             continue;
         };
         let anchor = anchor(&draw, knobs, kind.site);
-        add(&mut faults, knobs, of_kind(&draw, knobs, kind, anchor, false));
+        add(
+            &mut faults,
+            knobs,
+            of_kind(&draw, knobs, kind, anchor, false),
+        );
         let reaction = draw.part("reaction", 0);
         if draw.coin("reacts", 350)
             && let Some(kind) = kinds::choose(&reaction, &knobs.kinds)
         {
-            add(&mut faults, knobs, of_kind(&reaction, knobs, kind, anchor, true));
+            add(
+                &mut faults,
+                knobs,
+                of_kind(&reaction, knobs, kind, anchor, true),
+            );
         }
     }
     faults
@@ -95,7 +103,9 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind, anchor: Anchor, reacts: bool
     if let FaultKind::Rule(rule) = &mut what
         && rule.topic.is_some()
     {
-        rule.topic = Some(Name::clone(&knobs.workloads[anchor.workload as usize - 1].topic));
+        rule.topic = Some(Name::clone(
+            &knobs.workloads[anchor.workload as usize - 1].topic,
+        ));
     }
     if let (FaultKind::Rule(rule), Position::Send { sends, .. }) = (&mut what, &at) {
         // The sends are named, and few of them by chance may be none.
@@ -160,7 +170,11 @@ fn position(draw: &Draw, knobs: &Knobs, anchor: Anchor, reacts: bool) -> Positio
         send: anchor.send,
         attempt,
         sends: 1,
-        after_ms: if attempt == Some(2) && reacts { 0 } else { after_ms },
+        after_ms: if attempt == Some(2) && reacts {
+            0
+        } else {
+            after_ms
+        },
     }
 }
 
@@ -197,11 +211,15 @@ fn time(draw: &Draw, knobs: &Knobs, anchor: Anchor) -> Position {
     let first = knobs.workloads.iter().map(|it| it.start_ms).min();
     let knows_a_topic = first.is_some_and(|first| first < POLL_MS);
     let work = &knobs.workloads[anchor.workload as usize - 1];
-    let same = knobs.workloads.iter().filter(|it| {
-        (&it.producer, &it.topic) == (&work.producer, &work.topic)
-    });
+    let same = knobs
+        .workloads
+        .iter()
+        .filter(|it| (&it.producer, &it.topic) == (&work.producer, &work.topic));
     let looked_up = same.map(|it| it.start_ms).min().unwrap_or(work.start_ms);
-    match draw.one_of("time", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2]) {
+    match draw.one_of(
+        "time",
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2],
+    ) {
         1 if knows_a_topic => before(draw, POLL_MS),
         0 | 1 => before(draw, looked_up),
         _ => Position::Time {
@@ -358,7 +376,10 @@ fn place(
         Target::NameServer => Place::Node(name_server),
         Target::Producer => Place::Node(producer),
         Target::Network => {
-            let (a, b) = match draw.one_of("ends", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2]) {
+            let (a, b) = match draw.one_of(
+                "ends",
+                [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2],
+            ) {
                 0 => (producer, broker),
                 1 => (producer, name_server),
                 _ => (broker, name_server),

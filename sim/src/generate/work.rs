@@ -4,8 +4,8 @@ use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
 use crate::scenario::{
-    Callback, ClusterPlan, Hooks, Limits, Namespace, NetworkPlan, PolicySource, ProducerPlan, SendMode,
-    Target, Workload,
+    Callback, ClusterPlan, Hooks, Limits, Namespace, NetworkPlan, PolicySource, ProducerPlan,
+    SendMode, Target, Workload,
 };
 
 /// About so many sends in a run, over all workloads; in some runs more, so that what is counted or leaks
@@ -74,9 +74,7 @@ pub(super) fn producers(
                         Some(4),
                     ],
                 ),
-                first_queue: draw
-                    .one_of("first-queue", [None, None, None, Some(0), EDGE, EDGE])
-                    .filter(|first| *first == 0 || wraps_evenly(cluster)),
+                first_queue: draw.one_of("first-queue", [None, None, None, Some(0), EDGE, EDGE]),
                 // One beyond the last: drawn by the producer itself.
                 first_name_server: Some(asked_first as u32)
                     .filter(|first| *first < cluster.name_servers),
@@ -125,13 +123,13 @@ const CHANGES: [&str; 21] = [
 
 /// How much is open at a time: for most producers, as much as they like.
 fn limits(draw: &Draw) -> Limits {
-    if !draw.coin("limited", 150) {
+    if !draw.coin("limited", 220) {
         return Limits::default();
     }
-    let by_bytes = draw.coin("limit-bytes", 400);
+    let by_bytes = draw.coin("limit-bytes", 500);
     Limits {
         sends: (!by_bytes).then(|| draw.one_of("limit-sends", [1, 2, 4, 8])),
-        bytes: by_bytes.then(|| draw.one_of("limit-of-bytes", [100, 1_000, 30_000])),
+        bytes: by_bytes.then(|| draw.one_of("limit-of-bytes", [16, 200, 1_000, 4_095, 30_000])),
         refuses: draw.coin("limit-refuses", 500),
     }
 }
@@ -176,14 +174,6 @@ pub(super) fn stops(draw: &Draw, producers: &mut [ProducerPlan], workloads: &[Wo
         let after = draw.one_of("stop-after", [0, 1, 2, 5, 20, 100, 500]);
         producer.stop_ms = Some(work.start_ms + nth * work.every_ms + after);
     }
-}
-
-/// Whether a rotation goes on evenly where its counter wraps: what is checked of its spread holds there
-/// only if the number of queues divides the counter's range.
-fn wraps_evenly(cluster: &ClusterPlan) -> bool {
-    let mut topics = cluster.topics.iter();
-    cluster.brokers.len().is_power_of_two()
-        && topics.all(|(_, queues)| queues.unsigned_abs().is_power_of_two())
 }
 
 /// One or two workloads for each producer.
@@ -265,7 +255,8 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
         },
         timeout_ms: draw.coin("own-timeout", 80).then(|| {
             let (timeout, _) = owner.timeout_and_attempts();
-            draw.one_of("own-timeout-of", [timeout / 2, timeout * 2]).max(1)
+            draw.one_of("own-timeout-of", [timeout / 2, timeout * 2])
+                .max(1)
         }),
         tag: draw.coin("tagged", 200).then(|| "lab".to_owned()),
         // The brokers of the laboratory refuse messages with a delay: every such send would fail.

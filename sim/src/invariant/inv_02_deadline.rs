@@ -4,6 +4,8 @@
 //! named. Only the slack, and for an imitated client its own lateness, comes on top. And it is the timeout
 //! that the caller gave this send, if it gave one.
 
+use std::collections::BTreeMap;
+
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::record::Form;
 
@@ -32,14 +34,32 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             );
         }
     }
+    let requests_of: BTreeMap<&str, usize> = run
+        .history
+        .requests
+        .iter()
+        .filter_map(|request| Some((request.seen.keys.as_deref()?, request.send?)))
+        .collect();
     for work in &run.history.work {
-        let strict = run.policy(work.node).is_some_and(|it| it.form == Form::Strict);
+        let strict = run
+            .policy(work.node)
+            .is_some_and(|it| it.form == Form::Strict);
         let (Some(timeout), Some((returned, _)), true) =
             (work.timeout_ms, work.returned.first(), strict)
         else {
             continue;
         };
         report.exercised();
+        let known = requests_of
+            .get(&**work.keys)
+            .map(|send| &run.history.sends[*send]);
+        if let Some(send) = known.filter(|send| send.timeout_ms != timeout) {
+            let text = format!(
+                "{} has {} ms, its caller gave {timeout} ms",
+                work.keys, send.timeout_ms
+            );
+            report.wrong(send.called, text);
+        }
         if returned.ms > run.due(work.node, work.called.ms, timeout) {
             let took = returned.ms - work.called.ms;
             let text = format!("{} took {took} ms, its caller gave {timeout} ms", work.keys);
@@ -93,10 +113,19 @@ mod tests {
                 .failed(1, Failure::Deadline)
                 .wrong()
         }),
-        rejects("a send takes the producer's timeout, and its caller gave less", || {
-            returned_after(2_900).wrong()
+        rejects(
+            "a send takes the producer's timeout, and its caller gave less",
+            || returned_after(2_900).wrong(),
+        ),
+        rejects("the send has another time than its caller gave", || {
+            let scene = returned_after(10).at(100).call(1);
+            let scene = scene.wrong_call(1).attempt(1, 1, "a/0");
+            scene.seen_with(1, 1, |seen| seen.keys = Some("k".into()))
         }),
-        accepts("a send returns within the time that its caller gave", || returned_after(900)),
+        accepts(
+            "a send returns within the time that its caller gave",
+            || returned_after(900),
+        ),
         rejects("a success comes too late", || {
             let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0");
             scene.at(5000).succeeds(1, 1).wrong()
@@ -131,6 +160,10 @@ mod tests {
             keys: "k".into(),
             result: WorkResult::Written,
         };
-        Scene::new().at(100).work(called).at(100 + ms).work(returned)
+        Scene::new()
+            .at(100)
+            .work(called)
+            .at(100 + ms)
+            .work(returned)
     }
 }

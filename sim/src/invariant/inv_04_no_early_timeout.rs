@@ -36,7 +36,17 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             report.exercised();
             let had = end.timestamp.ms - attempt.started.ms;
             let timeout = attempt.timeout_ms;
-            if had + GRAIN_MS < timeout {
+            // An attempt that is hedged stays open for as long as its send.
+            let stays = run
+                .policy(send.node)
+                .is_some_and(|policy| policy.hedged_accepted && policy.form == Form::Strict);
+            let over = send.over().is_some_and(|over| over.ms <= end.timestamp.ms);
+            let left = send.deadline_ms().saturating_sub(end.timestamp.ms);
+            if stays && !over && left > GRAIN_MS {
+                let (who, number, k) = (run.name(send.node), send.number, attempt.number);
+                let text = format!("{who} s{number} #{k} is given up with {left} ms left");
+                report.wrong(end.timestamp, text);
+            } else if had + GRAIN_MS < timeout {
                 let (who, number, k) = (run.name(send.node), send.number, attempt.number);
                 let text = format!("{who} s{number} #{k} is silent after {had} of {timeout} ms");
                 report.wrong(end.timestamp, text);
@@ -84,9 +94,14 @@ fn gives_up(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckRepo
             && !matches!(end.stage, Stage::Superseded | Stage::Silent)
             && !retryable(policy, send.mode, end.stage, end.code)
     };
-    let refused = send.attempts.iter().any(|it| it.ended.as_ref().is_some_and(is_final));
+    let refused = send
+        .attempts
+        .iter()
+        .any(|it| it.ended.as_ref().is_some_and(is_final));
     let open = send.attempts.iter().find(|attempt| {
-        let superseded = attempt.ended.is_some_and(|end| end.stage == Stage::Superseded);
+        let superseded = attempt
+            .ended
+            .is_some_and(|end| end.stage == Stage::Superseded);
         // What the end of the send has ended was open until then.
         attempt.ended.is_none_or(|end| end.timestamp > *done) || superseded
     });
@@ -122,15 +137,26 @@ mod tests {
                 .refused(1, 1, 13);
             scene.failed(1, Failure::Attempts(Stage::Refused))
         }),
-        rejects("the failure of one attempt ends a send beside an open one", || {
-            let scene = open().at(1000).hedged(1, 1).attempt(1, 2, "b/0").at(1010);
-            let scene = scene.ended(1, 2, Stage::Lost, None);
-            scene.failed(1, Failure::Attempts(Stage::Lost)).wrong()
-        }),
+        rejects(
+            "the failure of one attempt ends a send beside an open one",
+            || {
+                let scene = open().at(1000).hedged(1, 1).attempt(1, 2, "b/0").at(1010);
+                let scene = scene.ended(1, 2, Stage::Lost, None);
+                scene.failed(1, Failure::Attempts(Stage::Lost)).wrong()
+            },
+        ),
         accepts("a final refusal ends a send beside an open attempt", || {
             let scene = open().at(1000).hedged(1, 1).attempt(1, 2, "b/0").at(1010);
             let scene = scene.ended(1, 2, Stage::Refused, 13);
             scene.failed(1, Failure::Attempts(Stage::Refused))
+        }),
+        rejects("a hedged attempt is given up before its send ends", || {
+            let scene = open().at(1000).hedged(1, 1).attempt(1, 2, "b/0").at(1500);
+            scene
+                .ended(1, 1, Stage::Silent, None)
+                .wrong()
+                .at(3000)
+                .failed(1, Failure::Deadline)
         }),
         rejects("a send times out early", || {
             open().at(2900).failed(1, Failure::Deadline).wrong()

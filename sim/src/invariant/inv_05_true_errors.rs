@@ -275,10 +275,13 @@ mod tests {
         rejects("the route is blamed for a refusal", || {
             lost_then_refused().failed(1, Failure::NoRoute).wrong()
         }),
-        rejects("a send fails as not running while its producer runs", || {
-            let scene = Scene::new().at(0).call(1);
-            scene.failed(1, Failure::NotRunning).wrong()
-        }),
+        rejects(
+            "a send fails as not running while its producer runs",
+            || {
+                let scene = Scene::new().at(0).call(1);
+                scene.failed(1, Failure::NotRunning).wrong()
+            },
+        ),
         accepts("a send fails as not running after the stop", || {
             let scene = Scene::new().at(0).say(Event::Stopping).call(1);
             scene.failed(1, Failure::NotRunning)
@@ -287,27 +290,39 @@ mod tests {
             let scene = Scene::new().at(0).call(1);
             scene.failed(1, Failure::Closed).wrong()
         }),
-        rejects("a send is refused for want of a permit without a limit", || {
-            let scene = Scene::new().at(0).call(1);
-            scene.failed(1, Failure::BackPressure).wrong()
-        }),
-        rejects("no name server answered, and the topic is said to have no route", || {
-            looked_up(LookupEnd::Unreachable)
-                .failed(1, Failure::NoRoute)
-                .wrong()
-        }),
+        rejects(
+            "a send is refused for want of a permit without a limit",
+            || {
+                let scene = Scene::new().at(0).call(1);
+                scene.failed(1, Failure::BackPressure).wrong()
+            },
+        ),
+        rejects(
+            "no name server answered, and the topic is said to have no route",
+            || {
+                looked_up(LookupEnd::Unreachable)
+                    .failed(1, Failure::NoRoute)
+                    .wrong()
+            },
+        ),
         accepts("no name server answered, and the error says so", || {
             looked_up(LookupEnd::Unreachable).failed(1, Failure::RouteUnreachable)
         }),
-        rejects("the name server knows no topic, and is said to be out of reach", || {
-            looked_up(LookupEnd::NotExist)
-                .failed(1, Failure::RouteUnreachable)
-                .wrong()
-        }),
-        rejects("a request that was given to a connection had none, it is said", || {
-            let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0");
-            scene.ended(1, 1, Stage::Dial, None).wrong()
-        }),
+        rejects(
+            "the name server knows no topic, and is said to be out of reach",
+            || {
+                looked_up(LookupEnd::NotExist)
+                    .failed(1, Failure::RouteUnreachable)
+                    .wrong()
+            },
+        ),
+        rejects(
+            "a request that was given to a connection had none, it is said",
+            || {
+                let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0");
+                scene.ended(1, 1, Stage::Dial, None).wrong()
+            },
+        ),
         rejects("a connection is lost that never was", || {
             let scene = Scene::new().at(0).call(1);
             let scene = scene.attempt_by(1, 1, queue("a/0"), 1);

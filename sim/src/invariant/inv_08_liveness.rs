@@ -69,9 +69,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             // Nobody listened there, and there is no other broker: again at once would be in vain.
             let refused = attempt.ended.is_some_and(|end| end.stage == Stage::Dial);
             let same = next.to.broker == attempt.to.broker && next.snapshot == attempt.snapshot;
-            let alone = attempt.snapshot.is_some_and(|route| {
-                run.history.snapshots[route].queues.brokers().len() == 1
-            });
+            let alone = attempt
+                .snapshot
+                .is_some_and(|route| run.history.snapshots[route].queues.brokers().len() == 1);
             let early = next.started.ms.saturating_add(GRAIN_MS) < ready.ms.saturating_add(pause);
             // One that is hedged is not waited for.
             let waits = attempt.hedged.is_none() && send.target_queue.is_none();

@@ -131,16 +131,22 @@ mod tests {
                 .attempt(1, 2, "a/0")
                 .succeeds(1, 2)
         }),
-        rejects("the third attempt goes back, and a third broker is there", || {
-            let scene = refused_once().attempt(1, 2, "b/0").refused(1, 2, 2);
-            scene.attempt_by(1, 3, queue("a/1"), 1).wrong()
-        }),
-        accepts("the third attempt goes back, and there are two brokers", || {
-            let scene = refused_once().found(1, 2, &["a/0", "b/0"]);
-            let scene = scene.attempt_by(1, 2, queue("b/0"), 2).request(1, 2, 2);
-            let scene = scene.refused(1, 2, 2);
-            scene.attempt_by(1, 3, queue("a/0"), 2)
-        }),
+        rejects(
+            "the third attempt goes back, and a third broker is there",
+            || {
+                let scene = refused_once().attempt(1, 2, "b/0").refused(1, 2, 2);
+                scene.attempt_by(1, 3, queue("a/1"), 1).wrong()
+            },
+        ),
+        accepts(
+            "the third attempt goes back, and there are two brokers",
+            || {
+                let scene = refused_once().found(1, 2, &["a/0", "b/0"]);
+                let scene = scene.attempt_by(1, 2, queue("b/0"), 2).request(1, 2, 2);
+                let scene = scene.refused(1, 2, 2);
+                scene.attempt_by(1, 3, queue("a/0"), 2)
+            },
+        ),
         rejects("a retry goes to the broker that failed", || {
             refused_once().attempt_by(1, 2, queue("a/1"), 1).wrong()
         }),

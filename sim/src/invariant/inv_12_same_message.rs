@@ -85,7 +85,9 @@ fn as_built(
         let text = format!("{who} s{number}: the body is not the caller's");
         report.wrong(request.received, text);
     }
-    let limit = run.policy(send.node).map_or(u64::MAX, |it| it.compress_over);
+    let limit = run
+        .policy(send.node)
+        .map_or(u64::MAX, |it| it.compress_over);
     let compressed = !plain;
     // What the laboratory sends is made smaller by any compression.
     let long = limit > 0 && u64::from(built.body_len) >= limit.max(LEAST_COMPRESSED);
@@ -94,7 +96,11 @@ fn as_built(
         let text = format!(
             "{who} s{number}: a body of {} bytes is {}",
             built.body_len,
-            if compressed { "compressed" } else { "not compressed" }
+            if compressed {
+                "compressed"
+            } else {
+                "not compressed"
+            }
         );
         report.wrong(request.received, text);
     }
@@ -117,8 +123,7 @@ fn is_in_namespace(on_wire: &str, topic: &str) -> bool {
 /// The message with the caller's `KEYS` has the caller's body and topic.
 fn by_caller(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let works = run.history.work.iter();
-    let works: BTreeMap<&str, &WorkHistory<'_>> =
-        works.map(|work| (&**work.keys, work)).collect();
+    let works: BTreeMap<&str, &WorkHistory<'_>> = works.map(|work| (&**work.keys, work)).collect();
     for request in &run.history.requests {
         let keys = request.seen.keys.as_deref();
         let Some(work) = keys.and_then(|keys| works.get(keys)) else {
@@ -137,7 +142,10 @@ fn by_caller(run: &CheckedRun<'_>, report: &mut CheckReport) {
         } else {
             continue;
         };
-        let text = format!("{} arrives with another {what} than its caller's", work.keys);
+        let text = format!(
+            "{} arrives with another {what} than its caller's",
+            work.keys
+        );
         report.wrong(request.received, text);
     }
 }
@@ -216,12 +224,16 @@ mod tests {
                 }
             });
             let scene = scene.call(1).attempt(1, 1, "a/0");
-            scene.seen_with(1, 1, |seen| seen.keys = Some("s1".into())).wrong()
+            scene
+                .seen_with(1, 1, |seen| seen.keys = Some("s1".into()))
+                .wrong()
         }),
         rejects("the message has another body than its caller gave", || {
             let scene = Scene::new().at(0).work(called(BODY_CRC + 1)).call(1);
             let scene = scene.attempt(1, 1, "a/0");
-            scene.seen_with(1, 1, |seen| seen.keys = Some("s1".into())).wrong()
+            scene
+                .seen_with(1, 1, |seen| seen.keys = Some("s1".into()))
+                .wrong()
         }),
         accepts("the message has the body that its caller gave", || {
             let scene = Scene::new().at(0).work(called(BODY_CRC)).call(1);

@@ -212,6 +212,15 @@ fn in_route(
         return;
     };
     let (broker, queue) = (&attempt.to.broker, attempt.to.queue);
+    let in_force = run.history.in_force(send.node, send.topic, attempt.started);
+    let newest = in_force.map(|index| &run.history.snapshots[index]);
+    if let Some(newest) = newest.filter(|newest| newest.number != snapshot.number) {
+        let text = format!(
+            "{who} s{number} #{k} goes by route {}, and {} is in force",
+            snapshot.number, newest.number
+        );
+        report.wrong(attempt.started, text);
+    }
     if send.target_queue.is_none() && !snapshot.queues.contains(attempt.to) {
         let text = format!("{who} s{number} #{k} goes to {broker}/{queue}, not in its route");
         report.wrong(attempt.started, text);
@@ -258,6 +267,17 @@ mod tests {
         rejects("an async retry names the first attempt's queue", || {
             retry_names(true, ("broker-a", 3)).wrong()
         }),
+        rejects(
+            "an attempt goes by a route that another one has replaced",
+            || {
+                let scene = Scene::new().at(9).found(1, 2, &["a/0", "b/0"]);
+                scene
+                    .at(20)
+                    .call(1)
+                    .attempt_by(1, 1, queue("a/0"), 1)
+                    .wrong()
+            },
+        ),
         rejects("a queue id beyond the broker's", || {
             first().seen_with(1, 1, |seen| seen.queue = 4).wrong()
         }),

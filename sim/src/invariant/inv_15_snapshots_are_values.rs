@@ -69,7 +69,11 @@ fn as_answered(
     snapshot: &SnapshotHistory<'_>,
     lookup: &LookupHistory<'_>,
 ) -> Option<String> {
-    let mut before = run.history.index.routes(snapshot.node, snapshot.topic).iter();
+    let mut before = run
+        .history
+        .index
+        .routes(snapshot.node, snapshot.topic)
+        .iter();
     let known = before.any(|it| run.history.snapshots[*it].timestamp < snapshot.timestamp);
     if known && lookup.reason == LookupReason::DefaultTopic {
         // It may tell where the topic's brokers are now, and changes no queue: INV-29.
@@ -97,7 +101,8 @@ fn as_answered(
         let turns = turns.filter(|at| *at > from && *at <= to);
         candidates.extend(turns.chain([from]).map(|at| (server, at)));
     }
-    let differs = |(server, at): &(NodeId, Timestamp)| difference(run, snapshot, lookup, (*server, *at));
+    let differs =
+        |(server, at): &(NodeId, Timestamp)| difference(run, snapshot, lookup, (*server, *at));
     let mut all = candidates.iter().map(differs);
     let first = all.next()??;
     all.all(|it| it.is_some()).then_some(first)
@@ -123,9 +128,13 @@ fn difference(
         let all = if borrowed { all.min(most) } else { all };
         let all = if master.is_some() { all } else { 0 };
         let mut known = snapshot.queues.brokers().iter();
-        let has = known.find(|(name, _)| *name == broker).map_or(0, |(_, has)| *has);
+        let has = known
+            .find(|(name, _)| *name == broker)
+            .map_or(0, |(_, has)| *has);
         if has != all {
-            return Some(format!("has {has} queues of {broker}, and the answer {all}"));
+            return Some(format!(
+                "has {has} queues of {broker}, and the answer {all}"
+            ));
         }
         let mut addresses = snapshot.addresses.iter();
         let address = addresses.find(|(name, _)| name == broker).map(|(_, at)| at);
@@ -170,34 +179,45 @@ mod tests {
             Scene::new().found(9, 2, &["a/0"]).wrong()
         }),
         accepts("a route is as the name server knows it", || {
-            told(2).lookup(2, LookupReason::Poll).found(2, 2, &["a/0", "a/1"])
+            told(2)
+                .lookup(2, LookupReason::Poll)
+                .found(2, 2, &["a/0", "a/1"])
         }),
-        rejects("a route has a queue that the name server does not know", || {
-            let scene = told(1).lookup(2, LookupReason::Poll);
-            scene.found(2, 2, &["a/0", "a/1"]).wrong()
-        }),
+        rejects(
+            "a route has a queue that the name server does not know",
+            || {
+                let scene = told(1).lookup(2, LookupReason::Poll);
+                scene.found(2, 2, &["a/0", "a/1"]).wrong()
+            },
+        ),
         rejects("a route lacks a queue that the name server knows", || {
             let scene = told(3).lookup(2, LookupReason::Poll);
             scene.found(2, 2, &["a/0", "a/1"]).wrong()
         }),
-        rejects("a route has a broker that the name server does not know", || {
-            let scene = told(1).lookup(2, LookupReason::Poll);
-            scene.found(2, 2, &["a/0", "b/0"]).wrong()
-        }),
+        rejects(
+            "a route has a broker that the name server does not know",
+            || {
+                let scene = told(1).lookup(2, LookupReason::Poll);
+                scene.found(2, 2, &["a/0", "b/0"]).wrong()
+            },
+        ),
         rejects("a route has a broker without a master", || {
             let scene = told(1).name_server("ns-1", added("broker-a", 1)).at(30_001);
             let scene = scene.lookup(2, LookupReason::Poll);
             scene.found(2, 2, &["a/0"]).wrong()
         }),
-        rejects("a route has an address that the name server does not know", || {
-            let scene = told(1).lookup(2, LookupReason::Poll);
-            let scene = scene.found(2, 2, &["a/0"]).change(|what| {
-                if let NodeEvent::Producer(Event::Snapshot { addresses, .. }) = what {
-                    *addresses = [("broker-a".into(), "10.9.9.9:1".into())].into();
-                }
-            });
-            scene.wrong()
-        }),
+        rejects(
+            "a route has an address that the name server does not know",
+            || {
+                let scene = told(1).lookup(2, LookupReason::Poll);
+                let scene = scene.found(2, 2, &["a/0"]).change(|what| {
+                    if let NodeEvent::Producer(Event::Snapshot { addresses, .. }) = what {
+                        *addresses = [("broker-a".into(), "10.9.9.9:1".into())].into();
+                    }
+                });
+                scene.wrong()
+            },
+        ),
         accepts("a name server that lies may say anything", || {
             let scene = told(1).fault(1, FaultKind::Freeze, "ns-1");
             scene.lookup(2, LookupReason::Poll).found(2, 2, &["b/0"])
@@ -230,7 +250,9 @@ mod tests {
 
     /// The first name server knows of so many queues of one broker.
     fn told(queues: i32) -> Scene {
-        let scene = Scene::new().at(29_000).name_server("ns-1", added("broker-a", 0));
+        let scene = Scene::new()
+            .at(29_000)
+            .name_server("ns-1", added("broker-a", 0));
         let route = NameServerEvent::RouteChanged {
             topic: "orders".into(),
             write_queues: vec![("broker-a".into(), queues)],

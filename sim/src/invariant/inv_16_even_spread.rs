@@ -54,7 +54,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some(place) = queues.position(broker, queue) else {
             continue;
         };
-        let turn = turns.entry((send.node, send.topic)).or_insert(Turn { route, place: None });
+        let turn = turns
+            .entry((send.node, send.topic))
+            .or_insert(Turn { route, place: None });
         let last = turn.place.filter(|_| turn.route == route);
         let due = last.map(|last| (last + 1) % queues.len().max(1));
         *turn = Turn {
@@ -154,20 +156,26 @@ mod tests {
             ])
         }),
         accepts("a retry takes nobody's turn", || {
-            let scene = sends(&["a/0"]).call(2).attempt(2, 1, "a/1").refused(2, 1, 2);
+            let scene = sends(&["a/0"])
+                .call(2)
+                .attempt(2, 1, "a/1")
+                .refused(2, 1, 2);
             let scene = scene.attempt(2, 2, "c/3").succeeds(2, 2);
             scene.call(3).attempt(3, 1, "a/2")
         }),
-        accepts("a turn at a broker that is avoided goes elsewhere, and the next one goes on", || {
-            let scene = sends(&["a/3"]).say(Event::Health {
-                broker: "broker-b".into(),
-                for_ms: 10_000,
-                reason: Stage::Lost,
-            });
-            let scene = scene.at(20).whole(2, "c/2").whole(3, "c/1");
-            let scene = scene.whole(4, "a/1").whole(5, "c/3");
-            scene.call(6).attempt(6, 1, "c/0")
-        }),
+        accepts(
+            "a turn at a broker that is avoided goes elsewhere, and the next one goes on",
+            || {
+                let scene = sends(&["a/3"]).say(Event::Health {
+                    broker: "broker-b".into(),
+                    for_ms: 10_000,
+                    reason: Stage::Lost,
+                });
+                let scene = scene.at(20).whole(2, "c/2").whole(3, "c/1");
+                let scene = scene.whole(4, "a/1").whole(5, "c/3");
+                scene.call(6).attempt(6, 1, "c/0")
+            },
+        ),
         accepts("a new route begins where it likes", || {
             let scene = sends(&["a/0", "a/1"]).found(1, 2, &["a/0", "b/0"]);
             scene.call(3).attempt_by(3, 1, queue("b/0"), 2)
@@ -181,7 +189,10 @@ mod tests {
             scene.attempt_marked(2, 1, "a/2")
         }),
         rejects("a retry moves the rotation", || {
-            let scene = sends(&["a/0"]).call(2).attempt(2, 1, "a/1").refused(2, 1, 2);
+            let scene = sends(&["a/0"])
+                .call(2)
+                .attempt(2, 1, "a/1")
+                .refused(2, 1, 2);
             let scene = scene.attempt(2, 2, "c/3").succeeds(2, 2);
             scene.call(3).attempt_marked(3, 1, "a/3")
         }),

@@ -144,8 +144,7 @@ fn demanded(
     report.exercised();
     let until = end.timestamp.ms.saturating_add(for_ms);
     let own = run.history.isolations(run.after(end.timestamp.ms)).iter();
-    let mut in_force =
-        own.filter(|it| it.node == send.node && *it.broker == attempt.to.broker);
+    let mut in_force = own.filter(|it| it.node == send.node && *it.broker == attempt.to.broker);
     let is_kept = in_force.any(|it| it.timestamp.ms.saturating_add(it.for_ms) >= until);
     if !is_kept {
         let (who, number, k) = (run.name(send.node), send.number, attempt.number);
@@ -174,9 +173,8 @@ fn keeps_away(
     // A success in the meantime counts for the broker again where later results replace earlier ones, as
     // in 4.9.
     let replaces = facts(run, send.node).is_some_and(|it| it.overwrites);
-    let isolated = |broker: &Name| {
-        failed(broker).is_some_and(|it| !(replaces && well_since(run, it, now)))
-    };
+    let isolated =
+        |broker: &Name| failed(broker).is_some_and(|it| !(replaces && well_since(run, it, now)));
     let good = |broker: &Name| failed(broker).is_none() && !said_ill(run, send.node, broker, now);
     let Some(route) = attempt.snapshot else {
         return;
@@ -220,14 +218,25 @@ fn among_the_avoided(
             (ours && teaches).then_some((end.timestamp, end.stage))
         });
         // What was silent for its time has taught that, and is open.
-        let noted = run.history.health.iter().filter(|it| {
-            it.node == send.node && it.broker == broker && it.timestamp < now
-        });
+        let noted = run
+            .history
+            .health
+            .iter()
+            .filter(|it| it.node == send.node && it.broker == broker && it.timestamp < now);
         let noted = noted.map(|it| (it.timestamp, it.reason));
-        ended.chain(noted).max_by_key(|(at, _)| *at).map(|(_, stage)| stage)
+        ended
+            .chain(noted)
+            .max_by_key(|(at, _)| *at)
+            .map(|(_, stage)| stage)
     };
     let all_avoided = queues.names().all(|it| said_ill(run, send.node, it, now));
     if !all_avoided || !facts.prefers_reachable {
+        return;
+    }
+    // What is open there may have taught something else by then.
+    let at = (send.node, &*attempt.to.broker);
+    let mut there = run.history.attempts_at(at, (now.ms, now.ms));
+    if there.any(|(other, it)| it.open_at(now, other.over())) {
         return;
     }
     let reachable = |broker: &&Name| last(broker).is_some_and(|stage| stage != Stage::Dial);
@@ -371,15 +380,31 @@ mod tests {
             let scene = remembers().at(5).call(1).attempt(1, 1, "a/0");
             isolates(scene, "broker-a", 2_000, Stage::Accepted).wrong()
         }),
-        rejects("a broker is begun at that could not be reached, and another one could", || {
-            let scene = remembers().found(1, 2, &["a/0", "b/0"]).at(5).call(1);
-            let scene = scene.attempt_by(1, 1, queue("a/0"), 2).request(1, 1, 1);
-            let scene = isolates(scene.ended(1, 1, Stage::Lost, None), "broker-a", 10_000, Stage::Lost);
-            let scene = scene.at(9).attempt_by(1, 2, queue("b/0"), 2);
-            let scene = isolates(scene.ended(1, 2, Stage::Dial, None), "broker-b", 10_000, Stage::Dial);
-            let scene = scene.failed(1, Failure::Attempts(Stage::Dial)).at(100).call(2);
-            scene.attempt_by(2, 1, queue("b/0"), 2).wrong()
-        }),
+        rejects(
+            "a broker is begun at that could not be reached, and another one could",
+            || {
+                let scene = remembers().found(1, 2, &["a/0", "b/0"]).at(5).call(1);
+                let scene = scene.attempt_by(1, 1, queue("a/0"), 2).request(1, 1, 1);
+                let scene = isolates(
+                    scene.ended(1, 1, Stage::Lost, None),
+                    "broker-a",
+                    10_000,
+                    Stage::Lost,
+                );
+                let scene = scene.at(9).attempt_by(1, 2, queue("b/0"), 2);
+                let scene = isolates(
+                    scene.ended(1, 2, Stage::Dial, None),
+                    "broker-b",
+                    10_000,
+                    Stage::Dial,
+                );
+                let scene = scene
+                    .failed(1, Failure::Attempts(Stage::Dial))
+                    .at(100)
+                    .call(2);
+                scene.attempt_by(2, 1, queue("b/0"), 2).wrong()
+            },
+        ),
         rejects("a broker that was lost is not avoided", || {
             let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(50);
             scene.ended(1, 1, Stage::Lost, None).wrong()
@@ -388,11 +413,14 @@ mod tests {
             let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(805);
             scene.ended(1, 1, Stage::Accepted, 0).wrong()
         }),
-        accepts("a slow broker is avoided for as long as the table says", || {
-            let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(805);
-            let scene = scene.ended(1, 1, Stage::Accepted, 0);
-            isolates(scene, "broker-a", 2_000, Stage::Accepted)
-        }),
+        accepts(
+            "a slow broker is avoided for as long as the table says",
+            || {
+                let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(805);
+                let scene = scene.ended(1, 1, Stage::Accepted, 0);
+                isolates(scene, "broker-a", 2_000, Stage::Accepted)
+            },
+        ),
         rejects("a broker that was lost is avoided for a moment", || {
             let scene = remembers().at(5).call(1).attempt(1, 1, "a/0").at(50);
             let scene = scene.ended(1, 1, Stage::Lost, None).wrong();

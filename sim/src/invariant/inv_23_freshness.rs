@@ -147,7 +147,11 @@ fn says(run: &CheckedRun<'_>, snapshot: &SnapshotHistory<'_>, agreed: &Agreed<'_
     }
     // Nobody can write to a broker that has no master.
     let has_master = |broker: &Name| {
-        let knows = |server| run.history.master_at(server, broker, agreed.since).is_some();
+        let knows = |server| {
+            run.history
+                .master_at(server, broker, agreed.since)
+                .is_some()
+        };
         let mut servers = run.header().of_kind(NodeKind::NameServer);
         run.history.masters.is_empty() || servers.any(knows)
     };

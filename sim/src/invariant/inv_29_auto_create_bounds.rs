@@ -11,7 +11,7 @@ use rmq_producer::event::{LookupEnd, LookupReason};
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::SnapshotHistory;
+use crate::trace::history::{LookupHistory, SnapshotHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-29",
@@ -48,6 +48,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             report.wrong(lookup.started, text);
         }
     }
+    for lookup in lookups {
+        asks_for_default(run, lookup, report);
+    }
     let snapshots = &run.history.snapshots;
     for (index, snapshot) in snapshots.iter().enumerate() {
         if run.is_borrowed(snapshot) {
@@ -55,6 +58,32 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         } else {
             left(run, snapshot, &snapshots[..index], report);
         }
+    }
+}
+
+/// A lookup on the way of a send that finds no topic goes on with the default topic, at once.
+fn asks_for_default(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut CheckReport) {
+    let by_send = matches!(
+        lookup.reason,
+        LookupReason::FirstSend | LookupReason::FailedAttempt
+    );
+    let Some((ended, LookupEnd::NotExist)) = lookup.ended.filter(|_| by_send) else {
+        return;
+    };
+    let due = run.due(lookup.node, ended.ms, 0);
+    let stops = run.stops(lookup.node).any(|at| at.ms <= due);
+    if stops || due >= run.trace.end_ms || run.truth.was_gone(lookup.node, ended.ms, due) {
+        return;
+    }
+    let mut later = run.history.lookups.iter();
+    let asks = later.any(|it| {
+        let here = it.node == lookup.node && it.reason == LookupReason::DefaultTopic;
+        here && it.started >= ended && it.started.ms <= due
+    });
+    if !asks {
+        let (who, topic) = (run.name(lookup.node), lookup.topic);
+        let text = format!("{who} does not ask for the default topic, and {topic} is nowhere");
+        report.wrong(ended, text);
     }
 }
 
@@ -152,6 +181,18 @@ mod tests {
                 }
             })
         }),
+        rejects(
+            "a send finds no topic, and the default topic is not asked for",
+            || {
+                let scene = Scene::new()
+                    .at(5_000)
+                    .call(1)
+                    .lookup(8, LookupReason::FirstSend);
+                let (lookup, end) = (8.into(), LookupEnd::NotExist);
+                let scene = scene.say(Event::LookupEnded { lookup, end }).wrong();
+                scene.at(9_000).call(2)
+            },
+        ),
         rejects("the default topic is asked for without need", || {
             let topic = "TBW102".into();
             let reason = LookupReason::DefaultTopic;

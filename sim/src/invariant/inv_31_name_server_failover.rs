@@ -78,7 +78,7 @@ fn answered(
     report.exercised();
     let (who, topic, name) = (run.name(lookup.node), lookup.topic, run.name(*helper));
     match ended {
-        Some((_, LookupEnd::Changed | LookupEnd::Unchanged | LookupEnd::Unusable(_))) => {}
+        Some((_, LookupEnd::Changed | LookupEnd::Unchanged)) => {}
         Some((timestamp, end)) => {
             let text = format!("{who} looks {topic} up: {end:?}, although {name} has its route");
             report.wrong(timestamp, text);
@@ -92,11 +92,7 @@ fn answered(
 
 /// How long the lookup may take: that of the policy, or what is left to the sends that wait, at least and at
 /// most.
-fn times(
-    run: &CheckedRun<'_>,
-    lookup: &LookupHistory<'_>,
-    policy: &PolicyFacts,
-) -> (u64, u64) {
+fn times(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, policy: &PolicyFacts) -> (u64, u64) {
     let most = policy.name_server_timeout_ms;
     if lookup.reason != LookupReason::FirstSend {
         return (most, most);
@@ -118,7 +114,12 @@ fn knows(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, server: NodeId, until
     let end = ended.map_or_else(|| run.after(until), |(ended, _)| ended);
     let has_route = |timestamp| {
         let route = run.history.route_at(server, lookup.topic, timestamp);
-        route.iter().any(|(_, queues)| *queues > 0)
+        // Nobody can write to a broker without a master.
+        let masters = !run.history.masters.is_empty();
+        route.iter().any(|(broker, queues)| {
+            let master = run.history.master_at(server, broker, timestamp);
+            *queues > 0 && (!masters || master.is_some())
+        })
     };
     // A broker that left meanwhile may have left just when the server was asked.
     let steady = || {

@@ -82,7 +82,9 @@ fn spaced(
     let goes_on = sends.any(|send| {
         let ours = send.node == lookup.node && send.topic == lookup.topic;
         // One that runs late tells late that it has asked.
-        let over = send.over().map_or(u64::MAX, |over| run.due(send.node, over.ms, 0));
+        let over = send
+            .over()
+            .map_or(u64::MAX, |over| run.due(send.node, over.ms, 0));
         ours && send.called <= lookup.started && over >= lookup.started.ms
     });
     if !goes_on {
@@ -93,7 +95,9 @@ fn spaced(
 
 /// A send's own lookup is of a topic that has no route yet.
 fn needed(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut CheckReport) {
-    let route = run.history.in_force(lookup.node, lookup.topic, lookup.started);
+    let route = run
+        .history
+        .in_force(lookup.node, lookup.topic, lookup.started);
     let usable = route.filter(|index| !run.history.snapshots[*index].queues.is_empty());
     let published = usable.map(|index| run.history.snapshots[index].timestamp.ms);
     let forgets = |from| run.truth.was_gone(lookup.node, from, lookup.started.ms);
@@ -126,7 +130,10 @@ fn refreshes(
     let over = send.over().is_some_and(|over| over < end.timestamp);
     let stops = run.stops(send.node).any(|at| at.ms <= end.timestamp.ms);
     let due = run.due(send.node, end.timestamp.ms, 0);
-    if over || stops || due >= run.trace.end_ms || run.truth.was_gone(send.node, end.timestamp.ms, due)
+    if over
+        || stops
+        || due >= run.trace.end_ms
+        || run.truth.was_gone(send.node, end.timestamp.ms, due)
     {
         return;
     }
@@ -195,7 +202,11 @@ fn polls(
         .was_gone(poll.node, first.started.ms, poll.started.ms);
     // One may come early: a producer that ran late catches up. Where a lookup may take as long as a period,
     // two may.
-    let early = if policy.poll_ms > 2 * policy.name_server_timeout_ms { 2 } else { 3 };
+    let early = if policy.poll_ms > 2 * policy.name_server_timeout_ms {
+        2
+    } else {
+        3
+    };
     let allowed = since
         .checked_div(policy.poll_ms)
         .unwrap_or(u64::MAX)
@@ -244,14 +255,19 @@ mod tests {
         }),
         accepts("each lookup is read once", || {
             read(
-                read(Scene::new().open(4, "ns-1"), 4).at(2_000).call(1).lookup(2, LookupReason::FailedAttempt),
+                read(Scene::new().open(4, "ns-1"), 4)
+                    .at(2_000)
+                    .call(1)
+                    .lookup(2, LookupReason::FailedAttempt),
                 4,
             )
         }),
         accepts("a failed attempt looks the topic up", || {
             lost().lookup(2, LookupReason::FailedAttempt)
         }),
-        rejects("a failed attempt does not look the topic up", || lost().wrong().at(9_000).call(2)),
+        rejects("a failed attempt does not look the topic up", || {
+            lost().wrong().at(9_000).call(2)
+        }),
         accepts("the topic was looked up a moment before", || {
             let scene = Scene::new().at(1_900).lookup(2, LookupReason::Poll);
             lost_after(scene).at(9_000).call(2)
@@ -339,6 +355,12 @@ mod tests {
     fn again(scene: Scene, reason: LookupReason) -> Scene {
         let topic = "orders".into();
         let lookup = 9.into();
-        scene.say(Event::Lookup { lookup, topic, reason }).wrong()
+        scene
+            .say(Event::Lookup {
+                lookup,
+                topic,
+                reason,
+            })
+            .wrong()
     }
 }

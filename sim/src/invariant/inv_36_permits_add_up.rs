@@ -33,9 +33,8 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let open = run.history.sends.iter().filter(|send| {
             // A callback that has not returned keeps its permit.
             let over = send.callbacks.first().copied().max(send.over());
-            let calling = send.mode == Mode::Async
-                && send.callbacks.is_empty()
-                && send.cancelled.is_none();
+            let calling =
+                send.mode == Mode::Async && send.callbacks.is_empty() && send.cancelled.is_none();
             let open = calling || over.is_none_or(|over| over > now);
             send.node == record.node && send.called < now && open
         });
@@ -85,9 +84,13 @@ fn limits(run: &CheckedRun<'_>, policy: &PolicyFacts, report: &mut CheckReport) 
         let most_sends = policy.most_sends.map_or(usize::MAX, |it| it as usize);
         let most_bytes = policy.most_bytes.map_or(u64::MAX, u64::from);
         let in_use = |held: &[&&SendHistory<'_>]| held.iter().map(|it| bytes(it)).sum::<u64>();
-        if begins.is_some() && (sure.len() >= most_sends || in_use(&sure) + own > most_bytes.max(own))
+        if begins.is_some()
+            && (sure.len() >= most_sends || in_use(&sure) + own > most_bytes.max(own))
         {
-            let text = format!("{who} s{number} begins beside {}, over the limit", sure.len());
+            let text = format!(
+                "{who} s{number} begins beside {}, over the limit",
+                sure.len()
+            );
             report.wrong(now, text);
         } else if let Some(refused) = refused
             && maybe.len() < most_sends
@@ -128,11 +131,14 @@ mod tests {
         rejects("a completed send keeps its permit", || {
             gauges(Scene::new().at(0).whole(1, "a/0"), 1).wrong()
         }),
-        accepts("the next send begins when the first one has returned", || {
-            let scene = limited().call_in(1, Mode::Async).attempt(1, 1, "a/0");
-            let scene = scene.succeeds(1, 1).say(Event::Callback { send: 1.into() });
-            scene.call_in(2, Mode::Async).attempt(2, 1, "b/0")
-        }),
+        accepts(
+            "the next send begins when the first one has returned",
+            || {
+                let scene = limited().call_in(1, Mode::Async).attempt(1, 1, "a/0");
+                let scene = scene.succeeds(1, 1).say(Event::Callback { send: 1.into() });
+                scene.call_in(2, Mode::Async).attempt(2, 1, "b/0")
+            },
+        ),
         rejects("two begin where one is allowed", || {
             let scene = limited().call_in(1, Mode::Async).attempt(1, 1, "a/0");
             let scene = scene.at(5).call_in(2, Mode::Async);
@@ -163,7 +169,9 @@ mod tests {
 
     /// One async send may be open at a time.
     fn limited() -> Scene {
-        Scene::new().at(0).facts(|it| it.policies[0].most_sends = Some(1))
+        Scene::new()
+            .at(0)
+            .facts(|it| it.policies[0].most_sends = Some(1))
     }
 
     fn gauges(scene: Scene, open_sends: u32) -> Scene {

@@ -12,10 +12,12 @@
 //! was made that was not answered in its time, there or, if a box in the middle has forgotten all
 //! connections, elsewhere. Once the second one is heard, the first one ends with its last request.
 
+use rmq_producer::event::Mode;
 use rmq_remoting::event::CloseCause;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::history::{AttemptHistory, ConnectionHistory, Timestamp};
+use crate::trace::NodeKind;
+use crate::trace::history::{AttemptHistory, ConnectionHistory, SendHistory, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-38",
@@ -55,6 +57,138 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         used_after_close(run, connection, report);
         closed_while_busy(run, connection, report);
         closed_for_a_reason(run, connection, report);
+        closed_when_unneeded(run, connection, report);
+    }
+    for (send, attempt) in run.attempts() {
+        gets_a_connection(run, send, attempt, report);
+    }
+    for send in &run.history.sends {
+        for pair in send.attempts.windows(2) {
+            hedged_elsewhere(run, send, pair, report);
+        }
+    }
+}
+
+/// A connection to a broker that no route names any more is closed at the heartbeat after that, once nobody
+/// waits on it.
+fn closed_when_unneeded(
+    run: &CheckedRun<'_>,
+    connection: &ConnectionHistory<'_>,
+    report: &mut CheckReport,
+) {
+    let is_broker = run.header().of_kind(NodeKind::Broker).any(|node| {
+        let info = &run.header().nodes[node.index()];
+        info.address.as_ref() == Some(connection.to)
+    });
+    let (Some((opened, _)), Some(policy), true) =
+        (connection.opened, run.policy(connection.node), is_broker)
+    else {
+        return;
+    };
+    let ends = connection.ends().chain(run.stops(connection.node));
+    let end = ends
+        .filter(|end| *end > opened)
+        .min()
+        .unwrap_or_else(|| run.end());
+    let routes = run.history.snapshots.iter();
+    let turns = routes
+        .filter(|it| it.node == connection.node)
+        .map(|it| it.timestamp);
+    let turns = turns.filter(|at| *at > opened && *at < end);
+    let mut unneeded_since = None;
+    for at in std::iter::once(opened).chain(turns) {
+        let needed = in_route(run, connection, run.after(at.ms));
+        unneeded_since = if needed {
+            None
+        } else {
+            unneeded_since.or(Some(at))
+        };
+    }
+    let Some(since) = unneeded_since else { return };
+    let bound = policy.heartbeat_ms.saturating_add(LONGEST_WAIT_MS);
+    if end.ms > run.due(connection.node, since.ms, bound) {
+        let (who, to, long) = (run.name(connection.node), connection.to, end.ms - since.ms);
+        let text = format!("{who} keeps its connection to {to}, in no route for {long} ms");
+        report.wrong(since, text);
+    }
+}
+
+/// The longest that a request waits for its answer on a connection that nobody needs any more.
+const LONGEST_WAIT_MS: u64 = 15_000;
+
+/// An attempt without a connection gets one dialled at once, or after the longest pause between two dials.
+fn gets_a_connection(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    report: &mut CheckReport,
+) {
+    let (Some(to), Some(policy)) = (attempt.address, run.policy(send.node)) else {
+        return;
+    };
+    let waits = attempt.wires.is_empty() && send.mode != Mode::Oneway;
+    let due = run.due(
+        send.node,
+        attempt.started.ms,
+        policy.longest_redial_pause_ms,
+    );
+    let ended = attempt.ended.map(|end| end.timestamp.ms);
+    let over = ended
+        .into_iter()
+        .chain(send.over().map(|over| over.ms))
+        .min();
+    let over = over.unwrap_or(run.trace.end_ms);
+    if !waits || over <= due || policy.longest_redial_pause_ms == 0 {
+        return;
+    }
+    let own = run.history.index.connections(send.node, to).iter();
+    let mut own = own.map(|index| &run.history.connections[*index]);
+    // One that is open takes the request, or is dialled beside.
+    let helps = own.any(|it| {
+        let ended = it.failed.into_iter().chain(it.ends()).min();
+        let until = ended.map_or(u64::MAX, |at| at.ms);
+        it.dialled.ms <= due && until >= attempt.started.ms
+    });
+    if !helps && !run.truth.was_gone(send.node, attempt.started.ms, due) {
+        let (who, number, k) = (run.name(send.node), send.number, attempt.number);
+        let after = due - attempt.started.ms;
+        let text = format!("{who} s{number} #{k} has no connection to {to} dialled in {after} ms");
+        report.wrong(attempt.started, text);
+    }
+}
+
+/// An attempt that hedges a silent one at the same broker goes over another connection, unless the first one
+/// was heard meanwhile.
+fn hedged_elsewhere(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    pair: &[AttemptHistory<'_>],
+    report: &mut CheckReport,
+) {
+    let (first, second) = (&pair[0], &pair[1]);
+    let seconds = run
+        .policy(send.node)
+        .is_some_and(|it| it.second_connections);
+    let (Some(before), Some(after)) = (first.wires.last(), second.wires.first()) else {
+        return;
+    };
+    let same = before.connection.is_some() && before.connection == after.connection;
+    if !seconds || !same || first.hedged.is_none() || send.mode == Mode::Oneway {
+        return;
+    }
+    let Some(connection) = before.connection.map(|it| &run.history.connections[it]) else {
+        return;
+    };
+    // A request that was given to it for a part of its time says nothing of it: it was dialled meanwhile.
+    let least = run.policy(send.node).map_or(0, |it| it.least_silence_ms);
+    let at_once = before.timestamp.ms <= first.started.ms + 1;
+    let waited = at_once && after.timestamp.ms.saturating_sub(before.timestamp.ms) >= least;
+    let mut answers = connection.answers.iter();
+    let heard = answers.any(|(_, at, _)| *at >= before.timestamp && at.ms <= after.timestamp.ms);
+    if waited && !heard {
+        let (who, number, k) = (run.name(send.node), send.number, second.number);
+        let text = format!("{who} s{number} #{k} goes over the connection that was silent");
+        report.wrong(after.timestamp, text);
     }
 }
 
@@ -250,7 +384,10 @@ fn closed_for_a_reason(
             let traffic = written.chain(answers).filter(|at| *at < closed);
             let last = traffic.max().map_or(opened.ms, |at| at.ms);
             (closed.ms < last.saturating_add(policy.idle_ms)).then(|| {
-                format!("as idle, {} ms after something was said on it", closed.ms - last)
+                format!(
+                    "as idle, {} ms after something was said on it",
+                    closed.ms - last
+                )
             })
         }
         CloseCause::Offline => in_route(run, connection, closed)
@@ -273,7 +410,10 @@ fn closed_for_a_reason(
     };
     if let Some(text) = text {
         let (who, to) = (run.name(connection.node), connection.to);
-        report.wrong(closed, format!("{who} closes its connection to {to} {text}"));
+        report.wrong(
+            closed,
+            format!("{who} closes its connection to {to} {text}"),
+        );
     }
 }
 
@@ -296,15 +436,22 @@ fn dials(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mut 
         return;
     };
     let opened = connection.opened.map(|(opened, _)| opened);
-    let ended = opened.or(connection.failed).or(connection.closed.map(|(at, _)| at));
+    let ended = opened
+        .or(connection.failed)
+        .or(connection.closed.map(|(at, _)| at));
     let due = run.due(connection.node, connection.dialled.ms, policy.dial_ms);
     let over = ended.map_or(run.trace.end_ms, |ended| ended.ms);
-    let gone = run.truth.was_gone(connection.node, connection.dialled.ms, over);
+    let gone = run
+        .truth
+        .was_gone(connection.node, connection.dialled.ms, over);
     let mut stops = run.stops(connection.node);
     let stopped = stops.any(|at| at > connection.dialled && at.ms <= over);
     if over > due && !gone && !stopped {
         let took = over - connection.dialled.ms;
-        report.wrong(connection.dialled, format!("{who} dials {to} for {took} ms"));
+        report.wrong(
+            connection.dialled,
+            format!("{who} dials {to} for {took} ms"),
+        );
     }
     // One of them may have been heard a little before it ended.
     let Some((times, last)) = in_vain(run, connection).filter(|(times, _)| *times >= 3) else {
@@ -314,7 +461,9 @@ fn dials(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mut 
     let pause = policy.first_redial_pause_ms.saturating_mul(1 << doublings);
     let pause = pause.min(policy.longest_redial_pause_ms);
     let since = connection.dialled.ms.saturating_sub(last.ms);
-    let restarted = run.truth.was_gone(connection.node, last.ms, connection.dialled.ms);
+    let restarted = run
+        .truth
+        .was_gone(connection.node, last.ms, connection.dialled.ms);
     if since < pause && !restarted {
         let text = format!("{who} dials {to} again {since} ms after {times} dials in vain");
         report.wrong(connection.dialled, text);
@@ -322,27 +471,30 @@ fn dials(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mut 
 }
 
 /// How many dials of the address came to nothing in a row before this one, and when the last one did.
-fn in_vain(
-    run: &CheckedRun<'_>,
-    connection: &ConnectionHistory<'_>,
-) -> Option<(usize, Timestamp)> {
-    let same = run.history.index.connections(connection.node, connection.to);
+fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<(usize, Timestamp)> {
+    let same = run
+        .history
+        .index
+        .connections(connection.node, connection.to);
     let before = same.iter().map(|index| &run.history.connections[*index]);
-    let mut before: Vec<_> = before.filter(|it| it.dialled < connection.dialled).collect();
+    let mut before: Vec<_> = before
+        .filter(|it| it.dialled < connection.dialled)
+        .collect();
     before.sort_unstable_by_key(|it| it.dialled);
     // Whatever is heard of the address, on any connection, begins the count anew.
-    let answers = before.iter().flat_map(|it| it.answers.iter().map(|(_, at, _)| *at));
+    let answers = before
+        .iter()
+        .flat_map(|it| it.answers.iter().map(|(_, at, _)| *at));
     let heard = answers.filter(|at| *at < connection.dialled).max();
     let mut times = 0;
     let mut last = None;
     for it in before.iter().rev() {
         let in_vain = match (it.failed, it.closed) {
             (Some(failed), _) => failed,
-            (None, Some((closed, CloseCause::PeerClosed | CloseCause::Broken | CloseCause::BadFrame)))
-                if it.answers.is_empty() =>
-            {
-                closed
-            }
+            (
+                None,
+                Some((closed, CloseCause::PeerClosed | CloseCause::Broken | CloseCause::BadFrame)),
+            ) if it.answers.is_empty() => closed,
             _ => break,
         };
         // Two may be under way at the same time, beside each other.
@@ -360,7 +512,7 @@ fn in_vain(
 
 #[cfg(test)]
 mod tests {
-    use rmq_producer::event::Event;
+    use rmq_producer::event::{Event, Stage};
     use rmq_remoting::event::{DialFailure, Event as TransportEvent};
 
     use super::*;
@@ -460,23 +612,43 @@ mod tests {
                 .close(1, "broker-a", CloseCause::Broken);
             scene.call(1).attempt(1, 1, "a/0").wrong()
         }),
-        rejects("a busy connection is closed because another one has replaced it", || {
-            let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(200);
-            scene.close(1, "broker-a", CloseCause::Replaced).wrong()
-        }),
-        rejects("a connection is closed as idle that was used a moment ago", || {
-            let scene = Scene::new().at(100_000).whole(1, "a/0").at(150_000);
-            scene.close(1, "broker-a", CloseCause::Idle).wrong()
-        }),
+        rejects(
+            "a busy connection is closed because another one has replaced it",
+            || {
+                let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(200);
+                scene.close(1, "broker-a", CloseCause::Replaced).wrong()
+            },
+        ),
+        rejects(
+            "a connection is closed as idle that was used a moment ago",
+            || {
+                let scene = Scene::new().at(100_000).whole(1, "a/0").at(150_000);
+                scene.close(1, "broker-a", CloseCause::Idle).wrong()
+            },
+        ),
         accepts("a connection is closed as idle", || {
-            Scene::new().at(120_000).close(1, "broker-a", CloseCause::Idle)
+            Scene::new()
+                .at(120_000)
+                .close(1, "broker-a", CloseCause::Idle)
         }),
-        rejects("a connection is closed as offline that a route names", || {
-            Scene::new().at(50_000).close(1, "broker-a", CloseCause::Offline).wrong()
-        }),
-        rejects("a connection is closed as dead on which nobody asked", || {
-            patient().at(50_000).close(1, "broker-a", CloseCause::DeadPeer).wrong()
-        }),
+        rejects(
+            "a connection is closed as offline that a route names",
+            || {
+                Scene::new()
+                    .at(50_000)
+                    .close(1, "broker-a", CloseCause::Offline)
+                    .wrong()
+            },
+        ),
+        rejects(
+            "a connection is closed as dead on which nobody asked",
+            || {
+                patient()
+                    .at(50_000)
+                    .close(1, "broker-a", CloseCause::DeadPeer)
+                    .wrong()
+            },
+        ),
         accepts("a connection is closed as dead", || {
             let scene = (90..93).fold(patient().at(20_000), |scene, opaque| {
                 scene.say(Event::Transport(TransportEvent::Written {
@@ -486,12 +658,43 @@ mod tests {
             });
             scene.at(30_000).close(1, "broker-a", CloseCause::DeadPeer)
         }),
+        rejects("a connection is kept that no route names", || {
+            let scene = Scene::new().at(1_000).found(1, 2, &["a/0", "b/0"]);
+            scene.wrong().at(90_000).call(1)
+        }),
+        accepts("a connection that no route names is closed", || {
+            let scene = Scene::new().at(1_000).found(1, 2, &["a/0", "b/0"]);
+            scene
+                .at(31_000)
+                .close(3, "broker-c", CloseCause::Offline)
+                .at(90_000)
+                .call(1)
+        }),
+        rejects("an attempt has no connection, and nobody dials one", || {
+            let scene = Scene::new().at(50).close(1, "broker-a", CloseCause::Broken);
+            let scene = scene
+                .at(100)
+                .call(1)
+                .attempt_by(1, 1, queue("a/0"), 1)
+                .wrong();
+            scene.at(2_000).ended(1, 1, Stage::Silent, None)
+        }),
+        rejects("a hedge goes over the silent connection", || {
+            let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(1_100);
+            let scene = scene.hedged(1, 1).attempt_by(1, 2, queue("a/1"), 1);
+            let marked = scene.trace.records.len();
+            let mut scene = scene.request(1, 2, 1);
+            scene.marked = Some(marked);
+            scene
+        }),
         rejects("a dial goes on for ever", || {
             let scene = Scene::new().at(50).close(1, "broker-a", CloseCause::Broken);
             let scene = scene.at(100).dial(4, "broker-a").wrong();
             scene.at(9_000).open_end(4, "broker-a")
         }),
-        accepts("dials in vain keep their distance", || in_vain_at(&[100, 101, 125, 170])),
+        accepts("dials in vain keep their distance", || {
+            in_vain_at(&[100, 101, 125, 170])
+        }),
         rejects("an address is dialled again and again", || {
             in_vain_at(&[100, 101, 102]).dial(7, "broker-a").wrong()
         }),

@@ -27,7 +27,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         repeated(run, send, attempt, report);
     }
     for connection in &run.history.connections {
-        let resends = run.policy(connection.node).is_some_and(|it| it.resends_drained);
+        let resends = run
+            .policy(connection.node)
+            .is_some_and(|it| it.resends_drained);
         if resends {
             left_alone(run, connection, report);
         }
@@ -76,10 +78,13 @@ fn left_alone(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: 
         return;
     };
     report.exercised();
-    let put = connection.given.iter().find_map(|(_, send, attempt, wire)| {
-        let wire = &run.history.sends[*send].attempts[*attempt].wires[*wire];
-        (wire.timestamp.ms > fresh.ms).then_some(wire.timestamp)
-    });
+    let put = connection
+        .given
+        .iter()
+        .find_map(|(_, send, attempt, wire)| {
+            let wire = &run.history.sends[*send].attempts[*attempt].wires[*wire];
+            (wire.timestamp.ms > fresh.ms).then_some(wire.timestamp)
+        });
     if let Some(put) = put {
         let (who, to) = (run.name(connection.node), connection.to);
         let text = format!("{who} puts a request on its connection to {to}, which drains");
@@ -93,9 +98,15 @@ mod tests {
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
-        accepts("a request that was sent back goes over another connection", || {
-            sent_back().open(4, "broker-a").request(1, 1, 4).succeeds(1, 1)
-        }),
+        accepts(
+            "a request that was sent back goes over another connection",
+            || {
+                sent_back()
+                    .open(4, "broker-a")
+                    .request(1, 1, 4)
+                    .succeeds(1, 1)
+            },
+        ),
         rejects("it goes over the connection that drains", || {
             let scene = sent_back();
             let marked = scene.trace.records.len();
@@ -112,8 +123,15 @@ mod tests {
             scene
         }),
         rejects("the next send takes the connection that drains", || {
-            let scene = sent_back().open(4, "broker-a").request(1, 1, 4).succeeds(1, 1);
-            let scene = scene.at(20).call(2).attempt_by(2, 1, crate::invariant::scene::queue("a/1"), 1);
+            let scene = sent_back()
+                .open(4, "broker-a")
+                .request(1, 1, 4)
+                .succeeds(1, 1);
+            let scene =
+                scene
+                    .at(20)
+                    .call(2)
+                    .attempt_by(2, 1, crate::invariant::scene::queue("a/1"), 1);
             let marked = scene.trace.records.len();
             let mut scene = scene.request(2, 1, 1);
             scene.marked = Some(marked);
@@ -124,7 +142,9 @@ mod tests {
     /// broker-a answers the first attempt with its drain notice.
     fn sent_back() -> Scene {
         let code = response::GO_AWAY;
-        let scene = Scene::new().at(0).facts(|it| it.policies[0].resends_drained = true);
+        let scene = Scene::new()
+            .at(0)
+            .facts(|it| it.policies[0].resends_drained = true);
         let scene = scene.call(1).attempt(1, 1, "a/0").at(2).seen(1, 1);
         scene.answered(1, 1, code).at(4).reply(1, 1, code)
     }

@@ -70,7 +70,11 @@ fn heartbeats(
         let away = run.truth.was_gone(broker, 0, opened.ms);
         let excused = stops || away || is_crowded(run, connection);
         let first = last == opened && policy.beats_on_open && !excused;
-        let period = if first { run.header().round_trip_ms } else { period };
+        let period = if first {
+            run.header().round_trip_ms
+        } else {
+            period
+        };
         let due = run.due(connection.node, last.ms, period);
         let healthy = run.truth.worst(connection.node, broker, last.ms, due) == Condition::Healthy;
         // A broker that left the routes is not the producer's any more.
@@ -152,19 +156,23 @@ mod tests {
             let scene = heartbeat(heartbeat(scene, "broker-a", 1), "broker-b", 2);
             scene.end(TraceEnd::Finished, 70_000)
         }),
-        accepts("a broker hears of the producer as soon as the connection opens", || {
-            at_once(2).end(TraceEnd::Finished, 20_000)
-        }),
-        rejects("a broker does not hear of the producer when the connection opens", || {
-            let mut scene = at_once(900).end(TraceEnd::Finished, 20_000);
-            let opened = |what: &NodeEvent| {
-                let text = format!("{what:?}");
-                text.contains("Opened") && text.contains("10.0.2.1")
-            };
-            let records = &scene.trace.records;
-            scene.marked = records.iter().position(|it| opened(&it.what));
-            scene
-        }),
+        accepts(
+            "a broker hears of the producer as soon as the connection opens",
+            || at_once(2).end(TraceEnd::Finished, 20_000),
+        ),
+        rejects(
+            "a broker does not hear of the producer when the connection opens",
+            || {
+                let mut scene = at_once(900).end(TraceEnd::Finished, 20_000);
+                let opened = |what: &NodeEvent| {
+                    let text = format!("{what:?}");
+                    text.contains("Opened") && text.contains("10.0.2.1")
+                };
+                let records = &scene.trace.records;
+                scene.marked = records.iter().position(|it| opened(&it.what));
+                scene
+            },
+        ),
         rejects("one broker is forgotten", || {
             // The last heartbeat of the first round is that of broker-c.
             let scene = all(Scene::new(), 1000).wrong().at(31_000);

@@ -89,7 +89,9 @@ fn says_goodbye(run: &CheckedRun<'_>, node: NodeId, stopped: Timestamp, report: 
     };
     for broker in run.header().of_kind(NodeKind::Broker) {
         let info = &run.header().nodes[broker.index()];
-        let Some(address) = &info.address else { continue };
+        let Some(address) = &info.address else {
+            continue;
+        };
         let routed = run.history.routed(node, address, *begun, begun.ms);
         // A fault that is over may still hold back what was sent.
         let since = begun.ms.saturating_sub(RECOVERY_MS);
@@ -107,9 +109,8 @@ fn says_goodbye(run: &CheckedRun<'_>, node: NodeId, stopped: Timestamp, report: 
         }
         report.exercised();
         let goodbyes = run.history.goodbyes.iter();
-        let mut own = goodbyes.filter(|(at, peer, told)| {
-            *at == broker && *told > *begun && run.is_of(node, *peer)
-        });
+        let mut own = goodbyes
+            .filter(|(at, peer, told)| *at == broker && *told > *begun && run.is_of(node, *peer));
         if own.next().is_none() {
             let (who, name) = (run.name(node), run.name(broker));
             let text = format!("{who} stops, and {name} is not told");
@@ -148,11 +149,15 @@ mod tests {
             goodbyes(&["broker-a", "broker-b", "broker-c"]).say(Event::Stopped)
         }),
         rejects("one broker is not told", || {
-            goodbyes(&["broker-a", "broker-c"]).say(Event::Stopped).wrong()
+            goodbyes(&["broker-a", "broker-c"])
+                .say(Event::Stopped)
+                .wrong()
         }),
         accepts("a broker that hangs cannot be told", || {
             let scene = goodbyes(&["broker-a", "broker-c"]);
-            scene.fault(1, FaultKind::Freeze, "broker-b").say(Event::Stopped)
+            scene
+                .fault(1, FaultKind::Freeze, "broker-b")
+                .say(Event::Stopped)
         }),
         rejects("a stopped producer dials", || {
             let (connection, to) = (4.into(), "10.0.2.1:10911".into());
@@ -187,23 +192,28 @@ mod tests {
                 opaque: 99,
             })
         };
-        let scene = Scene::new().facts(|it| it.policies[0].unregisters = true).at(50);
+        let scene = Scene::new()
+            .facts(|it| it.policies[0].unregisters = true)
+            .at(50);
         let scene = (1..4).fold(scene, |scene, it| scene.say(answered(it)));
         let scene = scene.at(90).say(Event::Stopping).at(92);
-        let scene = (1..).zip(["broker-a", "broker-b", "broker-c"]).fold(scene, |scene, (number, broker)| {
-            let event = BrokerEvent::Received {
-                request: number,
-                peer: scene.local(number),
-                code: request::UNREGISTER_CLIENT,
-                opaque: 1,
-                oneway: false,
-                send: None,
-            };
-            match brokers.contains(&broker) {
-                true => scene.broker(broker, event),
-                false => scene,
-            }
-        });
+        let scene = (1..).zip(["broker-a", "broker-b", "broker-c"]).fold(
+            scene,
+            |scene, (number, broker)| {
+                let event = BrokerEvent::Received {
+                    request: number,
+                    peer: scene.local(number),
+                    code: request::UNREGISTER_CLIENT,
+                    opaque: 1,
+                    oneway: false,
+                    send: None,
+                };
+                match brokers.contains(&broker) {
+                    true => scene.broker(broker, event),
+                    false => scene,
+                }
+            },
+        );
         let scene = scene.at(100).close(1, "broker-a", CloseCause::Stopped);
         let scene = scene.close(2, "broker-b", CloseCause::Stopped);
         scene.close(3, "broker-c", CloseCause::Stopped)

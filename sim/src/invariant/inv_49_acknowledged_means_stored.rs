@@ -5,12 +5,12 @@
 //! broker said that it is stored.
 
 use rmq_mock_broker::event::Ending;
-use rmq_producer::event::Outcome;
+use rmq_producer::event::{Mode, Outcome};
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::WorkResult;
-use crate::trace::history::{RequestHistory, StoredMessage, Timestamp};
+use crate::trace::history::{RequestHistory, SendHistory, StoredMessage, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-49",
@@ -45,6 +45,14 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             report.wrong(*done, format!("{who} is stored with another body"));
         }
     }
+    for send in run
+        .history
+        .sends
+        .iter()
+        .filter(|send| send.mode == Mode::Oneway)
+    {
+        written(run, send, report);
+    }
     for work in &run.history.work {
         let Some((
             returned,
@@ -65,7 +73,10 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             && let Some((_, Ending::Answered { code: given })) = request.ended
             && given != *code
         {
-            let text = format!("{} is told {code}, and the broker answered {given}", work.keys);
+            let text = format!(
+                "{} is told {code}, and the broker answered {given}",
+                work.keys
+            );
             report.wrong(*returned, text);
         }
         match found.map(|(_, copy)| copy) {
@@ -76,6 +87,29 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             }
             Some(_) => {}
         }
+    }
+}
+
+/// A one-way send that is said to be written was given to a connection: one to its broker was open.
+fn written(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
+    let waits = run.policy(send.node).is_some_and(|it| it.oneway_waits);
+    let (Some((done, Outcome::Written)), Some(attempt), true) =
+        (send.done.first(), send.attempts.first(), waits)
+    else {
+        return;
+    };
+    report.exercised();
+    let to = attempt.address.into_iter();
+    let mut connections = to.flat_map(|to| run.history.index.connections(send.node, to));
+    let open = connections.any(|index| {
+        let connection = &run.history.connections[*index];
+        let opened = connection.opened.is_some_and(|(opened, _)| opened < *done);
+        opened && connection.ends().all(|end| end > attempt.started)
+    });
+    if !open && send.requests.is_empty() {
+        let (who, number, broker) = (run.name(send.node), send.number, &attempt.to.broker);
+        let text = format!("{who} s{number} is said to be written, and {broker} had no connection");
+        report.wrong(*done, text);
     }
 }
 
@@ -109,7 +143,10 @@ fn not_there(who: &str, (broker, queue, offset): (&str, i32, i64)) -> String {
 mod tests {
     use rmq_mock_broker::event::Event as BrokerEvent;
 
-    use crate::invariant::scene::{BODY_CRC, Example, Scene, accepts, key, rejects};
+    use rmq_producer::event::{Event, Mode, Outcome};
+    use rmq_remoting::event::CloseCause;
+
+    use crate::invariant::scene::{BODY_CRC, Example, Scene, accepts, key, queue, rejects};
     use crate::trace::{NodeEvent, NodeId, WorkEvent, WorkResult};
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -144,18 +181,28 @@ mod tests {
         rejects("the caller is told another offset", || {
             returned(called(BODY_CRC).whole(1, "a/0"), 1).wrong()
         }),
-        rejects("the caller is told that it is safe, and the broker said it is not", || {
-            let scene = called(BODY_CRC).call(1).attempt(1, 1, "a/0").seen(1, 1);
-            let scene = scene.stored(1, 1).answered(1, 1, 11).reply(1, 1, 11);
-            returned(scene.sent(1, 1), 0).wrong()
+        accepts("a one-way send is written to an open connection", || {
+            said_written(Scene::new())
         }),
+        rejects("a one-way send is written to nobody", || {
+            let scene = Scene::new().at(1).close(1, "broker-a", CloseCause::Broken);
+            said_written(scene).wrong()
+        }),
+        rejects(
+            "the caller is told that it is safe, and the broker said it is not",
+            || {
+                let scene = called(BODY_CRC).call(1).attempt(1, 1, "a/0").seen(1, 1);
+                let scene = scene.stored(1, 1).answered(1, 1, 11).reply(1, 1, 11);
+                returned(scene.sent(1, 1), 0).wrong()
+            },
+        ),
         rejects("the caller gave another body", || {
             returned(called(BODY_CRC + 1).whole(1, "a/0"), 0).wrong()
         }),
     ];
 
     fn called(body_crc: u32) -> Scene {
-        let (topic, mode) = ("orders".into(), rmq_producer::event::Mode::Sync);
+        let (topic, mode) = ("orders".into(), Mode::Sync);
         Scene::new().work(WorkEvent::Called {
             keys: "k".into(),
             topic,
@@ -180,6 +227,17 @@ mod tests {
         scene.work(WorkEvent::Returned {
             keys: "k".into(),
             result,
+        })
+    }
+
+    /// A one-way send to broker-a is said to be written.
+    fn said_written(scene: Scene) -> Scene {
+        let scene = scene.at(5).call_in(1, Mode::Oneway);
+        let scene = scene.attempt_by(1, 1, queue("a/0"), 1).at(6);
+        scene.say(Event::Done {
+            send: 1.into(),
+            outcome: Outcome::Written,
+            after_ms: 1,
         })
     }
 }

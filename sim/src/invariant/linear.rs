@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::fault::EngineKind;
 use super::CheckedRun;
+use crate::fault::EngineKind;
 use crate::run;
 use crate::scenario::Scenario;
 use crate::trace::work;

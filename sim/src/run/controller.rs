@@ -268,7 +268,11 @@ impl RunController {
             node,
             NodeEvent::Fault(FaultEvent::Off {
                 fault: number(index),
-                struck: if counted { self.struck(&progress) } else { None },
+                struck: if counted {
+                    self.struck(&progress)
+                } else {
+                    None
+                },
             }),
         );
         if let Some(struck) = struck {

@@ -7,8 +7,8 @@ use rmq_producer::Policy;
 use rmq_producer::decide::{auto_create, peer, retry};
 use rmq_producer::event::Stage;
 use rmq_producer::policy::{
-    AttemptTimeout, Avoid, DeadPeer, Deadline, Dial, Drain, Fallback, HedgeOver, HedgedAnswer, Lookup, NameServers,
-    NotSafe, Oneway, Retarget, TimeoutScan,
+    AttemptTimeout, Avoid, DeadPeer, Deadline, Dial, Drain, Fallback, HedgeOver, HedgedAnswer,
+    Lookup, NameServers, NotSafe, Oneway, Retarget, TimeoutScan,
 };
 
 use crate::scenario::ProducerPlan;

@@ -18,8 +18,8 @@ use rmq_mock_broker::ledger::Entry;
 use rmq_remoting::observe::Name;
 use serde::Serialize;
 
-use crate::fault::{EngineKind, Fault};
 use crate::coverage::Coverage;
+use crate::fault::{EngineKind, Fault};
 use crate::invariant::{self, CheckedRun};
 use crate::scenario::{Order, Scenario};
 use crate::trace::{Digest, NodeId, Trace, TraceEnd};

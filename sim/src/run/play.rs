@@ -259,7 +259,9 @@ fn settings(plan: &ProducerPlan, mut builder: ProducerBuilder) -> ProducerBuilde
         Hooks::Panic => builder
             .message_hook(Arc::new(PanickingHook))
             .send_hook(Arc::new(PanickingHook)),
-        Hooks::Forbid(broker) => builder.forbidden_hook(Arc::new(ForbidsBroker(Name::clone(broker)))),
+        Hooks::Forbid(broker) => {
+            builder.forbidden_hook(Arc::new(ForbidsBroker(Name::clone(broker))))
+        }
     }
 }
 

@@ -44,7 +44,8 @@ impl SendMatcher {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let positions = scenario.faults.iter().filter_map(|fault| fault.at.sends());
         let sends = positions.flat_map(|(workload, sends)| sends.map(move |send| (workload, send)));
-        let waited = sends.map(|(workload, send)| (scenario.keys_of(workload, send), Waited::default()));
+        let waited =
+            sends.map(|(workload, send)| (scenario.keys_of(workload, send), Waited::default()));
         Self(Mutex::new(Matched {
             waited: waited.collect(),
             ..Matched::default()

@@ -270,7 +270,9 @@ fn dressed(
     }
     if let Some(value) = &workload.property {
         // The last value counts.
-        message = message.with_property(PROPERTY, "another")?.with_property(PROPERTY, value)?;
+        message = message
+            .with_property(PROPERTY, "another")?
+            .with_property(PROPERTY, value)?;
     }
     if !workload.waits_stored {
         message = message.without_wait_stored();

@@ -490,7 +490,14 @@ impl Target {
 
 /// The key of a send, of sends that take so many keys in turn.
 pub fn key_of(keys: u32, send: u64) -> Name {
-    Name::from(format!("key-{}", send % u64::from(keys.max(1))))
+    let key = send % u64::from(keys.max(1));
+    // The hashes of the one sort are positive numbers, those of the other are negative.
+    let sort = if key.is_multiple_of(2) {
+        "key"
+    } else {
+        "customer"
+    };
+    Name::from(format!("{sort}-{key}"))
 }
 
 /// What a person expects of the scenario. `None`: anything goes.

@@ -11,8 +11,8 @@ use rmq_remoting::observe::Name;
 use super::check::default_codes;
 use super::file::FORMAT;
 use super::{
-    Bound, Callback, ClusterPlan, Expect, Hooks, Limits, Namespace, NetworkPlan, Order, PolicySource,
-    ProducerPlan, Scenario, SendMode, Target, Workload,
+    Bound, Callback, ClusterPlan, Expect, Hooks, Limits, Namespace, NetworkPlan, Order,
+    PolicySource, ProducerPlan, Scenario, SendMode, Target, Workload,
 };
 use crate::fault::{Fault, Place};
 

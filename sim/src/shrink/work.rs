@@ -123,10 +123,7 @@ fn change(scenario: &mut Scenario, index: usize, change: impl FnOnce(&mut Worklo
 }
 
 /// The sends that faults of a workload wait for: the first one, and how many.
-fn positions(
-    scenario: &mut Scenario,
-    index: usize,
-) -> impl Iterator<Item = (&mut u64, &mut u64)> {
+fn positions(scenario: &mut Scenario, index: usize) -> impl Iterator<Item = (&mut u64, &mut u64)> {
     let number: u32 = fits(index as u64 + 1);
     scenario
         .faults

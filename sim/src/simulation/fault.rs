@@ -86,11 +86,14 @@ pub fn answer(broker: &str, code: i32) -> FaultBuilder {
 
 /// A broker stores messages at once and answers so many milliseconds later.
 pub fn delay_replies(broker: &str, ms: u64) -> FaultBuilder {
-    rule(broker, RuleAction::Delay(Delay {
+    rule(
+        broker,
+        RuleAction::Delay(Delay {
             ms,
             jitter_ms: 0,
             since: Since::Received,
-        }))
+        }),
+    )
 }
 
 /// A broker loses sends that it has read, before storing them.

@@ -7,9 +7,9 @@
 use dst_engine::EngineEvent;
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
-use rmq_producer::{SendError, SendStatus, Sent};
 use rmq_producer::event::{Event as ProducerEvent, Failure, Mode, QueueRef, Stage};
 use rmq_producer::policy::OnLost;
+use rmq_producer::{SendError, SendStatus, Sent};
 use rmq_remoting::code::response;
 use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;

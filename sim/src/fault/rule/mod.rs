@@ -3,10 +3,10 @@
 
 use std::fmt;
 
+pub use delay::Since;
 use dst_engine::chance::below;
 use rmq_mock_broker::control as broker;
 use rmq_mock_namesrv::control as name_server;
-pub use delay::Since;
 pub use rmq_mock_namesrv::odd::OddRoute;
 use rmq_mock_server::rules;
 use rmq_remoting::code::{request, response};
@@ -260,7 +260,13 @@ impl RuleAction {
 
     /// Whether it needs to know when the attempt of a request started.
     pub(crate) fn counts_from_attempt(&self) -> bool {
-        matches!(self, Self::Delay(Delay { since: Since::Attempt, .. }))
+        matches!(
+            self,
+            Self::Delay(Delay {
+                since: Since::Attempt,
+                ..
+            })
+        )
     }
 
     /// Leaves out what it can do without.
@@ -376,11 +382,17 @@ fn how_late(draw: &Draw, knobs: &Knobs) -> (u64, Since) {
         return (any, Since::Received);
     }
     let producer = draw.pick("delay-of", &knobs.producers);
-    (near_a_deadline(draw, producer.timeout_and_attempts()), Since::Attempt)
+    (
+        near_a_deadline(draw, producer.timeout_and_attempts()),
+        Since::Attempt,
+    )
 }
 
 /// Draws a moment within a millisecond of when an attempt of a producer, or its send, ends.
 pub(crate) fn near_a_deadline(draw: &Draw, (timeout_ms, attempts): (u64, u64)) -> u64 {
-    let end = draw.one_of("delay-end", [timeout_ms, timeout_ms / attempts, timeout_ms / attempts]);
+    let end = draw.one_of(
+        "delay-end",
+        [timeout_ms, timeout_ms / attempts, timeout_ms / attempts],
+    );
     (end + draw.between("delay-around", 0, 2)).saturating_sub(1)
 }

@@ -10,9 +10,7 @@ use toml::Spanned;
 use super::error::{ScenarioError, Source};
 use super::file::FORMAT;
 use super::value::Ms;
-use super::{
-    ClusterPlan, Expect, NetworkPlan, Order, Scenario, file,
-};
+use super::{ClusterPlan, Expect, NetworkPlan, Order, Scenario, file};
 use crate::fault::TARGET;
 use crate::trace::NodeKind;
 

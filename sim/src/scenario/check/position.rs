@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{MAX_SECONDS, Nodes};
 use super::rule::request_code;
+use super::{MAX_SECONDS, Nodes};
 use crate::fault::{FaultKind, Place, Position};
 use crate::scenario::Workload;
 use crate::scenario::error::ScenarioError;

@@ -8,7 +8,9 @@ use toml::Spanned;
 
 use super::{Load, MAX_SECONDS, duration, known_broker, node_name, within};
 use crate::scenario::error::{ScenarioError, Source};
-use crate::scenario::{ClusterPlan, Hooks, Limits, Namespace, PolicySource, ProducerPlan, file, format_1};
+use crate::scenario::{
+    ClusterPlan, Hooks, Limits, Namespace, PolicySource, ProducerPlan, file, format_1,
+};
 
 /// A preset, or a file beside the scenario.
 fn policy(

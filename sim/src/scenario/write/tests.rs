@@ -12,8 +12,8 @@ use crate::fault::{
     OddRoute, Place, Position, PowerLoss, Resize, Restart, Rule, RuleAction, Slice, Slow, Stop,
 };
 use crate::scenario::{
-    Bound, Callback, ClusterPlan, Expect, Hooks, Limits, Namespace, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario,
-    SendMode, Target, Workload,
+    Bound, Callback, ClusterPlan, Expect, Hooks, Limits, Namespace, NetworkPlan, Order,
+    PolicySource, ProducerPlan, Scenario, SendMode, Target, Workload,
 };
 
 /// Reads the text again, under the scenario's own name, with its own policy texts.
@@ -273,15 +273,19 @@ fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
 fn fault() -> impl Strategy<Value = Fault> {
     let at = prop_oneof![
         (0..60_000u64).prop_map(|ms| Position::Time { ms }),
-        (1..=5u64, proptest::option::of(1..4u32), 1..=5u64, 0..9_000u64).prop_map(
-            |(send, attempt, sends, after_ms)| Position::Send {
+        (
+            1..=5u64,
+            proptest::option::of(1..4u32),
+            1..=5u64,
+            0..9_000u64
+        )
+            .prop_map(|(send, attempt, sends, after_ms)| Position::Send {
                 workload: 2,
                 send,
                 attempt,
                 sends,
                 after_ms,
-            }
-        ),
+            }),
         (0..3_000i32, 1..9u64).prop_map(|(code, n)| Position::Received { code, n }),
     ];
     let lasts = proptest::option::of(1..90_000u64);

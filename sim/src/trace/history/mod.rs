@@ -454,7 +454,12 @@ pub struct Master<'t> {
 
 impl<'t> History<'t> {
     /// The address of a broker's master, as a name server knows it at some moment.
-    pub fn master_at(&self, server: NodeId, broker: &str, timestamp: Timestamp) -> Option<&'t Name> {
+    pub fn master_at(
+        &self,
+        server: NodeId,
+        broker: &str,
+        timestamp: Timestamp,
+    ) -> Option<&'t Name> {
         let boots = self.boots.iter().rev();
         let mut boots = boots.filter(|(node, at)| *node == server && *at <= timestamp);
         let booted = boots.next().map(|(_, at)| *at);
