@@ -323,14 +323,11 @@ fn impossible_figures_are_refused() {
 #[test]
 fn a_send_has_a_key_only_where_it_may_choose() {
     let queue = "queue = { broker = \"broker-a\", id = 1 }\nkeys = 3";
-    refused(&with(queue), FIRST + 1, "not both", "remove queue or keys");
-    let oneway = "mode = \"oneway\"\nkeys = 3";
-    refused(
-        &with(oneway),
-        FIRST + 1,
-        "only a sync send",
-        "mode = \"sync\"",
-    );
+    refused(&with(queue), FIRST + 1, "not two of them", "all but one");
+    let both = "keys = 3\nselect = \"last\"";
+    refused(&with(both), FIRST + 1, "not two of them", "all but one");
+    let unknown = "select = \"first\"";
+    refused(&with(unknown), FIRST, "no selector \"first\"", "\"last\"");
     refused(&with("keys = 0"), FIRST, "keys cannot be 0", "1 to 1000000");
     let scenario = parse(&with("keys = 3")).expect("a scenario");
     let keys: Vec<_> = (1..=4)

@@ -76,6 +76,7 @@ fn run(planted: &[i64]) -> Trace {
             profile: rmq_mock_broker::Profile::default(),
             nodes: Vec::new(),
             policies: Vec::new(),
+            forbidden: vec![],
             slack_ms: 0,
             round_trip_ms: 2,
             horizon_ms: 1_000,

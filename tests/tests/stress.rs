@@ -208,7 +208,13 @@ async fn torment(host: &SharedHost, recorder: &Recorder, machine: &mut Machine) 
         machine.broker = None;
         sleep(Duration::from_millis(150)).await;
         machine.boot(host, recorder).await;
-        recorder.push(machine.node, NodeEvent::Fault(FaultEvent::Off { fault }));
+        recorder.push(
+            machine.node,
+            NodeEvent::Fault(FaultEvent::Off {
+                fault,
+                struck: None,
+            }),
+        );
     }
 }
 
@@ -233,6 +239,7 @@ fn header(nodes: Vec<NodeInfo>, policy: &Policy, end_ms: u64) -> TraceHeader {
         profile: rmq_mock_broker::Profile::default(),
         nodes,
         policies: vec![facts_of(PRODUCER, policy)],
+        forbidden: Vec::new(),
         slack_ms: 1_000,
         round_trip_ms: 10,
         horizon_ms: end_ms,

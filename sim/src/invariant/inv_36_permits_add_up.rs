@@ -21,7 +21,12 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
-    for policy in run.header().policies.iter().filter(|it| it.is_limited()) {
+    for policy in run
+        .header()
+        .policies
+        .iter()
+        .filter(|it| it.limits_known && it.is_limited())
+    {
         limits(run, policy, report);
     }
     for (at, record) in run.trace.records.iter().enumerate() {

@@ -16,8 +16,10 @@ use rmq_producer::event::Mode;
 use rmq_remoting::event::CloseCause;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::NodeKind;
 use crate::trace::history::{AttemptHistory, ConnectionHistory, SendHistory, Timestamp};
+
+mod closing;
+mod dialling;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-38",
@@ -32,7 +34,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let connections = &run.history.connections;
     for (index, connection) in connections.iter().enumerate() {
-        dials(run, connection, report);
+        dialling::dials(run, connection, report);
         let Some((opened, _)) = connection.opened else {
             continue;
         };
@@ -55,105 +57,17 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             report.wrong(until, text);
         }
         used_after_close(run, connection, report);
-        closed_while_busy(run, connection, report);
-        closed_for_a_reason(run, connection, report);
-        closed_when_unneeded(run, connection, report);
+        closing::closed_while_busy(run, connection, report);
+        closing::closed_for_a_reason(run, connection, report);
+        closing::closed_when_unneeded(run, connection, report);
     }
     for (send, attempt) in run.attempts() {
-        gets_a_connection(run, send, attempt, report);
+        dialling::gets_a_connection(run, send, attempt, report);
     }
     for send in &run.history.sends {
         for pair in send.attempts.windows(2) {
             hedged_elsewhere(run, send, pair, report);
         }
-    }
-}
-
-/// A connection to a broker that no route names any more is closed at the heartbeat after that, once nobody
-/// waits on it.
-fn closed_when_unneeded(
-    run: &CheckedRun<'_>,
-    connection: &ConnectionHistory<'_>,
-    report: &mut CheckReport,
-) {
-    let is_broker = run.header().of_kind(NodeKind::Broker).any(|node| {
-        let info = &run.header().nodes[node.index()];
-        info.address.as_ref() == Some(connection.to)
-    });
-    let (Some((opened, _)), Some(policy), true) =
-        (connection.opened, run.policy(connection.node), is_broker)
-    else {
-        return;
-    };
-    let ends = connection.ends().chain(run.stops(connection.node));
-    let end = ends
-        .filter(|end| *end > opened)
-        .min()
-        .unwrap_or_else(|| run.end());
-    let routes = run.history.snapshots.iter();
-    let turns = routes
-        .filter(|it| it.node == connection.node)
-        .map(|it| it.timestamp);
-    let turns = turns.filter(|at| *at > opened && *at < end);
-    let mut unneeded_since = None;
-    for at in std::iter::once(opened).chain(turns) {
-        let needed = in_route(run, connection, run.after(at.ms));
-        unneeded_since = if needed {
-            None
-        } else {
-            unneeded_since.or(Some(at))
-        };
-    }
-    let Some(since) = unneeded_since else { return };
-    let bound = policy.heartbeat_ms.saturating_add(LONGEST_WAIT_MS);
-    if end.ms > run.due(connection.node, since.ms, bound) {
-        let (who, to, long) = (run.name(connection.node), connection.to, end.ms - since.ms);
-        let text = format!("{who} keeps its connection to {to}, in no route for {long} ms");
-        report.wrong(since, text);
-    }
-}
-
-/// The longest that a request waits for its answer on a connection that nobody needs any more.
-const LONGEST_WAIT_MS: u64 = 15_000;
-
-/// An attempt without a connection gets one dialled at once, or after the longest pause between two dials.
-fn gets_a_connection(
-    run: &CheckedRun<'_>,
-    send: &SendHistory<'_>,
-    attempt: &AttemptHistory<'_>,
-    report: &mut CheckReport,
-) {
-    let (Some(to), Some(policy)) = (attempt.address, run.policy(send.node)) else {
-        return;
-    };
-    let waits = attempt.wires.is_empty() && send.mode != Mode::Oneway;
-    let due = run.due(
-        send.node,
-        attempt.started.ms,
-        policy.longest_redial_pause_ms,
-    );
-    let ended = attempt.ended.map(|end| end.timestamp.ms);
-    let over = ended
-        .into_iter()
-        .chain(send.over().map(|over| over.ms))
-        .min();
-    let over = over.unwrap_or(run.trace.end_ms);
-    if !waits || over <= due || policy.longest_redial_pause_ms == 0 {
-        return;
-    }
-    let own = run.history.index.connections(send.node, to).iter();
-    let mut own = own.map(|index| &run.history.connections[*index]);
-    // One that is open takes the request, or is dialled beside.
-    let helps = own.any(|it| {
-        let ended = it.failed.into_iter().chain(it.ends()).min();
-        let until = ended.map_or(u64::MAX, |at| at.ms);
-        it.dialled.ms <= due && until >= attempt.started.ms
-    });
-    if !helps && !run.truth.was_gone(send.node, attempt.started.ms, due) {
-        let (who, number, k) = (run.name(send.node), send.number, attempt.number);
-        let after = due - attempt.started.ms;
-        let text = format!("{who} s{number} #{k} has no connection to {to} dialled in {after} ms");
-        report.wrong(attempt.started, text);
     }
 }
 
@@ -323,191 +237,6 @@ fn used_after_close(
             format!("{who} writes to {to} on a closed connection"),
         );
     }
-}
-
-fn closed_while_busy(
-    run: &CheckedRun<'_>,
-    connection: &ConnectionHistory<'_>,
-    report: &mut CheckReport,
-) {
-    let Some((closed, cause)) = connection.closed else {
-        return;
-    };
-    let waits = match cause {
-        // Answers that are on their way still count.
-        CloseCause::Idle | CloseCause::Offline | CloseCause::Replaced | CloseCause::Drained => {
-            "with an attempt open"
-        }
-        CloseCause::PeerClosed
-        | CloseCause::Broken
-        | CloseCause::BadFrame
-        | CloseCause::CallTimedOut
-        | CloseCause::DeadPeer
-        | CloseCause::Stopped
-        | CloseCause::Flooded => return,
-    };
-    let busy = |send: usize, attempt: usize, wire: usize| {
-        let send = &run.history.sends[send];
-        let attempt = &send.attempts[attempt];
-        let moved = attempt.wires.len() > wire + 1;
-        let answered = attempt.reply.is_some_and(|(read, _)| read < closed);
-        // In the millisecond of its deadline a send waits for nothing any more.
-        let waits = closed.ms < send.deadline_ms();
-        waits && attempt.open_at(closed, send.over()) && !moved && !answered
-    };
-    let mut given = connection.given.iter();
-    // What drains ends by its peer, too, and is called so all the same.
-    let own = cause != CloseCause::Drained || connection.torn.is_none_or(|torn| torn >= closed);
-    if own && given.any(|(_, send, attempt, wire)| busy(*send, *attempt, *wire)) {
-        let (who, to) = (run.name(connection.node), connection.to);
-        let text = format!("{who} closes its connection to {to} as {cause:?} {waits}");
-        report.wrong(closed, text);
-    }
-}
-
-/// A connection that the client ends by itself has the reason that it names.
-fn closed_for_a_reason(
-    run: &CheckedRun<'_>,
-    connection: &ConnectionHistory<'_>,
-    report: &mut CheckReport,
-) {
-    let (Some((opened, _)), Some((closed, cause))) = (connection.opened, connection.closed) else {
-        return;
-    };
-    let Some(policy) = run.policy(connection.node) else {
-        return;
-    };
-    let written = connection.written.iter().map(|(_, at)| *at);
-    let answers = connection.answers.iter().map(|(_, at, _)| *at);
-    let text = match cause {
-        CloseCause::Idle => {
-            let traffic = written.chain(answers).filter(|at| *at < closed);
-            let last = traffic.max().map_or(opened.ms, |at| at.ms);
-            (closed.ms < last.saturating_add(policy.idle_ms)).then(|| {
-                format!(
-                    "as idle, {} ms after something was said on it",
-                    closed.ms - last
-                )
-            })
-        }
-        CloseCause::Offline => in_route(run, connection, closed)
-            .then(|| "as if no route named it any more, and one does".to_owned()),
-        CloseCause::DeadPeer => {
-            let heard = answers.filter(|at| *at < closed).max().unwrap_or(opened);
-            let since = closed.ms - heard.ms;
-            let patience = policy.patience.as_ref();
-            let is_dead = patience.is_some_and(|patience| since >= patience.silence_ms);
-            // What cannot be written waits, too.
-            let given = connection.given.iter().map(|(_, send, attempt, wire)| {
-                run.history.sends[*send].attempts[*attempt].wires[*wire].timestamp
-            });
-            // What was asked before it was last heard may wait still.
-            let asked = written.chain(given).any(|at| at < closed);
-            let text = || format!("as dead, {since} ms after it answered");
-            (!(is_dead && asked)).then(text)
-        }
-        _ => None,
-    };
-    if let Some(text) = text {
-        let (who, to) = (run.name(connection.node), connection.to);
-        report.wrong(
-            closed,
-            format!("{who} closes its connection to {to} {text}"),
-        );
-    }
-}
-
-/// Whether a route in force names the address of a connection.
-fn in_route(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, at: Timestamp) -> bool {
-    let node = connection.node;
-    let own = run.history.snapshots.iter().enumerate();
-    let mut own = own.filter(|(_, it)| it.node == node && it.timestamp < at);
-    own.any(|(index, snapshot)| {
-        let mut addresses = snapshot.addresses.iter();
-        let in_force = run.history.in_force(node, snapshot.topic, at) == Some(index);
-        in_force && addresses.any(|(_, address)| address == connection.to)
-    })
-}
-
-/// Dials of one address: each has an end in its time, and those that come to nothing keep their distance.
-fn dials(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mut CheckReport) {
-    let (who, to) = (run.name(connection.node), connection.to);
-    let Some(policy) = run.policy(connection.node) else {
-        return;
-    };
-    let opened = connection.opened.map(|(opened, _)| opened);
-    let ended = opened
-        .or(connection.failed)
-        .or(connection.closed.map(|(at, _)| at));
-    let due = run.due(connection.node, connection.dialled.ms, policy.dial_ms);
-    let over = ended.map_or(run.trace.end_ms, |ended| ended.ms);
-    let gone = run
-        .truth
-        .was_gone(connection.node, connection.dialled.ms, over);
-    let mut stops = run.stops(connection.node);
-    let stopped = stops.any(|at| at > connection.dialled && at.ms <= over);
-    if over > due && !gone && !stopped {
-        let took = over - connection.dialled.ms;
-        report.wrong(
-            connection.dialled,
-            format!("{who} dials {to} for {took} ms"),
-        );
-    }
-    // One of them may have been heard a little before it ended.
-    let Some((times, last)) = in_vain(run, connection).filter(|(times, _)| *times >= 3) else {
-        return;
-    };
-    let doublings = u32::try_from(times - 3).unwrap_or(u32::MAX).min(31);
-    let pause = policy.first_redial_pause_ms.saturating_mul(1 << doublings);
-    let pause = pause.min(policy.longest_redial_pause_ms);
-    let since = connection.dialled.ms.saturating_sub(last.ms);
-    let restarted = run
-        .truth
-        .was_gone(connection.node, last.ms, connection.dialled.ms);
-    if since < pause && !restarted {
-        let text = format!("{who} dials {to} again {since} ms after {times} dials in vain");
-        report.wrong(connection.dialled, text);
-    }
-}
-
-/// How many dials of the address came to nothing in a row before this one, and when the last one did.
-fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<(usize, Timestamp)> {
-    let same = run
-        .history
-        .index
-        .connections(connection.node, connection.to);
-    let before = same.iter().map(|index| &run.history.connections[*index]);
-    let mut before: Vec<_> = before
-        .filter(|it| it.dialled < connection.dialled)
-        .collect();
-    before.sort_unstable_by_key(|it| it.dialled);
-    // Whatever is heard of the address, on any connection, begins the count anew.
-    let answers = before
-        .iter()
-        .flat_map(|it| it.answers.iter().map(|(_, at, _)| *at));
-    let heard = answers.filter(|at| *at < connection.dialled).max();
-    let mut times = 0;
-    let mut last = None;
-    for it in before.iter().rev() {
-        let in_vain = match (it.failed, it.closed) {
-            (Some(failed), _) => failed,
-            (
-                None,
-                Some((closed, CloseCause::PeerClosed | CloseCause::Broken | CloseCause::BadFrame)),
-            ) if it.answers.is_empty() => closed,
-            _ => break,
-        };
-        // Two may be under way at the same time, beside each other.
-        if in_vain > connection.dialled {
-            return None;
-        }
-        if heard.is_some_and(|heard| heard > in_vain) {
-            break;
-        }
-        times += 1;
-        last = last.max(Some(in_vain));
-    }
-    Some((times, last?))
 }
 
 #[cfg(test)]

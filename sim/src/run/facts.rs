@@ -105,6 +105,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         most_sends: None,
         most_bytes: None,
         refuses: false,
+        limits_known: false,
     }
 }
 

@@ -83,11 +83,14 @@ impl RunController {
         let mut nodes = self.layout.nodes.clone();
         let mut policies: Vec<PolicyFacts> = Vec::new();
         let mut names: Vec<String> = Vec::new();
-        let mut add = |node, policy: rmq_producer::Policy, limits: Limits| {
+        let mut add = |node, policy: rmq_producer::Policy, limits: Option<Limits>| {
+            let limits_known = limits.is_some();
+            let limits = limits.unwrap_or_default();
             policies.push(PolicyFacts {
                 most_sends: limits.sends,
                 most_bytes: limits.bytes,
                 refuses: limits.refuses,
+                limits_known,
                 ..facts_of(node, &policy)
             });
             if !names.contains(&policy.name) {
@@ -105,7 +108,7 @@ impl RunController {
                 "policies are checked before a run: {policy:?}"
             );
             if let Ok(policy) = policy {
-                add(self.layout.node(&plan.name), policy, plan.limits);
+                add(self.layout.node(&plan.name), policy, Some(plan.limits));
             }
         }
         for added in self.added_nodes.lock().iter_mut() {
@@ -115,7 +118,7 @@ impl RunController {
                 address: None,
             });
             if let Some(policy) = added.policy.take() {
-                add(added.node, policy, Limits::default());
+                add(added.node, policy, None);
             }
         }
         let one_way = scenario.network.latency_ms + scenario.network.jitter_ms;

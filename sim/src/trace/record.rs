@@ -156,6 +156,8 @@ pub struct PolicyFacts {
     pub most_bytes: Option<u32>,
     /// Whether a send beyond the limits is refused at once. Otherwise it waits.
     pub refuses: bool,
+    /// Whether the limits above are the producer's. Those that a program sets itself are not known.
+    pub limits_known: bool,
 }
 
 /// How much silence of a connection a policy takes for the end of its peer.
@@ -203,7 +205,7 @@ impl IsolationFacts {
 impl PolicyFacts {
     /// Whether a send may have to wait for others, or be refused because of them.
     pub fn is_limited(&self) -> bool {
-        self.most_sends.is_some() || self.most_bytes.is_some()
+        !self.limits_known || self.most_sends.is_some() || self.most_bytes.is_some()
     }
 
     /// Attempts that a send of this mode may make, to any queue or to one of the caller's choice.

@@ -99,7 +99,7 @@ fn a_refusal_tells_code_remark_and_address() {
 #[test]
 fn a_queue_of_an_unknown_broker_makes_no_request() {
     for (policy, attempts) in [(Policy::strict(), 3), (Policy::java_5_3(), 1)] {
-        let setup = brokers(1).causes(&["INV-42"]);
+        let setup = brokers(1);
         let (outcome, seen) = play(setup, &policy, async |_, producer| {
             let queue = MessageQueue::new("orders", "x", 0);
             producer.send_to(message(), queue).await

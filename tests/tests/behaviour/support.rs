@@ -20,7 +20,7 @@ use rmq_remoting::frame::Speaker;
 use rmq_remoting::header::Request;
 use rmq_remoting::observe::{Name, Silent};
 use rmq_remoting::service::Unsupported;
-use rmq_sim::fault::rule::{Answer, Delay};
+use rmq_sim::fault::rule::{Answer, Delay, Since};
 use rmq_sim::fault::{Fault, FaultKind, Place, Position, Rule, RuleAction};
 use rmq_sim::run::Run;
 use rmq_sim::simulation::{Cluster, Sim, Simulation};
@@ -114,7 +114,11 @@ pub(crate) fn requests(server: &str, code: i32, then: RuleAction) -> Fault {
 
 /// The server does its work and answers so many milliseconds later.
 pub(crate) fn delay(ms: u64) -> RuleAction {
-    RuleAction::Delay(Delay { ms, jitter_ms: 0 })
+    RuleAction::Delay(Delay {
+        ms,
+        jitter_ms: 0,
+        since: Since::Received,
+    })
 }
 
 /// The server refuses with this code.

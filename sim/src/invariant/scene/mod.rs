@@ -165,6 +165,7 @@ fn policy(node: NodeId) -> PolicyFacts {
         most_sends: None,
         most_bytes: None,
         refuses: false,
+        limits_known: true,
     }
 }
 
