@@ -170,6 +170,8 @@ enum CliError {
         "cannot write to standard output: {cause}\n  remedy: make room, or send the output elsewhere"
     )]
     Output { cause: std::io::Error },
+    #[error("seed {seed} of {of}: the laboratory itself panicked, see above\n  remedy: this is a bug of the laboratory, not of the client; report the seed and the lines above")]
+    Panicked { of: String, seed: u64 },
     #[error("told to stop: the runs of the other seeds were not made")]
     Interrupted,
     #[error("cannot listen to signals: {cause}")]
@@ -187,6 +189,7 @@ impl CliError {
             // A file that is not there is no scenario that could be invalid.
             Self::Scenario(error) if error.line.is_none() => 1,
             Self::Shard(_) => 2,
+            Self::Panicked { .. } => Class::Panic.exit_code(),
             // As a shell says of a program that SIGINT ended.
             Self::Interrupted => 130,
             Self::Run {

@@ -205,6 +205,10 @@ fn ended_early(error: SweepError, args: &Args) -> CliError {
             file: format!("{} seed {seed}", title(args.scenario.as_deref())),
             cause,
         },
+        (SweepError::Panicked { seed }, _) => CliError::Panicked {
+            of: title(args.scenario.as_deref()),
+            seed,
+        },
         (SweepError::Keep(cause), None) => {
             unreachable!("nothing is kept without --out, and yet: {cause}")
         }

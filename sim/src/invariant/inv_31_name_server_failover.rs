@@ -62,7 +62,7 @@ fn answered(
     let ended = lookup.ended.filter(|(ended, _)| ended.ms <= due);
     let until = ended.map_or(due, |(ended, _)| ended.ms);
     // Of several sends that wait, the one that began the lookup may have had the least time.
-    let least_over = until + 1 >= lookup.started.ms.saturating_add(least);
+    let least_over = until.saturating_add(1) >= lookup.started.ms.saturating_add(least);
     if ended.is_some() && least < time && least_over {
         return;
     }

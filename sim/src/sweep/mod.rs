@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -130,6 +131,13 @@ pub enum SweepError {
         /// Why the scenario cannot run.
         cause: RunError,
     },
+    /// The laboratory itself panicked over this seed: a checker, the generator or a mock server. It is no
+    /// verdict on the client.
+    #[error("seed {seed}: the laboratory itself panicked")]
+    Panicked {
+        /// The seed whose run panicked.
+        seed: u64,
+    },
     /// A portion could not be kept.
     #[error("{0}")]
     Keep(#[from] std::io::Error),
@@ -209,8 +217,13 @@ fn portion(
 ) -> Result<Portion, SweepError> {
     let mut runs = Vec::new();
     for seed in seeds.clone() {
-        let scenario = source.scenario(seed);
-        let run = run::run(&scenario, seed, EngineKind::Event);
+        // A panic that went on from here would end the sweep without a word of the seed.
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            let scenario = source.scenario(seed);
+            let run = run::run(&scenario, seed, EngineKind::Event);
+            (scenario, run)
+        }));
+        let (scenario, run) = run.map_err(|_| SweepError::Panicked { seed })?;
         let run: Run = run.map_err(|cause| SweepError::Run { seed, cause })?;
         watcher.played(seed, &scenario, &run);
         watcher.ran(run.verdict.class);
