@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rmq_host::{Host, SharedHost, Task};
-use rmq_remoting::client::{ClientSettings, RemotingClient};
+use rmq_remoting::client::{ClientSettings, Patience, RemotingClient};
 use rmq_remoting::command::Language;
 use rmq_remoting::frame::Speaker;
 use rmq_remoting::observe::{Name, Observer, Silent};
@@ -166,9 +166,18 @@ fn share(
         language: Language::Java,
         version: config.profile.version(),
     };
+    // As in RocketMQ, a registration that is not answered in its time costs its connection.
+    let unanswered = Patience {
+        requests: 1,
+        silence: config.register_timeout,
+    };
+    let settings = ClientSettings {
+        patience: Some(unanswered),
+        ..ClientSettings::new(speaker)
+    };
     let client = RemotingClient::new(
         Arc::clone(host),
-        ClientSettings::new(speaker),
+        settings,
         Arc::new(Silent),
         Arc::new(Unsupported),
     );

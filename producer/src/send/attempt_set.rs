@@ -446,6 +446,13 @@ impl<'p, C> AttemptSet<'p, C> {
         }
     }
 
+    /// The producer closes before an attempt has succeeded. What is true of a copy that is stored, if not
+    /// safely, is true now, too.
+    pub(crate) fn producer_closed(&mut self) -> Done<C> {
+        let kept = self.kept.take().map(Done::Stored);
+        kept.unwrap_or(Done::Failed(Failure::Closed))
+    }
+
     /// The send is over: returns what was still open, and nothing follows any more.
     pub(crate) fn close(&mut self) -> SmallVec<[OpenAttempt; 3]> {
         self.delayed = None;

@@ -147,7 +147,7 @@ impl<'a> Attempts<'a> {
                 Happened::Fired(Timer::AttemptTimeout) => self.attempt_timed_out(),
                 Happened::Fired(Timer::Delayed) => self.delayed_is_due(),
                 Happened::Fired(Timer::Deadline) => self.out_of_time(),
-                Happened::Closed => Some(Done::Failed(Failure::Closed)),
+                Happened::Closed => Some(self.set.producer_closed()),
             };
             match done {
                 None => {}

@@ -93,6 +93,12 @@ impl FailedDial {
     pub(super) fn timed_out() -> Self {
         Self::new(io::ErrorKind::TimedOut.into())
     }
+
+    /// The connection was opened, and ended before it could take a request.
+    pub(super) fn ended(cause: CloseCause) -> Self {
+        let text = format!("it ended as soon as it was open: {cause}");
+        Self::new(io::Error::new(io::ErrorKind::ConnectionReset, text))
+    }
 }
 
 impl ConnectionHandle {

@@ -262,10 +262,18 @@ impl RemotingClient {
             began,
             deadline,
         };
-        let handle = self.connected(&call, over).await?;
+        let mut handle = self.connected(&call, over).await?;
         let hooked = self.hooked(&call, request)?;
         let request = hooked.as_ref().map_or(request, |hooked| hooked);
-        let opaque = self.enter(&handle, &call)?;
+        let opaque = match self.enter(&handle, &call) {
+            Ok(opaque) => opaque,
+            // It ended before the request was given to it. Nothing was sent, so another one may send it.
+            Err(_) => {
+                handle = self.connected(&call, over).await?;
+                self.enter(&handle, &call)
+                    .map_err(|cause| call.dial(FailedDial::ended(cause)))?
+            }
+        };
         let reply = PendingReply::new(Arc::clone(&handle), opaque, began, deadline);
         self.writing(&handle, &call, request, opaque, 0)
             .done()
@@ -556,8 +564,9 @@ impl RemotingClient {
         Ok(Some(hooked))
     }
 
-    /// Enters a request into the table, under an opaque that no open request has.
-    fn enter(&self, handle: &ConnectionHandle, call: &Call<'_>) -> Result<i32, CallError> {
+    /// Enters a request into the table, under an opaque that no open request has. The error is what ended the
+    /// connection, if it is over.
+    fn enter(&self, handle: &ConnectionHandle, call: &Call<'_>) -> Result<i32, CloseCause> {
         loop {
             let opaque = self.core.environment.opaque.fetch_add(1, Ordering::Relaxed);
             let entered =
@@ -565,7 +574,7 @@ impl RemotingClient {
             match entered {
                 Ok(()) => return Ok(opaque),
                 Err(Refusal::Taken) => {}
-                Err(Refusal::Ended(cause)) => return Err(call.lost(cause, handle)),
+                Err(Refusal::Ended(cause)) => return Err(cause),
             }
         }
     }

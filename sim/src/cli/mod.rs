@@ -170,7 +170,9 @@ enum CliError {
         "cannot write to standard output: {cause}\n  remedy: make room, or send the output elsewhere"
     )]
     Output { cause: std::io::Error },
-    #[error("seed {seed} of {of}: the laboratory itself panicked, see above\n  remedy: this is a bug of the laboratory, not of the client; report the seed and the lines above")]
+    #[error(
+        "seed {seed} of {of}: the laboratory itself panicked, see above\n  remedy: this is a bug of the laboratory, not of the client; report the seed and the lines above"
+    )]
     Panicked { of: String, seed: u64 },
     #[error("told to stop: the runs of the other seeds were not made")]
     Interrupted,

@@ -148,7 +148,9 @@ fn no_other(
     let nobody_else = gave_way(&attempt.to.broker) && all.iter().all(|it| gave_way(it));
     let goes_there = next.is_some_and(|next| gave_way(&next.to.broker));
     let left = goes_there || gave_way(&attempt.to.broker);
-    nobody_else || (left && all.into_iter().all(tried))
+    // A policy that avoids the last broker alone comes back before it has tried all.
+    let avoids_all = run.policy(send.node).is_some_and(|it| it.avoids_all_failed);
+    nobody_else || (left && (!avoids_all || all.into_iter().all(tried)))
 }
 
 /// How long the attempt after this one may wait for its part of the send's time.

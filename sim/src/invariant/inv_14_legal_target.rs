@@ -69,6 +69,7 @@ fn at_broker<'t>(
         && seen.queue >= width
         && meant == broker
         && !borrowed(run, request)
+        && !chosen_by_caller(run, request)
     {
         let (topic, queue) = (&seen.topic, seen.queue);
         let text = format!("{broker} reads queue id {queue}; {topic} has {width} queues there");
@@ -96,6 +97,13 @@ fn at_broker<'t>(
             format!("{who} s{number} #{k} says {to}/{queue} and arrives at {broker}/{other}");
         report.wrong(request.received, text);
     }
+}
+
+/// Whether the caller named just this queue, right or wrong.
+fn chosen_by_caller(run: &CheckedRun<'_>, request: &RequestHistory<'_>) -> bool {
+    let send = request.attempt.map(|(send, _)| &run.history.sends[send]);
+    let chosen = send.and_then(|send| send.target_queue);
+    chosen.is_some_and(|queue| queue.queue == request.seen.queue)
 }
 
 /// Whether the queue was chosen from a route that belongs to the default topic.

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use rmq_producer::event::QueueRef;
+use rmq_producer::event::{QueueRef, Stage};
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
@@ -53,6 +53,10 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let (Some(route), true, None) = (attempt.snapshot, strict, send.target_queue) else {
             continue;
         };
+        // Of a broker that a hook forbids nothing is learnt, and the program knows that nothing goes there.
+        if attempt.ended.is_some_and(|end| end.stage == Stage::Vetoed) {
+            continue;
+        }
         let isolated: SmallVec<[_; 4]> = isolated(run, send, attempt).collect();
         let avoided = avoided(&isolated, attempt);
         if avoided.is_empty() {

@@ -224,10 +224,7 @@ fn among_the_avoided(
             .iter()
             .filter(|it| it.node == send.node && it.broker == broker && it.timestamp < now);
         let noted = noted.map(|it| (it.timestamp, it.reason));
-        ended
-            .chain(noted)
-            .max_by_key(|(at, _)| *at)
-            .map(|(_, stage)| stage)
+        ended.chain(noted).max_by_key(|(at, _)| *at)
     };
     let all_avoided = queues.names().all(|it| said_ill(run, send.node, it, now));
     if !all_avoided || !facts.prefers_reachable {
@@ -239,10 +236,20 @@ fn among_the_avoided(
     if there.any(|(other, it)| it.open_at(now, other.over())) {
         return;
     }
-    let reachable = |broker: &&Name| last(broker).is_some_and(|stage| stage != Stage::Dial);
+    let reachable = |broker: &&Name| last(broker).is_some_and(|(_, stage)| stage != Stage::Dial);
     let mut better = queues.names().filter(reachable);
     report.exercised();
-    if last(&attempt.to.broker) == Some(Stage::Dial)
+    let failed = last(&attempt.to.broker).filter(|(_, stage)| *stage == Stage::Dial);
+    // A dial that outlived the attempts that waited for it has reached the broker after all.
+    let opened = |since: Timestamp| {
+        let mut connections = run.history.connections.iter();
+        connections.any(|it| {
+            let own = it.node == send.node && Some(it.to) == attempt.address;
+            own && it.opened.is_some_and(|(at, _)| at > since && at < now)
+        })
+    };
+    if let Some((since, _)) = failed
+        && !opened(since)
         && let Some(better) = better.next()
     {
         let (who, number, broker) = (run.name(send.node), send.number, &attempt.to.broker);

@@ -3,13 +3,14 @@
 //! No failed or empty answer replaces a usable route; and while the brokers of the route are
 //! healthy, whatever the name servers do fails no send.
 
-use rmq_producer::event::{Failure, Outcome};
+use rmq_producer::event::{Failure, Outcome, Stage};
+use rmq_remoting::event::CloseCause;
 use rmq_remoting::observe::Name;
 
 use super::inv_08_liveness::outlived_its_peer;
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
-use crate::trace::NodeKind;
 use crate::trace::history::SendHistory;
+use crate::trace::{Form, NodeKind};
 use crate::truth::{Condition, Scope};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -79,10 +80,9 @@ fn sends_go_on(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckR
         })
     };
     let healthy = match send.target_queue {
-        // The route promises nothing of a broker that it does not name.
+        // The route promises nothing of a queue that it does not have.
         Some(target_queue) => {
-            let mut named = snapshot.addresses.iter().map(|(name, _)| name);
-            named.any(|name| *name == target_queue.broker) && is_healthy(&target_queue.broker)
+            snapshot.queues.contains(target_queue) && is_healthy(&target_queue.broker)
         }
         None => {
             let queues = &snapshot.queues;
@@ -100,16 +100,37 @@ fn sends_go_on(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckR
         failure,
         Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
     );
-    if !own && !run.no_such_queue(send) && !run.waited_for_others(send) {
+    let excused =
+        run.no_such_queue(send) || run.waited_for_others(send) || cut_by_another(run, send);
+    if !own && !excused {
         let (who, number) = (run.name(send.node), send.number);
         let text = format!("{who} s{number} fails, although every broker of its route is healthy");
         report.wrong(*done, text);
     }
 }
 
+/// Whether the last attempt lost its connection to another request's timeout, as with RocketMQ's policies.
+fn cut_by_another(run: &CheckedRun<'_>, send: &SendHistory<'_>) -> bool {
+    let Some((attempt, end)) = send.attempts.last().and_then(|it| Some((it, it.ended?))) else {
+        return false;
+    };
+    let mut connections = run.history.connections.iter();
+    let cut = connections.any(|connection| {
+        let own = connection.node == send.node && Some(connection.to) == attempt.address;
+        let closed = connection
+            .closed
+            .filter(|(at, _)| at.ms == end.timestamp.ms);
+        own && closed.is_some_and(|(_, cause)| cause == CloseCause::CallTimedOut)
+    });
+    let strict = run
+        .policy(send.node)
+        .is_some_and(|it| it.form == Form::Strict);
+    end.stage == Stage::Lost && cut && !strict
+}
+
 #[cfg(test)]
 mod tests {
-    use rmq_producer::event::{Event, LookupEnd, LookupReason, Stage};
+    use rmq_producer::event::{Event, LookupEnd, LookupReason};
     use rmq_remoting::profile::Profile;
 
     use super::*;

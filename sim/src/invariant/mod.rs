@@ -324,15 +324,13 @@ impl<'t> CheckedRun<'t> {
         limited && began > send.called.ms.saturating_add(self.header().slack_ms)
     }
 
-    /// Whether the caller chose a queue of a broker that no route of the topic names: there is no address to
-    /// send to.
+    /// Whether the caller chose a queue that the topic's route does not have.
     fn chose_nowhere(&self, send: &SendHistory<'_>) -> bool {
         let last = send.attempts.last().and_then(|attempt| attempt.snapshot);
         let route = last.map(|index| &self.history.snapshots[index]);
-        send.target_queue.zip(route).is_some_and(|(queue, route)| {
-            let mut named = route.addresses.iter();
-            !named.any(|(name, _)| *name == queue.broker)
-        })
+        send.target_queue
+            .zip(route)
+            .is_some_and(|(queue, route)| !route.queues.contains(queue))
     }
 
     /// Whether a broker refused a queue that the producer could not know to be none: of a route that

@@ -127,10 +127,7 @@ fn longest(scenario: &Scenario, timeout: u64) -> u64 {
         .filter_map(|fault| fault.for_ms)
         .sum();
     let liveness = scenario.liveness_ms.map_or(0, |bound| bound + 2 * timeout);
-    match scenario.liveness_ms {
-        Some(_) => work.fold(planned, u64::max) + frozen + timeout + liveness + GRACE_MS,
-        None => planned + timeout + GRACE_MS,
-    }
+    work.fold(planned, u64::max) + frozen + timeout + liveness + GRACE_MS
 }
 
 fn end(end: RunEnd) -> TraceEnd {

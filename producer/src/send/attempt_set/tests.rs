@@ -368,6 +368,17 @@ fn a_copy_that_is_not_safe_is_kept_while_a_better_one_is_tried_for() {
 }
 
 #[test]
+fn a_producer_that_closes_fails_its_sends_unless_a_copy_was_kept() {
+    let mut policy = Policy::strict();
+    policy.not_safe = crate::policy::NotSafe::Retry;
+    let mut send = Played::new(&policy);
+    send.start(0, "broker-a", Origin::Call);
+    assert_eq!(send.set.producer_closed(), Done::Failed(Failure::Closed));
+    send.set.keep(1);
+    assert_eq!(send.set.producer_closed(), Done::Stored(1));
+}
+
+#[test]
 fn of_timers_that_fire_together_the_end_of_the_send_comes_first() {
     let mut policy = Policy::strict();
     policy.attempt_timeout = crate::policy::AttemptTimeout::Whole;

@@ -70,6 +70,7 @@ fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<(
     let heard = answers.filter(|at| *at < connection.dialled).max();
     let mut times = 0;
     let mut last = None;
+    let mut next = connection.dialled;
     for it in before.iter().rev() {
         let in_vain = match (it.failed, it.closed) {
             (Some(failed), _) => failed,
@@ -86,7 +87,11 @@ fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<(
         if heard.is_some_and(|heard| heard > in_vain) {
             break;
         }
-        times += 1;
+        // Of those that were open beside each other and ended together, none was dialled in spite of another.
+        if in_vain <= next {
+            times += 1;
+            next = it.dialled;
+        }
         last = last.max(Some(in_vain));
     }
     Some((times, last?))
