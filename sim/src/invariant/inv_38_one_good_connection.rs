@@ -399,6 +399,16 @@ mod tests {
                 .at(90_000)
                 .call(1)
         }),
+        rejects("a first dial waits as if others had been in vain", || {
+            let scene = Scene::new().at(50).whole(9, "a/1").at(60);
+            let scene = scene
+                .close(1, "broker-a", CloseCause::Broken)
+                .at(100)
+                .call(1);
+            let scene = scene.attempt_by(1, 1, queue("a/0"), 1).wrong();
+            let scene = scene.at(500).dial(7, "broker-a");
+            scene.at(2_000).ended(1, 1, Stage::Silent, None)
+        }),
         rejects("an attempt has no connection, and nobody dials one", || {
             let scene = Scene::new().at(50).close(1, "broker-a", CloseCause::Broken);
             let scene = scene
