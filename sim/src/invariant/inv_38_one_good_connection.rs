@@ -71,8 +71,8 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
 }
 
-/// An attempt that hedges a silent one at the same broker goes over another connection, unless the first one
-/// was heard meanwhile.
+/// An attempt that hedges a silent one goes over a connection that was opened or heard since the silent one
+/// began: what made that one silent may have cut others, too.
 fn hedged_elsewhere(
     run: &CheckedRun<'_>,
     send: &SendHistory<'_>,
@@ -83,26 +83,29 @@ fn hedged_elsewhere(
     let seconds = run
         .policy(send.node)
         .is_some_and(|it| it.second_connections);
-    let (Some(before), Some(after)) = (first.wires.last(), second.wires.first()) else {
+    let wire = second.wires.first();
+    let Some((wire, connection)) = wire.and_then(|wire| Some((wire, wire.connection?))) else {
         return;
     };
-    let same = before.connection.is_some() && before.connection == after.connection;
-    if !seconds || !same || first.hedged.is_none() || send.mode == Mode::Oneway {
+    if !seconds || first.hedged.is_none() || send.mode == Mode::Oneway {
         return;
     }
-    let Some(connection) = before.connection.map(|it| &run.history.connections[it]) else {
-        return;
-    };
-    // A request that was given to it for a part of its time says nothing of it: it was dialled meanwhile.
-    let least = run.policy(send.node).map_or(0, |it| it.least_silence_ms);
-    let at_once = before.timestamp.ms <= first.started.ms + 1;
-    let waited = at_once && after.timestamp.ms.saturating_sub(before.timestamp.ms) >= least;
+    let connection = &run.history.connections[connection];
+    let (since, now) = (first.started.ms, wire.timestamp);
+    let opened = connection.opened.is_some_and(|(at, _)| at.ms >= since);
     let mut answers = connection.answers.iter();
-    let heard = answers.any(|(_, at, _)| *at >= before.timestamp && at.ms <= after.timestamp.ms);
-    if waited && !heard {
+    let heard = answers.any(|(_, at, _)| at.ms >= since && at.ms <= now.ms);
+    // There are two at most: beside a second one no third is dialled.
+    let mut others = run.history.connections.iter();
+    let second_one = others.any(|other| {
+        let same = other.node == connection.node && other.to == connection.to;
+        let alive = other.dialled <= now && other.ends().all(|end| end.ms >= since);
+        same && !std::ptr::eq(other, connection) && alive
+    });
+    if !opened && !heard && !second_one {
         let (who, number, k) = (run.name(send.node), send.number, second.number);
-        let text = format!("{who} s{number} #{k} goes over the connection that was silent");
-        report.wrong(after.timestamp, text);
+        let text = format!("{who} s{number} #{k} hedges over a connection not heard since then");
+        report.wrong(now, text);
     }
 }
 
@@ -406,7 +409,7 @@ mod tests {
                 .at(100)
                 .call(1);
             let scene = scene.attempt_by(1, 1, queue("a/0"), 1).wrong();
-            let scene = scene.at(500).dial(7, "broker-a");
+            let scene = scene.at(500).open(7, "broker-a");
             scene.at(2_000).ended(1, 1, Stage::Silent, None)
         }),
         rejects("an attempt has no connection, and nobody dials one", || {
@@ -418,6 +421,25 @@ mod tests {
                 .wrong();
             scene.at(2_000).ended(1, 1, Stage::Silent, None)
         }),
+        accepts(
+            "a hedge goes over a connection that was heard since",
+            || {
+                let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(500);
+                let scene = scene.whole(2, "b/0").at(1_100).hedged(1, 1);
+                scene.attempt(1, 2, "b/1")
+            },
+        ),
+        rejects(
+            "a hedge goes over another connection that is doubted",
+            || {
+                let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(1_100);
+                let scene = scene.hedged(1, 1).attempt_by(1, 2, queue("b/1"), 2);
+                let marked = scene.trace.records.len();
+                let mut scene = scene.request(1, 2, 2);
+                scene.marked = Some(marked);
+                scene
+            },
+        ),
         rejects("a hedge goes over the silent connection", || {
             let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(1_100);
             let scene = scene.hedged(1, 1).attempt_by(1, 2, queue("a/1"), 1);
