@@ -161,15 +161,19 @@ fn doubted(
         let since = written.any(|(it, at)| it == opaque && at.ms >= heard.ms);
         since && silent_in_its_time(&run.history.sends[*send].attempts[*attempt])
     });
-    // Heartbeats and lookups have times of their own.
-    let of_attempt = |opaque: i32| first.given.iter().any(|it| it.0 == opaque);
-    let silent_request = first.written.iter().any(|(opaque, at)| {
-        let answered =
-            |it: &&(i32, Timestamp, Option<i32>)| it.0 == *opaque && it.1.ms < decided_ms;
-        !of_attempt(*opaque)
-            && at.ms >= heard.ms
-            && at.ms.saturating_add(policy.least_silence_ms) <= now.ms
-            && !first.answers.iter().any(|it| answered(&it))
+    // Heartbeats and lookups have times of their own. What cut another connection may have cut this one.
+    let same = run.history.index.connections(first.node, first.to).iter();
+    let mut same = same.map(|index| &run.history.connections[*index]);
+    let silent_request = same.any(|it| {
+        let silent_here = |(opaque, at): &(i32, Timestamp)| {
+            let answered =
+                |it: &&(i32, Timestamp, Option<i32>)| it.0 == *opaque && it.1.ms < decided_ms;
+            !it.given.iter().any(|it| it.0 == *opaque)
+                && at.ms >= heard.ms
+                && at.ms.saturating_add(policy.least_silence_ms) <= now.ms
+                && !it.answers.iter().any(|it| answered(&it))
+        };
+        it.written.iter().any(silent_here)
     });
     silent_attempt || silent_here || silent_request
 }
@@ -322,6 +326,21 @@ mod tests {
         rejects("a lookup asks again at once over a new connection", || {
             asked().at(199).open(5, "broker-a").wrong()
         }),
+        accepts(
+            "a second connection that nobody used is dialled again when the first one is silent",
+            || {
+                asks(asked().at(200).open(5, "broker-a").at(1_000), 98)
+                    .at(1_100)
+                    .open(6, "broker-a")
+            },
+        ),
+        rejects(
+            "a second connection is dialled again, and no request was silent since",
+            || {
+                let scene = asked().at(200).open(5, "broker-a").at(1_100);
+                scene.open(6, "broker-a").wrong()
+            },
+        ),
         rejects("a second connection of a client that has none", || {
             let scene = silent().facts(|it| it.policies[0].second_connections = false);
             scene.open(4, "broker-a").wrong()
@@ -515,11 +534,15 @@ mod tests {
 
     /// A request that belongs to no attempt is written to broker-a at 100 ms.
     fn asked() -> Scene {
-        let written = TransportEvent::Written {
+        asks(Scene::new().at(100), 99)
+    }
+
+    /// A request that is no attempt's goes over the first connection.
+    fn asks(scene: Scene, opaque: i32) -> Scene {
+        scene.say(Event::Transport(TransportEvent::Written {
             connection: 1.into(),
-            opaque: 99,
-        };
-        Scene::new().at(100).say(Event::Transport(written))
+            opaque,
+        }))
     }
 
     /// An attempt at broker-a that is not answered in its timeout.
