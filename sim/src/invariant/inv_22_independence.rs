@@ -56,6 +56,8 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
 
 #[cfg(test)]
 mod tests {
+    use rmq_producer::event::Failure;
+
     use crate::invariant::pair::tests::named;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
 
@@ -63,6 +65,12 @@ mod tests {
         accepts("the same queues in turn", || {
             let other = named(named(Scene::new().at(4), 1, "a/0"), 3, "b/0");
             let scene = named(Scene::new().at(4), 1, "a/0");
+            named(scene, 2, "b/0").paired(other)
+        }),
+        accepts("a send came too late for its permit in one of them", || {
+            let other = named(named(Scene::new().at(4), 1, "a/0"), 2, "c/0");
+            let scene = named(Scene::new().at(4), 1, "a/0").call(3);
+            let scene = scene.failed(3, Failure::BackPressure);
             named(scene, 2, "b/0").paired(other)
         }),
         rejects("another's traffic takes a turn", || {

@@ -53,17 +53,24 @@ impl<'t> Sends<'t> {
 
     /// When the producer first avoided a broker: by then it may choose otherwise than in another
     /// run, in which the broker was a moment quicker. Or when a caller first dropped a send: whether
-    /// that took a turn depends on how far it had come.
+    /// that took a turn depends on how far it had come. Or when a send failed without an attempt, for want of a
+    /// permit, say, which came a moment too late.
     pub(super) fn calm_until(&self, node: NodeId) -> Option<Timestamp> {
         let mut health = self.history.health.iter();
         let avoided = health.find(|it| it.node == node).map(|it| it.timestamp);
         let sends = self.history.sends.iter().filter(|send| send.node == node);
         let dropped = sends.clone().filter_map(|send| send.cancelled).min();
+        let barred = sends.clone().filter(|send| send.attempts.is_empty());
+        let barred = barred.filter_map(|send| send.done.first());
+        let barred =
+            barred.filter_map(|(at, outcome)| matches!(outcome, Outcome::Failed(_)).then_some(*at));
+        let barred = barred.min();
         // A broker or a hook refused: a route that is renewed a moment sooner or later has other queues.
         let ends = sends.flat_map(|send| send.attempts.iter().filter_map(|it| it.ended));
         let failed = ends.filter(|end| !matches!(end.stage, Stage::Accepted | Stage::Superseded));
         let failed = failed.map(|end| end.timestamp).min();
-        avoided.into_iter().chain(dropped).chain(failed).min()
+        let ends = avoided.into_iter().chain(dropped).chain(barred);
+        ends.chain(failed).min()
     }
 
     /// The queues that were chosen for each producer and topic, in the order of the choices, each

@@ -246,6 +246,12 @@ impl Links {
         link.busy.div_ceil(link.bandwidth) - now
     }
 
+    /// How long the link takes for a byte at least, in milliseconds.
+    pub(super) fn least_latency(&self, from: NodeId, to: NodeId) -> u64 {
+        let own = self.get(from, to).and_then(|link| link.latency);
+        own.unwrap_or(self.latency).0
+    }
+
     /// How many bytes a line carries in one piece; `None`: any number.
     pub(super) fn piece(&self, from: NodeId, to: NodeId) -> Option<u64> {
         let bandwidth = self.get(from, to)?.bandwidth;

@@ -101,6 +101,11 @@ impl Core {
             Change::DefaultLatency(on) => self.links.change(on, |link| link.latency = None),
             Change::Bandwidth { on, bytes_per_ms } => {
                 self.links.change(on, |link| link.limit(bytes_per_ms));
+                if bytes_per_ms == 0 {
+                    for (from, to) in on.each() {
+                        self.empty_line(from, to);
+                    }
+                }
             }
             Change::Slice { on, bytes } => self.links.change(on, |link| link.slice = bytes),
             Change::Hold(on, held) => {

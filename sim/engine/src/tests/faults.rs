@@ -335,6 +335,31 @@ fn a_bandwidth_limit_spreads_bytes_over_time() {
 }
 
 #[test]
+fn what_waits_for_a_slow_line_leaves_when_it_is_slow_no_more() {
+    let report = run(async |sim| {
+        let ((a_id, a), (b_id, b)) = pair(sim);
+        let (mut dialled, mut accepted, _listener) = connected(&a, &b).await;
+        let limit = |bytes_per_ms| Change::Bandwidth {
+            on: Direction::One(a_id, b_id),
+            bytes_per_ms,
+        };
+        sim.apply(limit(1));
+        sleep(1).await;
+        let start = Instant::now();
+        write(&mut dialled, &[1; 30_000]).await.unwrap();
+        sleep(5_000).await;
+        sim.apply(limit(0));
+        read_exactly(&mut accepted, 30_000).await.unwrap();
+        write(&mut dialled, &[2; 100]).await.unwrap();
+        let behind = read_exactly(&mut accepted, 100).await.unwrap();
+        (start.elapsed(), behind)
+    });
+    let (whole, behind) = report.value.unwrap();
+    assert!((ms(5_000)..ms(5_010)).contains(&whole), "{whole:?}");
+    assert_eq!(behind, [2; 100]);
+}
+
+#[test]
 fn a_node_can_come_back_at_another_address() {
     let report = run(async |sim| {
         let ((_, a), (b_id, _b)) = pair(sim);

@@ -232,7 +232,7 @@ impl Core {
     }
 
     /// Every connection between the two nodes that is open now.
-    fn conns_between(&self, a: NodeId, b: NodeId) -> Vec<ConnId> {
+    pub(super) fn conns_between(&self, a: NodeId, b: NodeId) -> Vec<ConnId> {
         let open = (0..).zip(&self.conns).filter(|(_, conn)| {
             conn.as_ref().is_some_and(|conn| {
                 conn.dialled == Some(Ok(())) && conn.joins(a, b) && !conn.is_loop()

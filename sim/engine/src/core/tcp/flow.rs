@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use super::{ConnId, Fin, Holder, Phase, Segment};
 use crate::core::{Core, DeliveryKind};
 use crate::event::EndCause;
+use crate::node::NodeId;
 use crate::strike::Strike;
 
 /// The shortest retransmission timeout, in milliseconds (Linux's `TCP_RTO_MIN`).
@@ -120,6 +121,24 @@ impl Core {
         pipe.cuts.extend(cut);
         if fin {
             pipe.fin = Fin::Sent;
+        }
+    }
+
+    /// The line has no limit any more: what waits for it leaves now.
+    pub(in crate::core) fn empty_line(&mut self, from: NodeId, to: NodeId) {
+        let soonest = self.now + self.links.least_latency(from, to);
+        for id in self.conns_between(from, to) {
+            let conn = self.live_mut(id);
+            let dir = usize::from(conn.ends[1].node == from);
+            let pipe = &mut conn.pipes[dir];
+            if pipe.last_at <= soonest {
+                continue;
+            }
+            for segment in &mut pipe.segments {
+                segment.at = segment.at.min(soonest);
+            }
+            pipe.last_at = soonest;
+            self.schedule(soonest, id, dir, DeliveryKind::Arrival);
         }
     }
 
