@@ -305,6 +305,33 @@ fn wrong_arguments_are_named() {
 }
 
 #[test]
+fn a_checker_says_what_it_objects_to() {
+    let folder = with_calm("sides");
+    let (code, text, _) = run(&folder, &["invariants", "INV-13"]);
+    assert_eq!(code, 0);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("INV-13  The target queue stays"),
+        "{text}"
+    );
+    assert_eq!(
+        lines[1..],
+        [
+            "        … goes to …, not …",
+            "        … reads …, for target queue …"
+        ]
+    );
+    let (_, all, _) = run(&folder, &["invariants", "--sides"]);
+    assert!(all.contains(&text), "{all}");
+    refused(
+        &folder,
+        &["invariants", "INV-52"],
+        2,
+        &["INV-52", "no checker is called so"],
+    );
+}
+
+#[test]
 fn a_pass_is_nothing_to_shrink_and_a_broken_list_nothing_to_check() {
     let folder = with_calm("nothing");
     let words = [

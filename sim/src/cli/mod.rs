@@ -83,7 +83,7 @@ enum Command {
     Merge(sweep::MergeArgs),
     /// Prints every fault there is: where it can be, what it is in the real world, its engines.
     Faults,
-    /// Prints every invariant, with a sweep's file also how often each was put to the test.
+    /// Prints every invariant, what it objects to, and how often a sweep put it to the test.
     Invariants(lists::InvariantArgs),
     /// Measures what runs cost on this machine: sends, virtual time, scenarios, and the parts.
     Bench,

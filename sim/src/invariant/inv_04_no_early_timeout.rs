@@ -8,7 +8,7 @@
 use rmq_producer::event::{Failure, Outcome, Stage};
 
 use super::inv_08_liveness::retryable;
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{EndedAttempt, SendHistory};
 use crate::trace::record::Form;
 
@@ -18,6 +18,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 80,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "is given up with … ms left",
+            &["attempts that refuse may end a send at once"],
+        ),
+        side(
+            "is silent after … of … ms",
+            &["a send that times out has had all its time"],
+        ),
+        side(
+            "gives up with … open and … ms left",
+            &["a final refusal ends a send beside an open attempt"],
+        ),
+        side(
+            "timed out after … of … ms",
+            &["a send that times out has had all its time"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

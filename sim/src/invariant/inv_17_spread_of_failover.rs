@@ -16,7 +16,7 @@ use rmq_producer::event::{QueueRef, Stage};
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, HealthHistory, SendHistory, Timestamp};
 use crate::trace::record::Form;
 
@@ -26,6 +26,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 10,
     checker: Checker::Run(check),
+    sides: &[side(
+        "gets … of …'s … attempts to … that avoid others",
+        &[
+            "retries go around the queues of the others",
+            "three retries say nothing",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

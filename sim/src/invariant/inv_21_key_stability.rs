@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use rmq_producer::event::QueueRef;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-21",
@@ -18,6 +18,20 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 50,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "… of … is at …, and … takes it to …",
+            &[
+                "one queue for one key, whoever sends",
+                "another key has another queue",
+                "another queue once the topic has other queues",
+            ],
+        ),
+        side(
+            "takes … to …, its hash says …",
+            &["a key whose hash is negative"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -15,7 +15,7 @@
 use rmq_producer::event::Mode;
 use rmq_remoting::event::CloseCause;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, ConnectionHistory, SendHistory, Timestamp};
 
 mod closing;
@@ -27,6 +27,59 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "opens a second connection to …",
+            &[
+                "two producers have a connection each",
+                "a second connection beside a silent one",
+                "a slow producer dials some time after its decision, and an answer came meanwhile",
+                "a dial waits after one that came to nothing, and an answer came meanwhile",
+                "a dial waits after a connection without an answer, and another one answered meanwhile",
+            ],
+        ),
+        side(
+            "keeps a connection to … that a second one has replaced",
+            &["a lost connection is replaced"],
+        ),
+        side(
+            "goes over the connection that was silent",
+            &["the attempt that dialled a connection was silent on it"],
+        ),
+        side(
+            "writes to … on a closed connection",
+            &["a lost connection is replaced"],
+        ),
+        side(
+            "has no connection to … dialled in … ms",
+            &["a lookup asks again after a tenth of a second"],
+        ),
+        side("dials … for … ms", &["a lost connection is replaced"]),
+        side(
+            "dials … again … ms after … dials in vain",
+            &["dials in vain keep their distance"],
+        ),
+        side(
+            "closes its connection to … with an attempt open",
+            &["a connection is closed as idle"],
+        ),
+        side(
+            "as idle, … ms after something was said on it",
+            &["a connection is closed as idle"],
+        ),
+        side(
+            "as if no route named it any more, and one does",
+            &["a connection that no route names is closed"],
+        ),
+        side(
+            "as dead, … ms after it answered",
+            &["a connection is closed as dead"],
+        ),
+        side(
+            "keeps its connection to …, in no route for … ms",
+            &["a connection that no route names is closed"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

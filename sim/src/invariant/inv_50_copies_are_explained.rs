@@ -4,7 +4,7 @@
 //! make copies. So a message has at most one copy more than it has retries, and no broker stores a
 //! key that nobody sent.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-50",
@@ -12,6 +12,19 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "stores a message under a key that nobody gave it",
+            &["a one-way message is stored"],
+        ),
+        side(
+            "has … copies by … requests",
+            &[
+                "a lost reply leaves two copies with one key",
+                "a one-way message is stored",
+            ],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -9,7 +9,7 @@ use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_producer::event::Event;
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, Checker, Invariant, Source};
+use super::{CheckReport, Checker, Invariant, Source, side};
 use crate::trace::history::Timestamp;
 use crate::trace::{NodeEvent, Trace, TraceRecord, WorkEvent, WorkResult};
 
@@ -19,6 +19,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::PairedRuns,
     rate_per_mille: 40,
     checker: Checker::PairedRuns(check),
+    sides: &[side(
+        "is another one when the wall clock jumps",
+        &["only the unique keys differ"],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
