@@ -305,6 +305,21 @@ fn wrong_arguments_are_named() {
 }
 
 #[test]
+fn the_two_runs_of_a_seed_are_compared_send_by_send() {
+    let folder = with_calm("pairs");
+    for (seed, checker) in [(0, "INV-55"), (4, "INV-56"), (8, "INV-22"), (12, "INV-46")] {
+        let side = format!("calm.toml@{seed}");
+        let (code, text, _) = run(&folder, &["diff", &side, "--pair"]);
+        let pair = format!("pair     {checker} compares two runs of this seed\none ");
+        assert!(code == 0 && text.starts_with(&pair), "{text}");
+        let alike = "first    no send goes another way";
+        assert!(seed == 8 || text.contains(alike), "{text}");
+    }
+    let b = ["diff", "calm.toml@0", "calm.toml@1", "--pair"];
+    refused(&folder, &b, 2, &["--pair", "cannot be used with"]);
+}
+
+#[test]
 fn a_checker_says_what_it_objects_to() {
     let folder = with_calm("sides");
     let (code, text, _) = run(&folder, &["invariants", "INV-13"]);
@@ -345,6 +360,11 @@ fn a_pass_is_nothing_to_shrink_and_a_broken_list_nothing_to_check() {
         &words,
     );
     refused(&folder, &["diff", "calm.toml@3"], 1, &words);
+    let words = [
+        "calm.toml has no two runs to compare on seed 3",
+        "remedy: give one that is 0, 2, 4, 8, 12 or 16 more",
+    ];
+    refused(&folder, &["diff", "calm.toml@3", "--pair"], 1, &words);
     fs::write(folder.join("list"), "0 0123456789abcdef\none\n").expect("a file");
     let words = [
         "list: line 2 is no seed with its digest",

@@ -87,6 +87,7 @@ mod inv_54_ids_of_messages;
 mod inv_55_replay;
 mod inv_56_clock;
 mod inv_57_no_panic;
+mod inv_59_blast_radius;
 mod pair;
 mod side;
 
@@ -156,6 +157,7 @@ pub fn all() -> &'static [Invariant] {
             inv_55_replay::INVARIANT,
             inv_56_clock::INVARIANT,
             inv_57_no_panic::INVARIANT,
+            inv_59_blast_radius::INVARIANT,
         ]
     }
 }
@@ -501,15 +503,15 @@ pub fn check(run: &CheckedRun<'_>) -> RunFindings {
     findings
 }
 
-/// Checks two runs by the invariant of this id; none if there is no such checker of two.
-pub(crate) fn check_pair(id: &str, one: &Trace, other: &Trace) -> Option<CheckReport> {
-    let invariant = all().iter().find(|invariant| invariant.id == id)?;
-    let Checker::PairedRuns(check) = invariant.checker else {
-        return None;
+/// Checks two runs by the invariant of this id, which must be one of pairs.
+pub(crate) fn check_pair(id: &str, one: &Trace, other: &Trace) -> CheckReport {
+    let invariant = all().iter().find(|invariant| invariant.id == id);
+    let Some((id, Checker::PairedRuns(check))) = invariant.map(|it| (it.id, it.checker)) else {
+        unreachable!("{id} is no checker of two runs")
     };
-    let mut report = CheckReport::new(invariant.id);
+    let mut report = CheckReport::new(id);
     check(one, other, &mut report);
-    Some(report)
+    report
 }
 
 impl RunFindings {
