@@ -238,6 +238,12 @@ mod tests {
                 .say(Event::Callback { send: 1.into() })
                 .wrong()
         }),
+        rejects("a callback runs while its send is open", || {
+            let scene = Scene::new().at(100).call_in(1, Mode::Async);
+            let scene = scene.attempt(1, 1, "a/0");
+            let scene = scene.say(Event::Callback { send: 1.into() }).wrong();
+            scene.succeeds(1, 1)
+        }),
         rejects("nobody called what ends", || {
             Scene::new().failed(9, Failure::Deadline).wrong()
         }),

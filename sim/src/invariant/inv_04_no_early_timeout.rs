@@ -139,6 +139,7 @@ fn gives_up(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckRepo
 mod tests {
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::TraceHeader;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a send that times out has had all its time", || {
@@ -182,6 +183,18 @@ mod tests {
         rejects(
             "an attempt is called silent before its timeout is over",
             || open().at(900).ended(1, 1, Stage::Silent, None).wrong(),
+        ),
+        rejects(
+            "an attempt that is not hedged has less than its time",
+            || {
+                let unhedged = |header: &mut TraceHeader| {
+                    for policy in &mut header.policies {
+                        policy.hedged_accepted = false;
+                    }
+                };
+                let scene = open().facts(unhedged).at(900);
+                scene.ended(1, 1, Stage::Silent, None).wrong()
+            },
         ),
         rejects("silence ends a send that has attempts left", || {
             let scene = open().at(1000).ended(1, 1, Stage::Silent, None);

@@ -10,6 +10,7 @@
 use rmq_producer::event::{Failure, Mode, Outcome, Stage};
 use rmq_remoting::observe::Name;
 
+use super::hedging::HedgingBudget;
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
 use crate::trace::record::Form;
@@ -29,17 +30,23 @@ pub(super) const INVARIANT: Invariant = Invariant {
                 "a retry follows at once",
                 "a refusal that is final ends the send",
                 "another broker is told of while a retry waits",
+            ],
+        ),
+        side(
+            "is not hedged for … ms after its time, and there was a token after … ms",
+            &[
+                "an attempt is hedged once there is a token",
                 "the last token goes while the timeout runs",
                 "an attempt has no token to be hedged with",
             ],
         ),
         side(
             "starts … ms after a refused connection, not …",
-            &["a retry at one that refused waits, as all have failed"],
+            &["a retry at the broker that refused has its part of the time"],
         ),
         side(
             "starts … ms late",
-            &["a retry at the broker that refused has its part of the time"],
+            &["a retry at one that refused waits, as all have failed"],
         ),
         side(
             "fails, although … of its brokers were healthy",
@@ -61,8 +68,6 @@ const RECOVERY_MS: u64 = 10_000;
 const LEAST_PAUSE_MS: u64 = 50;
 /// A real clock may round a time down.
 const GRAIN_MS: u64 = 1;
-/// What hedging takes from the bucket, in tenths.
-const TOKEN_TENTHS: u64 = 10;
 
 /// A healthy broker answers within this time.
 const ANSWER_MS: u64 = 100;
@@ -80,6 +85,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         }
     }
     for (send, attempt) in run.attempts() {
+        hedges_in_time(run, send, attempt, report);
         if let Some(next) = send
             .attempts
             .iter()
@@ -177,7 +183,8 @@ fn no_other(
     let left = goes_there || gave_way(&attempt.to.broker);
     // A policy that avoids the last broker alone comes back before it has tried all.
     let avoids_all = run.policy(send.node).is_some_and(|it| it.avoids_all_failed);
-    nobody_else || (left && (!avoids_all || all.into_iter().all(tried)))
+    let comes_back = !avoids_all && all.iter().any(|it| gave_way(it));
+    nobody_else || comes_back || (left && all.into_iter().all(tried))
 }
 
 /// How long the attempt after this one may wait for its part of the send's time.
@@ -401,8 +408,8 @@ fn named<'t>(run: &CheckedRun<'t>, send: &SendHistory<'_>, route: usize) -> Vec<
     brokers
 }
 
-/// Whether the bucket may have held no token when one was needed: at the attempt's start, or when
-/// its timeout was over.
+/// Whether the budget may have held no token when one was needed: at the attempt's start, or when its timeout
+/// was over.
 fn bucket_was_low(
     run: &CheckedRun<'_>,
     send: &SendHistory<'_>,
@@ -413,20 +420,50 @@ fn bucket_was_low(
         timeout if timeout < left => attempt.started.ms.saturating_add(timeout),
         _ => attempt.started.ms,
     };
-    let others = run.attempts().filter(|(other, _)| other.node == send.node);
-    let taken = others.filter_map(|(_, it)| Some((it.hedged?, it.tokens_left?)));
-    // Nobody was hedged yet: the bucket is full.
-    let last = taken
-        .filter(|(at, _)| at.ms <= needed)
-        .max_by_key(|(at, _)| *at);
-    let Some((at, tenths)) = last else {
-        return false;
+    let budget = HedgingBudget::of(run, send.node);
+    budget.is_none_or(|budget| budget.was_low(needed))
+}
+
+/// An attempt that is not answered in its time is hedged as soon as there is a token for it.
+fn hedges_in_time(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    report: &mut CheckReport,
+) {
+    let Some(policy) = run.policy(send.node).filter(|it| it.hedging.is_some()) else {
+        return;
     };
-    let sends = run.history.sends.iter();
-    let since = sends.filter(|it| it.node == send.node && it.called > at && it.called.ms < needed);
-    // A tenth comes back with each send.
-    u64::from(tenths).saturating_add(u64::try_from(since.count()).unwrap_or(u64::MAX))
-        < TOKEN_TENTHS
+    let silent = attempt.started.ms.saturating_add(attempt.timeout_ms);
+    let more = attempt.number < policy.attempts(send.mode, send.target_queue.is_some());
+    let ends = [
+        attempt.hedged,
+        attempt.ended.map(|end| end.timestamp),
+        send.over(),
+    ];
+    let until = ends
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or_else(|| run.end());
+    // Without a token it asks again after a tenth of its time.
+    let again = (attempt.timeout_ms / 10).max(1);
+    if !more || send.mode == Mode::Oneway || until.ms <= run.due(send.node, silent, again) {
+        return;
+    }
+    let Some(budget) = HedgingBudget::of(run, send.node) else {
+        return;
+    };
+    report.exercised();
+    let from = budget.low_until(silent, until);
+    if until.ms > run.due(send.node, from, again) {
+        let (who, number, k) = (run.name(send.node), send.number, attempt.number);
+        let (late, has) = (until.ms - silent, from - silent);
+        let text = format!(
+            "{who} s{number} #{k} is not hedged for {late} ms after its time, and there was a token after {has} ms"
+        );
+        report.wrong(until, text);
+    }
 }
 
 #[cfg(test)]

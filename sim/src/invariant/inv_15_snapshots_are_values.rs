@@ -21,6 +21,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     rate_per_mille: 900,
     checker: Checker::Run(check),
     sides: &[
+        side("comes from no lookup", &["a poll brings another route"]),
         side(
             "comes from a lookup that ended …",
             &["a poll brings another route"],

@@ -12,7 +12,7 @@ use rmq_producer::policy::{
 };
 
 use crate::scenario::ProducerPlan;
-use crate::trace::{Form, IsolationFacts, NodeId, PatienceFacts, PolicyFacts};
+use crate::trace::{Form, HedgingFacts, IsolationFacts, NodeId, PatienceFacts, PolicyFacts};
 
 /// The policy that a producer of a scenario has.
 pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, Box<dyn Error>> {
@@ -91,6 +91,11 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
                 silence_ms: silent,
             }),
         },
+        hedging: (policy.hedged_answer == HedgedAnswer::Accept).then_some(HedgingFacts {
+            tokens: policy.hedging_tokens,
+            refill_tenths: policy.hedging_refill_tenths,
+            known_after: policy.hedge_known,
+        }),
         default_topic_queues: policy.default_queues.unsigned_abs(),
         creates_everywhere: auto_create::everywhere(policy),
         stop_ms: policy.periods.stop,

@@ -3,7 +3,8 @@
 use super::*;
 use crate::fault::FaultKind;
 use crate::invariant::scene::{Example, Scene, TIMEOUT, accepts, queue, rejects};
-use crate::trace::NodeEvent;
+use crate::trace::record::HedgingFacts;
+use crate::trace::{NodeEvent, TraceHeader};
 use rmq_producer::event::{Event, LookupReason};
 
 pub(super) const EXAMPLES: &[Example] = &[
@@ -32,10 +33,9 @@ pub(super) const EXAMPLES: &[Example] = &[
     accepts(
         "a retry at the broker that refused has its part of the time",
         || {
-            refused_by_the_only_one()
-                .at(1_000)
-                .attempt(1, 2, "a/1")
-                .succeeds(1, 2)
+            let scene = refused_by_the_only_one().at(1_000);
+            let scene = scene.attempt_by(1, 2, queue("a/1"), 2);
+            scene.request(1, 2, 1).succeeds(1, 2)
         },
     ),
     accepts(
@@ -83,6 +83,13 @@ pub(super) const EXAMPLES: &[Example] = &[
             .at(1_500)
             .attempt_marked(1, 2, "a/1")
     }),
+    rejects(
+        "a retry at the only broker follows a refusal at once",
+        || {
+            let scene = refused_by_the_only_one().at(10);
+            scene.attempt_by(1, 2, queue("a/1"), 2).wrong()
+        },
+    ),
     rejects("a retry waits although there is another broker", || {
         let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(5);
         let scene = scene.ended(1, 1, Stage::Dial, None);
@@ -105,26 +112,29 @@ pub(super) const EXAMPLES: &[Example] = &[
             .failed(1, Failure::Deadline)
     }),
     accepts("the last token goes while the timeout runs", || {
-        let scene = Scene::new().at(0).fault(1, FaultKind::Freeze, "broker-a");
+        let scene = Scene::new()
+            .facts(one_token)
+            .fault(1, FaultKind::Freeze, "broker-a");
         let scene = scene.at(10_000).call(9).attempt(9, 1, "a/0");
         let scene = scene.at(10_100).call(1).attempt(1, 1, "a/1").at(11_000);
-        let scene = scene.hedged(9, 1).change(|what| {
-            if let NodeEvent::Producer(Event::Hedged { tokens_left, .. }) = what {
-                *tokens_left = 5;
-            }
-        });
+        let scene = scene.hedged(9, 1);
         let scene = scene.attempt(9, 2, "b/0").succeeds(9, 2);
         scene.at(13_100).failed(1, Failure::Deadline)
     }),
     accepts("an attempt has no token to be hedged with", || {
-        hangs(
-            Scene::new().at(0).call(9).attempt(9, 1, "b/0").hedged(9, 1),
-            5,
-        )
+        let scene = Scene::new().facts(one_token).at(0).call(9);
+        let scene = scene.attempt(9, 1, "b/0").hedged(9, 1);
+        hangs(scene.attempt(9, 2, "c/0").succeeds(9, 2))
+    }),
+    accepts("an attempt is hedged once there is a token", || {
+        waits_for_a_token(1_105).succeeds(1, 2).succeeds(9, 2)
+    }),
+    rejects("an attempt is not hedged although there is a token", || {
+        waits_for_a_token(1_300).succeeds(1, 2).succeeds(9, 2)
     }),
     rejects(
         "an attempt takes all the time although there are tokens",
-        || hangs(Scene::new(), 200).wrong(),
+        || hangs(Scene::new()).wrong(),
     ),
     rejects(
         "the send fails although one broker was healthy all the time",
@@ -152,17 +162,32 @@ fn lost() -> Scene {
         .ended(1, 1, Stage::Lost, None)
 }
 
+fn one_token(header: &mut TraceHeader) {
+    for policy in &mut header.policies {
+        policy.hedging = policy.hedging.map(|it| HedgingFacts { tokens: 1, ..it });
+    }
+}
+
+/// A silent attempt of a producer whose only token another send has taken at 1000 ms.
+fn waits_for_a_token(until: u64) -> Scene {
+    let scene = Scene::new().facts(one_token).at(0);
+    let scene = scene
+        .call(9)
+        .attempt(9, 1, "a/0")
+        .call(1)
+        .attempt(1, 1, "b/0");
+    let scene = scene.at(1_000).hedged(9, 1).attempt(9, 2, "c/0").at(1_005);
+    let scene = (20..30).fold(scene, |scene, send| scene.call(send));
+    scene
+        .at(until)
+        .hedged(1, 1)
+        .wrong()
+        .attempt(1, 2, "c/1")
+        .at(until + 2)
+}
+
 /// The only ill broker of three eats the whole time of a send.
-fn hangs(scene: Scene, tokens: u32) -> Scene {
-    let scene = scene.change(|what| {
-        if let NodeEvent::Producer(Event::Hedged { tokens_left, .. }) = what {
-            *tokens_left = tokens;
-        }
-    });
-    let scene = match tokens {
-        200 => scene,
-        _ => scene.attempt(9, 2, "c/0").succeeds(9, 2),
-    };
+fn hangs(scene: Scene) -> Scene {
     let scene = scene
         .at(10_000)
         .fault(1, FaultKind::Freeze, "broker-a")
