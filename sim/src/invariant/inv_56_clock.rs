@@ -3,7 +3,8 @@
 //! Clocks of machines jump: time servers correct them, hypervisors stop them, people set them. A wait
 //! that is computed from the wall clock then ends at once or never, and no test on a desk shows it.
 //! Checked by two runs: in one of them the producers' wall clocks jump forwards and back. Every record
-//! is the same, but for the unique keys and the properties made with them, which carry the time.
+//! is the same, but for the times at which messages are born, the unique keys and the properties made with
+//! them, which carry the time.
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_producer::event::Event;
@@ -21,7 +22,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
     checker: Checker::PairedRuns(check),
     sides: &[side(
         "is another one when the wall clock jumps",
-        &["only the unique keys differ"],
+        &[
+            "only the unique keys differ",
+            "messages are born at another time",
+        ],
     )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -51,7 +55,7 @@ fn alike(one: &TraceRecord, other: &TraceRecord) -> bool {
     one.what == other.what || timeless(&one.what) == timeless(&other.what)
 }
 
-/// What happened, without unique keys and the checksum of the properties.
+/// What happened, without unique keys, the checksum of the properties and the time of birth.
 fn timeless(what: &NodeEvent) -> NodeEvent {
     let none = || Name::from("");
     let mut what = what.clone();
@@ -69,6 +73,7 @@ fn timeless(what: &NodeEvent) -> NodeEvent {
         }) => {
             seen.unique_key = seen.unique_key.as_ref().map(|_| none());
             seen.metadata_crc = 0;
+            seen.born_ms = 0;
         }
         NodeEvent::Work(WorkEvent::Returned {
             result: WorkResult::Sent {
@@ -95,6 +100,18 @@ mod tests {
                 }) = &mut record.what
                 {
                     *key = "another time".into();
+                }
+            }
+            sent().paired(other)
+        }),
+        accepts("messages are born at another time", || {
+            let mut other = sent();
+            for record in &mut other.trace.records {
+                if let NodeEvent::Broker(BrokerEvent::Received {
+                    send: Some(seen), ..
+                }) = &mut record.what
+                {
+                    seen.born_ms += 86_400_000;
                 }
             }
             sent().paired(other)

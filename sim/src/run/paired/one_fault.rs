@@ -45,7 +45,7 @@ pub(super) fn blast(scenario: &Scenario, seed: u64) -> Option<Fault> {
         .iter()
         .filter(|it| is_at_one_server(scenario, it));
     let own = own.min_by_key(|it| chance.draw(&it.to_string(), 0));
-    own.cloned().or_else(|| drawn(scenario, chance))
+    own.cloned().or_else(|| drawn(scenario, &chance))
 }
 
 /// Whether only one server is struck, and others that depend on it are told nothing wrong.
@@ -71,7 +71,7 @@ fn is_at_one_server(scenario: &Scenario, fault: &Fault) -> bool {
     }
 }
 
-fn drawn(scenario: &Scenario, chance: Chance) -> Option<Fault> {
+fn drawn(scenario: &Scenario, chance: &Chance) -> Option<Fault> {
     let brokers = &scenario.cluster.brokers;
     let nth = below(chance.draw("broker", 0), brokers.len() as u64);
     let broker = brokers.get(usize::try_from(nth).ok()?)?;
