@@ -35,6 +35,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
                 "a second connection beside a silent one",
                 "the attempt that dialled a connection was silent on it",
                 "a lookup asks again after a tenth of a second",
+                "a second connection that nobody used is dialled again when the first one is silent",
                 "a slow producer dials some time after its decision, and an answer came meanwhile",
                 "a dial waits after one that came to nothing, and an answer came meanwhile",
                 "a dial waits after a connection without an answer, and another one answered meanwhile",
@@ -216,15 +217,19 @@ fn doubted(
         let since = written.any(|(it, at)| it == opaque && at.ms >= heard.ms);
         since && silent_in_its_time(&run.history.sends[*send].attempts[*attempt])
     });
-    // Heartbeats and lookups have times of their own.
-    let of_attempt = |opaque: i32| first.given.iter().any(|it| it.0 == opaque);
-    let silent_request = first.written.iter().any(|(opaque, at)| {
-        let answered =
-            |it: &&(i32, Timestamp, Option<i32>)| it.0 == *opaque && it.1.ms < decided_ms;
-        !of_attempt(*opaque)
-            && at.ms >= heard.ms
-            && at.ms.saturating_add(policy.least_silence_ms) <= now.ms
-            && !first.answers.iter().any(|it| answered(&it))
+    // Heartbeats and lookups have times of their own. What cut another connection may have cut this one.
+    let same = run.history.index.connections(first.node, first.to).iter();
+    let mut same = same.map(|index| &run.history.connections[*index]);
+    let silent_request = same.any(|it| {
+        let silent_here = |(opaque, at): &(i32, Timestamp)| {
+            let answered =
+                |it: &&(i32, Timestamp, Option<i32>)| it.0 == *opaque && it.1.ms < decided_ms;
+            !it.given.iter().any(|it| it.0 == *opaque)
+                && at.ms >= heard.ms
+                && at.ms.saturating_add(policy.least_silence_ms) <= now.ms
+                && !it.answers.iter().any(|it| answered(&it))
+        };
+        it.written.iter().any(silent_here)
     });
     silent_attempt || silent_here || silent_request
 }

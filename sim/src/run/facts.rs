@@ -84,18 +84,8 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         name_server_timeout_ms: policy.name_server_timeout,
         asks_all_name_servers: policy.name_servers == NameServers::WholeList,
         idle_ms: policy.periods.idle,
-        patience: match policy.dead_peer {
-            DeadPeer::Keep => None,
-            DeadPeer::Replace { unanswered, silent } => Some(PatienceFacts {
-                requests: unanswered,
-                silence_ms: silent,
-            }),
-        },
-        hedging: (policy.hedged_answer == HedgedAnswer::Accept).then_some(HedgingFacts {
-            tokens: policy.hedging_tokens,
-            refill_tenths: policy.hedging_refill_tenths,
-            known_after: policy.hedge_known,
-        }),
+        patience: patience(policy),
+        hedging: hedging(policy),
         default_topic_queues: policy.default_queues.unsigned_abs(),
         creates_everywhere: auto_create::everywhere(policy),
         stop_ms: policy.periods.stop,
@@ -112,6 +102,26 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         refuses: false,
         limits_known: false,
     }
+}
+
+/// When a producer gives a silent peer up.
+fn patience(policy: &Policy) -> Option<PatienceFacts> {
+    match policy.dead_peer {
+        DeadPeer::Keep => None,
+        DeadPeer::Replace { unanswered, silent } => Some(PatienceFacts {
+            requests: unanswered,
+            silence_ms: silent,
+        }),
+    }
+}
+
+/// What a producer may spend on hedges.
+fn hedging(policy: &Policy) -> Option<HedgingFacts> {
+    (policy.hedged_answer == HedgedAnswer::Accept).then_some(HedgingFacts {
+        tokens: policy.hedging_tokens,
+        refill_tenths: policy.hedging_refill_tenths,
+        known_after: policy.hedge_known,
+    })
 }
 
 /// A table of codes, with the one that announces a shutdown if that is retried in any case.

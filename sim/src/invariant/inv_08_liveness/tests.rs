@@ -177,7 +177,7 @@ fn waits_for_a_token(until: u64) -> Scene {
         .call(1)
         .attempt(1, 1, "b/0");
     let scene = scene.at(1_000).hedged(9, 1).attempt(9, 2, "c/0").at(1_005);
-    let scene = (20..30).fold(scene, |scene, send| scene.call(send));
+    let scene = (20..30).fold(scene, Scene::call);
     scene
         .at(until)
         .hedged(1, 1)

@@ -78,6 +78,21 @@ pub(super) const EXAMPLES: &[Example] = &[
     rejects("a lookup asks again at once over a new connection", || {
         asked().at(199).open(5, "broker-a").wrong()
     }),
+    accepts(
+        "a second connection that nobody used is dialled again when the first one is silent",
+        || {
+            asks(asked().at(200).open(5, "broker-a").at(1_000), 98)
+                .at(1_100)
+                .open(6, "broker-a")
+        },
+    ),
+    rejects(
+        "a second connection is dialled again, and no request was silent since",
+        || {
+            let scene = asked().at(200).open(5, "broker-a").at(1_100);
+            scene.open(6, "broker-a").wrong()
+        },
+    ),
     rejects("a second connection of a client that has none", || {
         let scene = silent().facts(|it| it.policies[0].second_connections = false);
         scene.open(4, "broker-a").wrong()
@@ -270,11 +285,15 @@ fn heard_after_a_connection_that_was(heard: &[u64]) -> Scene {
 
 /// A request that belongs to no attempt is written to broker-a at 100 ms.
 fn asked() -> Scene {
-    let written = TransportEvent::Written {
+    asks(Scene::new().at(100), 99)
+}
+
+/// A request that is no attempt's goes over the first connection.
+fn asks(scene: Scene, opaque: i32) -> Scene {
+    scene.say(Event::Transport(TransportEvent::Written {
         connection: 1.into(),
-        opaque: 99,
-    };
-    Scene::new().at(100).say(Event::Transport(written))
+        opaque,
+    }))
 }
 
 /// An attempt at broker-a that is not answered in its timeout.
