@@ -21,7 +21,9 @@ use rmq_remoting::observe::Name;
 
 use super::{CheckReport, Checker, Invariant, Source, side};
 use crate::fault::FaultEvent;
-use crate::trace::history::{ConnectionHistory, History, ProducerPhase, SendHistory, Timestamp};
+use crate::trace::history::{
+    AttemptHistory, ConnectionHistory, History, ProducerPhase, SendHistory, Timestamp,
+};
 use crate::trace::record::Form;
 use crate::trace::{NodeEvent, NodeId, NodeKind, PolicyFacts, Trace};
 
@@ -38,7 +40,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
         ),
         side(
             "makes … attempts when … is struck, and … without",
-            &["a send that meets the fault is taken up elsewhere"],
+            &[
+                "a send that meets the fault is taken up elsewhere",
+                "the rotation brings a send to a broker that a hook forbids",
+            ],
         ),
         side(
             "is stored … times when … is struck, and … without",
@@ -50,7 +55,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
         ),
         side(
             "loses a connection to … when … is struck: …",
-            &["a connection that nobody used is closed and dialled again"],
+            &[
+                "a connection that nobody used is closed and dialled again",
+                "a hedge replaces a connection that was not heard since the silence began",
+            ],
         ),
         side(
             "dials … more often when … is struck",
@@ -163,19 +171,37 @@ impl<'t> OneRun<'t> {
         connection.is_some_and(|index| self.history.connections[index].node == producer)
     }
 
+    /// Hedges of a producer's silent attempts that went to a server: each may have dialled a connection, in the
+    /// place of one that was not heard since the silence began.
+    fn hedges(&self, producer: NodeId, server: NodeId) -> usize {
+        let name = self.trace.header.name(server);
+        let sends = self.history.sends.iter().filter(|it| it.node == producer);
+        let pairs = sends.flat_map(|send| send.attempts.iter().zip(send.attempts.iter().skip(1)));
+        let hedges =
+            pairs.filter(|(silent, next)| silent.hedged.is_some() && *next.to.broker == *name);
+        hedges.count()
+    }
+
     /// Copies of a send's message that brokers stored.
     fn copies(&self, send: &SendHistory<'_>) -> usize {
         let requests = send.requests.iter().map(|it| &self.history.requests[*it]);
         requests.filter(|request| request.stored.is_some()).count()
     }
 
-    /// Whether a connection stands, or the policy closed it for its own reasons: the next send must dial.
+    /// Whether a connection stands, or the policy closed it for its own reasons: the next send must dial, or
+    /// has dialled another one.
     fn closed_in_order(connection: &ConnectionHistory<'_>) -> bool {
         let cause = connection.closed.map(|(_, cause)| cause);
         matches!(
             cause,
             None | Some(CloseCause::Idle | CloseCause::Stopped | CloseCause::Offline)
         )
+    }
+
+    /// Whether a second connection took its place.
+    fn replaced(connection: &ConnectionHistory<'_>) -> bool {
+        let cause = connection.closed.map(|(_, cause)| cause);
+        cause == Some(CloseCause::Replaced)
     }
 }
 
@@ -216,7 +242,11 @@ impl Runs<'_> {
                 .attempts
                 .iter()
                 .any(|it| it.timeout_ms <= self.slack_ms());
-        there || asked || !unstopped || hasty || send.cancelled.is_some()
+        // Where a hook forbids a broker, the rotation decides which sends meet it.
+        let vetoed =
+            |it: &AttemptHistory<'_>| it.ended.is_some_and(|end| end.stage == Stage::Vetoed);
+        let forbidden = send.attempts.iter().any(vetoed);
+        there || asked || !unstopped || hasty || forbidden || send.cancelled.is_some()
     }
 
     /// Whether a send had to wait for a name server.
@@ -279,17 +309,23 @@ impl Runs<'_> {
 
     /// Connections to another server are not closed, and not dialled more often: once, as sends that are
     /// taken up elsewhere may need one that nobody needed before, and again for each that the policy
-    /// closed because nobody used it.
+    /// closed because nobody used it, or that a hedge replaced.
     fn connections(&self, producer: NodeId, other: NodeId, report: &mut CheckReport) {
         let (who, to) = (self.name(producer), self.name(other));
         let server = self.name(self.server);
-        let unfit = |it: &&ConnectionHistory<'_>| !OneRun::closed_in_order(it);
-        let before = self.calm.connections(producer, other).filter(unfit).count();
-        let mut closed = self.struck.connections(producer, other).filter(unfit);
-        if let Some((closed, cause)) = closed.nth(before).and_then(|it| it.closed) {
-            let text = format!("{who} loses a connection to {to} when {server} is struck: {cause}");
-            report.wrong(closed, text);
-            return;
+        let hedges = self.struck.hedges(producer, other);
+        for (of_hedges, more) in [(false, 0), (true, hedges)] {
+            let unfit = |it: &&ConnectionHistory<'_>| {
+                !OneRun::closed_in_order(it) && OneRun::replaced(it) == of_hedges
+            };
+            let before = self.calm.connections(producer, other).filter(unfit).count();
+            let mut closed = self.struck.connections(producer, other).filter(unfit);
+            if let Some((closed, cause)) = closed.nth(before + more).and_then(|it| it.closed) {
+                let text =
+                    format!("{who} loses a connection to {to} when {server} is struck: {cause}");
+                report.wrong(closed, text);
+                return;
+            }
         }
         let idle = self
             .struck

@@ -7,7 +7,7 @@ use rmq_remoting::code::{request, response};
 use rmq_remoting::event::CloseCause;
 
 use crate::fault::FaultKind;
-use crate::invariant::scene::{BODY_CRC, Example, Scene, TOPIC, accepts, rejects};
+use crate::invariant::scene::{BODY_CRC, Example, Scene, TOPIC, accepts, queue, rejects};
 use crate::trace::WorkEvent;
 
 pub(super) const EXAMPLES: &[Example] = &[
@@ -49,6 +49,19 @@ pub(super) const EXAMPLES: &[Example] = &[
             scene.paired(sent(calm(), 1, "a/0"))
         },
     ),
+    accepts(
+        "the rotation brings a send to a broker that a hook forbids",
+        || {
+            let scene = called(struck(), 1).attempt_by(1, 1, queue("c/0"), 1);
+            let scene = scene.ended(1, 1, Stage::Vetoed, None);
+            let scene = scene.attempt(1, 2, "b/0").succeeds(1, 2);
+            scene.paired(sent(calm(), 1, "b/0"))
+        },
+    ),
+    accepts(
+        "a hedge replaces a connection that was not heard since the silence began",
+        || hedged_over_a_new_one(struck(), 1, 12).paired(sent(calm(), 1, "b/0")),
+    ),
     rejects("a send to another broker fails", || {
         let scene = called(struck(), 1).attempt(1, 1, "b/0").wrong_call(1);
         let scene = scene.refused(1, 1, response::NO_PERMISSION);
@@ -74,6 +87,12 @@ pub(super) const EXAMPLES: &[Example] = &[
     rejects("the connection to another broker is closed", || {
         let scene = struck().close(2, "broker-b", CloseCause::CallTimedOut);
         scene.wrong().paired(calm())
+    }),
+    rejects("a connection is replaced that no hedge goes over", || {
+        let scene = hedged_over_a_new_one(struck(), 1, 12).at(2_000);
+        let scene = scene.open(13, "broker-b");
+        let scene = scene.close(12, "broker-b", CloseCause::Replaced).wrong();
+        scene.paired(sent(calm(), 1, "b/0"))
     }),
     rejects("another broker is dialled a second time", || {
         struck().dial(12, "broker-b").wrong().paired(calm())
@@ -116,6 +135,18 @@ fn called(scene: Scene, send: u64) -> Scene {
 /// A named send that succeeds at once.
 fn sent(scene: Scene, send: u64, to: &str) -> Scene {
     called(scene, send).attempt(send, 1, to).succeeds(send, 1)
+}
+
+/// An attempt at the struck broker is silent, and its hedge goes over a connection that takes the place of
+/// the first one to another broker.
+fn hedged_over_a_new_one(scene: Scene, send: u64, connection: u64) -> Scene {
+    let scene = called(scene, send).attempt(send, 1, "a/0").at(1_000);
+    let scene = scene.hedged(send, 1).attempt_by(send, 2, queue("b/0"), 1);
+    let scene = scene
+        .open(connection, "broker-b")
+        .request(send, 2, connection);
+    let scene = scene.succeeds(send, 2);
+    scene.close(2, "broker-b", CloseCause::Replaced)
 }
 
 /// A broker that is not struck reads a heartbeat.
