@@ -305,48 +305,6 @@ fn wrong_arguments_are_named() {
 }
 
 #[test]
-fn the_two_runs_of_a_seed_are_compared_send_by_send() {
-    let folder = with_calm("pairs");
-    for (seed, checker) in [(0, "INV-55"), (4, "INV-56"), (8, "INV-22"), (12, "INV-46")] {
-        let side = format!("calm.toml@{seed}");
-        let (code, text, _) = run(&folder, &["diff", &side, "--pair"]);
-        let pair = format!("pair     {checker} compares two runs of this seed\none ");
-        assert!(code == 0 && text.starts_with(&pair), "{text}");
-        let alike = "first    no send goes another way";
-        assert!(seed == 8 || text.contains(alike), "{text}");
-    }
-    let b = ["diff", "calm.toml@0", "calm.toml@1", "--pair"];
-    refused(&folder, &b, 2, &["--pair", "cannot be used with"]);
-}
-
-#[test]
-fn a_checker_says_what_it_objects_to() {
-    let folder = with_calm("sides");
-    let (code, text, _) = run(&folder, &["invariants", "INV-13"]);
-    assert_eq!(code, 0);
-    let lines: Vec<&str> = text.lines().collect();
-    assert!(
-        lines[0].starts_with("INV-13  The target queue stays"),
-        "{text}"
-    );
-    assert_eq!(
-        lines[1..],
-        [
-            "        … goes to …, not …",
-            "        … reads …, for target queue …"
-        ]
-    );
-    let (_, all, _) = run(&folder, &["invariants", "--sides"]);
-    assert!(all.contains(&text), "{all}");
-    refused(
-        &folder,
-        &["invariants", "INV-52"],
-        2,
-        &["INV-52", "no checker is called so"],
-    );
-}
-
-#[test]
 fn a_pass_is_nothing_to_shrink_and_a_broken_list_nothing_to_check() {
     let folder = with_calm("nothing");
     let words = [
