@@ -318,6 +318,11 @@ fn a_pass_is_nothing_to_shrink_and_a_broken_list_nothing_to_check() {
         &words,
     );
     refused(&folder, &["diff", "calm.toml@3"], 1, &words);
+    let words = [
+        "calm.toml has no two runs to compare on seed 3",
+        "remedy: give one that is 0, 2, 4, 8, 12 or 16 more",
+    ];
+    refused(&folder, &["diff", "calm.toml@3", "--pair"], 1, &words);
     fs::write(folder.join("list"), "0 0123456789abcdef\none\n").expect("a file");
     let words = [
         "list: line 2 is no seed with its digest",

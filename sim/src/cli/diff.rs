@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::chosen::Chosen;
 use super::shrink::{LIMIT, smallest};
-use super::{CliError, other_build, print};
+use super::{CliError, other_build, pair, print};
 use crate::fault::EngineKind;
-use crate::run;
+use crate::run::{self, RunConfig};
 use crate::scenario::Scenario;
 use crate::trace::by_send::{ReadError, Sends, side_by_side};
-use crate::trace::json;
+use crate::trace::{Trace, json};
 use crate::verdict::Class;
 
 /// What `diff` is given.
@@ -22,8 +22,12 @@ pub(super) struct Args {
     /// by `run --jsonl`.
     a: String,
     /// The other one. Without it A must fail: it is shrunk, and the smallest scenario that fails is
-    /// compared with its nearest neighbour that passes.
+    /// compared with its nearest neighbour that passes, or, if a checker of two runs objects, its two
+    /// runs with each other.
     b: Option<String>,
+    /// Compares the two runs that A's seed plays beside its own, whatever their checker says.
+    #[arg(long, conflicts_with_all = ["b", "program"])]
+    pair: bool,
     /// Compares with A's run by this program instead, another build of the laboratory, which is a then.
     #[arg(long, value_name = "PROGRAM", conflicts_with = "b")]
     program: Option<PathBuf>,
@@ -65,6 +69,9 @@ pub(super) fn diff(args: &Args) -> Result<Class, CliError> {
     let a = Side::parse(&args.a)?;
     let refused = |file: &Path, why| Err(no_trace(file, ReadError::Io(io::Error::other(why))));
     let (a, b) = match (&args.program, &args.b, &a) {
+        (None, None, Side::Seed(chosen, seed)) if args.pair => {
+            paired(chosen, &chosen.of_seed(*seed), *seed)?
+        }
         (Some(program), _, Side::Seed(chosen, seed)) => {
             (played_by(program, chosen, *seed)?, a.sends()?)
         }
@@ -81,9 +88,14 @@ pub(super) fn diff(args: &Args) -> Result<Class, CliError> {
     Ok(Class::Pass)
 }
 
-/// The smallest scenario that fails, and the nearest one that passes.
+/// The smallest scenario that fails, and the nearest one that passes; or its two runs.
 fn with_neighbour(chosen: &Chosen, seed: u64) -> Result<(Sends, Sends), CliError> {
     let shrunk = smallest(chosen, seed, LIMIT)?;
+    if shrunk.failure.is_of_pair() {
+        let (failure, words) = (&shrunk.failure, shrunk.scenario.in_words());
+        print::to_stdout(&format!("fails    {failure}: {words}\n"))?;
+        return paired(chosen, &Arc::new(shrunk.scenario), seed);
+    }
     let Some((step, passing)) = shrunk.passing else {
         return Err(CliError::NoNeighbour {
             scenario: chosen.name(),
@@ -107,9 +119,36 @@ fn played(chosen: &Chosen, scenario: &Arc<Scenario>, seed: u64) -> Result<Sends,
         file: chosen.name(),
         cause,
     })?;
+    told(chosen, &run.trace)
+}
+
+/// The sends of both runs of the pair that a seed plays.
+fn paired(
+    chosen: &Chosen,
+    scenario: &Arc<Scenario>,
+    seed: u64,
+) -> Result<(Sends, Sends), CliError> {
+    let knobs = RunConfig::draw(scenario, seed, EngineKind::Event);
+    let pair = run::pair_of(scenario, knobs).map_err(|cause| CliError::Run {
+        file: chosen.name(),
+        cause,
+    })?;
+    let Some(runs) = pair else {
+        let scenario = chosen.name();
+        return Err(CliError::NoPair { scenario, seed });
+    };
+    print::to_stdout(&pair::words(&runs))?;
+    Ok((
+        told(chosen, &runs.one.trace)?,
+        told(chosen, &runs.other.trace)?,
+    ))
+}
+
+/// The sends of a trace.
+fn told(chosen: &Chosen, trace: &Trace) -> Result<Sends, CliError> {
     let mut lines = Vec::new();
     // Writing to memory cannot fail.
-    let _ = json::write(&run.trace, &mut lines);
+    let _ = json::write(trace, &mut lines);
     Sends::read(lines.as_slice()).map_err(|cause| no_trace(Path::new(&chosen.name()), cause))
 }
 

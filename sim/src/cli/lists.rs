@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{CliError, print};
 use crate::fault::catalogue;
-use crate::invariant::{self, Source};
+use crate::invariant::{self, Invariant, Source};
 use crate::sweep::Sweep;
 use crate::sweep::file;
 use crate::verdict::Class;
@@ -13,9 +13,22 @@ use crate::verdict::Class;
 /// What `invariants` is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct InvariantArgs {
+    /// Only this one, with its sides: INV-38.
+    #[arg(value_parser = known, conflicts_with = "sweep")]
+    id: Option<&'static str>,
+    /// Adds what each of them objects to, as its findings say it.
+    #[arg(long)]
+    sides: bool,
     /// The file of a sweep: adds the share of its runs in which each precondition was true.
     #[arg(long, value_name = "FILE")]
     sweep: Option<PathBuf>,
+}
+
+/// Reads the id of an invariant.
+fn known(id: &str) -> Result<&'static str, String> {
+    let found = invariant::all().iter().find(|one| one.id == id);
+    let remedy = "no checker is called so; write it as the list does: INV-38";
+    found.map(|one| one.id).ok_or_else(|| remedy.to_owned())
 }
 
 /// Prints the catalogue of faults: the table of the module's documentation.
@@ -36,7 +49,8 @@ pub(super) fn invariants(args: &InvariantArgs) -> Result<Class, CliError> {
     }
     let rare = sweep.as_ref().map_or(Vec::new(), Sweep::rare);
     let mut text = String::new();
-    for one in invariant::all() {
+    let asked = |one: &&Invariant| args.id.is_none_or(|id| id == one.id);
+    for one in invariant::all().iter().filter(asked) {
         let _ = write!(
             text,
             "{}  {:<30} {:<10}",
@@ -54,6 +68,12 @@ pub(super) fn invariants(args: &InvariantArgs) -> Result<Class, CliError> {
             }
         }
         text.push('\n');
+        if args.sides || args.id.is_some() {
+            for side in one.sides {
+                // What stands before it is who does it: a producer, its send, a server.
+                let _ = writeln!(text, "        … {}", side.objects_to);
+            }
+        }
     }
     print::to_stdout(&text)?;
     Ok(match rare.is_empty() {

@@ -29,6 +29,7 @@ mod diverge;
 mod lists;
 mod manual;
 mod other_build;
+mod pair;
 mod print;
 mod run;
 mod shrink;
@@ -83,7 +84,7 @@ enum Command {
     Merge(sweep::MergeArgs),
     /// Prints every fault there is: where it can be, what it is in the real world, its engines.
     Faults,
-    /// Prints every invariant, with a sweep's file also how often each was put to the test.
+    /// Prints every invariant, what it objects to, and how often a sweep put it to the test.
     Invariants(lists::InvariantArgs),
     /// Measures what runs cost on this machine: sends, virtual time, scenarios, and the parts.
     Bench,
@@ -148,6 +149,10 @@ enum CliError {
         print::program()
     )]
     NoNeighbour { scenario: String, seed: u64 },
+    #[error(
+        "{scenario} has no two runs to compare on seed {seed}\n  remedy: give one that is 0, 2, 4, 8, 12 or 16 more than a multiple of 20; 2 needs two brokers, and 16 an async workload"
+    )]
+    NoPair { scenario: String, seed: u64 },
     #[error("{}: {cause}\n  remedy: give a scenario's file (FILE.toml@SEED), a generated one (@SEED), or a trace made by run --jsonl", file.display())]
     Trace {
         file: PathBuf,
@@ -201,6 +206,7 @@ impl CliError {
             | Self::Bench(_)
             | Self::NothingToShrink { .. }
             | Self::NoNeighbour { .. }
+            | Self::NoPair { .. }
             | Self::Trace { .. }
             | Self::Digests { .. }
             | Self::Child { .. }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use super::{CliError, EngineName, print, stopwatch, whole};
+use super::{CliError, EngineName, pair, print, stopwatch, whole};
 use crate::generate;
 use crate::run::{self, Run};
 use crate::scenario::Scenario;
@@ -79,6 +79,12 @@ pub(super) fn run(args: &Args) -> Result<Class, CliError> {
         whole::write(file, &lines(&run))?;
     }
     print::to_stdout(&print::summary(&run, &scenario.faults))?;
+    if let Some(runs) = &run.pair {
+        if args.trace == TraceForm::Short {
+            print::to_stdout(&format!("\n{}", pair::traces(runs)))?;
+        }
+        print::to_stdout(&pair::findings(runs, &side(args)))?;
+    }
     print::to_stdout(&print::verdict(&run, wall))?;
     print::to_stdout(&format!("repeat   {}\n", repeat(args)))?;
     Ok(run.verdict.class)
@@ -97,6 +103,12 @@ fn repeat(args: &Args) -> String {
         EngineName::Tcp => text.push_str(" --engine tcp"),
     }
     text
+}
+
+/// The run as `diff` names it.
+fn side(args: &Args) -> String {
+    let file = args.scenario.as_deref().map(print::quoted);
+    format!("{}@{}", file.unwrap_or_default(), args.seed)
 }
 
 /// Every record, one JSON value a line.

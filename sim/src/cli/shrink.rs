@@ -11,7 +11,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::chosen::Chosen;
-use super::{CliError, print, stopwatch, whole};
+use super::{CliError, pair, print, stopwatch, whole};
 use crate::fault::{EngineKind, FaultEvent};
 use crate::invariant;
 use crate::run::{self, Run};
@@ -73,6 +73,10 @@ pub(super) fn shrink(args: &Args) -> Result<Class, CliError> {
     }
     let from = chosen.of_seed(args.seed);
     print::to_stdout(&report(args, &from, &shrunk, &run, wall))?;
+    if let Some(runs) = run.pair.as_ref().filter(|_| shrunk.failure.is_of_pair()) {
+        let side = format!("{}@{}", print::quoted(&out), args.seed);
+        print::to_stdout(&pair::findings(runs, &side))?;
+    }
     print::to_stdout(&format!("written  {}\nrepeat   {repeat}\n", out.display()))?;
     Ok(run.verdict.class)
 }
@@ -146,9 +150,13 @@ fn explanation(chosen: &Chosen, seed: u64, shrunk: &Shrunk, run: &Run, repeat: &
         };
     }
     if let Some(first) = run.verdict.findings.first() {
-        let at = first.at.map(|at| &run.trace.records[at]);
+        let at = first.at.and_then(|at| run.trace.records.get(at));
         let when = at.map_or(run.trace.end_ms, |record| record.ms);
         let _ = writeln!(text, "Watch: at {when} ms: {first}");
+    }
+    if let Some(pair) = run.pair.as_ref().filter(|_| shrunk.failure.is_of_pair()) {
+        let (one, other) = (&pair.one.played, &pair.other.played);
+        let _ = writeln!(text, "Seen in two runs of the seed: {one}; {other}.");
     }
     if let Some((step, _)) = &shrunk.passing {
         let _ = writeln!(text, "One step further it passes: {step}.");

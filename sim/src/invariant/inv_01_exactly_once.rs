@@ -6,7 +6,7 @@
 
 use rmq_producer::event::Mode;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{ProducerPhase, SendHistory, Timestamp, WorkHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -15,6 +15,36 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "an event of a send or a connection that nothing began",
+            &["a send that just began is open when the run ends"],
+        ),
+        side("is cancelled by nobody", &["a callback returns once"]),
+        side("never ended", &["a killed producer's send never ends"]),
+        side("ended a second time", &["a send ends once"]),
+        side(
+            "ended although its caller had dropped it",
+            &["a dropped send never ends"],
+        ),
+        side("ended after stop had returned", &["a send ends once"]),
+        side(
+            "the callback of … ran a second time",
+            &["a callback returns once"],
+        ),
+        side(
+            "the callback of … ran before its end",
+            &["a callback returns once"],
+        ),
+        side(
+            "never hears how it ended",
+            &["a send that just began is open when the run ends"],
+        ),
+        side(
+            "returned to its caller a second time",
+            &["a send ends once"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -207,6 +237,12 @@ mod tests {
                 .say(Event::Callback { send: 1.into() })
                 .say(Event::Callback { send: 1.into() })
                 .wrong()
+        }),
+        rejects("a callback runs while its send is open", || {
+            let scene = Scene::new().at(100).call_in(1, Mode::Async);
+            let scene = scene.attempt(1, 1, "a/0");
+            let scene = scene.say(Event::Callback { send: 1.into() }).wrong();
+            scene.succeeds(1, 1)
         }),
         rejects("nobody called what ends", || {
             Scene::new().failed(9, Failure::Deadline).wrong()

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::record::Form;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -15,6 +15,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "took … ms of … ms",
+            &[
+                "a send fails in the millisecond of its deadline",
+                "a frozen producer finds out when it runs again",
+                "an imitated client finds an async timeout by its scan",
+            ],
+        ),
+        side(
+            "has … ms, its caller gave … ms",
+            &["a send returns within the time that its caller gave"],
+        ),
+        side(
+            "took … ms, its caller gave … ms",
+            &["a send returns within the time that its caller gave"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -8,7 +8,7 @@ use rmq_mock_broker::event::Ending;
 use rmq_producer::event::{Outcome, Stage};
 use rmq_remoting::code::response;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -17,6 +17,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[side(
+        "failed, although … was accepted with … ms left",
+        &[
+            "the hedged attempt's success completes the send",
+            "a success after the deadline is too late",
+            "an imitated client ignores the hedged attempt",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

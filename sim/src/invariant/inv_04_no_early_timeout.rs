@@ -8,7 +8,7 @@
 use rmq_producer::event::{Failure, Outcome, Stage};
 
 use super::inv_08_liveness::retryable;
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{EndedAttempt, SendHistory};
 use crate::trace::record::Form;
 
@@ -18,6 +18,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 80,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "is given up with … ms left",
+            &["attempts that refuse may end a send at once"],
+        ),
+        side(
+            "is silent after … of … ms",
+            &["a send that times out has had all its time"],
+        ),
+        side(
+            "gives up with … open and … ms left",
+            &["a final refusal ends a send beside an open attempt"],
+        ),
+        side(
+            "timed out after … of … ms",
+            &["a send that times out has had all its time"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -121,6 +139,7 @@ fn gives_up(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckRepo
 mod tests {
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::TraceHeader;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a send that times out has had all its time", || {
@@ -164,6 +183,18 @@ mod tests {
         rejects(
             "an attempt is called silent before its timeout is over",
             || open().at(900).ended(1, 1, Stage::Silent, None).wrong(),
+        ),
+        rejects(
+            "an attempt that is not hedged has less than its time",
+            || {
+                let unhedged = |header: &mut TraceHeader| {
+                    for policy in &mut header.policies {
+                        policy.hedged_accepted = false;
+                    }
+                };
+                let scene = open().facts(unhedged).at(900);
+                scene.ended(1, 1, Stage::Silent, None).wrong()
+            },
         ),
         rejects("silence ends a send that has attempts left", || {
             let scene = open().at(1000).ended(1, 1, Stage::Silent, None);

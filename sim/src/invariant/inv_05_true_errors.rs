@@ -9,7 +9,7 @@ use rmq_mock_broker::event::Ending;
 use rmq_producer::event::{Failure, LookupEnd, LookupReason, Mode, Outcome, Stage};
 use rmq_remoting::code::response;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, ProducerPhase, SendHistory, Timestamp};
 use crate::trace::{AttemptSaid, ErrorSaid, NodeKind, PolicyFacts, WorkResult};
 
@@ -19,6 +19,75 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 100,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "fails for want of a route, and no lookup of a send has failed",
+            &[
+                "without an attempt the route is the error",
+                "a send fails when its lookup's time is over",
+            ],
+        ),
+        side(
+            "fails as …, but … ended last: …",
+            &["the last attempt's end is the error"],
+        ),
+        side(
+            "fails as …, but no attempt has ended",
+            &["the last attempt's end is the error"],
+        ),
+        side(
+            "fails for its route, but it had attempts",
+            &["without an attempt the route is the error"],
+        ),
+        side(
+            "fails as not running, and its producer runs",
+            &["a send fails as not running after the stop"],
+        ),
+        side(
+            "fails as closed, and nobody has stopped its producer",
+            &["a send fails as not running after the stop"],
+        ),
+        side(
+            "is refused for want of a permit, and there is no limit",
+            &["the last attempt's end is the error"],
+        ),
+        side(
+            "says that its topic has no route, and no name server has answered",
+            &["no name server answered, and the error says so"],
+        ),
+        side(
+            "says that no name server could be asked, and they have answered",
+            &["without an attempt the route is the error"],
+        ),
+        side(
+            "has no connection, it says, and its request was given to one",
+            &["the last attempt's end is the error"],
+        ),
+        side(
+            "has lost its connection, it says, and never had one",
+            &["the last attempt's end is the error"],
+        ),
+        side(
+            "has no address, it says, and its route names one",
+            &["the last attempt's end is the error"],
+        ),
+        side(
+            "the error of … says …, it ended as …",
+            &["the caller reads what happened"],
+        ),
+        side(
+            "the error of … says … attempts, there were …",
+            &["the caller reads what happened"],
+        ),
+        side(
+            "the error of … says that the message is certainly not stored, and it is",
+            &["the caller reads what happened"],
+        ),
+        side(
+            "the error of … says …, which is not what happened",
+            &["the caller reads what happened"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -288,6 +357,9 @@ mod tests {
                 .wrong()
         }),
         accepts("the caller reads what happened", || said(|_| ())),
+        rejects("the caller reads of another end of its send", || {
+            said(|error| error.failure = Failure::Deadline).wrong()
+        }),
         rejects("the caller reads of another broker", || {
             said(|error| error.attempts[1].to = queue("c/0")).wrong()
         }),

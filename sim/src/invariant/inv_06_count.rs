@@ -3,7 +3,7 @@
 //! Counted twice: as the producer says, and as requests with the message's unique key that brokers
 //! read (a transparent repetition after a drain notice is no attempt). One-way sends try once.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::SendHistory;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -12,6 +12,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "brokers read … requests of …, not …",
+            &["three attempts of three"],
+        ),
+        side("of … attempts", &["three attempts of three"]),
+        side("is its attempt …", &["three attempts of three"]),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -5,7 +5,7 @@
 //! answer is on the way. Under equal timeouts the part of an attempt is the same share of the whole time
 //! and of what is left of it, whichever is less; the last attempt has all that is left.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, SendHistory};
 use crate::trace::record::Form;
 
@@ -15,6 +15,18 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 800,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "has a timeout of … ms with … ms left",
+            &["the last millisecond"],
+        ),
+        side(
+            "has a timeout of … ms, its part is … ms",
+            &["a late attempt has its share of what is left"],
+        ),
+        side("starts with no time left", &["the last millisecond"]),
+        side("starts without a timeout", &["an attempt with its timeout"]),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

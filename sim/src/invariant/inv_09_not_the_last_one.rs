@@ -7,7 +7,7 @@
 
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, SendHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -16,6 +16,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 100,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "goes to … again, which just failed",
+            &[
+                "a retry goes to another broker",
+                "there is only one broker",
+                "a send to a target queue stays",
+            ],
+        ),
+        side(
+            "goes back to …, others have …",
+            &["the third attempt goes back, and there are two brokers"],
+        ),
+        side(
+            "reads … although it had …",
+            &["a retry goes to another broker"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -3,7 +3,7 @@
 //! Three attempts on two brokers of three are a waste while the third one idles. Holds for policies
 //! that avoid every broker that failed in the send.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::SendHistory;
 use rmq_producer::event::Outcome;
 
@@ -13,6 +13,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 20,
     checker: Checker::Run(check),
+    sides: &[side(
+        "tried … brokers where it could …",
+        &[
+            "three attempts reach three brokers",
+            "two brokers are all there is",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -7,7 +7,7 @@
 use rmq_producer::event::Stage;
 
 use super::inv_08_liveness::retryable;
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-11",
@@ -15,6 +15,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 50,
     checker: Checker::Run(check),
+    sides: &[side(
+        "starts after … was …",
+        &[
+            "a busy broker is left, a wrong message is not sent again",
+            "a policy that wants a safe copy tries for one",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

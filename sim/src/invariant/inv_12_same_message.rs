@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use rmq_producer::event::Mode;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::fault::{FaultEvent, FaultKind};
 use crate::trace::history::{RequestHistory, SendHistory, WorkHistory};
 use crate::trace::{NodeEvent, NodeId, NodeKind};
@@ -23,6 +23,34 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Evidence,
     rate_per_mille: 100,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "a later attempt has another …",
+            &["two attempts carry the same"],
+        ),
+        side(
+            "says that it was born … ms after it was built",
+            &["messages are born when they are built"],
+        ),
+        side(
+            "its request wants … answer",
+            &["two attempts carry the same"],
+        ),
+        side(
+            "an attempt has another unique key",
+            &["two attempts carry the same"],
+        ),
+        side(
+            "the body is not the caller's",
+            &["two attempts carry the same"],
+        ),
+        side("a body of … bytes is …", &["two attempts carry the same"]),
+        side("sent to …, arrives for …", &["two attempts carry the same"]),
+        side(
+            "arrives with another … than its caller's",
+            &["the message has the body that its caller gave"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

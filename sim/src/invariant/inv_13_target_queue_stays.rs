@@ -3,7 +3,7 @@
 //! Callers pin a queue because order depends on it; a "helpful" retry elsewhere breaks it silently.
 //! Checked by what the attempts say and by which broker reads which queue id.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-13",
@@ -11,6 +11,16 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 10,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "goes to …, not …",
+            &["every attempt goes to the chosen queue"],
+        ),
+        side(
+            "reads …, for target queue …",
+            &["every attempt goes to the chosen queue"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -12,7 +12,7 @@
 use rmq_producer::event::{Mode, QueueRef};
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, RequestHistory, SendHistory, Timestamp, WidthSource};
 use crate::trace::{NodeId, NodeKind};
 
@@ -22,6 +22,34 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "reads a message meant for …",
+            &["the last queue of a broker"],
+        ),
+        side(
+            "says … and arrives at …",
+            &["an async retry of Java's names the first attempt's queue"],
+        ),
+        side(
+            "reads queue id …; … has … queues there",
+            &["the last queue of a broker"],
+        ),
+        side("reads queue id -…", &["the last queue of a broker"]),
+        side(
+            "names a route that was never published",
+            &["the last queue of a broker"],
+        ),
+        side(
+            "goes by route …, and … is in force",
+            &["the last queue of a broker"],
+        ),
+        side("not in its route", &["the last queue of a broker"]),
+        side(
+            "goes to …, not …'s in its route",
+            &["a broker that only reads is sent to all the same"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -9,7 +9,7 @@
 use rmq_producer::event::{LookupEnd, LookupReason};
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{LookupHistory, SnapshotHistory, Timestamp, WidthSource};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::Condition;
@@ -20,6 +20,30 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side("comes from no lookup", &["a poll brings another route"]),
+        side(
+            "comes from a lookup that ended …",
+            &["a poll brings another route"],
+        ),
+        side(
+            "has a number that is in use",
+            &["a poll brings another route"],
+        ),
+        side(
+            "has another address of … than the answer",
+            &["a route is as the name server knows it"],
+        ),
+        side(
+            "has queues of …, and the answer none",
+            &["a name server that lies may say anything"],
+        ),
+        side(
+            "has … queues of …, and the answer …",
+            &["a route is as the name server knows it"],
+        ),
+        side("has … twice", &["a poll brings another route"]),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

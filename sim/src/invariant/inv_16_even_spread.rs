@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::NodeId;
 use crate::trace::history::{AttemptHistory, ProducerPhase, SendHistory, Timestamp};
 use crate::trace::record::Form;
@@ -22,6 +22,15 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 500,
     checker: Checker::Run(check),
+    sides: &[side(
+        "begins at …, and it was the turn of …",
+        &[
+            "queues in turn, and around",
+            "a retry takes nobody's turn",
+            "a turn at a broker that is avoided goes elsewhere, and the next one goes on",
+            "a new route begins where it likes",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

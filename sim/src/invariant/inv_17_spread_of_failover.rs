@@ -16,7 +16,7 @@ use rmq_producer::event::QueueRef;
 use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, HealthHistory, SendHistory, Timestamp};
 use crate::trace::record::Form;
 
@@ -26,6 +26,19 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 10,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "gets … of …'s … attempts to … that avoid others",
+            &[
+                "retries go around the queues of the others",
+                "three retries say nothing",
+            ],
+        ),
+        side(
+            "is in none of …'s … attempts to … that avoid others",
+            &["each queue of those that are left gets its part"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -161,7 +174,7 @@ fn spread(
         let (who, topic) = (run.name(snapshot.node), snapshot.topic);
         let (broker, queue) = (&queue.broker, queue.queue);
         let text = format!(
-            "{broker}/{queue} gets none of {who}'s {all} attempts to {topic} that avoid others"
+            "{broker}/{queue} is in none of {who}'s {all} attempts to {topic} that avoid others"
         );
         report.wrong(group.last, text);
     }
@@ -246,6 +259,10 @@ mod tests {
         }),
         accepts("three retries say nothing", || {
             ["b/0"; 3].iter().zip(1..).fold(Scene::new(), retry)
+        }),
+        accepts("each queue of those that are left gets its part", || {
+            let targets = ["b/0", "c/0", "b/1", "c/1", "b/2", "c/2", "b/3", "c/3"].repeat(20);
+            herd(&targets)
         }),
         rejects("one queue of those that are left gets nothing", || {
             let targets = ["b/0", "c/0", "b/1", "c/1", "b/2", "c/2", "b/3"].repeat(20);

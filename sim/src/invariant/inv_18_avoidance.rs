@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use rmq_producer::event::{Mode, Stage};
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, EndedAttempt, HealthHistory, SendHistory, Timestamp};
 use crate::trace::{IsolationFacts, NodeId};
 
@@ -23,6 +23,35 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 10,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "does not avoid … for … ms after … was … in … ms",
+            &[
+                "a broker that is silent for an attempt timeout is avoided",
+                "a slow broker is avoided for as long as the table says",
+            ],
+        ),
+        side(
+            "begins at …, which failed a moment ago",
+            &[
+                "a broker that was lost is left alone for ten seconds",
+                "nothing is remembered by this policy",
+                "a detector has forgotten a broker that no route named",
+            ],
+        ),
+        side(
+            "begins at …, which could not be reached; … could",
+            &["all are isolated, so any is right"],
+        ),
+        side(
+            "avoids … as …, but no attempt there ended so",
+            &["a broker that is silent for an attempt timeout is avoided"],
+        ),
+        side(
+            "avoids … for … ms",
+            &["a slow broker is avoided for as long as the table says"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -8,7 +8,7 @@
 
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::NodeId;
 use crate::trace::history::{AttemptHistory, Timestamp};
 use crate::trace::record::Form;
@@ -20,6 +20,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Truth,
     rate_per_mille: 10,
     checker: Checker::Run(check),
+    sides: &[side(
+        "gives …, which is well again, … of … first attempts",
+        &[
+            "all get their part when the fault is over",
+            "it is still avoided",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -6,7 +6,7 @@
 
 use rmq_producer::event::{Failure, Outcome, Stage};
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-20",
@@ -14,6 +14,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[side(
+        "found no queue, although its topic has a route",
+        &["the only broker is tried again", "every attempt fails"],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -7,7 +7,7 @@
 //! the producer avoids a broker that was slow or failed there.
 
 use super::pair::Sends;
-use super::{CheckReport, Checker, Invariant, Source};
+use super::{CheckReport, Checker, Invariant, Source, side};
 use crate::trace::Trace;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -16,6 +16,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::PairedRuns,
     rate_per_mille: 25,
     checker: Checker::PairedRuns(check),
+    sides: &[side(
+        "is …, and … beside another producer's traffic",
+        &[
+            "the same queues in turn",
+            "a send came too late for its permit in one of them",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use rmq_producer::event::{QueueRef, Stage};
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{
     AttemptHistory, ProducerPhase, SnapshotHistory, Timestamp, WidthSource,
 };
@@ -24,6 +24,15 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Truth,
     rate_per_mille: 10,
     checker: Checker::Run(check),
+    sides: &[side(
+        "has an old route of … ms after it changed here",
+        &[
+            "the next poll brings the new route",
+            "a name server hangs meanwhile",
+            "a topic may still be made on a broker that was not tried",
+            "nobody can write to the brokers of the new route",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

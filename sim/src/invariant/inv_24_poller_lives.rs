@@ -8,7 +8,7 @@
 use rmq_producer::event::LookupReason;
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{ProducerPhase, SnapshotHistory, Timestamp};
 use crate::trace::{NodeId, NodeKind};
 
@@ -18,6 +18,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 500,
     checker: Checker::Run(check),
+    sides: &[side(
+        "does not refresh … for … ms from here",
+        &[
+            "a poll each period, answered or not",
+            "a poll waits for the lookup of a failed attempt",
+            "a stopped producer polls no more",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -3,7 +3,7 @@
 //! Two lookups may be answered in the other order than they were made. The route in force always
 //! comes from a lookup that started no earlier than that of the route before it.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-25",
@@ -11,6 +11,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 20,
     checker: Checker::Run(check),
+    sides: &[side(
+        "replaces route … of … by …, asked for earlier",
+        &["a later lookup brings the next route"],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -8,7 +8,7 @@ use rmq_remoting::event::CloseCause;
 use rmq_remoting::observe::Name;
 
 use super::inv_08_liveness::outlived_its_peer;
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::SendHistory;
 use crate::trace::{Form, NodeKind};
 use crate::truth::{Condition, Scope};
@@ -19,6 +19,19 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Truth,
     rate_per_mille: 20,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "replaces its route of … by none",
+            &[
+                "a failed answer changes nothing",
+                "a broker of 4.9 has fewer queues than the default topic",
+            ],
+        ),
+        side(
+            "fails, although every broker of its route is healthy",
+            &["sends go on while the name servers are down"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -5,7 +5,7 @@
 
 use rmq_producer::event::LookupReason;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-27",
@@ -13,6 +13,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 500,
     checker: Checker::Run(check),
+    sides: &[side(
+        "looks … up although it does so since … ms",
+        &[
+            "one lookup after the other",
+            "two producers look the same topic up",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

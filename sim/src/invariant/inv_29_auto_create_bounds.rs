@@ -10,7 +10,7 @@
 use rmq_producer::event::{LookupEnd, LookupReason};
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{LookupHistory, SnapshotHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -19,6 +19,32 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 10,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "asks for the default topic, although no send misses a topic",
+            &["an unknown topic gets the default route, then its own"],
+        ),
+        side(
+            "does not ask for the default topic, and … is nowhere",
+            &["an unknown topic gets the default route, then its own"],
+        ),
+        side(
+            "leaves … out of … before it was tried once",
+            &[
+                "a broker of the default route was tried, and left out",
+                "a policy makes topics on the first broker only",
+                "a broker of a topic's own route has moved",
+            ],
+        ),
+        side(
+            "replaces route … of … by the default topic's",
+            &["an unknown topic gets the default route, then its own"],
+        ),
+        side(
+            "uses … queues of … for …, allowed …",
+            &["an unknown topic gets the default route, then its own"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -9,7 +9,7 @@
 use rmq_producer::event::Outcome;
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{SendHistory, SnapshotHistory, Timestamp};
 use crate::truth::Condition;
 
@@ -19,6 +19,17 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Truth,
     rate_per_mille: 20,
     checker: Checker::Run(check),
+    sides: &[side(
+        "sends … so often and never to …",
+        &[
+            "each broker of the default route gets a message",
+            "too few messages say nothing",
+            "a broker was frozen meanwhile",
+            "the attempt at a broker was superseded",
+            "a broker is avoided for what was wrong before",
+            "a policy makes topics on the first broker only",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -14,7 +14,7 @@ use rmq_producer::event::{LookupEnd, LookupReason};
 use rmq_remoting::observe::Name;
 
 use super::inv_32_name_server_list::in_force;
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{LookupHistory, ProducerPhase, Timestamp, WidthSource};
 use crate::trace::{NodeId, NodeKind, PolicyFacts};
 use crate::truth::Condition;
@@ -25,6 +25,22 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Truth,
     rate_per_mille: 10,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "gets no route of … in … ms, … has it",
+            &[
+                "the second one answers for the first, which hangs",
+                "a send has no time for two name servers",
+            ],
+        ),
+        side(
+            "looks … up: …, although … has its route",
+            &[
+                "nobody knows the topic",
+                "the one that is well has left the list",
+            ],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -7,7 +7,7 @@
 
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::NodeId;
 use crate::trace::history::Timestamp;
 
@@ -17,6 +17,20 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "has no name server any more",
+            &["the servers of the list are asked"],
+        ),
+        side(
+            "asks …, which is not in its list",
+            &["the servers of the list are asked"],
+        ),
+        side(
+            "reads a route request of …, not being in its list",
+            &["the servers of the list are asked"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -11,7 +11,7 @@ use rmq_producer::event::{LookupReason, Stage};
 use rmq_remoting::code::response;
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{Asked, AttemptHistory, EndedAttempt, LookupHistory, SendHistory};
 use crate::trace::{NodeId, NodeKind};
 
@@ -21,6 +21,39 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side("polls … times in … ms", &["a poll each period"]),
+        side(
+            "looks … up for a send, and has its route",
+            &["a poll each period"],
+        ),
+        side(
+            "looks … up for a failed attempt, and no send goes on",
+            &["a failed attempt looks the topic up"],
+        ),
+        side(
+            "looks … up again after … ms for a failed attempt",
+            &["the topic was looked up a moment before"],
+        ),
+        side(
+            "ends …, and … is not looked up",
+            &[
+                "a failed attempt looks the topic up",
+                "the topic was looked up a moment before",
+            ],
+        ),
+        side(
+            "asks a name server twice in one lookup of …",
+            &[
+                "a silent name server is asked once more",
+                "the last ones of two lists are asked once more each",
+            ],
+        ),
+        side(
+            "reads a route request of … that no lookup made",
+            &["each lookup is read once"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

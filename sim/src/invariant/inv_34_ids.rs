@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use rmq_mock_broker::event::Ending;
 use rmq_producer::event::Stage;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, ConnectionHistory, SendHistory, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -18,6 +18,32 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "writes a second request with one id to …",
+            &["a reply completes its request"],
+        ),
+        side(
+            "a reply of … completes what … never wrote",
+            &["a reply completes its request"],
+        ),
+        side(
+            "a second reply of … completes one request again",
+            &["a reply completes its request"],
+        ),
+        side(
+            "the reply to … matches nothing, but it is open",
+            &["a reply comes late when the send is over"],
+        ),
+        side(
+            "gets another answer than its broker gave",
+            &["a broker that is back counts its requests anew"],
+        ),
+        side(
+            "is answered without a reply",
+            &["a reply completes its request"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -6,7 +6,7 @@
 
 use rmq_producer::event::Event;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::Timestamp;
 use crate::trace::{NodeEvent, NodeId};
 
@@ -16,6 +16,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 500,
     checker: Checker::Run(check),
+    sides: &[side(
+        "keeps … pending requests, … are open",
+        &[
+            "a hedged attempt is open",
+            "a heartbeat waits for its answer",
+            "nothing is pending when all is quiet",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

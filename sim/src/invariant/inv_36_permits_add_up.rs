@@ -6,7 +6,7 @@
 
 use rmq_producer::event::{Event, Failure, Mode, Outcome};
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{SendHistory, Timestamp};
 use crate::trace::{NodeEvent, PolicyFacts};
 
@@ -16,6 +16,20 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 500,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "counts … open sends, … are open",
+            &["an open send has its permit", "all is given back"],
+        ),
+        side(
+            "begins beside …, over the limit",
+            &["the next send begins when the first one has returned"],
+        ),
+        side(
+            "is refused, and … are open",
+            &["a send is refused while another one is open"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

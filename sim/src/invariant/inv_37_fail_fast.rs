@@ -9,7 +9,7 @@ use rmq_producer::event::Stage;
 use rmq_producer::policy::OnLost;
 use rmq_remoting::event::CloseCause;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -18,6 +18,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 100,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "stays open when its connection is lost",
+            &["an answered attempt is not concerned"],
+        ),
+        side(
+            "is called silent, its connection was lost",
+            &[
+                "the open attempt ends as lost",
+                "a client of 4.9 waits on what its peer closed",
+                "it was lost in the millisecond in which its time was over",
+            ],
+        ),
+        side(
+            "ends … ms after its connection was lost",
+            &["the open attempt ends as lost"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -7,7 +7,7 @@
 //! slack.
 
 use super::pair::Sends;
-use super::{CheckReport, Checker, Invariant, Source};
+use super::{CheckReport, Checker, Invariant, Source, side};
 use crate::fault::{FaultEvent, FaultKind, Position};
 use crate::trace::record::Form;
 use crate::trace::{NodeEvent, PolicyFacts, Trace, TraceRecord};
@@ -18,6 +18,16 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::PairedRuns,
     rate_per_mille: 10,
     checker: Checker::PairedRuns(check),
+    sides: &[
+        side(
+            "ends otherwise beside a send that is not answered",
+            &["the others take as long as without it"],
+        ),
+        side(
+            "takes … ms, and … ms beside a send that is not answered",
+            &["the others take as long as without it"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -6,7 +6,7 @@
 //! What the producer itself has lately sent there, and must share the connection with, is taken into
 //! account: more bytes than a fraction of a window are not checked.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, SendHistory};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::Condition;
@@ -17,6 +17,15 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Truth,
     rate_per_mille: 100,
     checker: Checker::Run(check),
+    sides: &[side(
+        "waits over … ms for …, which is well",
+        &[
+            "a healthy broker answers beside one that hangs",
+            "the one that hangs lets its own sends wait",
+            "a healthy broker was ill a moment ago",
+            "a name server told where a broker was before it moved",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

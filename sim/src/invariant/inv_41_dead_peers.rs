@@ -7,7 +7,7 @@
 
 use rmq_producer::event::Mode;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{ConnectionHistory, Timestamp};
 use crate::trace::record::PatienceFacts;
 use crate::trace::{NodeId, work};
@@ -18,6 +18,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 1,
     checker: Checker::Run(check),
+    sides: &[side(
+        "puts an attempt on a connection to … that is dead",
+        &[
+            "a fourth attempt after nine silent seconds",
+            "a late answer is a sign of life",
+            "a new connection takes the place of a dead one",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -8,7 +8,7 @@
 use rmq_producer::event::{Failure, Outcome};
 use rmq_remoting::event::CloseCause;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::NodeId;
 use crate::trace::history::{ConnectionHistory, Timestamp, WidthSource};
 
@@ -18,6 +18,20 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 20,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "writes nothing to … for … ms from here",
+            &[
+                "something is written every half of the idle limit",
+                "a broker that left the route is not kept",
+                "another one is dialled beside a silent one",
+            ],
+        ),
+        side(
+            "fails in a run without faults: …",
+            &["a send fails in a run with a fault"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

@@ -9,7 +9,7 @@
 use rmq_mock_broker::event::Ending;
 use rmq_remoting::code::response;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, ConnectionHistory, SendHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -18,6 +18,20 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 20,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "puts a request on its connection to …, which drains",
+            &["a request that was sent back goes over another connection"],
+        ),
+        side(
+            "is repeated on the connection that drains",
+            &["a request that was sent back goes over another connection"],
+        ),
+        side(
+            "is repeated, and nobody sent it back",
+            &["a request that was sent back goes over another connection"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

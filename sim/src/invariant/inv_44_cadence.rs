@@ -5,7 +5,7 @@
 //! so, the first one comes as soon as the connection has opened: until then the broker does not know the
 //! producer. Checked by what the brokers read.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{ConnectionHistory, Timestamp};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::Condition;
@@ -16,6 +16,15 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Evidence,
     rate_per_mille: 500,
     checker: Checker::Run(check),
+    sides: &[side(
+        "hears nothing of … for … ms from here",
+        &[
+            "a heartbeat each period",
+            "a frozen broker hears nothing",
+            "a broker that left the route hears no more",
+            "a broker hears of the producer as soon as the connection opens",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

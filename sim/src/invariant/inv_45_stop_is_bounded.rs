@@ -3,7 +3,7 @@
 //! Checked by the producer's own words and, where the caller's view was recorded, by when the call
 //! returned to it.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{ProducerPhase, Timestamp};
 use crate::trace::{NodeEvent, NodeId, WorkEvent};
 
@@ -13,6 +13,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "took … ms to stop, its limit is …",
+            &["stop is done in time"],
+        ),
+        side("never finishes to stop", &["stop is done in time"]),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

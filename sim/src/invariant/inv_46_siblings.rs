@@ -8,7 +8,7 @@
 //! connection that is already open saves.
 
 use super::pair::Sends;
-use super::{CheckReport, Checker, Invariant, Source};
+use super::{CheckReport, Checker, Invariant, Source, side};
 use crate::trace::Trace;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -17,6 +17,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::PairedRuns,
     rate_per_mille: 25,
     checker: Checker::PairedRuns(check),
+    sides: &[
+        side(
+            "reaches no broker when a sibling stops",
+            &["both runs are alike"],
+        ),
+        side(
+            "ends otherwise when a sibling stops",
+            &["both runs are alike"],
+        ),
+        side(
+            "goes elsewhere when a sibling stops",
+            &["both runs are alike"],
+        ),
+        side(
+            "takes … ms, and … ms when a sibling stops",
+            &["both runs are alike"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

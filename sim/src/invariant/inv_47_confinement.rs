@@ -6,7 +6,7 @@
 //! producer, names the send's topic, and is read by a broker that some route of that topic, known to
 //! that producer by then, has named.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{RequestHistory, SendHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -15,6 +15,20 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "reads a message for … that nobody has sent",
+            &["messages arrive at brokers of their route"],
+        ),
+        side(
+            "reads …, but no route of … names it",
+            &["messages arrive at brokers of their route"],
+        ),
+        side(
+            "reads … for …, not …",
+            &["messages arrive at brokers of their route"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

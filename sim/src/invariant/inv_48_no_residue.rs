@@ -5,7 +5,7 @@
 //! that, if the policy says so, each healthy broker of its routes that it has a connection to hears that it
 //! goes: otherwise operators and transaction checks find it there for two more minutes.
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{ConnectionHistory, ProducerPhase, Timestamp};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::Condition;
@@ -16,6 +16,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 500,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "is stopped, but its connection to … stays open",
+            &["all connections are closed"],
+        ),
+        side(
+            "writes to … after it was stopped",
+            &["all connections are closed"],
+        ),
+        side(
+            "dials … after it was stopped",
+            &["all connections are closed"],
+        ),
+        side(
+            "stops, and … is not told",
+            &["every broker is told", "a broker that hangs cannot be told"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

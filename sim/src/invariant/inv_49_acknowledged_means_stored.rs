@@ -8,7 +8,7 @@ use rmq_mock_broker::event::Ending;
 use rmq_producer::event::{Mode, Outcome};
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::WorkResult;
 use crate::trace::history::{RequestHistory, SendHistory, StoredMessage, Timestamp};
 
@@ -18,6 +18,27 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "is acknowledged, but … has nothing of it at …",
+            &["a stored message is acknowledged"],
+        ),
+        side(
+            "is stored with another body",
+            &[
+                "a stored message is acknowledged",
+                "the caller gets the place where it is",
+            ],
+        ),
+        side(
+            "is told …, and the broker answered …",
+            &["the caller gets the place where it is"],
+        ),
+        side(
+            "is said to be written, and … had no connection",
+            &["a one-way send is written to an open connection"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

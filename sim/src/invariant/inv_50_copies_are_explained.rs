@@ -7,7 +7,7 @@
 //! it has left is what it can have.
 
 use super::hedging::{HedgingBudget, TOKEN};
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -16,6 +16,33 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Both,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[
+        side(
+            "stores a message under a key that nobody gave it",
+            &["a one-way message is stored"],
+        ),
+        side(
+            "hedges, and has no token left",
+            &[
+                "hedges leave in the budget what they do not take",
+                "a hedge to a broker that answers costs nothing",
+            ],
+        ),
+        side(
+            "says that it has … tenths of a token, and has … to …",
+            &[
+                "hedges leave in the budget what they do not take",
+                "a hedge to a broker that answers costs nothing",
+            ],
+        ),
+        side(
+            "has … copies by … requests",
+            &[
+                "a lost reply leaves two copies with one key",
+                "a one-way message is stored",
+            ],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

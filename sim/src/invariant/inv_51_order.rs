@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{Timestamp, WorkHistory};
 use crate::trace::{NodeId, WorkResult};
 
@@ -20,6 +20,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Evidence,
     rate_per_mille: 500,
     checker: Checker::Run(check),
+    sides: &[side(
+        "is at … of …'s queue, behind a message acknowledged before at …",
+        &[
+            "one after the other",
+            "two at once, in any order",
+            "the broker lost its data",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

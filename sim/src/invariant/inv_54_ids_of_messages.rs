@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::SendHistory;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -16,6 +16,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::ClientEvents,
     rate_per_mille: 900,
     checker: Checker::Run(check),
+    sides: &[side(
+        "has the unique key of …",
+        &[
+            "two sends have two keys",
+            "two producers have keys of their own",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

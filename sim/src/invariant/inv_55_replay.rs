@@ -3,7 +3,7 @@
 //! Everything else rests on it: a failure that cannot be repeated cannot be shrunk, explained or
 //! kept as a test. Checked by two runs that differ in nothing.
 
-use super::{CheckReport, Checker, Invariant, Source};
+use super::{CheckReport, Checker, Invariant, Source, side};
 use crate::trace::Trace;
 use crate::trace::diverge::first_difference;
 use crate::trace::history::Timestamp;
@@ -14,6 +14,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::PairedRuns,
     rate_per_mille: 40,
     checker: Checker::PairedRuns(check),
+    sides: &[side("differs: … against …", &["two equal runs"])],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

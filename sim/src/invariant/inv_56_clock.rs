@@ -3,14 +3,14 @@
 //! Clocks of machines jump: time servers correct them, hypervisors stop them, people set them. A wait
 //! that is computed from the wall clock then ends at once or never, and no test on a desk shows it.
 //! Checked by two runs: in one of them the producers' wall clocks jump forwards and back. Every record
-//! is the same, but for the unique keys, the properties made with them and the births of messages, which
-//! carry the time.
+//! is the same, but for the times at which messages are born, the unique keys and the properties made with
+//! them, which carry the time.
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_producer::event::Event;
 use rmq_remoting::observe::Name;
 
-use super::{CheckReport, Checker, Invariant, Source};
+use super::{CheckReport, Checker, Invariant, Source, side};
 use crate::trace::history::Timestamp;
 use crate::trace::{NodeEvent, Trace, TraceRecord, WorkEvent, WorkResult};
 
@@ -20,6 +20,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::PairedRuns,
     rate_per_mille: 40,
     checker: Checker::PairedRuns(check),
+    sides: &[side(
+        "is another one when the wall clock jumps",
+        &[
+            "only the unique keys differ",
+            "messages are born at another time",
+        ],
+    )],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -48,7 +55,7 @@ fn alike(one: &TraceRecord, other: &TraceRecord) -> bool {
     one.what == other.what || timeless(&one.what) == timeless(&other.what)
 }
 
-/// What happened, without unique keys, times of birth and the checksum of the properties.
+/// What happened, without unique keys, the checksum of the properties and the time of birth.
 fn timeless(what: &NodeEvent) -> NodeEvent {
     let none = || Name::from("");
     let mut what = what.clone();
@@ -93,6 +100,18 @@ mod tests {
                 }) = &mut record.what
                 {
                     *key = "another time".into();
+                }
+            }
+            sent().paired(other)
+        }),
+        accepts("messages are born at another time", || {
+            let mut other = sent();
+            for record in &mut other.trace.records {
+                if let NodeEvent::Broker(BrokerEvent::Received {
+                    send: Some(seen), ..
+                }) = &mut record.what
+                {
+                    seen.born_ms += 86_400_000;
                 }
             }
             sent().paired(other)

@@ -5,7 +5,7 @@
 
 use rmq_producer::event::Event;
 
-use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::Timestamp;
 use crate::trace::{NodeEvent, TraceEnd};
 
@@ -15,6 +15,18 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::End,
     rate_per_mille: 1000,
     checker: Checker::Run(check),
+    sides: &[
+        side("panicked", &["a run that ends"]),
+        side(
+            "nothing can run any more; waiting: …",
+            &["a run that reaches its horizon"],
+        ),
+        side("keeps one instant from ending", &["a run that ends"]),
+        side(
+            "the run reached its limit of events",
+            &["a run that reaches its horizon"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };

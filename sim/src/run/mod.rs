@@ -49,6 +49,7 @@ pub use effect::{Effect, Missed};
 pub(crate) use engines::carry_out;
 pub use facts::facts_of;
 use facts::policy_of;
+pub use paired::{PairedRun, PairedRuns, Parting, pair_of};
 pub(crate) use play::RunningCluster;
 pub use summary::Summary;
 
@@ -73,6 +74,8 @@ pub struct Run {
     pub ledger: Vec<(Name, Entry)>,
     /// What became of each fault, in the order of the plan.
     pub effects: Vec<Effect>,
+    /// The two runs of the seed's pair, if its checker found something wrong with them.
+    pub pair: Option<Box<PairedRuns>>,
 }
 
 /// Why there was no run.
@@ -145,8 +148,8 @@ impl RunConfig {
     }
 }
 
-/// Runs a scenario. One seed in twenty plays a second run, or a pair of them, and is checked by what
-/// it differs in.
+/// Runs a scenario. Three seeds in ten play a second run, or two others, and a checker compares
+/// what differs in one thing only.
 ///
 /// # Errors
 ///
@@ -324,6 +327,7 @@ pub(crate) fn checked(scenario: &Scenario, knobs: RunConfig, played: Played) -> 
         coverage,
         ledger: played.ledger,
         effects: played.effects,
+        pair: None,
         trace,
     }
 }

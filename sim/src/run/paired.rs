@@ -1,9 +1,9 @@
 //! Two runs that differ in one thing.
 //!
 //! Some promises cannot be seen in one run: that equal runs are equal, that the wall clock plays no
-//! part, that neighbours do not disturb each other. One seed in four therefore plays a second run beside its
-//! own, or two runs of the same scenario without its faults, and a checker compares them: each of the five
-//! pairs on one seed in twenty.
+//! part, that neighbours do not disturb each other. Three seeds in ten therefore play a second run beside
+//! their own, or two other runs of the same scenario, and a checker compares them: each of the six pairs on
+//! one seed in twenty.
 //! Which of the pairs below a seed plays depends on the seed alone, so that repeating it repeats
 //! the pair, and shrinking keeps it.
 //!
@@ -14,23 +14,26 @@
 //! | traffic | a second producer of the same client idles | it sends to every topic |
 //! | sibling | a second producer of the same client idles | it stops half-way |
 //! | silence | no fault | one async send gets no answer |
+//! | blast | one fault of one server | no fault |
 //!
-//! The last three are played without the faults of the scenario, and with tasks in the order in
+//! The last four are played without the faults of the scenario, and with tasks in the order in
 //! which they became ready: a fault that hits one of the runs elsewhere would be a second
 //! difference.
 
 use std::sync::Arc;
 
-use rmq_remoting::code::request;
-use rmq_remoting::observe::Name;
-
 use super::beside::{Beside, SiblingDoes};
 use super::{Run, RunConfig, RunError, engines, play};
-use crate::fault::{EngineKind, Fault, FaultKind, Place, Position, Rule, RuleAction, TARGET};
+use crate::fault::{EngineKind, Fault};
 use crate::invariant;
-use crate::scenario::{Order, Scenario, SendMode};
+use crate::scenario::{Order, Scenario};
 use crate::trace::Trace;
-use crate::verdict::Class;
+use crate::verdict::{Class, Finding};
+
+mod one_fault;
+mod parting;
+
+pub use parting::Parting;
 
 /// One seed in so many plays each of the pairs.
 pub(super) const ONE_IN: u64 = 20;
@@ -43,24 +46,56 @@ enum Pair {
     Traffic,
     Sibling,
     Silence,
+    Blast,
 }
 
-/// The pairs, in the order in which seeds play them.
-const PAIRS: [Pair; 5] = [
-    Pair::Replay,
-    Pair::Clock,
-    Pair::Traffic,
-    Pair::Sibling,
-    Pair::Silence,
-];
+/// The two runs of a pair, and what its checker says of them.
+#[derive(Debug)]
+pub struct PairedRuns {
+    pair: Pair,
+    /// One of the runs, which the findings are about.
+    pub one: PairedRun,
+    /// The run that it is compared with.
+    pub other: PairedRun,
+    /// What is wrong, with records of `one`; empty if the runs are as they must be.
+    pub findings: Vec<Finding>,
+}
+
+/// A run of a pair.
+#[derive(Debug)]
+pub struct PairedRun {
+    /// What is played, in words: what tells it from the other run.
+    pub played: String,
+    /// What happened.
+    pub trace: Trace,
+}
+
+impl PairedRuns {
+    /// The invariant that checks the pair: `INV-39`.
+    pub fn checker(&self) -> &'static str {
+        self.pair.checker()
+    }
+}
+
+/// The runs of a pair before they are compared; `one` is absent where it is the seed's own run.
+struct Played {
+    one: (String, Option<Trace>),
+    other: PairedRun,
+}
 
 impl Pair {
     /// The pair of a seed, if it plays one.
-    fn of(seed: u64) -> Option<Self> {
-        let nth = usize::try_from(seed % ONE_IN).ok()?;
-        let each = usize::try_from(ONE_IN).ok()? / PAIRS.len();
-        let pair = PAIRS.get(nth / each).copied();
-        pair.filter(|_| nth.is_multiple_of(each))
+    fn of(knobs: RunConfig) -> Option<Self> {
+        let pair = match knobs.seed % ONE_IN {
+            0 => Self::Replay,
+            2 => Self::Blast,
+            4 => Self::Clock,
+            8 => Self::Traffic,
+            12 => Self::Sibling,
+            16 => Self::Silence,
+            _ => return None,
+        };
+        (knobs.engine == EngineKind::Event).then_some(pair)
     }
 
     /// The invariant that checks it.
@@ -71,7 +106,92 @@ impl Pair {
             Self::Traffic => "INV-22",
             Self::Sibling => "INV-46",
             Self::Silence => "INV-39",
+            Self::Blast => "INV-59",
         }
+    }
+
+    /// The class of a run whose pair is not as it must be.
+    fn class(self) -> Class {
+        match self {
+            Self::Replay => Class::Nondeterminism,
+            Self::Clock | Self::Traffic | Self::Sibling | Self::Silence | Self::Blast => {
+                Class::Violation
+            }
+        }
+    }
+
+    /// Plays its runs, all but the seed's own; none if the scenario has nothing that they could
+    /// differ in.
+    fn played(
+        self,
+        scenario: &Arc<Scenario>,
+        knobs: RunConfig,
+    ) -> Result<Option<Played>, RunError> {
+        let own = || ("the seed's own run".to_owned(), None);
+        let fifo = RunConfig {
+            ready_order: Order::Fifo,
+            ..knobs
+        };
+        let with_faults = |faults: Vec<Fault>| {
+            let scenario = Scenario {
+                faults,
+                ..Scenario::clone(scenario)
+            };
+            Arc::new(scenario)
+        };
+        let sibling = |does| trace(&with_faults(Vec::new()), fifo, Beside::Sibling(does));
+        let calm = || trace(&with_faults(Vec::new()), fifo, Beside::Nothing);
+        let other = |played: &str, trace| PairedRun {
+            played: played.to_owned(),
+            trace,
+        };
+        let played = match self {
+            Self::Replay => Played {
+                one: own(),
+                other: other("the same again", trace(scenario, knobs, Beside::Nothing)?),
+            },
+            Self::Clock => Played {
+                one: own(),
+                other: other(
+                    "the same, and the wall clocks of the producers jump",
+                    trace(scenario, knobs, Beside::ClockJumps)?,
+                ),
+            },
+            Self::Traffic | Self::Sibling => {
+                let (does, words) = match self {
+                    Self::Traffic => (SiblingDoes::Send, "the same, and it sends to every topic"),
+                    _ => (SiblingDoes::Stop, "the same, and it stops half-way"),
+                };
+                let idles = "no fault; a second producer of the first one's client idles";
+                Played {
+                    one: (idles.to_owned(), Some(sibling(SiblingDoes::Idle)?)),
+                    other: other(words, sibling(does)?),
+                }
+            }
+            Self::Silence => {
+                let Some(silence) = one_fault::silence(scenario) else {
+                    return Ok(None);
+                };
+                let words = format!("one fault: {silence}, {}", silence.at);
+                let silent = trace(&with_faults(vec![silence]), fifo, Beside::Nothing)?;
+                Played {
+                    one: ("no fault".to_owned(), Some(calm()?)),
+                    other: other(&words, silent),
+                }
+            }
+            Self::Blast => {
+                let Some(fault) = one_fault::blast(scenario, knobs.seed) else {
+                    return Ok(None);
+                };
+                let words = format!("one fault: {fault}, {}", fault.at);
+                let struck = trace(&with_faults(vec![fault]), fifo, Beside::Nothing)?;
+                Played {
+                    one: (words, Some(struck)),
+                    other: other("no fault", calm()?),
+                }
+            }
+        };
+        Ok(Some(played))
     }
 }
 
@@ -81,99 +201,77 @@ impl Pair {
 ///
 /// As the run itself.
 pub(super) fn play(scenario: &Arc<Scenario>, run: &mut Run) -> Result<(), RunError> {
-    let knobs = run.knobs;
-    let Some(pair) = Pair::of(knobs.seed).filter(|_| knobs.engine == EngineKind::Event) else {
+    let Some(pair) = Pair::of(run.knobs) else {
         return Ok(());
     };
-    let calm = || Arc::new(without_faults(scenario));
-    let fifo = RunConfig {
-        ready_order: Order::Fifo,
-        ..knobs
+    let Some(Played { one, other }) = pair.played(scenario, run.knobs)? else {
+        return Ok(());
     };
-    let sibling = |does| trace(&calm(), fifo, Beside::Sibling(does));
-    let report = match pair {
-        Pair::Replay => {
-            let again = trace(scenario, knobs, Beside::Nothing)?;
-            invariant::check_pair(pair.checker(), &run.trace, &again)
-        }
-        Pair::Clock => {
-            let jumped = trace(scenario, knobs, Beside::ClockJumps)?;
-            invariant::check_pair(pair.checker(), &run.trace, &jumped)
-        }
-        Pair::Traffic | Pair::Sibling => {
-            let other = match pair {
-                Pair::Traffic => SiblingDoes::Send,
-                Pair::Replay | Pair::Clock | Pair::Sibling | Pair::Silence => SiblingDoes::Stop,
-            };
-            let (one, other) = (sibling(SiblingDoes::Idle)?, sibling(other)?);
-            invariant::check_pair(pair.checker(), &one, &other)
-        }
-        Pair::Silence => {
-            let Some(silent) = with_one_silence(scenario) else {
-                // No workload of it sends asynchronously.
-                return Ok(());
-            };
-            let one = trace(&calm(), fifo, Beside::Nothing)?;
-            let other = trace(&Arc::new(silent), fifo, Beside::Nothing)?;
-            invariant::check_pair(pair.checker(), &one, &other)
-        }
-    };
-    let Some(mut report) = report else {
-        unreachable!("{} is no checker of two runs", pair.checker())
-    };
-    if !matches!(pair, Pair::Replay | Pair::Clock) {
-        // Its records are those of another run than the one that is shown.
-        report.findings.iter_mut().for_each(|found| found.at = None);
-    }
+    let report = invariant::check_pair(
+        pair.checker(),
+        one.1.as_ref().unwrap_or(&run.trace),
+        &other.trace,
+    );
     run.preconditions.push((report.by, report.precondition));
-    if !report.findings.is_empty() && run.verdict.class == Class::Pass {
-        run.verdict.class = match pair {
-            Pair::Replay => Class::Nondeterminism,
-            Pair::Clock | Pair::Traffic | Pair::Sibling | Pair::Silence => Class::Violation,
-        };
-    }
     run.verdict.exercised += usize::from(report.precondition > 0);
-    run.verdict.findings.append(&mut report.findings);
+    if report.findings.is_empty() {
+        return Ok(());
+    }
+    if run.verdict.class == Class::Pass {
+        run.verdict.class = pair.class();
+    }
+    let is_own = one.1.is_none();
+    let shown = report.findings.iter().map(|found| Finding {
+        // A record of a run that is not the seed's own is none of its trace.
+        at: found
+            .at
+            .filter(|at| is_own && *at < run.trace.records.len()),
+        ..found.clone()
+    });
+    run.verdict.findings.extend(shown);
+    let (played, trace) = one;
+    run.pair = Some(Box::new(PairedRuns {
+        pair,
+        one: PairedRun {
+            played,
+            trace: trace.unwrap_or_else(|| run.trace.clone()),
+        },
+        other,
+        findings: report.findings,
+    }));
     Ok(())
+}
+
+/// The two runs of the pair that a seed plays; none if it plays none, or the scenario has nothing that
+/// they could differ in.
+///
+/// # Errors
+///
+/// As the run itself.
+pub fn pair_of(scenario: &Arc<Scenario>, knobs: RunConfig) -> Result<Option<PairedRuns>, RunError> {
+    let Some(pair) = Pair::of(knobs) else {
+        return Ok(None);
+    };
+    let Some(Played { one, other }) = pair.played(scenario, knobs)? else {
+        return Ok(None);
+    };
+    let one = PairedRun {
+        played: one.0,
+        trace: match one.1 {
+            Some(trace) => trace,
+            None => trace(scenario, knobs, Beside::Nothing)?,
+        },
+    };
+    let report = invariant::check_pair(pair.checker(), &one.trace, &other.trace);
+    Ok(Some(PairedRuns {
+        pair,
+        one,
+        other,
+        findings: report.findings,
+    }))
 }
 
 fn trace(scenario: &Arc<Scenario>, knobs: RunConfig, beside: Beside) -> Result<Trace, RunError> {
     let act = async |cluster| play::workloads(cluster, beside).await;
     Ok(engines::carry_out(scenario, knobs, act)?.played.trace)
-}
-
-fn without_faults(scenario: &Scenario) -> Scenario {
-    Scenario {
-        faults: Vec::new(),
-        ..scenario.clone()
-    }
-}
-
-/// The scenario with one fault only: no broker answers the middle send of its first async workload.
-fn with_one_silence(scenario: &Scenario) -> Option<Scenario> {
-    let mut workloads = (1..).zip(&scenario.workloads);
-    let (number, workload) = workloads.find(|(_, it)| it.mode == SendMode::Async)?;
-    let silent = Fault {
-        kind: FaultKind::Rule(Rule {
-            codes: vec![request::SEND_MESSAGE, request::SEND_MESSAGE_V2],
-            topic: None,
-            queue: None,
-            per_mille: None,
-            times: None,
-            then: RuleAction::DropReply,
-        }),
-        place: Place::Node(Name::from(TARGET)),
-        at: Position::Send {
-            workload: number,
-            send: workload.sends.div_ceil(2),
-            attempt: None,
-            sends: 1,
-            after_ms: 0,
-        },
-        for_ms: None,
-    };
-    Some(Scenario {
-        faults: vec![silent],
-        ..scenario.clone()
-    })
 }

@@ -23,6 +23,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::fault::EngineKind;
+use crate::invariant::{self, Source};
 use crate::run::{self, Nodes, Run, RunConfig, RunError};
 use crate::scenario::{PolicySource, Scenario};
 use crate::verdict::Class;
@@ -68,6 +69,12 @@ impl FailureId {
             }
         }
         Some(id)
+    }
+
+    /// Whether two runs of the seed are not as they must be beside each other.
+    pub(crate) fn is_of_pair(&self) -> bool {
+        let mut all = invariant::all().iter();
+        all.any(|one| one.id == self.by && one.source == Source::PairedRuns)
     }
 }
 

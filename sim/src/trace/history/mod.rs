@@ -483,6 +483,17 @@ impl<'t> History<'t> {
         build::build(trace)
     }
 
+    /// Every send by the `KEYS` that its caller gave it: those of the call that was the last at its producer.
+    pub fn named(&self) -> impl Iterator<Item = (&'t Name, &SendHistory<'t>)> {
+        self.sends.iter().filter_map(|send| {
+            let before = self.work.partition_point(|it| it.called < send.called);
+            let mut calls = self.work[..before].iter().rev();
+            let call = calls.find(|it| it.node == send.node)?;
+            let here = call.called.ms == send.called.ms && call.topic == send.topic;
+            here.then_some((call.keys, send))
+        })
+    }
+
     /// The connection of a producer whose own end has this address.
     pub fn connection_from(&self, local: SocketAddr) -> Option<usize> {
         self.connections
