@@ -175,7 +175,7 @@ pub fn queue(
     Some(match walk {
         Steps::Topic => around(queues, positions, &fits, elsewhere),
         Steps::Retry => among(queues, positions, &fits, |_, place| place),
-        Steps::Spread => spread(queues, positions, &fits),
+        Steps::Spread => spread(queues, positions, &fits, failed.len()),
     })
 }
 
@@ -216,7 +216,7 @@ fn around(queues: &Queues, now: Positions, fits: &[bool], elsewhere: Steps) -> C
         return Choice { index, positions };
     }
     if elsewhere == Steps::Spread {
-        return spread(queues, positions, fits);
+        return spread(queues, positions, fits, 0);
     }
     let next = queues.runs[run..].iter().chain(&queues.runs[..run]);
     let mut next = next.filter(|run| fits[run.broker]);
@@ -247,19 +247,31 @@ fn among(
     Choice { index, positions }
 }
 
-fn spread(queues: &Queues, now: Positions, fits: &[bool]) -> Choice {
+fn spread(queues: &Queues, now: Positions, fits: &[bool], failures: usize) -> Choice {
     let count = queues.count(fits);
-    among(queues, now, fits, |position, _| apart(position, count))
+    among(queues, now, fits, |position, _| {
+        apart(position, failures, count)
+    })
 }
 
-/// One of `count` places, as far from those of the last positions as can be: the way around is the
-/// position's multiple of the golden section. So every place gets its part of any row of positions, and of
+/// The parts of a circle, as parts of 2^32, by which an attempt after so many failures of its send goes on: the
+/// golden section, then the roots of 2, 3, 7 and 11 without their whole turns. No two of them are in a ratio
+/// of whole numbers, so where a second attempt went says nothing of where the third one goes.
+const TURNS: [u32; 5] = [
+    0x9E37_79B9,
+    0x6A09_E667,
+    0xBB67_AE85,
+    0xA54F_F53A,
+    0x510E_527F,
+];
+
+/// One of `count` places, as far from those of the last positions as can be: the way around is the position's
+/// multiple of an irrational part of a circle. So every place gets its part of any row of positions, and of
 /// every second or third of them as well. Sends that all make two retries take every second position for
 /// each; a plain rotation would give each of the two its own half of the queues, for ever.
-fn apart(position: RotationPosition, count: usize) -> usize {
-    /// The golden section, as a part of 2^32.
-    const GOLDEN: u32 = 0x9E37_79B9;
-    let around = u64::from((position.0 as u32).wrapping_mul(GOLDEN));
+fn apart(position: RotationPosition, failures: usize, count: usize) -> usize {
+    let turn = TURNS[failures.saturating_sub(1) % TURNS.len()];
+    let around = u64::from((position.0 as u32).wrapping_mul(turn));
     let count = u64::from(bounded(count).unsigned_abs());
     // Less than the count, which was a `usize`.
     ((around * count) >> 32) as usize
@@ -364,7 +376,7 @@ mod tests {
         let list = queues(&[("a", 2)]);
         let mut at = start(0);
         assert_eq!(pick(&Policy::strict(), &list, &mut at, &["a"]), "a0");
-        assert_eq!(pick(&Policy::strict(), &list, &mut at, &["a", "a"]), "a1");
+        assert_eq!(pick(&Policy::strict(), &list, &mut at, &["a", "a"]), "a0");
     }
 
     #[test]
@@ -479,9 +491,28 @@ mod tests {
         }
 
         #[test]
+        fn where_the_second_attempt_went_says_nothing_of_the_third(count in 4_usize..65, from in any::<i32>()) {
+            // Sends that make two retries: of those whose first one went to the first quarter, the second ones
+            // go to every quarter.
+            let quarter = |place: usize| (place * 4 / count).min(3);
+            let (mut at, mut taken) = (RotationPosition(from), [0_u32; 4]);
+            for _ in 0..2_000 {
+                let (second, _) = at.step(count);
+                let (third, _) = second.step(count);
+                at = third;
+                if quarter(apart(second, 1, count)) == 0 {
+                    taken[quarter(apart(third, 2, count))] += 1;
+                }
+            }
+            let all: u32 = taken.iter().sum();
+            prop_assert!(taken.iter().all(|it| it * 8 > all), "{:?}", taken);
+        }
+
+        #[test]
         fn whoever_takes_every_position_or_every_second_or_third_comes_to_every_place(
             count in 1_usize..65,
             stride in 1_usize..9,
+            failures in 0_usize..9,
             from in any::<i32>(),
         ) {
             const ROUNDS: usize = 20;
@@ -491,7 +522,7 @@ mod tests {
                 for _ in 0..stride {
                     (at, _) = at.step(count);
                 }
-                taken[apart(at, count)] += 1;
+                taken[apart(at, failures, count)] += 1;
             }
             prop_assert!(taken.iter().all(|it| it.abs_diff(ROUNDS) <= ROUNDS / 2), "{:?}", taken);
         }

@@ -182,9 +182,11 @@ fn no_other(
     let goes_there = next.is_some_and(|next| gave_way(&next.to.broker));
     let left = goes_there || gave_way(&attempt.to.broker);
     // A policy that avoids the last broker alone comes back before it has tried all.
+    // So does any other one that has tried them all.
     let avoids_all = run.policy(send.node).is_some_and(|it| it.avoids_all_failed);
-    let comes_back = !avoids_all && all.iter().any(|it| gave_way(it));
-    nobody_else || comes_back || (left && all.into_iter().all(tried))
+    let tried_all = all.iter().all(|it| tried(it));
+    let comes_back = (!avoids_all || tried_all) && all.iter().any(|it| gave_way(it));
+    nobody_else || comes_back || (left && tried_all)
 }
 
 /// How long the attempt after this one may wait for its part of the send's time.
