@@ -75,7 +75,7 @@ impl Coverage {
         for send in &run.history.sends {
             coverage.sends += 1;
             coverage.retried += u64::from(send.attempts.len() > 1);
-            let policy = run.policy(send.node);
+            let policy = run.policy_of(send.producer());
             let allowed =
                 policy.map_or(1, |it| it.attempts(send.mode, send.target_queue.is_some()));
             for attempt in &send.attempts {

@@ -78,6 +78,18 @@ impl Knobs {
         producers.all(|plan| plan.policy == strict && !plan.changes.as_ref().is_some_and(keeps))
     }
 
+    /// The nodes of the producers: of those that share a client, the one where all of them are.
+    pub(crate) fn producer_nodes(&self) -> Vec<Name> {
+        let own = self.producers.iter().filter(|it| it.client.is_none());
+        own.map(|it| Name::clone(&it.name)).collect()
+    }
+
+    /// The node where a producer lives.
+    pub(crate) fn node_of(&self, producer: &Name) -> Name {
+        let plan = self.producers.iter().find(|it| it.name == *producer);
+        Name::clone(plan.map_or(producer, ProducerPlan::node))
+    }
+
     /// So many sends of a workload may fail one after the other: a caller that waits for each of them makes
     /// the next one later, and a run must not last for ever.
     pub(crate) fn in_a_row(&self, workload: usize) -> u64 {
@@ -147,6 +159,9 @@ impl fmt::Display for Knobs {
                     PolicySource::Text { file, .. } => file.as_str(),
                 },
             )?;
+            if let Some(owner) = &plan.client {
+                writeln!(f, "         {} shares the client of {owner}", plan.name)?;
+            }
             if let Some(changes) = &plan.changes {
                 writeln!(f, "         {} with {changes}", plan.name)?;
             }

@@ -244,11 +244,7 @@ pub(super) fn forgotten(draw: &Draw, knobs: &mut Knobs) {
     if !draw.coin("forgets-connections", 60) || !knobs.gives_dead_peers_up() {
         return;
     }
-    let producers: Vec<Name> = knobs
-        .producers
-        .iter()
-        .map(|it| Name::clone(&it.name))
-        .collect();
+    let producers = knobs.producer_nodes();
     let a = draw.pick("forgotten-producer", &producers);
     let mut servers = knobs.cluster.brokers.clone();
     if draw.coin("forgets-name-servers", 500) {
@@ -330,11 +326,7 @@ fn place(
     (anchor, by_send): (Anchor, bool),
 ) -> (Place, Target) {
     let name_servers = knobs.cluster.name_server_names();
-    let producers: Vec<Name> = knobs
-        .producers
-        .iter()
-        .map(|one| Name::clone(&one.name))
-        .collect();
+    let producers = knobs.producer_nodes();
     let target = match site {
         Site::Server => draw.one_of(
             "server",
@@ -360,7 +352,7 @@ fn place(
         false => draw.pick("broker", &knobs.cluster.brokers),
     };
     let producer = match draw.coin("at-sender", 900) {
-        true => Name::clone(&work.producer),
+        true => knobs.node_of(&work.producer),
         false => draw.pick("producer", &producers),
     };
     let own = knobs.producers.iter().find(|it| it.name == producer);

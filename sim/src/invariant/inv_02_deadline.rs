@@ -155,6 +155,7 @@ mod tests {
             timeout_ms: Some(1_000),
             application_crc: 0,
             own_id: None,
+            group: None,
         };
         let returned = WorkEvent::Returned {
             keys: "k".into(),

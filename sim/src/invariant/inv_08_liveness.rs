@@ -42,7 +42,7 @@ const ANSWER_MS: u64 = 100;
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for send in &run.history.sends {
-        let Some(policy) = run.policy(send.node) else {
+        let Some(policy) = run.policy_of(send.producer()) else {
             continue;
         };
         if let Some(attempt) = send.attempts.last() {
@@ -101,7 +101,7 @@ fn ready(
     send: &SendHistory<'_>,
     attempt: &AttemptHistory<'_>,
 ) -> Option<Timestamp> {
-    let policy = run.policy(send.node)?;
+    let policy = run.policy_of(send.producer())?;
     let ended = attempt
         .ended
         .filter(|end| retryable(policy, send.mode, end.stage, end.code));
@@ -149,7 +149,9 @@ fn no_other(
     let goes_there = next.is_some_and(|next| gave_way(&next.to.broker));
     let left = goes_there || gave_way(&attempt.to.broker);
     // A policy that avoids the last broker alone comes back before it has tried all.
-    let avoids_all = run.policy(send.node).is_some_and(|it| it.avoids_all_failed);
+    let avoids_all = run
+        .policy_of(send.producer())
+        .is_some_and(|it| it.avoids_all_failed);
     nobody_else || (left && (!avoids_all || all.into_iter().all(tried)))
 }
 
@@ -160,7 +162,7 @@ fn pause(
     attempt: &AttemptHistory<'_>,
     ready: Timestamp,
 ) -> u64 {
-    let Some(policy) = run.policy(send.node) else {
+    let Some(policy) = run.policy_of(send.producer()) else {
         return 0;
     };
     let all = u64::from(policy.attempts(send.mode, send.target_queue.is_some())).max(1);
@@ -386,7 +388,9 @@ fn bucket_was_low(
         timeout if timeout < left => attempt.started.ms.saturating_add(timeout),
         _ => attempt.started.ms,
     };
-    let others = run.attempts().filter(|(other, _)| other.node == send.node);
+    let others = run
+        .attempts()
+        .filter(|(other, _)| other.producer() == send.producer());
     let taken = others.filter_map(|(_, it)| Some((it.hedged?, it.tokens_left?)));
     // Nobody was hedged yet: the bucket is full.
     let last = taken
@@ -396,7 +400,8 @@ fn bucket_was_low(
         return false;
     };
     let sends = run.history.sends.iter();
-    let since = sends.filter(|it| it.node == send.node && it.called > at && it.called.ms < needed);
+    let since = sends
+        .filter(|it| it.producer() == send.producer() && it.called > at && it.called.ms < needed);
     // A tenth comes back with each send.
     u64::from(tenths).saturating_add(u64::try_from(since.count()).unwrap_or(u64::MAX))
         < TOKEN_TENTHS

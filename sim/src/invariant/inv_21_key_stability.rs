@@ -164,6 +164,7 @@ mod tests {
                 timeout_ms: None,
                 application_crc: 0,
                 own_id: None,
+                group: None,
             })
             .call(send)
             .say(Event::Selected {

@@ -115,7 +115,10 @@ fn refreshes(
     attempt: &AttemptHistory<'_>,
     report: &mut CheckReport,
 ) {
-    let Some(policy) = run.policy(send.node).filter(|it| it.refreshes_on_failure) else {
+    let Some(policy) = run
+        .policy_of(send.producer())
+        .filter(|it| it.refreshes_on_failure)
+    else {
         return;
     };
     let says_old = |end: &EndedAttempt| match end.stage {
@@ -280,11 +283,12 @@ mod tests {
         }),
         rejects("polls follow each other at once", || {
             let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
-            let scene = scene.at(30_100).lookup(3, LookupReason::Poll).at(30_200);
+            let scene = scene.at(30_100).lookup(3, LookupReason::Poll);
+            let scene = scene.at(30_150).lookup(4, LookupReason::Poll).at(30_200);
             let (topic, reason) = ("orders".into(), LookupReason::Poll);
             scene
                 .say(Event::Lookup {
-                    lookup: 4.into(),
+                    lookup: 5.into(),
                     topic,
                     reason,
                 })

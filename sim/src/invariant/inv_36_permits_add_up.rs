@@ -8,7 +8,7 @@ use rmq_producer::event::{Event, Failure, Mode, Outcome};
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::history::{SendHistory, Timestamp};
-use crate::trace::{NodeEvent, PolicyFacts};
+use crate::trace::{NodeEvent, PolicyFacts, WorkEvent};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-36",
@@ -35,13 +35,18 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         };
         report.exercised();
         let now = Timestamp { at, ms: record.ms };
+        // The program that asks for the figures stops the producer next.
+        let group = match run.trace.records.get(at + 1).map(|next| &next.what) {
+            Some(NodeEvent::Work(WorkEvent::StopCalled { group })) => group.as_ref(),
+            _ => None,
+        };
         let open = run.history.sends.iter().filter(|send| {
             // A callback that has not returned keeps its permit.
             let over = send.callbacks.first().copied().max(send.over());
             let calling =
                 send.mode == Mode::Async && send.callbacks.is_empty() && send.cancelled.is_none();
             let open = calling || over.is_none_or(|over| over > now);
-            send.node == record.node && send.called < now && open
+            send.producer() == (record.node, group) && send.called < now && open
         });
         let open = open.count();
         let counted = usize::try_from(*open_sends).unwrap_or(usize::MAX);
@@ -59,7 +64,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 fn limits(run: &CheckedRun<'_>, policy: &PolicyFacts, report: &mut CheckReport) {
     let sends = run.history.sends.iter();
     let sends: Vec<&SendHistory<'_>> = sends
-        .filter(|send| send.node == policy.node && send.mode == Mode::Async)
+        .filter(|send| {
+            send.producer() == (policy.node, policy.group.as_ref()) && send.mode == Mode::Async
+        })
         .collect();
     for send in &sends {
         let begins = send.attempts.first().map(|attempt| attempt.started);

@@ -81,7 +81,7 @@ fn hedged_elsewhere(
 ) {
     let (first, second) = (&pair[0], &pair[1]);
     let seconds = run
-        .policy(send.node)
+        .policy_of(send.producer())
         .is_some_and(|it| it.second_connections);
     let (Some(before), Some(after)) = (first.wires.last(), second.wires.first()) else {
         return;
@@ -94,7 +94,9 @@ fn hedged_elsewhere(
         return;
     };
     // A request that was given to it for a part of its time says nothing of it: it was dialled meanwhile.
-    let least = run.policy(send.node).map_or(0, |it| it.least_silence_ms);
+    let least = run
+        .policy_of(send.producer())
+        .map_or(0, |it| it.least_silence_ms);
     let at_once = before.timestamp.ms <= first.started.ms + 1;
     let waited = at_once && after.timestamp.ms.saturating_sub(before.timestamp.ms) >= least;
     let mut answers = connection.answers.iter();
@@ -247,6 +249,7 @@ mod tests {
     use super::*;
     use crate::fault::{FaultKind, Slow};
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+    use crate::trace::WorkEvent;
     use crate::trace::record::PatienceFacts;
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -398,6 +401,17 @@ mod tests {
                 .close(3, "broker-c", CloseCause::Offline)
                 .at(90_000)
                 .call(1)
+        }),
+        accepts("a producer of a shared client says goodbye there", || {
+            let scene = Scene::new().shared().at(1_000);
+            let scene = scene.found(1, 2, &["a/0", "b/0"]).at(31_000);
+            let scene = scene.close(3, "broker-c", CloseCause::Offline).at(40_000);
+            let group = || Some("second".into());
+            let scene = scene.work(WorkEvent::StopCalled { group: group() });
+            let scene = scene.say(Event::Stopping).dial(4, "broker-c");
+            let scene = scene.open_end(4, "broker-c").say(Event::Stopped);
+            let scene = scene.work(WorkEvent::StopReturned { group: group() });
+            scene.at(110_000).call(1)
         }),
         rejects("an attempt has no connection, and nobody dials one", || {
             let scene = Scene::new().at(50).close(1, "broker-a", CloseCause::Broken);

@@ -92,7 +92,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 
 /// A one-way send that is said to be written was given to a connection: one to its broker was open.
 fn written(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
-    let waits = run.policy(send.node).is_some_and(|it| it.oneway_waits);
+    let waits = run
+        .policy_of(send.producer())
+        .is_some_and(|it| it.oneway_waits);
     let (Some((done, Outcome::Written)), Some(attempt), true) =
         (send.done.first(), send.attempts.first(), waits)
     else {
@@ -212,6 +214,7 @@ mod tests {
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            group: None,
         })
     }
 

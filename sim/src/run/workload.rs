@@ -26,6 +26,8 @@ pub(super) struct Caller {
     pub(super) controller: Arc<RunController>,
     pub(super) producer: Producer,
     pub(super) node: NodeId,
+    /// The group of its producer, where several share the client.
+    pub(super) group: Option<Name>,
     /// Its number, from 1.
     pub(super) number: u32,
 }
@@ -120,6 +122,7 @@ impl Caller {
             timeout_ms: workload.timeout_ms,
             application_crc: workload.application_crc(keys),
             own_id: own_id.clone(),
+            group: self.group.clone(),
         });
         let message = Message::new(Name::clone(&workload.topic), body).with_key(Name::clone(keys));
         let message = dressed(message.with_flag(workload.flag), workload, own_id);

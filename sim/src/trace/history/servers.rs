@@ -8,8 +8,8 @@ use rmq_remoting::code::request;
 
 use super::build::Builder;
 use super::{
-    Asked, AttemptRequest, Master, RequestHistory, StoredMessage, TaskHistory, Timestamp, Width,
-    WidthSource,
+    Asked, AttemptRequest, GoodbyeHistory, HeartbeatHistory, Master, RequestHistory, StoredMessage,
+    TaskHistory, Timestamp, Width, WidthSource,
 };
 use crate::trace::NodeId;
 
@@ -24,16 +24,37 @@ impl<'t> Builder<'t> {
             BrokerEvent::Received {
                 code: request::HEART_BEAT,
                 peer,
+                opaque,
                 ..
-            } => {
-                self.history.heartbeats.push((node, *peer, timestamp));
-            }
+            } => self.history.heartbeats.push(HeartbeatHistory {
+                broker: node,
+                peer: *peer,
+                opaque: *opaque,
+                timestamp,
+                groups: None,
+            }),
             BrokerEvent::Received {
                 code: request::UNREGISTER_CLIENT,
                 peer,
                 ..
-            } => {
-                self.history.goodbyes.push((node, *peer, timestamp));
+            } => self.history.goodbyes.push(GoodbyeHistory {
+                broker: node,
+                peer: *peer,
+                timestamp,
+                group: None,
+            }),
+            // What the request says, right behind it.
+            BrokerEvent::Heartbeat { groups, .. } => {
+                let mut beats = self.history.heartbeats.iter_mut().rev();
+                if let Some(beat) = beats.find(|it| it.broker == node) {
+                    beat.groups = Some(groups);
+                }
+            }
+            BrokerEvent::ProducerLeft { group, .. } => {
+                let mut goodbyes = self.history.goodbyes.iter_mut().rev();
+                if let Some(goodbye) = goodbyes.find(|it| it.broker == node) {
+                    goodbye.group = group.as_ref();
+                }
             }
             BrokerEvent::Listening { .. } => {
                 // Its requests are numbered anew.
