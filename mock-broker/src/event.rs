@@ -24,6 +24,9 @@ pub struct SendSeen {
     pub nth_of_key: u32,
     /// The `sysFlag` of the header, as bits.
     pub sys_flag: i32,
+    /// When the message was born, by its sender's wall clock: the header's `bornTimestamp`, in milliseconds since
+    /// the Unix epoch.
+    pub born_ms: i64,
     /// Bytes of the body as it came.
     pub body_len: u32,
     /// CRC-32 of the body as it came. Zero for a compressed body: its bytes move with the

@@ -168,6 +168,7 @@ fn seen_send(request: &Command, sending: &Sending<'_>, topic: &Option<Name>) -> 
         keys: sending.keys.clone(),
         nth_of_key: sending.nth_of_key,
         sys_flag: header.sys_flag,
+        born_ms: header.born_timestamp,
         body_len: u32::try_from(request.body.len()).unwrap_or(u32::MAX),
         body_crc: if compressed {
             0

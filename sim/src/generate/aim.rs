@@ -14,7 +14,8 @@ use super::knobs::Knobs;
 use crate::fault::rule::delay::Delay;
 use crate::fault::rule::{Answer, Since, StoreThenAnswer, near_a_deadline};
 use crate::fault::{Fault, FaultKind, Place, Position, Rule, RuleAction, TARGET};
-use crate::scenario::SendMode;
+
+use crate::scenario::{ProducerPlan, SendMode};
 
 /// The codes that brokers refuse a send with; one that no release has stands for all others.
 const REFUSALS: [i32; 14] = [
@@ -67,7 +68,7 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
     let number = draw.index("workload", knobs.workloads.len());
     let work = &knobs.workloads[number];
     let owner = knobs.producers.iter().find(|it| it.name == work.producer);
-    let (_, most) = owner.map_or((3_000, 3), |it| it.timeout_and_attempts());
+    let (_, most) = owner.map_or((3_000, 3), ProducerPlan::timeout_and_attempts);
     let count = draw.one_of("sends", [5, 20, 30, 40, 60]).min(work.sends);
     let count = count.min(knobs.in_a_row(number));
     let send = draw.between("send", 1, work.sends - count + 1);
@@ -124,7 +125,7 @@ fn near<'k>(draw: &'k Draw, knobs: &'k Knobs) -> impl Iterator<Item = Fault> + '
     each.map(move |(number, work)| {
         let draw = draw.part("near", number);
         let owner = knobs.producers.iter().find(|it| it.name == work.producer);
-        let (timeout, attempts) = owner.map_or((3_000, 3), |it| it.timeout_and_attempts());
+        let (timeout, attempts) = owner.map_or((3_000, 3), ProducerPlan::timeout_and_attempts);
         let then = RuleAction::Delay(Delay {
             ms: near_a_deadline(&draw, (work.timeout_ms.unwrap_or(timeout), attempts)),
             jitter_ms: 0,

@@ -16,6 +16,7 @@ use crate::fault::rule::near_a_deadline;
 use crate::fault::{
     Changes, Fault, FaultKind, Kind, Place, Position, Rule, RuleAction, Site, TARGET,
 };
+use crate::scenario::ProducerPlan;
 
 /// The last millisecond in which a fault that is anchored to a time starts.
 const LAST_MS: u64 = 50_000;
@@ -152,7 +153,7 @@ fn position(draw: &Draw, knobs: &Knobs, anchor: Anchor, reacts: bool) -> Positio
     let latency = knobs.network.latency_ms;
     let work = &knobs.workloads[anchor.workload as usize - 1];
     let owner = knobs.producers.iter().find(|it| it.name == work.producer);
-    let time = owner.map_or((3_000, 3), |it| it.timeout_and_attempts());
+    let time = owner.map_or((3_000, 3), ProducerPlan::timeout_and_attempts);
     // What answers the first fault comes a round trip later: a resend, a dial, a lookup.
     let after_ms = match draw.one_of("after", [0, 0, 0, 1, 2, 2, 3, 4]) {
         0 if !reacts => 0,

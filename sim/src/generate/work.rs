@@ -220,26 +220,11 @@ pub(super) fn workloads(
         .collect()
 }
 
-fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64) -> Workload {
-    use SendMode::{Async, Oneway, Sync};
-    let mode = draw.one_of("mode", [Sync, Sync, Sync, Async, Async, Oneway]);
-    let sends = draw.between("sends", sends * 3 / 4, sends * 5 / 4);
-    let evenly = LAST_MS / sends.max(1);
-    // Faults last for seconds: most sends are close enough to each other for many to meet one.
-    let every_ms = match draw.one_of("pace", [0, 0, 0, 1, 1, 1, 1, 2, 2, 2]) {
-        0 => evenly,
-        1 => draw.between("every", 10, evenly.min(300).max(10)),
-        // A burst.
-        _ => draw.one_of("burst-every", [1, 1, 2, 5]),
-    };
-    let latest = LAST_MS.saturating_sub(sends * every_ms);
-    let start_ms = match draw.one_of("start", [0, 0, 0, 1, 2, 3, 3, 3, 3, 3]) {
-        0 => FIRST_MS,
-        // While the servers are starting.
-        1 => draw.between("start-early", 0, FIRST_MS),
-        2 => 0,
-        _ => draw.between("start-ms", FIRST_MS, latest.max(FIRST_MS)),
-    };
+/// The topic of a workload, none if no broker has it from the start, and its queues.
+fn topic_and_target<'c>(
+    draw: &Draw,
+    cluster: &'c ClusterPlan,
+) -> (Option<&'c (Name, i32)>, Target) {
     let known = draw.index("topic", cluster.topics.len());
     let topic = Some(&cluster.topics[known]).filter(|_| !draw.coin("new-topic", 125));
     let target = match (topic, draw.between("target", 1, 100)) {
@@ -256,6 +241,30 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
         (_, 37) => Target::Nothing,
         _ => Target::Any,
     };
+    (topic, target)
+}
+
+fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64) -> Workload {
+    use SendMode::{Async, Oneway, Sync};
+    let mode = draw.one_of("mode", [Sync, Sync, Sync, Async, Async, Oneway]);
+    let sends = draw.between("sends", sends * 3 / 4, sends * 5 / 4);
+    let evenly = LAST_MS / sends.max(1);
+    // Faults last for seconds: most sends are close enough to each other for many to meet one.
+    let every_ms = match draw.one_of("pace", [0, 0, 0, 1, 1, 1, 1, 2, 2, 2]) {
+        0 => evenly,
+        1 => draw.between("every", 10, evenly.clamp(10, 300)),
+        // A burst.
+        _ => draw.one_of("burst-every", [1, 1, 2, 5]),
+    };
+    let latest = LAST_MS.saturating_sub(sends * every_ms);
+    let start_ms = match draw.one_of("start", [0, 0, 0, 1, 2, 3, 3, 3, 3, 3]) {
+        0 => FIRST_MS,
+        // While the servers are starting.
+        1 => draw.between("start-early", 0, FIRST_MS),
+        2 => 0,
+        _ => draw.between("start-ms", FIRST_MS, latest.max(FIRST_MS)),
+    };
+    let (topic, target) = topic_and_target(draw, cluster);
     Workload {
         producer: Name::clone(&owner.name),
         topic: topic.map_or_else(|| Name::from(NEW_TOPIC), |(topic, _)| Name::clone(topic)),

@@ -96,6 +96,20 @@ fn wrong_class(
                 let ours = lookup.node == send.node && (default || lookup.topic == send.topic);
                 ours && lookup.started < done
             });
+            // What a poll found out is its own affair.
+            let its_own = of_send.clone().any(|lookup| {
+                let ended = lookup
+                    .ended
+                    .is_some_and(|(at, _)| at > send.called && at <= done);
+                let of_sends = matches!(
+                    lookup.reason,
+                    LookupReason::FirstSend | LookupReason::DefaultTopic
+                );
+                ended && of_sends
+            });
+            if !its_own && done.ms < send.deadline_ms() && send.over().is_some() {
+                return Some("fails for want of a route, and no lookup of a send has failed");
+            }
             let ends = of_send.filter_map(|lookup| lookup.ended);
             let ends = ends.filter(|(ended, _)| *ended > send.called && *ended < done);
             let ends: Vec<&LookupEnd> = ends.map(|(_, end)| end).collect();
@@ -250,7 +264,11 @@ mod tests {
             lost_then_refused().failed(1, Failure::Attempts(Stage::Refused))
         }),
         accepts("without an attempt the route is the error", || {
-            Scene::new().at(0).call(1).failed(1, Failure::NoRoute)
+            looked_up(LookupEnd::NotExist).failed(1, Failure::NoRoute)
+        }),
+        rejects("a send fails with a poll that it waited for", || {
+            let scene = looked_up_for(LookupReason::Poll, LookupEnd::Unreachable);
+            scene.failed(1, Failure::RouteUnreachable).wrong()
         }),
         rejects("the first attempt's end is called the error", || {
             lost_then_refused()
@@ -346,14 +364,15 @@ mod tests {
 
     /// A send waits for a lookup that ends so.
     fn looked_up(end: LookupEnd) -> Scene {
+        looked_up_for(LookupReason::FirstSend, end)
+    }
+
+    fn looked_up_for(reason: LookupReason, end: LookupEnd) -> Scene {
         let scene = Scene::new().at(0).call(1);
-        scene
-            .lookup(7, LookupReason::FirstSend)
-            .at(20)
-            .say(Event::LookupEnded {
-                lookup: 7.into(),
-                end,
-            })
+        scene.lookup(7, reason).at(20).say(Event::LookupEnded {
+            lookup: 7.into(),
+            end,
+        })
     }
 
     /// The same, and its caller gets an error that is changed before.

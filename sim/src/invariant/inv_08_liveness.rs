@@ -10,6 +10,7 @@
 use rmq_producer::event::{Failure, Mode, Outcome, Stage};
 use rmq_remoting::observe::Name;
 
+use super::hedging::HedgingBudget;
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
 use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
 use crate::trace::record::Form;
@@ -34,8 +35,6 @@ const RECOVERY_MS: u64 = 10_000;
 const LEAST_PAUSE_MS: u64 = 50;
 /// A real clock may round a time down.
 const GRAIN_MS: u64 = 1;
-/// What hedging takes from the bucket, in tenths.
-const TOKEN_TENTHS: u64 = 10;
 
 /// A healthy broker answers within this time.
 const ANSWER_MS: u64 = 100;
@@ -53,6 +52,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         }
     }
     for (send, attempt) in run.attempts() {
+        hedges_in_time(run, send, attempt, report);
         if let Some(next) = send
             .attempts
             .iter()
@@ -152,7 +152,8 @@ fn no_other(
     let avoids_all = run
         .policy_of(send.producer())
         .is_some_and(|it| it.avoids_all_failed);
-    nobody_else || (left && (!avoids_all || all.into_iter().all(tried)))
+    let comes_back = !avoids_all && all.iter().any(|it| gave_way(it));
+    nobody_else || comes_back || (left && all.into_iter().all(tried))
 }
 
 /// How long the attempt after this one may wait for its part of the send's time.
@@ -376,8 +377,8 @@ fn named<'t>(run: &CheckedRun<'t>, send: &SendHistory<'_>, route: usize) -> Vec<
     brokers
 }
 
-/// Whether the bucket may have held no token when one was needed: at the attempt's start, or when
-/// its timeout was over.
+/// Whether the budget may have held no token when one was needed: at the attempt's start, or when its timeout
+/// was over.
 fn bucket_was_low(
     run: &CheckedRun<'_>,
     send: &SendHistory<'_>,
@@ -388,23 +389,53 @@ fn bucket_was_low(
         timeout if timeout < left => attempt.started.ms.saturating_add(timeout),
         _ => attempt.started.ms,
     };
-    let others = run
-        .attempts()
-        .filter(|(other, _)| other.producer() == send.producer());
-    let taken = others.filter_map(|(_, it)| Some((it.hedged?, it.tokens_left?)));
-    // Nobody was hedged yet: the bucket is full.
-    let last = taken
-        .filter(|(at, _)| at.ms <= needed)
-        .max_by_key(|(at, _)| *at);
-    let Some((at, tenths)) = last else {
-        return false;
+    let budget = HedgingBudget::of(run, send.producer());
+    budget.is_none_or(|budget| budget.was_low(needed))
+}
+
+/// An attempt that is not answered in its time is hedged as soon as there is a token for it.
+fn hedges_in_time(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    report: &mut CheckReport,
+) {
+    let Some(policy) = run
+        .policy_of(send.producer())
+        .filter(|it| it.hedging.is_some())
+    else {
+        return;
     };
-    let sends = run.history.sends.iter();
-    let since = sends
-        .filter(|it| it.producer() == send.producer() && it.called > at && it.called.ms < needed);
-    // A tenth comes back with each send.
-    u64::from(tenths).saturating_add(u64::try_from(since.count()).unwrap_or(u64::MAX))
-        < TOKEN_TENTHS
+    let silent = attempt.started.ms.saturating_add(attempt.timeout_ms);
+    let more = attempt.number < policy.attempts(send.mode, send.target_queue.is_some());
+    let ends = [
+        attempt.hedged,
+        attempt.ended.map(|end| end.timestamp),
+        send.over(),
+    ];
+    let until = ends
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or_else(|| run.end());
+    // Without a token it asks again after a tenth of its time.
+    let again = (attempt.timeout_ms / 10).max(1);
+    if !more || send.mode == Mode::Oneway || until.ms <= run.due(send.node, silent, again) {
+        return;
+    }
+    let Some(budget) = HedgingBudget::of(run, send.producer()) else {
+        return;
+    };
+    report.exercised();
+    let from = budget.low_until(silent, until);
+    if until.ms > run.due(send.node, from, again) {
+        let (who, number, k) = (run.name(send.node), send.number, attempt.number);
+        let (late, has) = (until.ms - silent, from - silent);
+        let text = format!(
+            "{who} s{number} #{k} is not hedged for {late} ms after its time, and there was a token after {has} ms"
+        );
+        report.wrong(until, text);
+    }
 }
 
 #[cfg(test)]
@@ -412,7 +443,8 @@ mod tests {
     use super::*;
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, TIMEOUT, accepts, queue, rejects};
-    use crate::trace::NodeEvent;
+    use crate::trace::record::HedgingFacts;
+    use crate::trace::{NodeEvent, TraceHeader};
     use rmq_producer::event::{Event, LookupReason};
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -514,26 +546,29 @@ mod tests {
                 .failed(1, Failure::Deadline)
         }),
         accepts("the last token goes while the timeout runs", || {
-            let scene = Scene::new().at(0).fault(1, FaultKind::Freeze, "broker-a");
+            let scene = Scene::new()
+                .facts(one_token)
+                .fault(1, FaultKind::Freeze, "broker-a");
             let scene = scene.at(10_000).call(9).attempt(9, 1, "a/0");
             let scene = scene.at(10_100).call(1).attempt(1, 1, "a/1").at(11_000);
-            let scene = scene.hedged(9, 1).change(|what| {
-                if let NodeEvent::Producer(Event::Hedged { tokens_left, .. }) = what {
-                    *tokens_left = 5;
-                }
-            });
+            let scene = scene.hedged(9, 1);
             let scene = scene.attempt(9, 2, "b/0").succeeds(9, 2);
             scene.at(13_100).failed(1, Failure::Deadline)
         }),
         accepts("an attempt has no token to be hedged with", || {
-            hangs(
-                Scene::new().at(0).call(9).attempt(9, 1, "b/0").hedged(9, 1),
-                5,
-            )
+            let scene = Scene::new().facts(one_token).at(0).call(9);
+            let scene = scene.attempt(9, 1, "b/0").hedged(9, 1);
+            hangs(scene.attempt(9, 2, "c/0").succeeds(9, 2))
+        }),
+        accepts("an attempt is hedged once there is a token", || {
+            waits_for_a_token(1_105).succeeds(1, 2).succeeds(9, 2)
+        }),
+        rejects("an attempt is not hedged although there is a token", || {
+            waits_for_a_token(1_300).succeeds(1, 2).succeeds(9, 2)
         }),
         rejects(
             "an attempt takes all the time although there are tokens",
-            || hangs(Scene::new(), 200).wrong(),
+            || hangs(Scene::new()).wrong(),
         ),
         rejects(
             "the send fails although one broker was healthy all the time",
@@ -561,17 +596,32 @@ mod tests {
             .ended(1, 1, Stage::Lost, None)
     }
 
+    fn one_token(header: &mut TraceHeader) {
+        for policy in &mut header.policies {
+            policy.hedging = policy.hedging.map(|it| HedgingFacts { tokens: 1, ..it });
+        }
+    }
+
+    /// A silent attempt of a producer whose only token another send has taken at 1000 ms.
+    fn waits_for_a_token(until: u64) -> Scene {
+        let scene = Scene::new().facts(one_token).at(0);
+        let scene = scene
+            .call(9)
+            .attempt(9, 1, "a/0")
+            .call(1)
+            .attempt(1, 1, "b/0");
+        let scene = scene.at(1_000).hedged(9, 1).attempt(9, 2, "c/0").at(1_005);
+        let scene = (20..30).fold(scene, Scene::call);
+        scene
+            .at(until)
+            .hedged(1, 1)
+            .wrong()
+            .attempt(1, 2, "c/1")
+            .at(until + 2)
+    }
+
     /// The only ill broker of three eats the whole time of a send.
-    fn hangs(scene: Scene, tokens: u32) -> Scene {
-        let scene = scene.change(|what| {
-            if let NodeEvent::Producer(Event::Hedged { tokens_left, .. }) = what {
-                *tokens_left = tokens;
-            }
-        });
-        let scene = match tokens {
-            200 => scene,
-            _ => scene.attempt(9, 2, "c/0").succeeds(9, 2),
-        };
+    fn hangs(scene: Scene) -> Scene {
         let scene = scene
             .at(10_000)
             .fault(1, FaultKind::Freeze, "broker-a")

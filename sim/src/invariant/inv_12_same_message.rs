@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use rmq_producer::event::Mode;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source};
+use crate::fault::{FaultEvent, FaultKind};
 use crate::trace::history::{RequestHistory, SendHistory, WorkHistory};
+use crate::trace::{NodeEvent, NodeId, NodeKind};
 
 /// The bit of sysFlag that says that the body is compressed.
 const COMPRESSED: i32 = 1;
@@ -45,6 +47,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         }
     }
     by_caller(run, report);
+    for producer in run.header().of_kind(NodeKind::Producer) {
+        born_when_built(run, producer, report);
+    }
     for request in &run.history.requests {
         let Some(send) = request.send.map(|send| &run.history.sends[send]) else {
             continue;
@@ -152,6 +157,45 @@ fn by_caller(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
 }
 
+/// Messages are born when they are built, by the wall clock of their producer: whatever that says, it goes as
+/// fast as any other.
+fn born_when_built(run: &CheckedRun<'_>, producer: NodeId, report: &mut CheckReport) {
+    let jumps = run.trace.records.iter().filter(|record| {
+        let NodeEvent::Fault(FaultEvent::On { data, .. }) = &record.what else {
+            return false;
+        };
+        matches!(data.kind, FaultKind::ClockJump(_))
+    });
+    if jumps.count() > 0 {
+        return;
+    }
+    let mut first = None;
+    for send in run
+        .history
+        .sends
+        .iter()
+        .filter(|send| send.node == producer)
+    {
+        let Some(built) = send.built else { continue };
+        for index in &send.requests {
+            let request = &run.history.requests[*index];
+            let clock = request
+                .seen
+                .born_ms
+                .saturating_sub_unsigned(built.timestamp.ms);
+            let first = *first.get_or_insert(clock);
+            if clock.abs_diff(first) > run.header().slack_ms {
+                let (who, number) = (run.name(producer), send.number);
+                let off = clock - first;
+                let text =
+                    format!("{who} s{number} says that it was born {off} ms after it was built");
+                report.wrong(request.received, text);
+                return;
+            }
+        }
+    }
+}
+
 /// What differs between two requests of one message.
 fn difference(first: &RequestHistory<'_>, other: &RequestHistory<'_>) -> Option<&'static str> {
     let (first, other) = (first.seen, other.seen);
@@ -178,6 +222,15 @@ mod tests {
     use crate::trace::{NodeEvent, WorkEvent};
 
     pub(super) const EXAMPLES: &[Example] = &[
+        accepts("messages are born when they are built", || {
+            let scene = Scene::new().at(0).whole(1, "a/0").at(5_000);
+            scene.whole(2, "a/1")
+        }),
+        rejects("a message says that it was born at another time", || {
+            let scene = Scene::new().at(0).whole(1, "a/0").at(5_000).call(2);
+            let scene = scene.attempt(2, 1, "a/1").at(5_001);
+            scene.seen_with(2, 1, |seen| seen.born_ms -= 5_000).wrong()
+        }),
         accepts("two attempts carry the same", || second().seen(1, 2)),
         rejects("the body is packed twice", || {
             second().seen_with(1, 2, |seen| seen.body_len += 20).wrong()

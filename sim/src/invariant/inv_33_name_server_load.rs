@@ -122,7 +122,7 @@ fn refreshes(
         return;
     };
     let says_old = |end: &EndedAttempt| match end.stage {
-        Stage::Dial | Stage::Lost => true,
+        Stage::Address | Stage::Dial | Stage::Lost => true,
         Stage::Refused => end.code == Some(response::TOPIC_NOT_EXIST),
         _ => false,
     };
@@ -267,6 +267,15 @@ mod tests {
         rejects("a failed attempt does not look the topic up", || {
             lost().wrong().at(9_000).call(2)
         }),
+        rejects("a broker has no address, and nobody asks for one", || {
+            let scene = Scene::new()
+                .at(2_000)
+                .call(1)
+                .attempt(1, 1, "a/0")
+                .at(2_001);
+            let scene = scene.ended(1, 1, Stage::Address, None).wrong();
+            scene.at(9_000).call(2)
+        }),
         accepts("the topic was looked up a moment before", || {
             let scene = Scene::new().at(1_900).lookup(2, LookupReason::Poll);
             lost_after(scene).at(9_000).call(2)
@@ -284,11 +293,11 @@ mod tests {
         rejects("polls follow each other at once", || {
             let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
             let scene = scene.at(30_100).lookup(3, LookupReason::Poll);
-            let scene = scene.at(30_150).lookup(4, LookupReason::Poll).at(30_200);
+            let scene = scene.at(30_150).lookup(5, LookupReason::Poll).at(30_200);
             let (topic, reason) = ("orders".into(), LookupReason::Poll);
             scene
                 .say(Event::Lookup {
-                    lookup: 5.into(),
+                    lookup: 4.into(),
                     topic,
                     reason,
                 })

@@ -71,8 +71,8 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
 }
 
-/// An attempt that hedges a silent one at the same broker goes over another connection, unless the first one
-/// was heard meanwhile.
+/// An attempt that hedges a silent one goes over a connection that was opened or heard since the silent one
+/// began: what made that one silent may have cut others, too.
 fn hedged_elsewhere(
     run: &CheckedRun<'_>,
     send: &SendHistory<'_>,
@@ -83,28 +83,29 @@ fn hedged_elsewhere(
     let seconds = run
         .policy_of(send.producer())
         .is_some_and(|it| it.second_connections);
-    let (Some(before), Some(after)) = (first.wires.last(), second.wires.first()) else {
+    let wire = second.wires.first();
+    let Some((wire, connection)) = wire.and_then(|wire| Some((wire, wire.connection?))) else {
         return;
     };
-    let same = before.connection.is_some() && before.connection == after.connection;
-    if !seconds || !same || first.hedged.is_none() || send.mode == Mode::Oneway {
+    if !seconds || first.hedged.is_none() || send.mode == Mode::Oneway {
         return;
     }
-    let Some(connection) = before.connection.map(|it| &run.history.connections[it]) else {
-        return;
-    };
-    // A request that was given to it for a part of its time says nothing of it: it was dialled meanwhile.
-    let least = run
-        .policy_of(send.producer())
-        .map_or(0, |it| it.least_silence_ms);
-    let at_once = before.timestamp.ms <= first.started.ms + 1;
-    let waited = at_once && after.timestamp.ms.saturating_sub(before.timestamp.ms) >= least;
+    let connection = &run.history.connections[connection];
+    let (since, now) = (first.started.ms, wire.timestamp);
+    let opened = connection.opened.is_some_and(|(at, _)| at.ms >= since);
     let mut answers = connection.answers.iter();
-    let heard = answers.any(|(_, at, _)| *at >= before.timestamp && at.ms <= after.timestamp.ms);
-    if waited && !heard {
+    let heard = answers.any(|(_, at, _)| at.ms >= since && at.ms <= now.ms);
+    // There are two at most: beside a second one no third is dialled.
+    let mut others = run.history.connections.iter();
+    let second_one = others.any(|other| {
+        let same = other.node == connection.node && other.to == connection.to;
+        let alive = other.dialled <= now && other.ends().all(|end| end.ms >= since);
+        same && !std::ptr::eq(other, connection) && alive
+    });
+    if !opened && !heard && !second_one {
         let (who, number, k) = (run.name(send.node), send.number, second.number);
-        let text = format!("{who} s{number} #{k} goes over the connection that was silent");
-        report.wrong(after.timestamp, text);
+        let text = format!("{who} s{number} #{k} hedges over a connection not heard since then");
+        report.wrong(now, text);
     }
 }
 
@@ -160,15 +161,19 @@ fn doubted(
         let since = written.any(|(it, at)| it == opaque && at.ms >= heard.ms);
         since && silent_in_its_time(&run.history.sends[*send].attempts[*attempt])
     });
-    // Heartbeats and lookups have times of their own.
-    let of_attempt = |opaque: i32| first.given.iter().any(|it| it.0 == opaque);
-    let silent_request = first.written.iter().any(|(opaque, at)| {
-        let answered =
-            |it: &&(i32, Timestamp, Option<i32>)| it.0 == *opaque && it.1.ms < decided_ms;
-        !of_attempt(*opaque)
-            && at.ms >= heard.ms
-            && at.ms.saturating_add(policy.least_silence_ms) <= now.ms
-            && !first.answers.iter().any(|it| answered(&it))
+    // Heartbeats and lookups have times of their own. What cut another connection may have cut this one.
+    let same = run.history.index.connections(first.node, first.to).iter();
+    let mut same = same.map(|index| &run.history.connections[*index]);
+    let silent_request = same.any(|it| {
+        let silent_here = |(opaque, at): &(i32, Timestamp)| {
+            let answered =
+                |it: &&(i32, Timestamp, Option<i32>)| it.0 == *opaque && it.1.ms < decided_ms;
+            !it.given.iter().any(|it| it.0 == *opaque)
+                && at.ms >= heard.ms
+                && at.ms.saturating_add(policy.least_silence_ms) <= now.ms
+                && !it.answers.iter().any(|it| answered(&it))
+        };
+        it.written.iter().any(silent_here)
     });
     silent_attempt || silent_here || silent_request
 }
@@ -322,6 +327,21 @@ mod tests {
         rejects("a lookup asks again at once over a new connection", || {
             asked().at(199).open(5, "broker-a").wrong()
         }),
+        accepts(
+            "a second connection that nobody used is dialled again when the first one is silent",
+            || {
+                asks(asked().at(200).open(5, "broker-a").at(1_000), 98)
+                    .at(1_100)
+                    .open(6, "broker-a")
+            },
+        ),
+        rejects(
+            "a second connection is dialled again, and no request was silent since",
+            || {
+                let scene = asked().at(200).open(5, "broker-a").at(1_100);
+                scene.open(6, "broker-a").wrong()
+            },
+        ),
         rejects("a second connection of a client that has none", || {
             let scene = silent().facts(|it| it.policies[0].second_connections = false);
             scene.open(4, "broker-a").wrong()
@@ -413,6 +433,16 @@ mod tests {
             let scene = scene.work(WorkEvent::StopReturned { group: group() });
             scene.at(110_000).call(1)
         }),
+        rejects("a first dial waits as if others had been in vain", || {
+            let scene = Scene::new().at(50).whole(9, "a/1").at(60);
+            let scene = scene
+                .close(1, "broker-a", CloseCause::Broken)
+                .at(100)
+                .call(1);
+            let scene = scene.attempt_by(1, 1, queue("a/0"), 1).wrong();
+            let scene = scene.at(500).open(7, "broker-a");
+            scene.at(2_000).ended(1, 1, Stage::Silent, None)
+        }),
         rejects("an attempt has no connection, and nobody dials one", || {
             let scene = Scene::new().at(50).close(1, "broker-a", CloseCause::Broken);
             let scene = scene
@@ -422,6 +452,25 @@ mod tests {
                 .wrong();
             scene.at(2_000).ended(1, 1, Stage::Silent, None)
         }),
+        accepts(
+            "a hedge goes over a connection that was heard since",
+            || {
+                let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(500);
+                let scene = scene.whole(2, "b/0").at(1_100).hedged(1, 1);
+                scene.attempt(1, 2, "b/1")
+            },
+        ),
+        rejects(
+            "a hedge goes over another connection that is doubted",
+            || {
+                let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(1_100);
+                let scene = scene.hedged(1, 1).attempt_by(1, 2, queue("b/1"), 2);
+                let marked = scene.trace.records.len();
+                let mut scene = scene.request(1, 2, 2);
+                scene.marked = Some(marked);
+                scene
+            },
+        ),
         rejects("a hedge goes over the silent connection", || {
             let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0").at(1_100);
             let scene = scene.hedged(1, 1).attempt_by(1, 2, queue("a/1"), 1);
@@ -497,11 +546,15 @@ mod tests {
 
     /// A request that belongs to no attempt is written to broker-a at 100 ms.
     fn asked() -> Scene {
-        let written = TransportEvent::Written {
+        asks(Scene::new().at(100), 99)
+    }
+
+    /// A request that is no attempt's goes over the first connection.
+    fn asks(scene: Scene, opaque: i32) -> Scene {
+        scene.say(Event::Transport(TransportEvent::Written {
             connection: 1.into(),
-            opaque: 99,
-        };
-        Scene::new().at(100).say(Event::Transport(written))
+            opaque,
+        }))
     }
 
     /// An attempt at broker-a that is not answered in its timeout.

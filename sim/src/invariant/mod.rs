@@ -23,6 +23,7 @@ use crate::trace::{NodeId, NodeKind, PolicyFacts, Trace, TraceEnd, TraceHeader, 
 use crate::truth::{self, Truth};
 use crate::verdict::{Class, Finding, Verdict};
 
+mod hedging;
 mod inv_01_exactly_once;
 mod inv_02_deadline;
 mod inv_03_no_lost_success;

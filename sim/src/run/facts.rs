@@ -12,7 +12,7 @@ use rmq_producer::policy::{
 };
 
 use crate::scenario::ProducerPlan;
-use crate::trace::{Form, IsolationFacts, NodeId, PatienceFacts, PolicyFacts};
+use crate::trace::{Form, HedgingFacts, IsolationFacts, NodeId, PatienceFacts, PolicyFacts};
 
 /// The policy that a producer of a scenario has.
 pub(crate) fn policy_of(plan: &ProducerPlan) -> Result<Policy, Box<dyn Error>> {
@@ -84,13 +84,8 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         name_server_timeout_ms: policy.name_server_timeout,
         asks_all_name_servers: policy.name_servers == NameServers::WholeList,
         idle_ms: policy.periods.idle,
-        patience: match policy.dead_peer {
-            DeadPeer::Keep => None,
-            DeadPeer::Replace { unanswered, silent } => Some(PatienceFacts {
-                requests: unanswered,
-                silence_ms: silent,
-            }),
-        },
+        patience: patience(policy),
+        hedging: hedging(policy),
         default_topic_queues: policy.default_queues.unsigned_abs(),
         creates_everywhere: auto_create::everywhere(policy),
         stop_ms: policy.periods.stop,
@@ -109,6 +104,26 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         group: None,
         heartbeat_timeout_ms: policy.periods.heartbeat_timeout,
     }
+}
+
+/// When a producer gives a silent peer up.
+fn patience(policy: &Policy) -> Option<PatienceFacts> {
+    match policy.dead_peer {
+        DeadPeer::Keep => None,
+        DeadPeer::Replace { unanswered, silent } => Some(PatienceFacts {
+            requests: unanswered,
+            silence_ms: silent,
+        }),
+    }
+}
+
+/// What a producer may spend on hedges.
+fn hedging(policy: &Policy) -> Option<HedgingFacts> {
+    (policy.hedged_answer == HedgedAnswer::Accept).then_some(HedgingFacts {
+        tokens: policy.hedging_tokens,
+        refill_tenths: policy.hedging_refill_tenths,
+        known_after: policy.hedge_known,
+    })
 }
 
 /// A table of codes, with the one that announces a shutdown if that is retried in any case.

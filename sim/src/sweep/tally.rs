@@ -207,7 +207,7 @@ impl Sweep {
     /// about that.
     pub fn below_floor(&self) -> Vec<Share> {
         let shares = self.coverage.shares().into_iter();
-        let below = shares.filter(|share| share.is_below());
+        let below = shares.filter(Share::is_below);
         below.filter(|_| self.runs >= RATED_RUNS).collect()
     }
 

@@ -26,8 +26,8 @@ pub(crate) mod work;
 
 pub use digest::{Digest, Digester};
 pub use record::{
-    AttemptSaid, ErrorSaid, Form, IsolationFacts, NodeEvent, NodeId, NodeInfo, NodeKind,
-    PatienceFacts, PolicyFacts, Trace, TraceEnd, TraceHeader, TraceRecord, UnfinishedTask,
-    WorkEvent, WorkResult,
+    AttemptSaid, ErrorSaid, Form, HedgingFacts, IsolationFacts, NodeEvent, NodeId, NodeInfo,
+    NodeKind, PatienceFacts, PolicyFacts, Trace, TraceEnd, TraceHeader, TraceRecord,
+    UnfinishedTask, WorkEvent, WorkResult,
 };
 pub use recorder::Recorder;

@@ -128,6 +128,8 @@ pub struct PolicyFacts {
     pub idle_ms: u64,
     /// A peer that is silent for so long is given up; none: the kernel decides.
     pub patience: Option<PatienceFacts>,
+    /// What hedging costs; absent if silent attempts are not hedged.
+    pub hedging: Option<HedgingFacts>,
     /// Queues of a topic made from the default topic's route, at most.
     pub default_topic_queues: u32,
     /// Whether a topic that does not exist yet is to be made on every broker of the default route.
@@ -163,6 +165,17 @@ pub struct PolicyFacts {
     pub heartbeat_timeout_ms: u64,
     /// Whether the limits above are the producer's. Those that a program sets itself are not known.
     pub limits_known: bool,
+}
+
+/// What hedging costs: the producer's budget, as its policy has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HedgingFacts {
+    /// The tokens of a full budget. A hedge takes one.
+    pub tokens: u32,
+    /// What each message puts back, in tenths of a token.
+    pub refill_tenths: u32,
+    /// So many prompt answers in a row make a broker one that is hedged to for nothing; 0: no broker is.
+    pub known_after: u32,
 }
 
 /// How much silence of a connection a policy takes for the end of its peer.

@@ -108,11 +108,15 @@ pub(super) fn gets_a_connection(
         return;
     };
     let waits = attempt.wires.is_empty() && send.mode != Mode::Oneway;
-    let due = run.due(
-        send.node,
-        attempt.started.ms,
-        policy.longest_redial_pause_ms,
-    );
+    // The pause that the dials in vain before it ask for; one that is under way may end as another one.
+    let own = run.history.index.connections(send.node, to).iter();
+    let own: Vec<_> = own.map(|index| &run.history.connections[*index]).collect();
+    let vain = own.iter().filter(|it| it.dialled < attempt.started);
+    let vain = vain.rev().take_while(|it| it.answers.is_empty()).count();
+    let doublings = u32::try_from(vain).unwrap_or(u32::MAX).min(31);
+    let pause = policy.first_redial_pause_ms.saturating_mul(1 << doublings);
+    let pause = pause.min(policy.longest_redial_pause_ms);
+    let due = run.due(send.node, attempt.started.ms, pause);
     let ended = attempt.ended.map(|end| end.timestamp.ms);
     let over = ended
         .into_iter()
@@ -122,8 +126,7 @@ pub(super) fn gets_a_connection(
     if !waits || over <= due || policy.longest_redial_pause_ms == 0 {
         return;
     }
-    let own = run.history.index.connections(send.node, to).iter();
-    let mut own = own.map(|index| &run.history.connections[*index]);
+    let mut own = own.iter();
     // One that is open takes the request, or is dialled beside.
     let helps = own.any(|it| {
         let ended = it.failed.into_iter().chain(it.ends()).min();

@@ -19,8 +19,8 @@ use rmq_remoting::profile::Profile;
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position};
 use crate::trace::record::Form;
 use crate::trace::{
-    IsolationFacts, NodeEvent, NodeId, NodeInfo, NodeKind, PolicyFacts, Trace, TraceEnd,
-    TraceHeader, TraceRecord, WorkEvent,
+    HedgingFacts, IsolationFacts, NodeEvent, NodeId, NodeInfo, NodeKind, PolicyFacts, Trace,
+    TraceEnd, TraceHeader, TraceRecord, WorkEvent,
 };
 
 mod send;
@@ -106,6 +106,9 @@ pub(crate) fn key(who: NodeId, send: u64) -> Name {
     format!("KEY-{}-{send}", who.0).into()
 }
 
+/// What the wall clocks say at the start of a scene.
+pub(crate) const WALL_CLOCK_MS: i64 = 1_767_225_600_000;
+
 /// What every body's checksum is.
 pub(crate) const BODY_CRC: u32 = 0xB0D7;
 
@@ -151,6 +154,11 @@ fn policy(node: NodeId) -> PolicyFacts {
         asks_all_name_servers: true,
         idle_ms: 120_000,
         patience: None,
+        hedging: Some(HedgingFacts {
+            tokens: 20,
+            refill_tenths: 1,
+            known_after: 3,
+        }),
         default_topic_queues: 4,
         creates_everywhere: true,
         stop_ms: 5000,

@@ -1,12 +1,12 @@
 //! What happens to one send, step by step: its call, its attempts, what brokers do, its end.
 
 use rmq_mock_broker::event::{Ending, Event as BrokerEvent, SendSeen};
-use rmq_producer::event::{Event, Failure, Mode, Outcome, QueueRef, Stage};
+use rmq_producer::event::{Event, Failure, Mode, Outcome, QueueRef, SendNumber, Stage};
 use rmq_remoting::code::request;
 use rmq_remoting::event::Event as Transport;
 use rmq_remoting::observe::Name;
 
-use super::{BODY_CRC, OnWire, Scene, TIMEOUT, TOPIC, connection_to, key, queue};
+use super::{BODY_CRC, OnWire, Scene, TIMEOUT, TOPIC, WALL_CLOCK_MS, connection_to, key, queue};
 use crate::trace::NodeEvent;
 
 impl Scene {
@@ -133,6 +133,7 @@ impl Scene {
             keys: None,
             nth_of_key: 1,
             sys_flag: 0,
+            born_ms: self.built_ms(send),
             body_len: 5,
             body_crc: BODY_CRC,
             metadata_crc: 7,
@@ -147,6 +148,18 @@ impl Scene {
             send: Some(seen),
         };
         self.broker(broker, event)
+    }
+
+    /// What the producer's wall clock said when it built the message.
+    fn built_ms(&self, send: u64) -> i64 {
+        let built = self.trace.records.iter().rev().find(|record| {
+            let of_send = matches!(
+                &record.what,
+                NodeEvent::Producer(Event::Built { send: it, .. }) if *it == SendNumber::from(send)
+            );
+            of_send && record.node == self.who
+        });
+        WALL_CLOCK_MS + built.map_or(0, |record| record.ms as i64)
     }
 
     /// The broker reads the attempt's request, and it carries something else.

@@ -58,11 +58,7 @@ pub(super) fn fault(
         };
         let kind = read(known, &keys)?;
         check_place(nodes, &kind, &place, &places_at)?;
-        let waits_for_send = matches!(
-            raw.at.as_ref().map(Spanned::get_ref),
-            Some(At::Logical(Logical { send: Some(_), .. }))
-        );
-        if place.has_target() && !waits_for_send {
+        if place.has_target() && !waits_for_send(&raw) {
             return Err(nodes.source.error(
                 places_at,
                 "\"target\" is the broker that a send goes to, and the fault waits for none",
@@ -90,6 +86,12 @@ pub(super) fn fault(
         });
     }
     Ok(faults)
+}
+
+/// Whether the fault begins with a send.
+fn waits_for_send(raw: &file::Fault) -> bool {
+    let at = raw.at.as_ref().map(Spanned::get_ref);
+    matches!(at, Some(At::Logical(Logical { send: Some(_), .. })))
 }
 
 /// The kind of fault that a file names.

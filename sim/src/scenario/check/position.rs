@@ -9,7 +9,7 @@ use super::{MAX_SECONDS, Nodes};
 use crate::fault::{FaultKind, Place, Position};
 use crate::scenario::Workload;
 use crate::scenario::error::ScenarioError;
-use crate::scenario::value::{At, Logical, Ms};
+use crate::scenario::value::{At, Code, Logical, Ms};
 
 /// What a position is checked against.
 pub(super) struct Frame<'a> {
@@ -55,11 +55,6 @@ impl Frame<'_> {
         raw: Logical,
         at: Range<usize>,
     ) -> Result<Position, ScenarioError> {
-        let server = match place {
-            Place::Node(node) if self.nodes.is_server(node) => Some(node),
-            _ => None,
-        };
-        let own_broker = server.is_some_and(|node| self.nodes.is_broker(node));
         match raw {
             Logical {
                 received: Some(code),
@@ -70,18 +65,7 @@ impl Frame<'_> {
                 workload: None,
                 sends: None,
                 after: None,
-            } => {
-                if server.is_none() {
-                    return Err(self.error(
-                        at,
-                        "only a fault on a broker or name server can wait for a request there",
-                        "use a time, or { send = 1, attempt = 1 }",
-                    ));
-                }
-                let n = self.counted(n.unwrap_or(1), &at)?;
-                let code = request_code(self.nodes, Spanned::new(at, code))?;
-                Ok(Position::Received { code, n })
-            }
+            } => self.at_request(place, code, n, at),
             Logical {
                 stored: Some(n),
                 received: None,
@@ -91,18 +75,7 @@ impl Frame<'_> {
                 workload: None,
                 sends: None,
                 after: None,
-            } => {
-                if !own_broker || matches!(kind, FaultKind::Rule(_)) {
-                    return Err(self.error(
-                        at,
-                        "only a fault of a whole broker can wait for what it stored",
-                        "use { received = \"SEND_MESSAGE_V2\", n = 1 }, or a time",
-                    ));
-                }
-                Ok(Position::Stored {
-                    n: self.counted(n, &at)?,
-                })
-            }
+            } => self.at_stored((kind, place), n, at),
             Logical {
                 send: Some(send),
                 attempt,
@@ -136,6 +109,45 @@ impl Frame<'_> {
                 "write { received = \"SEND_MESSAGE_V2\", n = 5 }, { stored = 20 } or { send = 21, attempt = 1 }",
             )),
         }
+    }
+
+    /// At a request that a server reads.
+    fn at_request(
+        &self,
+        place: &Place,
+        code: Code,
+        n: Option<u64>,
+        at: Range<usize>,
+    ) -> Result<Position, ScenarioError> {
+        if !matches!(place, Place::Node(node) if self.nodes.is_server(node)) {
+            return Err(self.error(
+                at,
+                "only a fault on a broker or name server can wait for a request there",
+                "use a time, or { send = 1, attempt = 1 }",
+            ));
+        }
+        let n = self.counted(n.unwrap_or(1), &at)?;
+        let code = request_code(self.nodes, Spanned::new(at, code))?;
+        Ok(Position::Received { code, n })
+    }
+
+    /// At a message that a broker stores.
+    fn at_stored(
+        &self,
+        (kind, place): (&FaultKind, &Place),
+        n: u64,
+        at: Range<usize>,
+    ) -> Result<Position, ScenarioError> {
+        let own_broker = matches!(place, Place::Node(node) if self.nodes.is_broker(node));
+        if !own_broker || matches!(kind, FaultKind::Rule(_)) {
+            return Err(self.error(
+                at,
+                "only a fault of a whole broker can wait for what it stored",
+                "use { received = \"SEND_MESSAGE_V2\", n = 1 }, or a time",
+            ));
+        }
+        let n = self.counted(n, &at)?;
+        Ok(Position::Stored { n })
     }
 
     fn counted(&self, n: u64, at: &Range<usize>) -> Result<u64, ScenarioError> {

@@ -325,23 +325,26 @@ fn fault() -> impl Strategy<Value = Fault> {
     })
 }
 
-fn workload() -> impl Strategy<Value = Workload> {
-    let mode = prop_oneof![
-        Just(SendMode::Sync),
-        Just(SendMode::Async),
-        Just(SendMode::Oneway)
-    ];
+fn target() -> impl Strategy<Value = Target> {
     let queue = |queue| Target::Queue {
         broker: "broker-b".into(),
         queue,
     };
-    let target = prop_oneof![
+    prop_oneof![
         Just(Target::Any),
         (0..4i32).prop_map(queue),
         (1..9u32).prop_map(Target::Keys),
         Just(Target::Random),
         Just(Target::Last),
         Just(Target::Nothing),
+    ]
+}
+
+fn workload() -> impl Strategy<Value = Workload> {
+    let mode = prop_oneof![
+        Just(SendMode::Sync),
+        Just(SendMode::Async),
+        Just(SendMode::Oneway)
     ];
     let manner = (
         proptest::option::of(1..9_000u64),
@@ -360,7 +363,7 @@ fn workload() -> impl Strategy<Value = Workload> {
         1..2_000u64,
         0..9_000u64,
         1..999usize,
-        target,
+        target(),
         1..9u32,
         proptest::option::of(0..2_000u64),
         (callback, manner),
