@@ -150,6 +150,7 @@ impl Callers {
             mode,
             by: None,
             body_crc: crc32fast::hash(body.as_bytes()),
+            body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
             timeout_ms: None,
             application_crc: 0,
             own_id: None,

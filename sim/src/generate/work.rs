@@ -45,7 +45,8 @@ pub(super) fn producers(
     let plans = (0..count).map(|number| {
         let draw = draw.part("producer", number);
         let name = format!("p{}", number + 1);
-        let asked_first = draw.between("first-name-server", 0, cluster.name_servers.into());
+        let asked_first = draw.between("first-name-server", 1, cluster.name_servers.into()) - 1;
+        let is_drawn = draw.coin("draws-name-server", 150);
         ProducerPlan {
             group: format!("group-{name}"),
             name: Name::from(name),
@@ -64,21 +65,11 @@ pub(super) fn producers(
             }),
             retries: draw.one_of(
                 "retries",
-                [
-                    None,
-                    None,
-                    None,
-                    Some(0),
-                    Some(0),
-                    Some(1),
-                    Some(2),
-                    Some(4),
-                ],
+                [None, None, None, None, Some(0), Some(1), Some(2), Some(4)],
             ),
             first_queue: draw.one_of("first-queue", [None, None, None, Some(0), EDGE, EDGE]),
-            // One beyond the last: drawn by the producer itself.
-            first_name_server: Some(asked_first as u32)
-                .filter(|first| *first < cluster.name_servers),
+            // Otherwise the producer draws it itself.
+            first_name_server: (!is_drawn).then_some(asked_first as u32),
             id_constant: None,
             first_opaque: draw.coin("opaque-wraps", 125).then(|| {
                 let before = draw.between("opaque-before", 0, 40);
@@ -152,7 +143,13 @@ fn limits(draw: &Draw) -> Limits {
     let by_bytes = draw.coin("limit-bytes", 500);
     Limits {
         sends: (!by_bytes).then(|| draw.one_of("limit-sends", [1, 2, 4, 8])),
-        bytes: by_bytes.then(|| draw.one_of("limit-of-bytes", [16, 200, 1_000, 4_095, 30_000])),
+        // Bodies of a workload fill some of them to the last byte, and lack one byte in others.
+        bytes: by_bytes.then(|| {
+            draw.one_of(
+                "limit-of-bytes",
+                [16, 47, 48, 199, 200, 400, 4_095, 8_191, 8_192, 30_000],
+            )
+        }),
         refuses: draw.coin("limit-refuses", 500),
     }
 }

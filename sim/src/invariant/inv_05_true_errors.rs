@@ -399,6 +399,7 @@ mod tests {
             mode: Mode::Sync,
             by: None,
             body_crc: 0,
+            body_len: 0,
             timeout_ms: None,
             application_crc: 0,
             own_id: None,

@@ -161,6 +161,7 @@ mod tests {
                 mode: Mode::Sync,
                 by: Some(key.into()),
                 body_crc: 0,
+                body_len: 0,
                 timeout_ms: None,
                 application_crc: 0,
                 own_id: None,

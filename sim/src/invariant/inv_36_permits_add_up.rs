@@ -89,7 +89,7 @@ fn limits(run: &CheckedRun<'_>, policy: &PolicyFacts, report: &mut CheckReport) 
         let maybe = |it: &&&SendHistory<'_>| {
             it.called < now && returned(it).is_none_or(|at| at.ms >= now.ms)
         };
-        let bytes = |it: &&SendHistory<'_>| it.built.map_or(0, |it| u64::from(it.body_len));
+        let bytes = |it: &&SendHistory<'_>| it.body_len.map_or(0, u64::from);
         let own = bytes(send);
         let sure: Vec<_> = others.clone().filter(sure).collect();
         let maybe: Vec<_> = others.filter(maybe).collect();
@@ -107,20 +107,12 @@ fn limits(run: &CheckedRun<'_>, policy: &PolicyFacts, report: &mut CheckReport) 
         } else if let Some(refused) = refused
             && maybe.len() < most_sends
             && own <= most_bytes
-            && in_use(&maybe) + UNKNOWN_BYTES * unbuilt(&maybe) + own <= most_bytes
-            && (policy.most_bytes.is_none() || send.built.is_some())
+            && in_use(&maybe) + own <= most_bytes
         {
             let text = format!("{who} s{number} is refused, and {} are open", maybe.len());
             report.wrong(refused, text);
         }
     }
-}
-
-/// What a message may be long that was not built.
-const UNKNOWN_BYTES: u64 = 1 << 30;
-
-fn unbuilt(sends: &[&&SendHistory<'_>]) -> u64 {
-    sends.iter().filter(|it| it.built.is_none()).count() as u64
 }
 
 /// When an async send gave its permit back: when its callback had returned.
@@ -167,6 +159,18 @@ mod tests {
             let scene = scene.at(5).call_in(2, Mode::Async);
             scene.failed(2, Failure::BackPressure)
         }),
+        accepts("the last byte of the limit is given out", || {
+            by_bytes(100).attempt(2, 1, "b/0")
+        }),
+        rejects("one byte more than the limit is given out", || {
+            by_bytes(99).attempt_marked(2, 1, "b/0")
+        }),
+        accepts("a send is refused for one byte more", || {
+            by_bytes(99).failed(2, Failure::BackPressure)
+        }),
+        rejects("a send is refused that fills the limit exactly", || {
+            by_bytes(100).failed(2, Failure::BackPressure).wrong()
+        }),
         rejects("a dropped send keeps its permit", || {
             gauges(
                 Scene::new()
@@ -184,6 +188,30 @@ mod tests {
         Scene::new()
             .at(0)
             .facts(|it| it.policies[0].most_sends = Some(1))
+    }
+
+    /// One async send of 60 bytes is open, and one of 40 is called, where so many bytes may be open.
+    fn by_bytes(most: u32) -> Scene {
+        let scene = Scene::new().facts(|it| it.policies[0].most_bytes = Some(most));
+        let scene = asks(scene.at(0), 1, 60).attempt(1, 1, "a/0");
+        asks(scene.at(5), 2, 40)
+    }
+
+    /// An async send of a body of so many bytes is called.
+    fn asks(scene: Scene, send: u64, body_len: u32) -> Scene {
+        let called = WorkEvent::Called {
+            keys: format!("s{send}").into(),
+            topic: "orders".into(),
+            mode: Mode::Async,
+            by: None,
+            body_crc: 0,
+            body_len,
+            timeout_ms: None,
+            application_crc: 0,
+            own_id: None,
+            group: None,
+        };
+        scene.work(called).call_in(send, Mode::Async)
     }
 
     fn gauges(scene: Scene, open_sends: u32) -> Scene {

@@ -211,6 +211,7 @@ mod tests {
             mode,
             by: None,
             body_crc,
+            body_len: 0,
             timeout_ms: None,
             application_crc: 0,
             own_id: None,

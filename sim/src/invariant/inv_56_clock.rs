@@ -3,7 +3,7 @@
 //! Clocks of machines jump: time servers correct them, hypervisors stop them, people set them. A wait
 //! that is computed from the wall clock then ends at once or never, and no test on a desk shows it.
 //! Checked by two runs: in one of them the producers' wall clocks jump forwards and back. Every record
-//! is the same, but for the unique keys and the properties made with them, which carry the time.
+//! is the same, but for the unique keys, the properties made with them and the times of birth.
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_producer::event::Event;
@@ -47,7 +47,7 @@ fn alike(one: &TraceRecord, other: &TraceRecord) -> bool {
     one.what == other.what || timeless(&one.what) == timeless(&other.what)
 }
 
-/// What happened, without unique keys and the checksum of the properties.
+/// What happened, without unique keys, the checksum of the properties and the time of birth.
 fn timeless(what: &NodeEvent) -> NodeEvent {
     let none = || Name::from("");
     let mut what = what.clone();
@@ -65,6 +65,7 @@ fn timeless(what: &NodeEvent) -> NodeEvent {
         }) => {
             seen.unique_key = seen.unique_key.as_ref().map(|_| none());
             seen.metadata_crc = 0;
+            seen.born_ms = 0;
         }
         NodeEvent::Work(WorkEvent::Returned {
             result: WorkResult::Sent {

@@ -118,6 +118,7 @@ impl Probe {
             mode: Mode::Sync,
             by: None,
             body_crc: crc32fast::hash(&body),
+            body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
             timeout_ms: None,
             application_crc: application_crc(0, [("KEYS", &**keys), ("WAIT", "true")]),
             own_id: None,

@@ -119,6 +119,7 @@ impl Caller {
             },
             by,
             body_crc: crc32fast::hash(&body),
+            body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
             timeout_ms: workload.timeout_ms,
             application_crc: workload.application_crc(keys),
             own_id: own_id.clone(),

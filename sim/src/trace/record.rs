@@ -320,6 +320,8 @@ pub enum WorkEvent {
         by: Option<Name>,
         /// The CRC-32 of the body.
         body_crc: u32,
+        /// The bytes of the body.
+        body_len: u32,
         /// The time that the caller gave this send, in milliseconds; none: it left that to the producer.
         timeout_ms: Option<u64>,
         /// What the message carries beside its body, by

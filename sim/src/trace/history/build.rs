@@ -25,6 +25,8 @@ pub(super) struct Builder<'t> {
     last: Option<(NodeId, SendNumber, usize)>,
     /// Whose producer was called last: its events come next.
     calling: Option<(NodeId, &'t Name)>,
+    /// The node that was called last, and the bytes of the body: the producer tells of the send next.
+    body: Option<(NodeId, u32)>,
     header: &'t TraceHeader,
 }
 
@@ -36,6 +38,7 @@ pub(super) fn build(trace: &Trace) -> History<'_> {
         incarnations: Vec::new(),
         last: None,
         calling: None,
+        body: None,
         header: &trace.header,
     };
     for (at, record) in trace.records.iter().enumerate() {
@@ -125,6 +128,7 @@ impl<'t> Builder<'t> {
         let index = self.history.sends.len();
         self.sends.insert((node, *send), index);
         self.last = Some((node, *send, index));
+        let body = self.body.take_if(|(called, _)| *called == node);
         self.history.sends.push(SendHistory {
             node,
             group: self.called_at(node),
@@ -134,6 +138,7 @@ impl<'t> Builder<'t> {
             mode: *mode,
             timeout_ms: *timeout_ms,
             target_queue: target_queue.as_ref(),
+            body_len: body.map(|(_, len)| len),
             selected_from: None,
             built: None,
             attempts: SmallVec::new(),
@@ -378,6 +383,7 @@ impl<'t> Builder<'t> {
                 topic,
                 by,
                 body_crc,
+                body_len,
                 timeout_ms,
                 application_crc,
                 own_id,
@@ -385,6 +391,7 @@ impl<'t> Builder<'t> {
                 mode: _,
             } => {
                 self.calling = group.as_ref().map(|group| (node, group));
+                self.body = Some((node, *body_len));
                 self.works.insert(&**keys, self.history.work.len());
                 self.history.work.push(WorkHistory {
                     node,

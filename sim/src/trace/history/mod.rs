@@ -100,6 +100,8 @@ pub struct SendHistory<'t> {
     pub timeout_ms: u64,
     /// The queue the caller chose, itself or by a selector.
     pub target_queue: Option<&'t QueueRef>,
+    /// The bytes of the body that the caller gave; none if the caller told nothing.
+    pub body_len: Option<u32>,
     /// The route a selector chose from: an index into [`History::snapshots`].
     pub selected_from: Option<usize>,
     /// The message once it was built.

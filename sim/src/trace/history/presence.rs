@@ -76,8 +76,13 @@ pub(super) fn whose(history: &mut History<'_>, header: &TraceHeader) {
         let own = sends.iter().filter(|send| send.node == health.node);
         let attempts = own.flat_map(|send| send.attempts.iter().map(move |it| (send, it)));
         let there = attempts.filter(|(_, it)| it.to.broker == *health.broker);
-        let taught = there.filter_map(|(send, it)| Some((distance(health, send, it)?, send)));
-        let nearest = taught.min_by_key(|(distance, _)| *distance);
+        let taught = there.filter_map(|(send, it)| {
+            // One that remembers nothing is the last to have learnt it.
+            let policy = header.policy_of(send.producer());
+            let learns = policy.is_some_and(|it| it.isolation.is_some());
+            Some(((!learns, distance(health, send, it)?), send))
+        });
+        let nearest = taught.min_by_key(|(key, _)| *key);
         health.group = nearest.and_then(|(_, send)| send.group);
     }
 }
