@@ -83,23 +83,30 @@ impl Exchange {
             return Ok(reply);
         }
         let remoting = &core.client.remoting;
-        let drains = || connection.is_some_and(|number| remoting.drain(address, number));
-        match retry::drain(&core.policy) {
+        let drain = |connection: Option<ConnectionNumber>| {
+            connection.is_some_and(|number| remoting.drain(address, number))
+        };
+        let closes = match retry::drain(&core.policy) {
             Drain::ByCode | Drain::Retry => return Ok(reply),
-            Drain::ResendFirst if !drains() => return Ok(reply),
-            Drain::ResendFirst => {}
+            Drain::ResendFirst if !drain(connection) => return Ok(reply),
+            Drain::ResendFirst => false,
             Drain::Resend => {
-                drains();
+                drain(connection);
                 remoting.close_drained();
+                true
             }
-        }
+        };
         core.client.emit(Event::Resend {
             send: self.send,
             number: self.number,
         });
-        self.once(address, Over::First)
-            .await
-            .map(|(_, reply)| reply)
+        let (connection, reply) = self.once(address, Over::First).await?;
+        if closes && reply.code == retry::GO_AWAY {
+            // The connection that it was sent over again ends as well: the next request dials.
+            drain(connection);
+            remoting.close_drained();
+        }
+        Ok(reply)
     }
 
     /// Makes the request and awaits its answer; with the connection it was made on.

@@ -31,8 +31,7 @@ pub(crate) async fn write(mut send: SendOperation) -> Result<(), SendError> {
         Ok(prepared) => prepared,
         Err(error) => return Err(send.fail(error)),
     };
-    let stops_late = retry::late(&send.core.policy, send.call.mode) == Late::Stop;
-    if stops_late && send.left() < budget::LEAST {
+    if is_late(&send) {
         // Its route has taken all the time there was.
         let error = send.error(Failure::Deadline);
         return Err(send.fail(error));
@@ -54,11 +53,22 @@ pub(crate) async fn write(mut send: SendOperation) -> Result<(), SendError> {
     Ok(())
 }
 
+/// Whether no time is left for an attempt, and the policy makes none then.
+fn is_late(send: &SendOperation) -> bool {
+    let stops = retry::late(&send.core.policy, send.call.mode) == Late::Stop;
+    stops && send.left() < budget::LEAST
+}
+
 async fn write_out(
     mut send: SendOperation,
     prepared: Prepared,
     to: Destination,
 ) -> Result<(), SendError> {
+    if is_late(&send) {
+        // The machine was too busy to come to this task in time.
+        let error = send.error(Failure::Deadline);
+        return Err(send.fail(error));
+    }
     match attempt(&send, prepared, to).await {
         Ok(()) => {
             send.end(Outcome::Written);

@@ -187,11 +187,14 @@ impl<'a> ConnectionTask<'a> {
             }
             let blocked = self.write(cx);
             let reading = self.read(cx);
-            if let Reading::Over(cause) = reading {
+            let over = match reading {
+                Reading::Over(cause) => Some(cause),
+                Reading::Waits | Reading::More => self.broken.then_some(CloseCause::Broken),
+            };
+            if let Some(cause) = over {
+                // A last answer may have come in this turn: the address was not dialled in vain.
+                self.hear(Instant::now());
                 return Poll::Ready(cause);
-            }
-            if self.broken {
-                return Poll::Ready(CloseCause::Broken);
             }
             if self.serving.poll(cx).is_ready() {
                 return Poll::Ready(CloseCause::Stopped);
@@ -312,20 +315,26 @@ impl<'a> ConnectionTask<'a> {
         }
     }
 
+    /// Notes that the peer was heard, if a frame came since this was last asked, and tells so.
+    fn hear(&mut self, now: Instant) -> bool {
+        let heard = self.framed.take_heard();
+        if heard {
+            self.handle.pending(|pending| pending.heard(now));
+            if self.handle.hear() {
+                self.environment.answers(self.handle);
+            }
+        }
+        heard
+    }
+
     /// Ends requests whose deadline has come. Ready when the idle limit has, or when nothing can come
     /// any more on a connection whose place another one took.
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<CloseCause> {
         if self.framed.take_moved() {
             let now = Instant::now();
             self.idle_at = now + self.idle;
-            if self.framed.take_heard() {
-                self.handle.pending(|pending| pending.heard(now));
-                if self.handle.hear() {
-                    self.environment.answers(self.handle);
-                }
-                if self.handle.is(SlotRole::Trial) {
-                    self.environment.proven(self.handle);
-                }
+            if self.hear(now) && self.handle.is(SlotRole::Trial) {
+                self.environment.proven(self.handle);
             }
         }
         loop {

@@ -216,7 +216,7 @@ impl Results {
             match end {
                 Some(end)
                     if end.stage == Stage::Accepted
-                        && took(end.timestamp) < isolation.slow_ms
+                        && took(end.timestamp) < isolation.slow_ms.min(attempt.timeout_ms)
                         && attempt.hedged.is_none()
                         && send.mode != Mode::Oneway
                         && send.target_queue.is_none() =>

@@ -105,7 +105,13 @@ fn wrong_class(
                     lookup.reason,
                     LookupReason::FirstSend | LookupReason::DefaultTopic
                 );
-                ended && of_sends
+                // The send may see the lookup's limit before the lookup itself does.
+                let open = lookup.ended.is_none_or(|(at, _)| at > done);
+                let limit_ms = run
+                    .policy(send.node)
+                    .map_or(0, |it| it.name_server_timeout_ms);
+                let at_its_limit = open && lookup.started.ms.saturating_add(limit_ms) <= done.ms;
+                of_sends && (ended || at_its_limit)
             });
             if !its_own && done.ms < send.deadline_ms() && send.over().is_some() {
                 return Some("fails for want of a route, and no lookup of a send has failed");
@@ -266,6 +272,14 @@ mod tests {
         accepts("without an attempt the route is the error", || {
             looked_up(LookupEnd::NotExist).failed(1, Failure::NoRoute)
         }),
+        accepts("a send fails when its lookup's time is over", || {
+            asks_until(1_005).failed(1, Failure::RouteUnreachable)
+        }),
+        rejects("a send fails before its lookup's time is over", || {
+            asks_until(1_004)
+                .failed(1, Failure::RouteUnreachable)
+                .wrong()
+        }),
         rejects("a send fails with a poll that it waited for", || {
             let scene = looked_up_for(LookupReason::Poll, LookupEnd::Unreachable);
             scene.failed(1, Failure::RouteUnreachable).wrong()
@@ -361,6 +375,13 @@ mod tests {
                 .wrong()
         }),
     ];
+
+    /// A send waits from 5 ms on for a lookup that may take 1 s and has not ended.
+    fn asks_until(ms: u64) -> Scene {
+        let scene = Scene::new().facts(|it| it.policies[0].name_server_timeout_ms = 1_000);
+        let scene = scene.at(5).call(1).lookup(7, LookupReason::FirstSend);
+        scene.at(ms)
+    }
 
     /// A send waits for a lookup that ends so.
     fn looked_up(end: LookupEnd) -> Scene {

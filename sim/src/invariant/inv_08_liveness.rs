@@ -304,7 +304,9 @@ fn reaches_the_healthy(
         // It has all the time from the start, or goes on after its timeout for want of a token.
         let end = attempt.ended.map_or(done.ms, |end| end.timestamp.ms);
         let outlived = end > attempt.started.ms + attempt.timeout_ms;
-        let waits = attempt.hedged.is_none() && (attempt.timeout_ms >= left || outlived);
+        let due = run.due(send.node, attempt.started.ms, attempt.timeout_ms);
+        let prompt = attempt.hedged.is_some_and(|at| at.ms <= due);
+        let waits = !prompt && (attempt.timeout_ms >= left || outlived);
         let early = usize::try_from(attempt.number).is_ok_and(|k| k <= ill);
         let refused = attempt.ended.is_some_and(|end| {
             end.stage == Stage::Refused && !retryable(policy, send.mode, end.stage, end.code)

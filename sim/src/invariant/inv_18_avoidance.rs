@@ -178,8 +178,13 @@ fn keeps_away(
     // A success in the meantime counts for the broker again where later results replace earlier ones, as
     // in 4.9.
     let replaces = facts(run, send.producer()).is_some_and(|it| it.overwrites);
-    let isolated =
-        |broker: &Name| failed(broker).is_some_and(|it| !(replaces && well_since(run, it, now)));
+    let forgets = facts(run, send.producer()).is_some_and(|it| it.forgets_absent);
+    let isolated = |broker: &Name| {
+        failed(broker).is_some_and(|it| {
+            let replaced = replaces && well_since(run, it, now);
+            !replaced && !(forgets && absent_since(run, it, now))
+        })
+    };
     let good =
         |broker: &Name| failed(broker).is_none() && !said_ill(run, send.producer(), broker, now);
     let Some(route) = attempt.snapshot else {
@@ -294,6 +299,19 @@ fn well_since(run: &CheckedRun<'_>, avoided: &Avoided<'_>, now: Timestamp) -> bo
     })
 }
 
+/// Whether a route without the broker was published after its failure.
+fn absent_since(run: &CheckedRun<'_>, avoided: &Avoided<'_>, now: Timestamp) -> bool {
+    let mut own = run
+        .history
+        .snapshots
+        .iter()
+        .filter(|it| it.node == avoided.producer.0);
+    own.any(|it| {
+        let since = avoided.since < it.timestamp && it.timestamp < now;
+        since && !it.queues.names().any(|name| name == avoided.broker)
+    })
+}
+
 fn explained(
     run: &CheckedRun<'_>,
     isolated: &HealthHistory<'_>,
@@ -362,6 +380,14 @@ mod tests {
             });
             scene
         }),
+        accepts(
+            "a detector has forgotten a broker that no route named",
+            || came_back(true),
+        ),
+        rejects(
+            "a broker that no route named comes back, and nobody forgets it",
+            || came_back(false),
+        ),
         rejects("the next send begins at the broker that was lost", || {
             lost().at(2_000).call(2).attempt_marked(2, 1, "a/1")
         }),
@@ -462,6 +488,20 @@ mod tests {
             for_ms,
             reason,
         })
+    }
+
+    /// The broker that was lost leaves the route and is in it again, and the second send begins at it.
+    fn came_back(forgets_absent: bool) -> Scene {
+        let mut scene = lost();
+        for policy in &mut scene.trace.header.policies {
+            if let Some(facts) = &mut policy.isolation {
+                facts.forgets_absent = forgets_absent;
+            }
+        }
+        let scene = scene.at(1_000).found(1, 2, &["b/0"]).at(1_500);
+        let mut scene = scene.found(1, 3, &["a/1", "b/0"]).at(2_000).call(2);
+        scene.marked = Some(scene.trace.records.len());
+        scene.attempt_by(2, 1, queue("a/1"), 3)
     }
 
     fn lost() -> Scene {

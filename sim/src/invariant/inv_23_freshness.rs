@@ -75,7 +75,8 @@ fn agreed<'t>(run: &CheckedRun<'t>, servers: &[NodeId]) -> Vec<Agreed<'t>> {
             let Some(route) = servers.first().map(route_at) else {
                 continue;
             };
-            let usable = route.iter().any(|(_, queues)| *queues > 0);
+            let mut brokers = route.iter().filter(|(_, queues)| *queues > 0);
+            let usable = brokers.any(|(broker, _)| has_master(run, broker, *since));
             if usable && servers.iter().all(|server| route_at(server) == route) {
                 all.push(Agreed {
                     topic,
@@ -143,17 +144,7 @@ fn says(run: &CheckedRun<'_>, snapshot: &SnapshotHistory<'_>, agreed: &Agreed<'_
         let width = widths.entry(broker).or_insert(queues);
         *width = (*width).max(queues);
     }
-    // Nobody can write to a broker that has no master.
-    let has_master = |broker: &Name| {
-        let knows = |server| {
-            run.history
-                .master_at(server, broker, agreed.since)
-                .is_some()
-        };
-        let mut servers = run.header().of_kind(NodeKind::NameServer);
-        run.history.masters.is_empty() || servers.any(knows)
-    };
-    widths.retain(|broker, width| *width > 0 && has_master(broker));
+    widths.retain(|broker, width| *width > 0 && has_master(run, broker, agreed.since));
     let has = |queue: &QueueRef| {
         let width = widths.get(&queue.broker);
         width.is_none_or(|width| usize::try_from(queue.queue).is_ok_and(|queue| queue < *width))
@@ -167,6 +158,13 @@ fn says(run: &CheckedRun<'_>, snapshot: &SnapshotHistory<'_>, agreed: &Agreed<'_
         }
     }
     known == widths.len() && snapshot.queues.all().iter().all(has)
+}
+
+/// Whether a name server knows a master of the broker: nobody can write to one that has none.
+fn has_master(run: &CheckedRun<'_>, broker: &Name, at: Timestamp) -> bool {
+    let mut servers = run.header().of_kind(NodeKind::NameServer);
+    let knows = |server| run.history.master_at(server, broker, at).is_some();
+    run.history.masters.is_empty() || servers.any(knows)
 }
 
 /// The first attempt after the change whose failure says that the route is old, and which finds no
@@ -247,6 +245,12 @@ mod tests {
                 changes(scene.at(10_000)).end(TraceEnd::Finished, 90_000)
             },
         ),
+        accepts("nobody can write to the brokers of the new route", || {
+            changes(with_master("broker-c").at(10_000)).end(TraceEnd::Finished, 90_000)
+        }),
+        rejects("a broker of the new route has a master", || {
+            changes(with_master("broker-b").at(10_000)).end(TraceEnd::Finished, 90_000)
+        }),
         rejects("the route is never read again", || {
             changed().end(TraceEnd::Finished, 90_000)
         }),
@@ -263,6 +267,17 @@ mod tests {
     /// Both name servers say that two of three brokers have a queue each.
     fn changed() -> Scene {
         changes(Scene::new().at(10_000))
+    }
+
+    /// Of all brokers the name servers know a master of one.
+    fn with_master(broker: &str) -> Scene {
+        let event = || NameServerEvent::BrokerAdded {
+            broker: broker.into(),
+            id: 0,
+            address: "10.0.0.9:10911".into(),
+        };
+        let scene = Scene::new().at(5).name_server("ns-1", event());
+        scene.name_server("ns-2", event())
     }
 
     fn changes(scene: Scene) -> Scene {

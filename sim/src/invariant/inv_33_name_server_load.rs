@@ -160,21 +160,25 @@ fn refreshes(
     }
 }
 
-/// The servers of a lookup, without one that was asked again because it was silent. That is the last
-/// one, unless the list of name servers changed meanwhile.
+/// The servers of a lookup, without those that were asked again because they were silent. That is the last
+/// one of the list, and of each list that came in force meanwhile.
 fn asked_once<'t>(run: &CheckedRun<'_>, lookup: &LookupHistory<'t>) -> Vec<&'t Name> {
     let mut all: Vec<&Name> = lookup.servers.iter().map(|(_, server)| *server).collect();
     let allowed = run
         .policy(lookup.node)
         .is_some_and(|it| it.second_connections);
-    let again = lookup.servers.windows(2).position(|pair| {
-        let [(first, server), (again, same)] = pair else {
-            return false;
-        };
-        server == same && again.ms >= first.ms + LEAST_SILENCE_MS
-    });
-    if let Some(again) = again.filter(|_| allowed) {
-        all.remove(again);
+    let ended = lookup.ended.map_or(run.end(), |(at, _)| at);
+    let mut lists = run.history.lists.iter();
+    let lists = lists
+        .by_ref()
+        .filter(|(node, at, _)| *node == lookup.node && *at > lookup.started && *at <= ended);
+    let mut left = if allowed { 1 + lists.count() } else { 0 };
+    for place in (1..lookup.servers.len()).rev() {
+        let [(first, server), (again, same)] = [lookup.servers[place - 1], lookup.servers[place]];
+        if left > 0 && server == same && again.ms >= first.ms + LEAST_SILENCE_MS {
+            all.remove(place);
+            left -= 1;
+        }
     }
     all
 }
@@ -304,40 +308,58 @@ mod tests {
                 .wrong()
         }),
         rejects("a lookup asks one server twice", || {
-            let server = "10.0.1.1:9876".into();
-            Scene::new()
-                .say(Event::NameServerChosen {
-                    lookup: 1.into(),
-                    server,
-                })
-                .wrong()
+            chosen(Scene::new(), "10.0.1.1:9876").wrong()
         }),
         accepts("a silent name server is asked once more", || {
-            let server = "10.0.1.1:9876".into();
-            let scene = Scene::new().at(1_500);
-            scene.say(Event::NameServerChosen {
-                lookup: 1.into(),
-                server,
-            })
+            chosen(Scene::new().at(1_500), "10.0.1.1:9876")
+        }),
+        accepts(
+            "the last ones of two lists are asked once more each",
+            || {
+                let servers: Vec<Name> = vec!["10.0.1.1:9876".into(), "10.0.1.2:9876".into()];
+                let servers = servers.into();
+                let scene = asked_again().say(Event::NameServers { servers });
+                both_again(scene)
+            },
+        ),
+        rejects("two are asked once more in one list", || {
+            both_again(asked_again()).wrong()
         }),
         rejects(
             "a client without second connections asks it once more",
             || {
-                let server = "10.0.1.1:9876".into();
                 let scene = Scene::new().facts(|it| it.policies[0].second_connections = false);
-                let scene = scene.at(1_500);
-                scene
-                    .say(Event::NameServerChosen {
-                        lookup: 1.into(),
-                        server,
-                    })
-                    .wrong()
+                chosen(scene.at(1_500), "10.0.1.1:9876").wrong()
             },
         ),
         rejects("a name server is asked without a lookup", || {
             read(read(Scene::new().open(4, "ns-1"), 4), 4).wrong()
         }),
     ];
+
+    /// The first lookup asks this name server.
+    fn chosen(scene: Scene, server: &str) -> Scene {
+        chosen_by(1, scene, server)
+    }
+
+    /// A poll asks the only name server of its list a second time.
+    fn asked_again() -> Scene {
+        let scene = Scene::new().at(1_500).lookup(4, LookupReason::Poll);
+        chosen_by(4, scene.at(3_000), "10.0.1.1:9876")
+    }
+
+    /// It asks another one twice.
+    fn both_again(scene: Scene) -> Scene {
+        let scene = chosen_by(4, scene, "10.0.1.2:9876");
+        chosen_by(4, scene.at(4_000), "10.0.1.2:9876")
+    }
+
+    fn chosen_by(lookup: u64, scene: Scene, server: &str) -> Scene {
+        scene.say(Event::NameServerChosen {
+            lookup: lookup.into(),
+            server: server.into(),
+        })
+    }
 
     fn read(scene: Scene, connection: u64) -> Scene {
         let event = NameServerEvent::Received {

@@ -88,8 +88,8 @@ fn ends(
         report.wrong(ended, text);
     } else if stage == Some(Stage::Silent)
         && cause != CloseCause::CallTimedOut
-        // A producer that was frozen wakes up to both at once, and either is true.
-        && closed.ms < send.deadline_ms()
+        // Where both come in one millisecond, either is true; so it is for a producer that was frozen.
+        && closed.ms < attempt.started.ms.saturating_add(attempt.timeout_ms).min(send.deadline_ms())
     {
         let text = format!("{who} s{number} #{k} is called silent, its connection was lost");
         report.wrong(ended, text);
@@ -130,6 +130,14 @@ mod tests {
         rejects("the loss is called silence", || {
             lost().ended(1, 1, Stage::Silent, None).wrong()
         }),
+        accepts(
+            "it was lost in the millisecond in which its time was over",
+            || {
+                let scene = Scene::new().at(0).call(1).attempt(1, 1, "a/0").at(1_000);
+                let scene = scene.close(1, "broker-a", CloseCause::Broken);
+                scene.ended(1, 1, Stage::Silent, None)
+            },
+        ),
         rejects("the send fails late", || {
             lost().at(3000).failed(1, Failure::Deadline).wrong()
         }),

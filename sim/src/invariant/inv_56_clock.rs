@@ -3,7 +3,8 @@
 //! Clocks of machines jump: time servers correct them, hypervisors stop them, people set them. A wait
 //! that is computed from the wall clock then ends at once or never, and no test on a desk shows it.
 //! Checked by two runs: in one of them the producers' wall clocks jump forwards and back. Every record
-//! is the same, but for the unique keys, the properties made with them and the times of birth.
+//! is the same, but for the unique keys, the properties made with them and the births of messages, which
+//! carry the time.
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_producer::event::Event;
@@ -47,7 +48,7 @@ fn alike(one: &TraceRecord, other: &TraceRecord) -> bool {
     one.what == other.what || timeless(&one.what) == timeless(&other.what)
 }
 
-/// What happened, without unique keys, the checksum of the properties and the time of birth.
+/// What happened, without unique keys, times of birth and the checksum of the properties.
 fn timeless(what: &NodeEvent) -> NodeEvent {
     let none = || Name::from("");
     let mut what = what.clone();

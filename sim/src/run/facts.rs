@@ -158,5 +158,6 @@ fn isolation(policy: &Policy) -> Option<IsolationFacts> {
         prefers_reachable: rules.fallback == Fallback::Reachable
             && rules.unreachable == [Stage::Dial]
             && !rules.detector.enabled,
+        forgets_absent: rules.detector.enabled,
     })
 }

@@ -206,6 +206,9 @@ pub struct IsolationFacts {
     pub overwrites: bool,
     /// Where all brokers are avoided, one that could be reached is chosen before one that could not.
     pub prefers_reachable: bool,
+    /// A broker that is in no route when it is asked whether it can be reached is forgotten, and so is what
+    /// it did.
+    pub forgets_absent: bool,
 }
 
 impl IsolationFacts {

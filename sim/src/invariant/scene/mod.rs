@@ -190,6 +190,7 @@ pub(crate) fn isolation() -> IsolationFacts {
         table: vec![(50, 0), (550, 2000), (5000, 10_000), (15_000, 30_000)],
         overwrites: false,
         prefers_reachable: true,
+        forgets_absent: false,
     }
 }
 
