@@ -62,7 +62,7 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
     if knobs.near {
         faults.extend(near(&draw, knobs));
     }
-    if !draw.coin("aims", 900) {
+    if !draw.coin("aims", 850) {
         return faults;
     }
     let reached = draw.pick("workload", &retrying(&draw, knobs));
@@ -71,7 +71,7 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
     let owner = knobs.producers.iter().find(|it| it.name == work.producer);
     let (_, most) = owner.map_or((3_000, 3), ProducerPlan::timeout_and_attempts);
     let sends = reached.last - reached.first + 1;
-    let count = draw.one_of("sends", [5, 20, 40, 60, 100]).min(sends);
+    let count = draw.one_of("sends", [5, 20, 40, 60, 100, 100]).min(sends);
     let count = count.min(knobs.in_a_row(number));
     let send = draw.between("send", reached.first, reached.last - count + 1);
     // A row that is reached: those before it fail in a way that every policy retries.
@@ -89,6 +89,7 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
                 "before",
                 [
                     RuleAction::ResetBefore,
+                    RuleAction::ResetAfter,
                     RuleAction::ResetAfter,
                     answer(response::SYSTEM_ERROR),
                     answer(response::SERVICE_NOT_AVAILABLE),
