@@ -182,7 +182,7 @@ fn keeps_away(
     let isolated = |broker: &Name| {
         failed(broker).is_some_and(|it| {
             let replaced = replaces && well_since(run, it, now);
-            !replaced && !(forgets && absent_since(run, it, now))
+            !(replaced || forgets && absent_since(run, it, now))
         })
     };
     let good =

@@ -82,13 +82,15 @@ struct Change<'t> {
     is_in: bool,
 }
 
+/// A process that is slow takes so long at most to change its list.
+const CHANGE_MS: u64 = 1_000;
+
 /// Every change of a list is in force when the producer has had the time to make it.
 fn changes(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let made = made(run);
-    let slack_ms = run.header().slack_ms;
     for change in &made {
         let node = change.node;
-        let until_ms = change.made.ms.saturating_add(slack_ms);
+        let until_ms = run.due(node, change.made.ms, CHANGE_MS);
         let same = made.iter().filter(|it| it.node == node);
         let together = same.filter(|it| change.made <= it.made && it.made.ms <= until_ms);
         let gone = run.truth.was_gone(node, 0, until_ms);

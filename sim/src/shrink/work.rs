@@ -91,6 +91,11 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
             shrinker.attempt(step, |scenario| change(scenario, index, plainer));
         }
     }
+    producers(shrinker);
+}
+
+/// Producers with the settings that they have if nobody says otherwise.
+fn producers(shrinker: &mut Shrinker<'_>) {
     for index in 0..shrinker.best.producers.len() {
         let changes: [(&str, Change<ProducerPlan>); 15] = [
             ("the default group", |it| {

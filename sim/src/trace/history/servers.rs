@@ -14,13 +14,9 @@ use super::{
 use crate::trace::NodeId;
 
 impl<'t> Builder<'t> {
-    pub(super) fn broker(&mut self, node: NodeId, timestamp: Timestamp, event: &'t BrokerEvent) {
+    /// What a broker hears of the producers of a client.
+    fn presence(&mut self, node: NodeId, timestamp: Timestamp, event: &'t BrokerEvent) {
         match event {
-            BrokerEvent::Received {
-                send: Some(seen), ..
-            } => {
-                self.received(node, timestamp, event, seen);
-            }
             BrokerEvent::Received {
                 code: request::HEART_BEAT,
                 peer,
@@ -56,6 +52,23 @@ impl<'t> Builder<'t> {
                     goodbye.group = group.as_ref();
                 }
             }
+            _ => {}
+        }
+    }
+
+    pub(super) fn broker(&mut self, node: NodeId, timestamp: Timestamp, event: &'t BrokerEvent) {
+        match event {
+            BrokerEvent::Received {
+                send: Some(seen), ..
+            } => {
+                self.received(node, timestamp, event, seen);
+            }
+            BrokerEvent::Received {
+                code: request::HEART_BEAT | request::UNREGISTER_CLIENT,
+                ..
+            }
+            | BrokerEvent::Heartbeat { .. }
+            | BrokerEvent::ProducerLeft { .. } => self.presence(node, timestamp, event),
             BrokerEvent::Listening { .. } => {
                 // Its requests are numbered anew.
                 let first = self.history.requests.len();
