@@ -171,4 +171,22 @@ pub enum Event {
         /// The address of the name server.
         name_server: Name,
     },
+    /// A heartbeat was read: what the client says of itself.
+    Heartbeat {
+        /// The number of the request that this is about.
+        request: RequestNumber,
+        /// The id of the client.
+        client_id: Name,
+        /// The groups of its producers, in the order in which the client names them.
+        groups: Vec<Name>,
+    },
+    /// A client was heard to say that a group of its producers is gone.
+    ProducerLeft {
+        /// The number of the request that this is about.
+        request: RequestNumber,
+        /// The id of the client.
+        client_id: Name,
+        /// The group that has no producer at this client any more; none if the request names none.
+        group: Option<Name>,
+    },
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use rmq_mock_server::rules::{Exit, Handling, Steps};
-use rmq_remoting::code::response;
+use rmq_remoting::body;
+use rmq_remoting::code::{request as code, response};
 use rmq_remoting::command::Command;
 use rmq_remoting::message::COMPRESSED;
 use rmq_remoting::observe::Name;
 use rmq_remoting::properties;
+use rmq_remoting::request::{HeartbeatData, UnregisterClient};
 use rmq_remoting::service::{Answer, Mangle, Peer, Reply, Service};
 use tokio::time::sleep;
 
@@ -66,6 +68,9 @@ impl Service for Front {
                 .as_ref()
                 .and_then(|sending| seen_send(&request, sending, &topic)),
         });
+        if let Some(presence) = presence(number, &request) {
+            shared.emit(presence);
+        }
         let seen = Seen {
             code: request.code,
             request: &request,
@@ -121,6 +126,31 @@ fn topic_of(shared: &Shared, request: &Command, sending: Option<&Sending<'_>>) -
             .map(|known| Name::clone(&known.topic_name))
     });
     Some(known.unwrap_or_else(|| topic.into()))
+}
+
+/// What a client says of the groups of its producers; none of another request, or of one that cannot be
+/// read.
+fn presence(number: RequestNumber, request: &Command) -> Option<Event> {
+    match request.code {
+        code::HEART_BEAT => {
+            let data: HeartbeatData = body::from_json(&request.body).ok()?;
+            let groups = data.producer_data_set.into_iter();
+            Some(Event::Heartbeat {
+                request: number,
+                client_id: data.client_id,
+                groups: groups.map(|it| it.group_name).collect(),
+            })
+        }
+        code::UNREGISTER_CLIENT => {
+            let header: UnregisterClient<'_> = request.header().ok()?;
+            Some(Event::ProducerLeft {
+                request: number,
+                client_id: Name::from(header.client_id),
+                group: header.producer_group.map(Name::from),
+            })
+        }
+        _ => None,
+    }
 }
 
 /// What the evidence says of a send.

@@ -71,6 +71,38 @@ fn reference() -> String {
 }
 
 #[test]
+fn producers_share_a_client_and_not_its_settings() {
+    let shares = |more: &str| with(&format!("[producer.p2]\nclient = \"p1\"\n{more}"));
+    let scenario = parse(&shares("timeout = \"1s\"\n")).expect("it is right");
+    assert_eq!(scenario.producers[1].client.as_deref(), Some("p1"));
+    assert!(!scenario.node_names().iter().any(|name| **name == *"p2"));
+    for key in [
+        "policy = \"strict\"",
+        "changes = { compress-over = 1 }",
+        "first-name-server = 0",
+        "first-opaque = 1",
+        "id-constant = 1",
+        "namespace-v2 = \"ns\"",
+    ] {
+        refused(&shares(key), FIRST + 2, "is the client's", "[producer.p1]");
+    }
+    let line = FIRST + 1;
+    refused(
+        &shares("group = \"group-p1\""),
+        line,
+        "one group",
+        "of its own",
+    );
+    let with_client = |of: &str| with(&format!("[producer.p2]\nclient = \"{of}\"\n"));
+    refused(&with_client("p2"), line, "no producer with", "p1");
+    refused(&with_client("p3"), line, "no producer with", "p1");
+    let fault = "[[fault]]\ndo = \"freeze\"\non = \"p2\"\n";
+    refused(&shares(fault), FIRST + 4, "is no node", "\"p1\"");
+    let both = with("[producer.p2]\nstop = \"9s\"\ndropped = true\n");
+    refused(&both, line, "or it is dropped", "remove stop");
+}
+
+#[test]
 fn the_example_of_the_reference_reads_and_is_played() {
     let text = reference();
     let (_, rest) = text.split_once("```toml\n").expect("an example");

@@ -24,7 +24,7 @@ fn residue(trace: &Trace) -> Vec<String> {
 /// Tasks and sockets that a producer has left in the millisecond in which its `stop` returned.
 fn left_by(trace: &Trace, node: NodeId) -> Vec<String> {
     let who = trace.header.name(node);
-    let returned = NodeEvent::Work(WorkEvent::StopReturned);
+    let returned = NodeEvent::Work(WorkEvent::StopReturned { group: None });
     let of_node = || trace.records.iter().filter(|record| record.node == node);
     let Some(stopped) = of_node().find(|record| record.what == returned) else {
         return vec![format!("{who} is not stopped")];

@@ -150,9 +150,11 @@ impl Callers {
             mode,
             by: None,
             body_crc: crc32fast::hash(body.as_bytes()),
+            body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            group: None,
         });
         let message = Message::new("orders", body).with_key(&keys);
         match mode {
@@ -249,9 +251,15 @@ fn header(nodes: Vec<NodeInfo>, policy: &Policy, end_ms: u64) -> TraceHeader {
 /// Stops the producer, and tells what it still counts.
 async fn stop(producer: Producer, recorder: &Recorder) -> [u32; 4] {
     producer.report_gauges();
-    recorder.push(PRODUCER, NodeEvent::Work(WorkEvent::StopCalled));
+    recorder.push(
+        PRODUCER,
+        NodeEvent::Work(WorkEvent::StopCalled { group: None }),
+    );
     producer.stop().await;
-    recorder.push(PRODUCER, NodeEvent::Work(WorkEvent::StopReturned));
+    recorder.push(
+        PRODUCER,
+        NodeEvent::Work(WorkEvent::StopReturned { group: None }),
+    );
     let gauges = producer.gauges();
     [
         gauges.pending,

@@ -10,7 +10,7 @@ use rmq_remoting::code::{request, response};
 use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
-use super::knobs::Knobs;
+use super::knobs::{Knobs, Reached};
 use crate::fault::rule::delay::Delay;
 use crate::fault::rule::{Answer, Since, StoreThenAnswer, near_a_deadline};
 use crate::fault::{Fault, FaultKind, Place, Position, Rule, RuleAction, TARGET};
@@ -62,23 +62,25 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
     if knobs.near {
         faults.extend(near(&draw, knobs));
     }
-    if !draw.coin("aims", 700) {
+    if !draw.coin("aims", 850) {
         return faults;
     }
-    let number = draw.index("workload", knobs.workloads.len());
+    let reached = draw.pick("workload", &retrying(&draw, knobs));
+    let number = reached.workload;
     let work = &knobs.workloads[number];
     let owner = knobs.producers.iter().find(|it| it.name == work.producer);
     let (_, most) = owner.map_or((3_000, 3), ProducerPlan::timeout_and_attempts);
-    let count = draw.one_of("sends", [5, 20, 30, 40, 60]).min(work.sends);
+    let sends = reached.last - reached.first + 1;
+    let count = draw.one_of("sends", [5, 20, 40, 60, 100, 100]).min(sends);
     let count = count.min(knobs.in_a_row(number));
-    let send = draw.between("send", 1, work.sends - count + 1);
+    let send = draw.between("send", reached.first, reached.last - count + 1);
     // A row that is reached: those before it fail in a way that every policy retries.
     let most = if work.mode == SendMode::Oneway {
         1
     } else {
         most
     };
-    let last = draw.one_of("attempt", [1, 2, 2, 3]).min(most);
+    let last = draw.one_of("attempt", [1, 2, 2, 2, 3, 3]).min(most);
     for attempt in 1..=last {
         let draw = draw.part("attempt", attempt as usize);
         let then = match attempt == last {
@@ -87,6 +89,7 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
                 "before",
                 [
                     RuleAction::ResetBefore,
+                    RuleAction::ResetAfter,
                     RuleAction::ResetAfter,
                     answer(response::SYSTEM_ERROR),
                     answer(response::SERVICE_NOT_AVAILABLE),
@@ -101,6 +104,16 @@ pub(super) fn faults(draw: &Draw, knobs: &Knobs) -> Vec<Fault> {
         ));
     }
     faults
+}
+
+/// The sends to aim at: of one-way workloads, which have the fewest rows, in a part of the runs.
+fn retrying(draw: &Draw, knobs: &Knobs) -> Vec<Reached> {
+    let mut reached = knobs.reached();
+    let is_oneway = |it: &Reached| knobs.workloads[it.workload].mode == SendMode::Oneway;
+    if !draw.coin("oneway", 400) && !reached.iter().all(is_oneway) {
+        reached.retain(|it| !is_oneway(it));
+    }
+    reached
 }
 
 /// Any end, each equally often.
@@ -121,8 +134,9 @@ fn end(draw: &Draw) -> RuleAction {
 /// Answers to first attempts that come within a millisecond of the attempt's end, or of the send's: for
 /// a part of the sends of each workload.
 fn near<'k>(draw: &'k Draw, knobs: &'k Knobs) -> impl Iterator<Item = Fault> + 'k {
-    let each = knobs.workloads.iter().enumerate();
-    each.map(move |(number, work)| {
+    knobs.reached().into_iter().map(move |reached| {
+        let number = reached.workload;
+        let work = &knobs.workloads[number];
         let draw = draw.part("near", number);
         let owner = knobs.producers.iter().find(|it| it.name == work.producer);
         let (timeout, attempts) = owner.map_or((3_000, 3), ProducerPlan::timeout_and_attempts);
@@ -131,7 +145,8 @@ fn near<'k>(draw: &'k Draw, knobs: &'k Knobs) -> impl Iterator<Item = Fault> + '
             jitter_ms: 0,
             since: Since::Attempt,
         });
-        fault((number, 1, work.sends), Some(1), Some(250), then)
+        let count = reached.last - reached.first + 1;
+        fault((number, reached.first, count), Some(1), Some(250), then)
     })
 }
 

@@ -21,8 +21,23 @@ const SECONDS: u64 = 60;
 /// poll (30 s each), what a retransmission holds back, and a send.
 const LIVENESS_MS: u64 = 90_000;
 
+/// By then the servers are there, and the name servers know the brokers.
+const BOOTED_MS: u64 = 300;
+/// The longest body where a producer's policy has another limit than its preset.
+const MAX_BODY: u32 = 1_000;
 /// Sends of one caller that fail one after the other take no longer than this.
 const IN_A_ROW_MS: u64 = 30_000;
+
+/// The sends of a workload that find the servers there and their producer not stopped yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reached {
+    /// The index of the workload.
+    pub workload: usize,
+    /// The first of its sends, from 1.
+    pub first: u64,
+    /// The last one.
+    pub last: u64,
+}
 
 /// Everything a seed decides of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,7 +80,11 @@ impl Knobs {
             faults: Vec::new(),
         };
         knobs.faults = plan::faults(&draw, &knobs);
-        knobs.faults.extend(aim::faults(&draw, &knobs));
+        for fault in aim::faults(&draw, &knobs) {
+            if !knobs.faults.iter().any(|other| plan::hides(other, &fault)) {
+                knobs.faults.push(fault);
+            }
+        }
         plan::forgotten(&draw, &mut knobs);
         knobs
     }
@@ -76,6 +95,51 @@ impl Knobs {
         let keeps = |changes: &String| changes.contains("dead-peer");
         let mut producers = self.producers.iter();
         producers.all(|plan| plan.policy == strict && !plan.changes.as_ref().is_some_and(keeps))
+    }
+
+    /// The nodes of the producers: of those that share a client, the one where all of them are.
+    pub(crate) fn producer_nodes(&self) -> Vec<Name> {
+        let own = self.producers.iter().filter(|it| it.client.is_none());
+        own.map(|it| Name::clone(&it.name)).collect()
+    }
+
+    /// The node where a producer lives.
+    pub(crate) fn node_of(&self, producer: &Name) -> Name {
+        let plan = self.producers.iter().find(|it| it.name == *producer);
+        Name::clone(plan.map_or(producer, ProducerPlan::node))
+    }
+
+    /// The sends that make attempts, as far as can be said before the run, of each workload that has any; all
+    /// sends of all workloads if there are none.
+    pub(crate) fn reached(&self) -> Vec<Reached> {
+        let all = 0..self.workloads.len();
+        let reached: Vec<_> = all.clone().filter_map(|nth| self.reached_of(nth)).collect();
+        if !reached.is_empty() {
+            return reached;
+        }
+        let whole = |workload: usize| Reached {
+            workload,
+            first: 1,
+            last: self.workloads[workload].sends,
+        };
+        all.map(whole).collect()
+    }
+
+    fn reached_of(&self, workload: usize) -> Option<Reached> {
+        let work = &self.workloads[workload];
+        let before = |ms: u64| {
+            let passed = ms.saturating_sub(work.start_ms);
+            passed.div_ceil(work.every_ms.max(1)).min(work.sends)
+        };
+        let owner = self.producers.iter().find(|it| it.name == work.producer);
+        let stop = owner.and_then(|it| it.stop_ms);
+        let (first, last) = (before(BOOTED_MS) + 1, stop.map_or(work.sends, before));
+        let may_go = work.target != Target::Nothing && !owner.is_some_and(|it| refuses(it, work));
+        (may_go && first <= last).then_some(Reached {
+            workload,
+            first,
+            last,
+        })
     }
 
     /// So many sends of a workload may fail one after the other: a caller that waits for each of them makes
@@ -108,6 +172,15 @@ impl Knobs {
             expect: Expect::default(),
         }
     }
+}
+
+/// Whether a producer refuses every message of a workload for its length.
+fn refuses(owner: &ProducerPlan, work: &Workload) -> bool {
+    let is_long = |limit: u32| work.body_bytes > limit as usize;
+    let checks = owner.changes.as_ref();
+    let checks = checks.is_some_and(|it| it.contains("max-body")) && is_long(MAX_BODY);
+    let limits = work.mode == SendMode::Async && owner.limits.bytes.is_some_and(is_long);
+    checks || limits
 }
 
 impl fmt::Display for Knobs {
@@ -147,6 +220,9 @@ impl fmt::Display for Knobs {
                     PolicySource::Text { file, .. } => file.as_str(),
                 },
             )?;
+            if let Some(owner) = &plan.client {
+                writeln!(f, "         {} shares the client of {owner}", plan.name)?;
+            }
             if let Some(changes) = &plan.changes {
                 writeln!(f, "         {} with {changes}", plan.name)?;
             }

@@ -11,7 +11,7 @@ use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
 use super::kinds::{self, Target};
-use super::knobs::Knobs;
+use super::knobs::{Knobs, Reached};
 use crate::fault::rule::near_a_deadline;
 use crate::fault::{
     Changes, Fault, FaultKind, Kind, Place, Position, Rule, RuleAction, Site, TARGET,
@@ -24,6 +24,8 @@ const LAST_MS: u64 = 50_000;
 const POLL_MS: u64 = 30_010;
 /// Its second heartbeat.
 const BEAT_MS: u64 = 31_000;
+/// When brokers that start with the run register again.
+const REGISTRATIONS_MS: [u64; 2] = [10_000, 40_000];
 
 /// Where faults of a run gather: a send, and what is done for it.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +34,8 @@ struct Anchor {
     workload: u32,
     /// The send of the workload, from 1.
     send: u64,
+    /// The last send of the workload that makes attempts.
+    last: u64,
 }
 
 /// Draws up to eight faults, of the kinds that exist in this run, and reactions to them.
@@ -72,26 +76,28 @@ fn add(faults: &mut Vec<Fault>, knobs: &Knobs, fault: Fault) {
 
 /// The send that a fault waits for: often a first one, whose topic has to be looked up.
 fn anchor(draw: &Draw, knobs: &Knobs, site: Site) -> Anchor {
-    let number = draw.index("at-workload", knobs.workloads.len());
-    let sends = knobs.workloads[number].sends;
-    let first = match site {
+    let Reached {
+        workload,
+        first,
+        last,
+    } = draw.pick("at-workload", &knobs.reached());
+    let at_first = match site {
         Site::NameServer | Site::Server => 400,
         _ => 150,
     };
-    let send = match draw.coin("at-first-send", first) {
-        true => 1,
-        false => draw.between("at-send", 1, sends.max(2) - 1).min(sends),
+    let send = match draw.coin("at-first-send", at_first) {
+        true => first,
+        false => draw.between("at-send", first, last.saturating_sub(1).max(first)),
     };
     Anchor {
-        workload: number as u32 + 1,
+        workload: workload as u32 + 1,
         send,
+        last,
     }
 }
 
 fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind, anchor: Anchor, reacts: bool) -> Fault {
-    // Where lookups are, they are over when the attempt starts.
-    let of_lookups = draw.coin("of-lookups", 300);
-    let by_send = !of_lookups && draw.coin("by-send", 900);
+    let by_send = draw.coin("by-send", 930);
     let (place, target) = place(draw, knobs, kind.site, (anchor, by_send));
     let mut what = kinds::make(kind, draw, knobs, target);
     let at = match &what {
@@ -124,6 +130,8 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind, anchor: Anchor, reacts: bool
         (FaultKind::Rule(rule), _) if rule.then.is_about_routes() => {
             Some(draw.one_of("lasts-routes", [5_000, 35_000, 60_000]))
         }
+        // What comes at a known time takes a dial before it.
+        (_, Position::Time { .. }) => Some(lasts(draw).max(40 + 4 * knobs.network.latency_ms)),
         _ => Some(lasts(draw)),
     };
     let waits_for_send = matches!(at, Position::Send { .. });
@@ -155,15 +163,21 @@ fn position(draw: &Draw, knobs: &Knobs, anchor: Anchor, reacts: bool) -> Positio
     let owner = knobs.producers.iter().find(|it| it.name == work.producer);
     let time = owner.map_or((3_000, 3), ProducerPlan::timeout_and_attempts);
     // What answers the first fault comes a round trip later: a resend, a dial, a lookup.
-    let after_ms = match draw.one_of("after", [0, 0, 0, 1, 2, 2, 3, 4]) {
+    // Only what is broken already is still open later than that.
+    let after = match reacts {
+        true => draw.one_of("after", [0, 0, 1, 2, 2, 3, 4]),
+        false => draw.one_of("after", [0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 4]),
+    };
+    let after_ms = match after {
         0 if !reacts => 0,
         0 | 1 => draw.between("after-ms", 1, latency),
         2 => (2 * latency + draw.between("after-around", 0, 2)).saturating_sub(1),
         3 => draw.between("after-more", 2 * latency, 8 * latency),
         _ => near_a_deadline(draw, time),
     };
-    let attempt = match reacts {
-        true => draw.one_of("at-attempt", [Some(1), Some(1), Some(1), Some(2)]),
+    // A second attempt is rarer than a first one.
+    let attempt = match reacts && draw.coin("at-second-attempt", 60) {
+        true => Some(2),
         false => Some(1),
     };
     Position::Send {
@@ -190,7 +204,7 @@ fn rule_position(
     let beats = rule.codes.contains(&request::HEART_BEAT);
     let of_sends = target == Target::Broker && !beats;
     if of_sends && (rule.then.counts_from_attempt() || draw.coin("rule-by-send", 900)) {
-        let left = knobs.workloads[anchor.workload as usize - 1].sends - anchor.send + 1;
+        let left = anchor.last - anchor.send + 1;
         let left = left.min(knobs.in_a_row(anchor.workload as usize - 1));
         return Position::Send {
             workload: anchor.workload,
@@ -200,32 +214,33 @@ fn rule_position(
             after_ms: 0,
         };
     }
-    match beats {
-        true => before(draw, BEAT_MS),
-        false => time(draw, knobs, anchor),
+    if beats {
+        before(draw, BEAT_MS)
+    } else if rule.codes.contains(&request::REGISTER_BROKER) {
+        before(draw, draw.one_of("registration", REGISTRATIONS_MS))
+    } else {
+        time(draw, knobs, anchor)
     }
 }
 
 /// A time at which something is looked up: the start of a workload, whose topic may be new to the
 /// producer, or a poll; or any time.
 fn time(draw: &Draw, knobs: &Knobs, anchor: Anchor) -> Position {
-    let first = knobs.workloads.iter().map(|it| it.start_ms).min();
-    let knows_a_topic = first.is_some_and(|first| first < POLL_MS);
     let work = &knobs.workloads[anchor.workload as usize - 1];
-    let same = knobs
-        .workloads
-        .iter()
-        .filter(|it| (&it.producer, &it.topic) == (&work.producer, &work.topic));
+    let node = knobs.node_of(&work.producer);
+    let own = knobs.workloads.iter();
+    let own = own.filter(|it| knobs.node_of(&it.producer) == node);
+    let first = own.clone().map(|it| it.start_ms).min();
+    let knows_a_topic = first.is_some_and(|first| first < POLL_MS);
+    let same = own.filter(|it| it.topic == work.topic);
     let looked_up = same.map(|it| it.start_ms).min().unwrap_or(work.start_ms);
-    match draw.one_of(
-        "time",
-        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2],
-    ) {
+    if draw.coin("any-time", 25) {
+        let ms = draw.between("at", 0, LAST_MS);
+        return Position::Time { ms };
+    }
+    match draw.one_of("time", [0, 0, 1]) {
         1 if knows_a_topic => before(draw, POLL_MS),
-        0 | 1 => before(draw, looked_up),
-        _ => Position::Time {
-            ms: draw.between("at", 0, LAST_MS),
-        },
+        _ => before(draw, looked_up),
     }
 }
 
@@ -245,11 +260,7 @@ pub(super) fn forgotten(draw: &Draw, knobs: &mut Knobs) {
     if !draw.coin("forgets-connections", 60) || !knobs.gives_dead_peers_up() {
         return;
     }
-    let producers: Vec<Name> = knobs
-        .producers
-        .iter()
-        .map(|it| Name::clone(&it.name))
-        .collect();
+    let producers = knobs.producer_nodes();
     let a = draw.pick("forgotten-producer", &producers);
     let mut servers = knobs.cluster.brokers.clone();
     if draw.coin("forgets-name-servers", 500) {
@@ -331,11 +342,7 @@ fn place(
     (anchor, by_send): (Anchor, bool),
 ) -> (Place, Target) {
     let name_servers = knobs.cluster.name_server_names();
-    let producers: Vec<Name> = knobs
-        .producers
-        .iter()
-        .map(|one| Name::clone(&one.name))
-        .collect();
+    let producers = knobs.producer_nodes();
     let target = match site {
         Site::Server => draw.one_of(
             "server",
@@ -356,19 +363,19 @@ fn place(
         Site::Link | Site::Pair | Site::LinkOrPair => Target::Network,
     };
     let work = &knobs.workloads[anchor.workload as usize - 1];
-    let broker = match by_send && draw.coin("at-target", 850) {
+    let broker = match by_send && draw.coin("at-target", 920) {
         true => Name::from(TARGET),
         false => draw.pick("broker", &knobs.cluster.brokers),
     };
     let producer = match draw.coin("at-sender", 900) {
-        true => Name::clone(&work.producer),
+        true => knobs.node_of(&work.producer),
         false => draw.pick("producer", &producers),
     };
     let own = knobs.producers.iter().find(|it| it.name == producer);
     // The one that is asked first is asked most.
     let first = own.and_then(|it| name_servers.get(it.first_name_server? as usize));
     let any = draw.pick("name-server", &name_servers);
-    let name_server = match first.filter(|_| draw.coin("first-asked", 850)) {
+    let name_server = match first.filter(|_| draw.coin("first-asked", 950)) {
         Some(first) => Name::clone(first),
         None => any,
     };
@@ -377,12 +384,10 @@ fn place(
         Target::NameServer => Place::Node(name_server),
         Target::Producer => Place::Node(producer),
         Target::Network => {
-            let (a, b) = match draw.one_of(
-                "ends",
-                [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2],
-            ) {
-                0 => (producer, broker),
-                1 => (producer, name_server),
+            // Between servers no producer meets it itself.
+            let (a, b) = match draw.between("ends", 1, 40) {
+                1..=26 => (producer, broker),
+                27..=39 => (producer, name_server),
                 _ => (broker, name_server),
             };
             let both = match site {
@@ -402,10 +407,45 @@ fn place(
 
 /// Whether two faults would undo each other: the end of one heals what the other one still breaks.
 fn clash(one: &Fault, other: &Fault) -> bool {
-    shares_state(&one.kind, &other.kind)
-        && shares_node(&one.place, &other.place)
-        && !apart(one, other)
-        && !apart(other, one)
+    let same = shares_state(&one.kind, &other.kind) && shares_node(&one.place, &other.place);
+    (same && !apart(one, other) && !apart(other, one)) || hides(one, other)
+}
+
+/// Whether a rule leaves nothing to a later one: it takes all requests of the other one, and the first of two
+/// rules is the one that a server goes by.
+pub(super) fn hides(first: &Fault, other: &Fault) -> bool {
+    let (FaultKind::Rule(rule), FaultKind::Rule(later)) = (&first.kind, &other.kind) else {
+        return false;
+    };
+    let takes_all = rule.per_mille.is_none() && rule.times.is_none();
+    let same = later.codes.iter().any(|code| rule.codes.contains(code));
+    let while_on = match (&first.at, &other.at) {
+        // What comes at a known time comes once or twice.
+        (Position::Time { .. }, Position::Time { .. }) => {
+            !apart(first, other) && !apart(other, first)
+        }
+        (
+            Position::Send {
+                workload,
+                send,
+                sends,
+                attempt,
+                ..
+            },
+            Position::Send {
+                workload: of,
+                send: from,
+                sends: more,
+                attempt: nth,
+                ..
+            },
+        ) => {
+            let within = send <= from && from + more <= send + sends;
+            takes_all && workload == of && within && (attempt.is_none() || attempt == nth)
+        }
+        _ => false,
+    };
+    same && while_on && shares_node(&first.place, &other.place)
 }
 
 /// Whether both kinds set the same thing of a node or a link.

@@ -25,7 +25,7 @@ const EDGE: Option<u32> = Some(i32::MAX as u32 - 5);
 /// A topic that no broker has from the start.
 const NEW_TOPIC: &str = "topic-new";
 
-/// One producer, or two that know nothing of each other.
+/// One producer, or two: most of them know nothing of each other, some share a client.
 pub(super) fn producers(
     draw: &Draw,
     cluster: &ClusterPlan,
@@ -42,57 +42,71 @@ pub(super) fn producers(
         18 => "go_2_1",
         _ => "strict",
     };
-    (0..count)
-        .map(|number| {
-            let draw = draw.part("producer", number);
-            let name = format!("p{}", number + 1);
-            let asked_first = draw.between("first-name-server", 0, cluster.name_servers.into());
-            ProducerPlan {
-                group: format!("group-{name}"),
-                name: Name::from(name),
-                policy: PolicySource::Preset(policy),
-                timeout_ms: Some(match draw.coin("hasty", 60) {
-                    // Just enough time on a healthy network, and not for a second attempt.
-                    true => draw.between("hasty-timeout", shortest_ms * 3 / 4, shortest_ms),
-                    false => draw
-                        .one_of(
-                            "timeout",
-                            [300, 300, 500, 1_000, 2_000, 3_000, 3_000, 5_000, 10_000],
-                        )
-                        .max(shortest_ms),
-                }),
-                retries: draw.one_of(
-                    "retries",
-                    [
-                        None,
-                        None,
-                        None,
-                        Some(0),
-                        Some(0),
-                        Some(1),
-                        Some(2),
-                        Some(4),
-                    ],
-                ),
-                first_queue: draw.one_of("first-queue", [None, None, None, Some(0), EDGE, EDGE]),
-                // One beyond the last: drawn by the producer itself.
-                first_name_server: Some(asked_first as u32)
-                    .filter(|first| *first < cluster.name_servers),
-                id_constant: None,
-                first_opaque: draw.coin("opaque-wraps", 125).then(|| {
-                    let before = draw.between("opaque-before", 0, 40);
-                    i32::MAX - before as i32
-                }),
-                fault_tolerance: draw.coin("forgets", 200).then_some(false),
-                stop_ms: None,
-                changes: (policy == "strict" && draw.coin("changes", 250))
-                    .then(|| draw.one_of("change", CHANGES).to_owned()),
-                limits: limits(&draw),
-                namespace: namespace(&draw),
-                hooks: hooks(&draw, cluster, policy == "strict"),
+    let plans = (0..count).map(|number| {
+        let draw = draw.part("producer", number);
+        let name = format!("p{}", number + 1);
+        let asked_first = draw.between("first-name-server", 1, cluster.name_servers.into()) - 1;
+        let is_drawn = draw.coin("draws-name-server", 150);
+        ProducerPlan {
+            group: format!("group-{name}"),
+            name: Name::from(name),
+            client: None,
+            dropped: false,
+            policy: PolicySource::Preset(policy),
+            timeout_ms: Some(match draw.coin("hasty", 60) {
+                // Just enough time on a healthy network, and not for a second attempt.
+                true => draw.between("hasty-timeout", shortest_ms * 3 / 4, shortest_ms),
+                false => draw
+                    .one_of(
+                        "timeout",
+                        [300, 300, 500, 1_000, 2_000, 3_000, 3_000, 5_000, 10_000],
+                    )
+                    .max(shortest_ms),
+            }),
+            retries: draw.one_of(
+                "retries",
+                [None, None, None, None, Some(0), Some(1), Some(2), Some(4)],
+            ),
+            first_queue: draw.one_of("first-queue", [None, None, None, Some(0), EDGE, EDGE]),
+            // Otherwise the producer draws it itself.
+            first_name_server: (!is_drawn).then_some(asked_first as u32),
+            id_constant: None,
+            first_opaque: draw.coin("opaque-wraps", 125).then(|| {
+                let before = draw.between("opaque-before", 0, 40);
+                i32::MAX - before as i32
+            }),
+            fault_tolerance: draw.coin("forgets", 200).then_some(false),
+            stop_ms: None,
+            changes: (policy == "strict" && draw.coin("changes", 250))
+                .then(|| draw.one_of("change", CHANGES).to_owned()),
+            limits: limits(&draw),
+            namespace: namespace(&draw),
+            hooks: hooks(&draw, cluster, policy == "strict"),
+        }
+    });
+    share(draw, plans.collect())
+}
+
+/// In some runs with two producers the second one shares the client of the first.
+fn share(draw: &Draw, mut plans: Vec<ProducerPlan>) -> Vec<ProducerPlan> {
+    if let [owner, sharing] = &mut plans[..]
+        && draw.coin("shares-client", 300)
+    {
+        sharing.client = Some(Name::clone(&owner.name));
+        sharing.changes.clone_from(&owner.changes);
+        sharing.first_name_server = None;
+        sharing.first_opaque = None;
+        for plan in [owner, sharing] {
+            // What a broker is for one of them it is for the other.
+            if matches!(plan.hooks, Hooks::Forbid(_)) {
+                plan.hooks = Hooks::None;
             }
-        })
-        .collect()
+            if plan.client.is_some() && matches!(plan.namespace, Some(Namespace::V2(_))) {
+                plan.namespace = None;
+            }
+        }
+    }
+    plans
 }
 
 /// What a program may change of the default policy, one at a time: each of them is a branch of a
@@ -129,7 +143,13 @@ fn limits(draw: &Draw) -> Limits {
     let by_bytes = draw.coin("limit-bytes", 500);
     Limits {
         sends: (!by_bytes).then(|| draw.one_of("limit-sends", [1, 2, 4, 8])),
-        bytes: by_bytes.then(|| draw.one_of("limit-of-bytes", [16, 200, 1_000, 4_095, 30_000])),
+        // Bodies of a workload fill some of them to the last byte, and lack one byte in others.
+        bytes: by_bytes.then(|| {
+            draw.one_of(
+                "limit-of-bytes",
+                [16, 47, 48, 199, 200, 400, 4_095, 8_191, 8_192, 30_000],
+            )
+        }),
         refuses: draw.coin("limit-refuses", 500),
     }
 }
@@ -155,11 +175,15 @@ fn hooks(draw: &Draw, cluster: &ClusterPlan, goes_on: bool) -> Hooks {
     }
 }
 
-/// Stops some producers early: at any time, or while a send of theirs may be under way.
+/// Stops some producers early: at any time, or while a send of theirs may be under way; and drops some
+/// without that. Where others share the client, which must go on, that is frequent.
 pub(super) fn stops(draw: &Draw, producers: &mut [ProducerPlan], workloads: &[Workload]) {
+    let is_shared = producers.iter().any(|it| it.client.is_some());
+    let (stops, drops) = if is_shared { (350, 250) } else { (120, 20) };
     for (number, producer) in producers.iter_mut().enumerate() {
         let draw = draw.part("producer", number);
-        if !draw.coin("stops", 120) {
+        if !draw.coin("stops", stops) {
+            producer.dropped = draw.coin("dropped", drops);
             continue;
         }
         let own = workloads.iter().filter(|one| one.producer == producer.name);

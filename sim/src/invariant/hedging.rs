@@ -9,9 +9,9 @@ use rmq_producer::event::{Mode, Stage};
 use rmq_remoting::observe::Name;
 
 use super::CheckedRun;
-use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
+use crate::trace::PolicyFacts;
+use crate::trace::history::{AttemptHistory, ProducerKey, SendHistory, Timestamp};
 use crate::trace::record::HedgingFacts;
-use crate::trace::{NodeId, PolicyFacts};
 
 /// What a hedge takes, in tenths of a token.
 pub(super) const TOKEN: u64 = 10;
@@ -60,10 +60,10 @@ pub(super) struct HedgingBudget {
 
 impl HedgingBudget {
     /// The budget of a producer; none if its policy does not hedge, or if it was started again, with a new one.
-    pub(super) fn of(run: &CheckedRun<'_>, node: NodeId) -> Option<Self> {
-        let policy = run.policy(node)?;
+    pub(super) fn of(run: &CheckedRun<'_>, producer: ProducerKey<'_>) -> Option<Self> {
+        let policy = run.policy_of(producer)?;
         let facts = policy.hedging?;
-        if run.truth.was_gone(node, 0, run.trace.end_ms) {
+        if run.truth.was_gone(producer.0, 0, run.trace.end_ms) {
             return None;
         }
         let full = u64::from(facts.tokens) * TOKEN;
@@ -77,7 +77,7 @@ impl HedgingBudget {
             most: full,
         };
         let refill = u64::from(facts.refill_tenths);
-        for (at, change) in changes(run, node) {
+        for (at, change) in changes(run, producer) {
             now = match change {
                 Change::Refill => budget.with(now, (refill, refill)),
                 Change::GiveBack => budget.with(now, (0, TOKEN)),
@@ -154,9 +154,17 @@ impl HedgingBudget {
 }
 
 /// All that changes a producer's budget, in its order.
-fn changes<'h, 't>(run: &'h CheckedRun<'t>, node: NodeId) -> Vec<(Timestamp, Change<'h, 't>)> {
+fn changes<'h, 't>(
+    run: &'h CheckedRun<'t>,
+    producer: ProducerKey<'_>,
+) -> Vec<(Timestamp, Change<'h, 't>)> {
     let mut all = Vec::new();
-    for send in run.history.sends.iter().filter(|send| send.node == node) {
+    let own = run
+        .history
+        .sends
+        .iter()
+        .filter(|send| send.producer() == producer);
+    for send in own {
         all.extend(send.built.map(|built| (built.timestamp, Change::Refill)));
         for (index, attempt) in send.attempts.iter().enumerate() {
             let next = send.attempts.get(index + 1);
@@ -189,12 +197,13 @@ impl Results {
                 perhaps: 0,
             };
         };
+        let own = (policy.node, policy.group.as_ref());
         let ours = |(send, attempt): &(&SendHistory<'_>, &AttemptHistory<'_>)| {
-            send.node == policy.node && attempt.to.broker == *broker && attempt.started < now
+            send.producer() == own && attempt.to.broker == *broker && attempt.started < now
         };
         let health = run.history.health.iter();
         let isolated =
-            health.filter(|it| it.node == policy.node && it.broker == broker && it.timestamp < now);
+            health.filter(|it| it.producer() == own && it.broker == broker && it.timestamp < now);
         let isolated = isolated.map(|it| it.timestamp).max();
         // Whatever else was heard of it may have ended the row.
         let mut doubtful = isolated;

@@ -7,7 +7,7 @@
 use rmq_producer::event::Mode;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{ProducerPhase, SendHistory, Timestamp, WorkHistory};
+use crate::trace::history::{ProducerKey, ProducerPhase, SendHistory, Timestamp, WorkHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-01",
@@ -105,12 +105,20 @@ fn ends(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) 
 
 /// When the producer's `stop` returned, after the call.
 fn stopped(run: &CheckedRun<'_>, send: &SendHistory<'_>) -> Option<Timestamp> {
-    let mut turns = run.history.lives.iter();
-    turns
-        .find(|(node, life, timestamp)| {
-            *node == send.node && *life == ProducerPhase::Stopped && *timestamp > send.called
-        })
-        .map(|(.., timestamp)| *timestamp)
+    stopped_after(run, send.producer(), send.called)
+}
+
+/// When the `stop` of a producer returned first after some moment.
+fn stopped_after(
+    run: &CheckedRun<'_>,
+    producer: ProducerKey<'_>,
+    since: Timestamp,
+) -> Option<Timestamp> {
+    let stops = run
+        .lives(producer)
+        .filter(|it| it.phase == ProducerPhase::Stopped);
+    let mut stops = stops.map(|it| it.timestamp);
+    stops.find(|stopped| *stopped > since)
 }
 
 fn callback(send: &SendHistory<'_>, report: &mut CheckReport) {
@@ -132,12 +140,9 @@ fn callback(send: &SendHistory<'_>, report: &mut CheckReport) {
 }
 
 fn returns(run: &CheckedRun<'_>, work: &WorkHistory<'_>, report: &mut CheckReport) {
-    let mut turns = run.history.lives.iter();
-    let stopped = turns.find(|(node, life, timestamp)| {
-        *node == work.node && *life == ProducerPhase::Stopped && *timestamp > work.called
-    });
+    let stopped = stopped_after(run, (work.node, work.group), work.called);
     let told = !work.returned.is_empty() || work.dropped.is_some();
-    if let (Some((.., stopped)), false) = (stopped, told) {
+    if let (Some(stopped), false) = (stopped, told) {
         let gone = run.truth.was_gone(work.node, work.called.ms, stopped.ms);
         if !gone {
             let text = format!("the caller of {} never hears how it ended", work.keys);
@@ -177,9 +182,11 @@ mod tests {
                     mode: Mode::Sync,
                     by: None,
                     body_crc: 0,
+                    body_len: 0,
                     timeout_ms: None,
                     application_crc: 0,
                     own_id: None,
+                    group: None,
                 };
                 let scene = Scene::new().at(100).work(called).wrong().whole(1, "a/0");
                 scene.say(Event::Stopping).say(Event::Stopped)
@@ -263,9 +270,11 @@ mod tests {
                 mode,
                 by: None,
                 body_crc: 7,
+                body_len: 0,
                 timeout_ms: None,
                 application_crc: 0,
                 own_id: None,
+                group: None,
             };
             Scene::new()
                 .work(called)

@@ -170,9 +170,11 @@ mod tests {
             mode: Mode::Sync,
             by: None,
             body_crc: 0,
+            body_len: 0,
             timeout_ms: Some(1_000),
             application_crc: 0,
             own_id: None,
+            group: None,
         };
         let returned = WorkEvent::Returned {
             keys: "k".into(),

@@ -45,7 +45,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some(read) = success_read(run, attempt) else {
             continue;
         };
-        let Some(policy) = run.policy(send.node) else {
+        let Some(policy) = run.policy_of(send.producer()) else {
             continue;
         };
         let given_up = attempt.ended.is_some_and(|end| end.timestamp < read);

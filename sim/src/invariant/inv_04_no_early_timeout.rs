@@ -56,7 +56,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             let timeout = attempt.timeout_ms;
             // An attempt that is hedged stays open for as long as its send.
             let stays = run
-                .policy(send.node)
+                .policy_of(send.producer())
                 .is_some_and(|policy| policy.hedged_accepted && policy.form == Form::Strict);
             let over = send.over().is_some_and(|over| over.ms <= end.timestamp.ms);
             let left = send.deadline_ms().saturating_sub(end.timestamp.ms);
@@ -77,7 +77,7 @@ fn outcome(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckRepor
     let Some((done, Outcome::Failed(failure))) = send.done.first() else {
         return;
     };
-    let Some(policy) = run.policy(send.node) else {
+    let Some(policy) = run.policy_of(send.producer()) else {
         return;
     };
     let allowed = usize::try_from(policy.attempts(send.mode, send.target_queue.is_some()))
@@ -103,7 +103,7 @@ fn outcome(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckRepor
 /// A send that failed early although an attempt of it was open.
 fn gives_up(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
     let (Some((done, Outcome::Failed(Failure::Attempts(_)))), Some(policy)) =
-        (send.done.first(), run.policy(send.node))
+        (send.done.first(), run.policy_of(send.producer()))
     else {
         return;
     };

@@ -140,8 +140,8 @@ fn wrong_class(
     done: Timestamp,
 ) -> Option<&'static str> {
     let phase = |wanted: ProducerPhase, before: Timestamp| {
-        let mut lives = run.history.lives.iter();
-        lives.any(|(node, phase, at)| *node == send.node && *phase == wanted && *at < before)
+        run.lives(send.producer())
+            .any(|life| life.phase == wanted && life.timestamp < before)
     };
     match failure {
         Failure::NotRunning if phase(ProducerPhase::Started, done) => {
@@ -153,7 +153,9 @@ fn wrong_class(
             (!stops).then_some("fails as closed, and nobody has stopped its producer")
         }
         Failure::BackPressure => {
-            let limited = run.policy(send.node).is_some_and(PolicyFacts::is_limited);
+            let limited = run
+                .policy_of(send.producer())
+                .is_some_and(PolicyFacts::is_limited);
             (!limited).then_some("is refused for want of a permit, and there is no limit")
         }
         Failure::NoRoute | Failure::RouteUnreachable => {
@@ -490,9 +492,11 @@ mod tests {
             mode: Mode::Sync,
             by: None,
             body_crc: 0,
+            body_len: 0,
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            group: None,
         };
         let scene = lost_then_refused_after(Scene::new().at(0).work(called));
         let scene = scene.failed(1, Failure::Attempts(Stage::Refused));

@@ -26,7 +26,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for send in &run.history.sends {
-        let Some(policy) = run.policy(send.node) else {
+        let Some(policy) = run.policy_of(send.producer()) else {
             continue;
         };
         if send.attempts.is_empty() {

@@ -35,7 +35,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for (send, attempt) in run.attempts() {
         // Clients that give each attempt the whole timeout, or try with nothing left, are known.
         if run
-            .policy(send.node)
+            .policy_of(send.producer())
             .is_none_or(|policy| policy.form == Form::Parity)
         {
             continue;
@@ -52,7 +52,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             format!("{who} s{number} #{k} has a timeout of {timeout} ms with {left} ms left")
         } else if let Some(part) = part(run, send, attempt).filter(|part| {
             let least_known = run
-                .policy(send.node)
+                .policy_of(send.producer())
                 .is_some_and(|it| it.second_connections);
             // With one connection an attempt at the only broker has all the time.
             timeout + GRAIN_MS < *part || (least_known && timeout > *part + GRAIN_MS)
@@ -70,7 +70,7 @@ const GRAIN_MS: u64 = 1;
 
 /// The least time that an attempt has under equal timeouts.
 fn part(run: &CheckedRun<'_>, send: &SendHistory<'_>, attempt: &AttemptHistory<'_>) -> Option<u64> {
-    let policy = run.policy(send.node)?;
+    let policy = run.policy_of(send.producer())?;
     let all = policy
         .attempts(send.mode, send.target_queue.is_some())
         .max(1);

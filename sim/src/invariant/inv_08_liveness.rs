@@ -74,7 +74,7 @@ const ANSWER_MS: u64 = 100;
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for send in &run.history.sends {
-        let Some(policy) = run.policy(send.node) else {
+        let Some(policy) = run.policy_of(send.producer()) else {
             continue;
         };
         if let Some(attempt) = send.attempts.last() {
@@ -134,7 +134,7 @@ fn ready(
     send: &SendHistory<'_>,
     attempt: &AttemptHistory<'_>,
 ) -> Option<Timestamp> {
-    let policy = run.policy(send.node)?;
+    let policy = run.policy_of(send.producer())?;
     let ended = attempt
         .ended
         .filter(|end| retryable(policy, send.mode, end.stage, end.code));
@@ -183,7 +183,9 @@ fn no_other(
     let left = goes_there || gave_way(&attempt.to.broker);
     // A policy that avoids the last broker alone comes back before it has tried all.
     // So does any other one that has tried them all.
-    let avoids_all = run.policy(send.node).is_some_and(|it| it.avoids_all_failed);
+    let avoids_all = run
+        .policy_of(send.producer())
+        .is_some_and(|it| it.avoids_all_failed);
     let tried_all = all.iter().all(|it| tried(it));
     let comes_back = (!avoids_all || tried_all) && all.iter().any(|it| gave_way(it));
     nobody_else || comes_back || (left && tried_all)
@@ -196,7 +198,7 @@ fn pause(
     attempt: &AttemptHistory<'_>,
     ready: Timestamp,
 ) -> u64 {
-    let Some(policy) = run.policy(send.node) else {
+    let Some(policy) = run.policy_of(send.producer()) else {
         return 0;
     };
     let all = u64::from(policy.attempts(send.mode, send.target_queue.is_some())).max(1);
@@ -424,7 +426,7 @@ fn bucket_was_low(
         timeout if timeout < left => attempt.started.ms.saturating_add(timeout),
         _ => attempt.started.ms,
     };
-    let budget = HedgingBudget::of(run, send.node);
+    let budget = HedgingBudget::of(run, send.producer());
     budget.is_none_or(|budget| budget.was_low(needed))
 }
 
@@ -435,7 +437,10 @@ fn hedges_in_time(
     attempt: &AttemptHistory<'_>,
     report: &mut CheckReport,
 ) {
-    let Some(policy) = run.policy(send.node).filter(|it| it.hedging.is_some()) else {
+    let Some(policy) = run
+        .policy_of(send.producer())
+        .filter(|it| it.hedging.is_some())
+    else {
         return;
     };
     let silent = attempt.started.ms.saturating_add(attempt.timeout_ms);
@@ -455,7 +460,7 @@ fn hedges_in_time(
     if !more || send.mode == Mode::Oneway || until.ms <= run.due(send.node, silent, again) {
         return;
     }
-    let Some(budget) = HedgingBudget::of(run, send.node) else {
+    let Some(budget) = HedgingBudget::of(run, send.producer()) else {
         return;
     };
     report.exercised();

@@ -41,7 +41,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for send in &run.history.sends {
         let avoids = run
-            .policy(send.node)
+            .policy_of(send.producer())
             .is_some_and(|policy| policy.avoids_last);
         if send.target_queue.is_some() || !avoids {
             continue;
@@ -58,7 +58,10 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 
 /// No attempt goes back to a broker that failed in the send while its route has one that did not.
 fn returns(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
-    if !run.policy(send.node).is_some_and(|it| it.avoids_all_failed) {
+    if !run
+        .policy_of(send.producer())
+        .is_some_and(|it| it.avoids_all_failed)
+    {
         return;
     }
     for (index, attempt) in send.attempts.iter().enumerate().skip(2) {
@@ -90,7 +93,7 @@ fn has_choice(
     };
     // Who leaves every broker that failed has a tier of its own for the last one: the worst of all.
     let health = run
-        .policy(send.node)
+        .policy_of(send.producer())
         .is_some_and(|policy| policy.isolation.is_some() && !policy.avoids_all_failed);
     snapshot.queues.names().any(|broker| {
         let avoided = health && next.avoided.contains(broker);

@@ -30,7 +30,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             continue;
         };
         let covers = run
-            .policy(send.node)
+            .policy_of(send.producer())
             .is_some_and(|policy| policy.avoids_all_failed);
         if !covers || send.target_queue.is_some() || send.attempts.len() < 2 {
             continue;

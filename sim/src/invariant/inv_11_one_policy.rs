@@ -28,7 +28,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for (send, attempt) in run.attempts() {
-        let Some(policy) = run.policy(send.node) else {
+        let Some(policy) = run.policy_of(send.producer()) else {
             continue;
         };
         let Some(end) = attempt.ended else { continue };

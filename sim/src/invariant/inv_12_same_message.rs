@@ -83,7 +83,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             continue;
         };
         let one_way = send.mode == Mode::Oneway;
-        let says_so = run.policy(send.node).is_some_and(|it| it.oneway_flag);
+        let says_so = run
+            .policy_of(send.producer())
+            .is_some_and(|it| it.oneway_flag);
         if says_so && one_way != request.oneway {
             let (who, number) = (run.name(send.node), send.number);
             let wants = if request.oneway { "no" } else { "an" };
@@ -119,7 +121,7 @@ fn as_built(
         report.wrong(request.received, text);
     }
     let limit = run
-        .policy(send.node)
+        .policy_of(send.producer())
         .map_or(u64::MAX, |it| it.compress_over);
     let compressed = !plain;
     // What the laboratory sends is made smaller by any compression.
@@ -363,9 +365,11 @@ mod tests {
             mode: Mode::Sync,
             by: None,
             body_crc,
+            body_len: 0,
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            group: None,
         }
     }
 }

@@ -73,7 +73,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 fn of_the_first<'t>(run: &CheckedRun<'t>, request: &RequestHistory<'t>) -> Option<&'t QueueRef> {
     let (send, _) = request.attempt?;
     let send = &run.history.sends[send];
-    let policy = run.policy(send.node)?;
+    let policy = run.policy_of(send.producer())?;
     let one_request = send.mode == Mode::Async && !policy.retargets_queue;
     let first = send.attempts.first().filter(|_| one_request)?;
     Some(first.to)

@@ -13,7 +13,7 @@ use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::NodeId;
-use crate::trace::history::{AttemptHistory, ProducerPhase, SendHistory, Timestamp};
+use crate::trace::history::{AttemptHistory, ProducerKey, ProducerPhase, SendHistory, Timestamp};
 use crate::trace::record::Form;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -49,11 +49,11 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         .history
         .sends
         .iter()
-        .filter(|send| send.target_queue.is_none() && walks(run, send.node))
+        .filter(|send| send.target_queue.is_none() && walks(run, send.producer()))
         .filter_map(|send| Some((send, send.attempts.first()?)))
         .collect();
     first.sort_unstable_by_key(|(_, attempt)| attempt.started);
-    let mut turns: BTreeMap<(NodeId, &Name), Turn> = BTreeMap::new();
+    let mut turns: BTreeMap<(ProducerKey<'_>, &Name), Turn> = BTreeMap::new();
     for (send, attempt) in first {
         let Some(route) = attempt.snapshot else {
             continue;
@@ -64,7 +64,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             continue;
         };
         let turn = turns
-            .entry((send.node, send.topic))
+            .entry((send.producer(), send.topic))
             .or_insert(Turn { route, place: None });
         let last = turn.place.filter(|_| turn.route == route);
         let due = last.map(|last| (last + 1) % queues.len().max(1));
@@ -83,29 +83,29 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
                 target.broker, target.queue
             );
             report.wrong(attempt.started, text);
-            turns.remove(&(send.node, send.topic));
+            turns.remove(&(send.producer(), send.topic));
         }
     }
 }
 
-/// Whether the first attempts of a node make one walk around each topic: one producer of the strict form
-/// sends from it.
-fn walks(run: &CheckedRun<'_>, node: NodeId) -> bool {
+/// Whether the first attempts of a producer make one walk around each topic: it is of the strict form, and
+/// no other one is taken for it.
+fn walks(run: &CheckedRun<'_>, producer: ProducerKey<'_>) -> bool {
     // One that does not wait until a one-way request is written tells of its attempts later.
     let strict = run
-        .policy(node)
+        .policy_of(producer)
         .is_some_and(|it| it.form == Form::Strict && it.oneway_waits);
     let mut alive = 0_usize;
     let mut most = 0;
-    for (_, phase, _) in run.history.lives.iter().filter(|(at, ..)| *at == node) {
-        match phase {
+    for life in run.lives(producer) {
+        match life.phase {
             ProducerPhase::Started => alive += 1,
-            ProducerPhase::Stopped => alive = alive.saturating_sub(1),
+            ProducerPhase::Stopped | ProducerPhase::Dropped => alive = alive.saturating_sub(1),
             ProducerPhase::Stopping => {}
         }
         most = alive.max(most);
     }
-    strict && most == 1 && !restarted(run, node)
+    strict && most == 1 && !restarted(run, producer.0)
 }
 
 /// Whether the process was killed and is another one now, with a rotation that begins anew.
@@ -115,7 +115,7 @@ fn restarted(run: &CheckedRun<'_>, node: NodeId) -> bool {
 
 /// Whether the turn of a first attempt may be at a broker that it avoids.
 fn passes_over(run: &CheckedRun<'_>, send: &SendHistory<'_>, attempt: &AttemptHistory<'_>) -> bool {
-    let mut isolated = isolated(run, send.node, attempt.started);
+    let mut isolated = isolated(run, send.producer(), attempt.started);
     !attempt.avoided.is_empty() || isolated.next().is_some()
 }
 
@@ -126,20 +126,20 @@ fn avoids(
     attempt: &AttemptHistory<'_>,
     broker: &Name,
 ) -> bool {
-    let mut isolated = isolated(run, send.node, attempt.started);
+    let mut isolated = isolated(run, send.producer(), attempt.started);
     attempt.avoided.contains(broker) || isolated.any(|it| it == broker)
 }
 
 /// The brokers that a producer avoids at some moment.
 fn isolated<'c>(
     run: &'c CheckedRun<'_>,
-    node: NodeId,
+    producer: ProducerKey<'c>,
     now: Timestamp,
 ) -> impl Iterator<Item = &'c Name> {
     let isolations = run.history.isolations(now).iter();
     let isolations = isolations.filter(move |it| {
         let until = it.timestamp.ms.saturating_add(it.for_ms);
-        it.node == node && it.timestamp < now && now.ms <= until
+        it.producer() == producer && it.timestamp < now && now.ms <= until
     });
     isolations.map(|it| it.broker)
 }

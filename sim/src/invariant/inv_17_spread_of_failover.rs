@@ -17,7 +17,7 @@ use rmq_remoting::observe::Name;
 use smallvec::SmallVec;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{AttemptHistory, HealthHistory, SendHistory, Timestamp};
+use crate::trace::history::{AttemptHistory, HealthHistory, ProducerKey, SendHistory, Timestamp};
 use crate::trace::record::Form;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -53,15 +53,15 @@ struct Group {
     last: Timestamp,
 }
 
-/// What makes a choice: the route; for a first attempt the record that began the isolation, since
+/// What makes a choice: the producer, whose rotation it is; the route; for a first attempt the record that began the isolation, since
 /// few sends of each of many short ones fall on the same part of the rotation; the brokers that are
 /// avoided.
-type Choice<'t> = (usize, Option<usize>, Vec<&'t Name>);
+type Choice<'t> = (ProducerKey<'t>, usize, Option<usize>, Vec<&'t Name>);
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let mut groups: BTreeMap<Choice<'_>, Group> = BTreeMap::new();
     for (send, attempt) in run.attempts() {
-        let policy = run.policy(send.node);
+        let policy = run.policy_of(send.producer());
         let strict = policy.is_some_and(|it| it.form == Form::Strict && it.retargets_queue);
         let (Some(route), true, None) = (attempt.snapshot, strict, send.target_queue) else {
             continue;
@@ -82,7 +82,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         }
         let last = isolated.last().map_or(0, |last| last.timestamp.at);
         let began = (attempt.number == 1).then_some(last);
-        let choice = (route, began, avoided);
+        let choice = (send.producer(), route, began, avoided);
         let group = groups.entry(choice).or_insert_with(|| Group {
             counts: BTreeMap::new(),
             last: attempt.started,
@@ -92,7 +92,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             group.last = attempt.started;
         }
     }
-    for ((route, began, avoided), group) in groups {
+    for ((_, route, began, avoided), group) in groups {
         // First attempts whose turn is at no avoided broker keep the order of the route: their spread
         // shows only over a whole round of its queues.
         let least = match began {
@@ -118,10 +118,10 @@ fn isolated<'c, 't>(
     send: &SendHistory<'t>,
     attempt: &AttemptHistory<'t>,
 ) -> impl Iterator<Item = &'c HealthHistory<'t>> {
-    let (node, now) = (send.node, attempt.started);
+    let (producer, now) = (send.producer(), attempt.started);
     run.history.isolations(now).iter().filter(move |it| {
         let until = it.timestamp.ms.saturating_add(it.for_ms);
-        it.node == node && it.timestamp < now && now.ms < until
+        it.producer() == producer && it.timestamp < now && now.ms < until
     })
 }
 

@@ -14,8 +14,10 @@ use rmq_producer::event::{Mode, Stage};
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{AttemptHistory, EndedAttempt, HealthHistory, SendHistory, Timestamp};
-use crate::trace::{IsolationFacts, NodeId};
+use crate::trace::IsolationFacts;
+use crate::trace::history::{
+    AttemptHistory, EndedAttempt, HealthHistory, ProducerKey, SendHistory, Timestamp,
+};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-18",
@@ -58,24 +60,24 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 /// A broker that must not be a first choice.
 struct Avoided<'t> {
-    node: NodeId,
+    producer: ProducerKey<'t>,
     broker: &'t Name,
     since: Timestamp,
     until_ms: u64,
 }
 
 /// The avoided brokers of each producer, in the order of the sends.
-type ByBroker<'t> = BTreeMap<NodeId, BTreeMap<&'t str, Vec<Avoided<'t>>>>;
+type ByBroker<'t> = BTreeMap<ProducerKey<'t>, BTreeMap<&'t str, Vec<Avoided<'t>>>>;
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let mut avoided = ByBroker::new();
     for (send, attempt) in run.attempts() {
-        let facts = facts(run, send.node);
+        let facts = facts(run, send.producer());
         let failed = facts.and_then(|it| Some((it, failed(run, it, send, attempt)?)));
         if let Some((facts, since)) = failed {
-            let of = avoided.entry(send.node).or_default();
+            let of = avoided.entry(send.producer()).or_default();
             of.entry(&attempt.to.broker).or_default().push(Avoided {
-                node: send.node,
+                producer: send.producer(),
                 broker: &attempt.to.broker,
                 since,
                 until_ms: since.ms.saturating_add(facts.failed_ms),
@@ -91,13 +93,13 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         demanded(run, send, attempt, report);
     }
     for isolated in run.history.health.iter().filter(|it| it.for_ms > 0) {
-        explained(run, isolated, facts(run, isolated.node), report);
+        explained(run, isolated, facts(run, isolated.producer()), report);
     }
 }
 
 /// What the producer's policy remembers.
-fn facts<'t>(run: &CheckedRun<'t>, node: NodeId) -> Option<&'t IsolationFacts> {
-    run.policy(node)?.isolation.as_ref()
+fn facts<'t>(run: &CheckedRun<'t>, producer: ProducerKey<'_>) -> Option<&'t IsolationFacts> {
+    run.policy_of(producer)?.isolation.as_ref()
 }
 
 /// When an attempt showed that its broker does not serve, by the policy's rules. One that was not
@@ -124,7 +126,9 @@ fn unheard(
     send: &SendHistory<'_>,
     attempt: &AttemptHistory<'_>,
 ) -> Option<Timestamp> {
-    let hedges = run.policy(send.node).is_some_and(|it| it.hedged_accepted);
+    let hedges = run
+        .policy_of(send.producer())
+        .is_some_and(|it| it.hedged_accepted);
     if send.mode == Mode::Oneway || !hedges {
         return None;
     }
@@ -153,7 +157,7 @@ fn demanded(
     attempt: &AttemptHistory<'_>,
     report: &mut CheckReport,
 ) {
-    let (Some(facts), Some(end)) = (facts(run, send.node), attempt.ended) else {
+    let (Some(facts), Some(end)) = (facts(run, send.producer()), attempt.ended) else {
         return;
     };
     let pinned_sync = send.target_queue.is_some() && send.mode == Mode::Sync;
@@ -173,7 +177,8 @@ fn demanded(
     report.exercised();
     let until = end.timestamp.ms.saturating_add(for_ms);
     let own = run.history.isolations(run.after(end.timestamp.ms)).iter();
-    let mut in_force = own.filter(|it| it.node == send.node && *it.broker == attempt.to.broker);
+    let mut in_force =
+        own.filter(|it| it.producer() == send.producer() && *it.broker == attempt.to.broker);
     let is_kept = in_force.any(|it| it.timestamp.ms.saturating_add(it.for_ms) >= until);
     if !is_kept {
         let (who, number, k) = (run.name(send.node), send.number, attempt.number);
@@ -195,21 +200,22 @@ fn keeps_away(
 ) {
     let now = attempt.started;
     let failed = |broker: &Name| {
-        let own = avoided.get(&send.node)?.get(&**broker)?;
+        let own = avoided.get(&send.producer())?.get(&**broker)?;
         let mut latest = own.iter().rev();
         latest.find(|it| it.since < now && now.ms < it.until_ms)
     };
     // A success in the meantime counts for the broker again where later results replace earlier ones, as
     // in 4.9.
-    let replaces = facts(run, send.node).is_some_and(|it| it.overwrites);
-    let forgets = facts(run, send.node).is_some_and(|it| it.forgets_absent);
+    let replaces = facts(run, send.producer()).is_some_and(|it| it.overwrites);
+    let forgets = facts(run, send.producer()).is_some_and(|it| it.forgets_absent);
     let isolated = |broker: &Name| {
         failed(broker).is_some_and(|it| {
             let replaced = replaces && well_since(run, it, now);
-            !replaced && !(forgets && absent_since(run, it, now))
+            !(replaced || forgets && absent_since(run, it, now))
         })
     };
-    let good = |broker: &Name| failed(broker).is_none() && !said_ill(run, send.node, broker, now);
+    let good =
+        |broker: &Name| failed(broker).is_none() && !said_ill(run, send.producer(), broker, now);
     let Some(route) = attempt.snapshot else {
         return;
     };
@@ -234,7 +240,7 @@ fn among_the_avoided(
     attempt: &AttemptHistory<'_>,
     report: &mut CheckReport,
 ) {
-    let (Some(route), Some(facts)) = (attempt.snapshot, facts(run, send.node)) else {
+    let (Some(route), Some(facts)) = (attempt.snapshot, facts(run, send.producer())) else {
         return;
     };
     let now = attempt.started;
@@ -247,20 +253,20 @@ fn among_the_avoided(
             if it.hedged.is_some() || took_ms >= it.timeout_ms {
                 return None;
             }
-            let ours = other.node == send.node && it.to.broker == *broker;
+            let ours = other.producer() == send.producer() && it.to.broker == *broker;
             let teaches = end.stage == Stage::Accepted || facts.failures.contains(&end.stage);
             (ours && teaches).then_some((end.timestamp, end.stage))
         });
         // What was silent for its time has taught that, and is open.
-        let noted = run
-            .history
-            .health
-            .iter()
-            .filter(|it| it.node == send.node && it.broker == broker && it.timestamp < now);
+        let noted = run.history.health.iter().filter(|it| {
+            it.producer() == send.producer() && it.broker == broker && it.timestamp < now
+        });
         let noted = noted.map(|it| (it.timestamp, it.reason));
         ended.chain(noted).max_by_key(|(at, _)| *at)
     };
-    let all_avoided = queues.names().all(|it| said_ill(run, send.node, it, now));
+    let all_avoided = queues
+        .names()
+        .all(|it| said_ill(run, send.producer(), it, now));
     if !all_avoided || !facts.prefers_reachable {
         return;
     }
@@ -295,24 +301,30 @@ fn among_the_avoided(
 }
 
 /// Whether the producer says that it avoids the broker, for whatever reason.
-fn said_ill(run: &CheckedRun<'_>, node: NodeId, broker: &Name, now: Timestamp) -> bool {
+fn said_ill(
+    run: &CheckedRun<'_>,
+    producer: ProducerKey<'_>,
+    broker: &Name,
+    now: Timestamp,
+) -> bool {
     run.history.isolations(now).iter().any(|it| {
         let until = it.timestamp.ms.saturating_add(it.for_ms);
-        it.node == node && it.broker == broker && it.timestamp < now && now.ms < until
+        it.producer() == producer && it.broker == broker && it.timestamp < now && now.ms < until
     })
 }
 
 /// Whether the broker took a message of the producer after it failed.
 fn well_since(run: &CheckedRun<'_>, avoided: &Avoided<'_>, now: Timestamp) -> bool {
     let (at, window) = (
-        (avoided.node, &**avoided.broker),
+        (avoided.producer.0, &**avoided.broker),
         (avoided.since.ms, now.ms),
     );
     let mut own = run.history.attempts_at(at, window);
-    own.any(|(_, attempt)| {
-        attempt.ended.is_some_and(|end| {
-            end.stage == Stage::Accepted && end.timestamp > avoided.since && end.timestamp < now
-        })
+    own.any(|(send, attempt)| {
+        send.producer() == avoided.producer
+            && attempt.ended.is_some_and(|end| {
+                end.stage == Stage::Accepted && end.timestamp > avoided.since && end.timestamp < now
+            })
     })
 }
 
@@ -322,7 +334,7 @@ fn absent_since(run: &CheckedRun<'_>, avoided: &Avoided<'_>, now: Timestamp) -> 
         .history
         .snapshots
         .iter()
-        .filter(|it| it.node == avoided.node);
+        .filter(|it| it.node == avoided.producer.0);
     own.any(|it| {
         let since = avoided.since < it.timestamp && it.timestamp < now;
         since && !it.queues.names().any(|name| name == avoided.broker)

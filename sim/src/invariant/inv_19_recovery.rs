@@ -10,7 +10,7 @@ use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::NodeId;
-use crate::trace::history::{AttemptHistory, Timestamp};
+use crate::trace::history::{AttemptHistory, ProducerKey, Timestamp};
 use crate::trace::record::Form;
 use crate::truth::{Condition, Scope};
 
@@ -37,7 +37,7 @@ const ENOUGH: usize = 20;
 /// First attempts in a row, chosen from one route.
 struct Window<'c, 't> {
     route: usize,
-    node: NodeId,
+    producer: ProducerKey<'t>,
     attempts: Vec<&'c AttemptHistory<'t>>,
 }
 
@@ -46,13 +46,14 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         return;
     }
     let mut windows: Vec<Window<'_, '_>> = Vec::new();
-    for (node, attempt, route) in first_attempts(run) {
-        let window = match windows.iter_mut().position(|it| it.route == route) {
+    for (producer, attempt, route) in first_attempts(run) {
+        let same = |it: &mut Window<'_, '_>| (it.producer, it.route) == (producer, route);
+        let window = match windows.iter_mut().position(same) {
             Some(index) => &mut windows[index],
             None => {
                 windows.push(Window {
                     route,
-                    node,
+                    producer,
                     attempts: Vec::new(),
                 });
                 let last = windows.len() - 1;
@@ -60,10 +61,10 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             }
         };
         let facts = run
-            .policy(node)
+            .policy_of(producer)
             .and_then(|policy| policy.isolation.as_ref());
         let longest = facts.map_or(0, |facts| facts.longest_ms);
-        if isolated(run, node, longest, attempt.started) {
+        if isolated(run, producer, longest, attempt.started) {
             window.attempts.clear();
             continue;
         }
@@ -77,16 +78,19 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
 }
 
+/// A first attempt, with its producer and its route.
+type FirstAttempt<'c, 't> = (ProducerKey<'t>, &'c AttemptHistory<'t>, usize);
+
 /// The first attempts of sends without a queue of the caller's choice, in the order they started,
 /// each with its producer and its route.
-fn first_attempts<'c, 't>(run: &'c CheckedRun<'t>) -> Vec<(NodeId, &'c AttemptHistory<'t>, usize)> {
+fn first_attempts<'c, 't>(run: &'c CheckedRun<'t>) -> Vec<FirstAttempt<'c, 't>> {
     let free = run.history.sends.iter().filter(|send| {
-        let policy = run.policy(send.node);
+        let policy = run.policy_of(send.producer());
         send.target_queue.is_none() && policy.is_some_and(|policy| policy.form == Form::Strict)
     });
     let first = free.filter_map(|send| {
         let attempt = send.attempts.first()?;
-        Some((send.node, attempt, attempt.snapshot?))
+        Some((send.producer(), attempt, attempt.snapshot?))
     });
     let mut all: Vec<_> = first.collect();
     all.sort_unstable_by_key(|(_, attempt, _)| attempt.started);
@@ -94,10 +98,15 @@ fn first_attempts<'c, 't>(run: &'c CheckedRun<'t>) -> Vec<(NodeId, &'c AttemptHi
 }
 
 /// Whether the producer may avoid any broker now.
-fn isolated(run: &CheckedRun<'_>, node: NodeId, longest_ms: u64, now: Timestamp) -> bool {
+fn isolated(
+    run: &CheckedRun<'_>,
+    producer: ProducerKey<'_>,
+    longest_ms: u64,
+    now: Timestamp,
+) -> bool {
     run.history.isolations(now).iter().any(|it| {
         let until = it.timestamp.ms.saturating_add(it.for_ms.min(longest_ms));
-        it.node == node && it.timestamp < now && now.ms < until
+        it.producer() == producer && it.timestamp < now && now.ms < until
     })
 }
 
@@ -111,7 +120,12 @@ fn shares(run: &CheckedRun<'_>, window: &Window<'_, '_>, rounds: usize, report: 
         return;
     }
     for (broker, queues) in brokers {
-        let well = recovered(run, window.node, broker, (first.started, last.started));
+        let well = recovered(
+            run,
+            window.producer.0,
+            broker,
+            (first.started, last.started),
+        );
         if !well {
             continue;
         }
@@ -124,7 +138,7 @@ fn shares(run: &CheckedRun<'_>, window: &Window<'_, '_>, rounds: usize, report: 
             .count();
         let off = got.abs_diff(fair);
         if off > 1 && off * 5 > fair {
-            let (who, all) = (run.name(window.node), window.attempts.len());
+            let (who, all) = (run.name(window.producer.0), window.attempts.len());
             let text = format!(
                 "{who} gives {broker}, which is well again, {got} of {all} first attempts, \
                  not {fair}"

@@ -123,9 +123,11 @@ mod tests {
                 mode: Mode::Sync,
                 by: Some(key.into()),
                 body_crc: 0,
+                body_len: 0,
                 timeout_ms: None,
                 application_crc: 0,
                 own_id: None,
+                group: None,
             })
             .call(send)
             .say(Event::Selected {

@@ -12,9 +12,7 @@ use rmq_producer::event::{QueueRef, Stage};
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{
-    AttemptHistory, ProducerPhase, SnapshotHistory, Timestamp, WidthSource,
-};
+use crate::trace::history::{AttemptHistory, SnapshotHistory, Timestamp, WidthSource};
 use crate::trace::{NodeId, NodeKind, PolicyFacts};
 use crate::truth::Condition;
 
@@ -212,9 +210,8 @@ fn refreshed(
 
 /// When the producer's duty ends.
 fn ends(run: &CheckedRun<'_>, producer: NodeId) -> u64 {
-    let mut turns = run.history.lives.iter();
-    let stopping = turns.find(|(at, life, _)| *at == producer && *life != ProducerPhase::Started);
-    stopping.map_or(run.trace.end_ms, |(.., timestamp)| timestamp.ms)
+    let stopping = run.stops(producer).next();
+    stopping.map_or(run.trace.end_ms, |timestamp| timestamp.ms)
 }
 
 #[cfg(test)]

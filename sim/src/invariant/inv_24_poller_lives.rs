@@ -9,7 +9,7 @@ use rmq_producer::event::LookupReason;
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{ProducerPhase, SnapshotHistory, Timestamp};
+use crate::trace::history::{SnapshotHistory, Timestamp};
 use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -124,11 +124,8 @@ fn late(
 
 /// When the producer's duty ends.
 fn ends(run: &CheckedRun<'_>, node: NodeId, known: Timestamp) -> u64 {
-    let mut turns = run.history.lives.iter();
-    let stopping = turns.find(|(at, life, timestamp)| {
-        *at == node && *life != ProducerPhase::Started && *timestamp > known
-    });
-    stopping.map_or(run.trace.end_ms, |(.., timestamp)| timestamp.ms)
+    let stopping = run.stops(node).find(|timestamp| *timestamp > known);
+    stopping.map_or(run.trace.end_ms, |timestamp| timestamp.ms)
 }
 
 #[cfg(test)]

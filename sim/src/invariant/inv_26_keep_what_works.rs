@@ -136,7 +136,7 @@ fn cut_by_another(run: &CheckedRun<'_>, send: &SendHistory<'_>) -> bool {
         own && closed.is_some_and(|(_, cause)| cause == CloseCause::CallTimedOut)
     });
     let strict = run
-        .policy(send.node)
+        .policy_of(send.producer())
         .is_some_and(|it| it.form == Form::Strict);
     end.stage == Stage::Lost && cut && !strict
 }

@@ -15,7 +15,7 @@ use rmq_remoting::observe::Name;
 
 use super::inv_32_name_server_list::in_force;
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{LookupHistory, ProducerPhase, Timestamp, WidthSource};
+use crate::trace::history::{LookupHistory, Timestamp, WidthSource};
 use crate::trace::{NodeId, NodeKind, PolicyFacts};
 use crate::truth::Condition;
 
@@ -177,9 +177,7 @@ fn is_listed(
 
 /// Whether the lookup was broken off by a stop, or by the end of the run.
 fn given_up(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, due: u64) -> bool {
-    let stopped = run.history.lives.iter().any(|(node, life, timestamp)| {
-        *node == lookup.node && *life != ProducerPhase::Started && timestamp.ms <= due
-    });
+    let stopped = run.stops(lookup.node).any(|at| at.ms <= due);
     lookup.ended.is_none() && (stopped || run.trace.end_ms <= due)
 }
 

@@ -3,13 +3,17 @@
 //! Whoever takes a name server out of service removes it from the list first; a client that keeps an
 //! old one, in a copy of the list or in an open connection, finds out by an outage. So each lookup
 //! asks only servers of the list that is in force when it chooses, the list is never empty, and no
-//! name server outside of it reads a route request of the producer.
+//! name server outside of it reads a route request of the producer. And what the program takes out of the list is
+//! out at once, and what it puts back is in.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::NodeId;
+use crate::fault::{FaultEvent, FaultKind, FaultNumber, Place};
 use crate::trace::history::Timestamp;
+use crate::trace::{NodeEvent, NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-32",
@@ -30,12 +34,17 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "reads a route request of …, not being in its list",
             &["the servers of the list are asked"],
         ),
+        side(
+            "was …, and … has not changed its list",
+            &["the server that is taken out leaves the list"],
+        ),
     ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    changes(run, report);
     for (node, timestamp, servers) in &run.history.lists {
         if servers.is_empty() {
             let who = run.name(*node);
@@ -83,6 +92,90 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
 }
 
+/// A change that the program made: the server that it took out of a producer's list, or put back.
+struct Change<'t> {
+    made: Timestamp,
+    node: NodeId,
+    server: &'t Name,
+    is_in: bool,
+}
+
+/// A process that is slow takes so long at most to change its list.
+const CHANGE_MS: u64 = 1_000;
+
+/// Every change of a list is in force when the producer has had the time to make it.
+fn changes(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let made = made(run);
+    for change in &made {
+        let node = change.node;
+        let until_ms = run.due(node, change.made.ms, CHANGE_MS);
+        let same = made.iter().filter(|it| it.node == node);
+        let together = same.filter(|it| change.made <= it.made && it.made.ms <= until_ms);
+        let gone = run.truth.was_gone(node, 0, until_ms);
+        let stopped = run.stops(node).any(|at| at.ms <= until_ms);
+        if together.count() > 1 || gone || stopped || until_ms > run.trace.end_ms {
+            continue;
+        }
+        let now = run.after(until_ms);
+        let Some(list) = in_force(run, node, now) else {
+            continue;
+        };
+        report.exercised();
+        if list.contains(change.server) != change.is_in {
+            let (who, server) = (run.name(node), change.server);
+            let how = if change.is_in {
+                "put back"
+            } else {
+                "taken out"
+            };
+            let text = format!("{server} was {how}, and {who} has not changed its list");
+            report.wrong(change.made, text);
+        }
+    }
+}
+
+/// The changes that the program made, but for those that would have left no server or a list as it was.
+fn made<'t>(run: &CheckedRun<'t>) -> Vec<Change<'t>> {
+    let header = run.header();
+    let servers = header.of_kind(NodeKind::NameServer).count();
+    let mut out: BTreeMap<FaultNumber, (NodeId, NodeId)> = BTreeMap::new();
+    let mut made = Vec::new();
+    for (at, record) in run.trace.records.iter().enumerate() {
+        let (changed, is_in) = match &record.what {
+            NodeEvent::Fault(FaultEvent::On { fault, data }) => {
+                let (FaultKind::NameServerList(list), Place::Node(name)) =
+                    (&data.kind, &data.place)
+                else {
+                    continue;
+                };
+                let ends = header.node(name).zip(header.node(&list.without));
+                let Some((node, server)) = ends else { continue };
+                out.insert(*fault, (node, server));
+                ((node, server), false)
+            }
+            NodeEvent::Fault(FaultEvent::Off { fault, .. }) => match out.remove(fault) {
+                Some(changed) => (changed, true),
+                None => continue,
+            },
+            _ => continue,
+        };
+        let (node, server) = changed;
+        let own = out.values().filter(|(of, _)| *of == node);
+        let away: BTreeSet<NodeId> = own.map(|(_, server)| *server).collect();
+        let is_so = away.contains(&server) != is_in;
+        let address = header.nodes[server.index()].address.as_ref();
+        if let Some(server) = address.filter(|_| is_so && away.len() < servers) {
+            made.push(Change {
+                made: Timestamp { at, ms: record.ms },
+                node,
+                server,
+                is_in,
+            });
+        }
+    }
+    made
+}
+
 /// The list of a producer at some moment.
 pub(super) fn in_force<'t>(
     run: &CheckedRun<'t>,
@@ -100,7 +193,9 @@ mod tests {
     use rmq_producer::event::{Event, LookupReason};
     use rmq_remoting::code::request;
 
+    use crate::fault::{FaultKind, NameServerList};
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::TraceEnd;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("the servers of the list are asked", || {
@@ -117,8 +212,36 @@ mod tests {
             let scene = list(scene, &["10.0.1.2:9876"]).at(30_000);
             read(scene, "ns-1").wrong()
         }),
+        accepts("the server that is taken out leaves the list", || {
+            let scene = list(taken_out(), &["10.0.1.2:9876"]).at(20_000);
+            let scene = list(
+                scene.fault_ends(1, "p1"),
+                &["10.0.1.2:9876", "10.0.1.1:9876"],
+            );
+            scene.end(TraceEnd::Finished, 30_000)
+        }),
+        rejects("the server that is taken out stays", || {
+            let scene = list(Scene::new().at(1_000), &["10.0.1.1:9876"]);
+            let scene = scene.at(10_000).fault(1, without(), "p1").wrong();
+            scene.end(TraceEnd::Finished, 30_000)
+        }),
+        rejects("the server that is put back stays away", || {
+            let scene = list(taken_out(), &["10.0.1.2:9876"]).at(20_000);
+            let scene = scene.fault_ends(1, "p1").wrong();
+            scene.end(TraceEnd::Finished, 30_000)
+        }),
         rejects("the list becomes empty", || list(Scene::new(), &[]).wrong()),
     ];
+
+    /// The program takes the first name server out of the list.
+    fn taken_out() -> Scene {
+        Scene::new().at(10_000).fault(1, without(), "p1")
+    }
+
+    fn without() -> FaultKind {
+        let without = "ns-1".into();
+        FaultKind::NameServerList(NameServerList { without })
+    }
 
     fn list(scene: Scene, servers: &[&str]) -> Scene {
         let servers = servers.iter().map(|server| (*server).into()).collect();

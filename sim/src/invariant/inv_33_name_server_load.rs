@@ -148,7 +148,10 @@ fn refreshes(
     attempt: &AttemptHistory<'_>,
     report: &mut CheckReport,
 ) {
-    let Some(policy) = run.policy(send.node).filter(|it| it.refreshes_on_failure) else {
+    let Some(policy) = run
+        .policy_of(send.producer())
+        .filter(|it| it.refreshes_on_failure)
+    else {
         return;
     };
     let says_old = |end: &EndedAttempt| match end.stage {

@@ -8,7 +8,7 @@ use rmq_producer::event::{Event, Failure, Mode, Outcome};
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{SendHistory, Timestamp};
-use crate::trace::{NodeEvent, PolicyFacts};
+use crate::trace::{NodeEvent, PolicyFacts, WorkEvent};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-36",
@@ -23,11 +23,17 @@ pub(super) const INVARIANT: Invariant = Invariant {
         ),
         side(
             "begins beside …, over the limit",
-            &["the next send begins when the first one has returned"],
+            &[
+                "the next send begins when the first one has returned",
+                "the last byte of the limit is given out",
+            ],
         ),
         side(
             "is refused, and … are open",
-            &["a send is refused while another one is open"],
+            &[
+                "a send is refused while another one is open",
+                "a send is refused for one byte more",
+            ],
         ),
     ],
     #[cfg(test)]
@@ -49,13 +55,18 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         };
         report.exercised();
         let now = Timestamp { at, ms: record.ms };
+        // The program that asks for the figures stops the producer next.
+        let group = match run.trace.records.get(at + 1).map(|next| &next.what) {
+            Some(NodeEvent::Work(WorkEvent::StopCalled { group })) => group.as_ref(),
+            _ => None,
+        };
         let open = run.history.sends.iter().filter(|send| {
             // A callback that has not returned keeps its permit.
             let over = send.callbacks.first().copied().max(send.over());
             let calling =
                 send.mode == Mode::Async && send.callbacks.is_empty() && send.cancelled.is_none();
             let open = calling || over.is_none_or(|over| over > now);
-            send.node == record.node && send.called < now && open
+            send.producer() == (record.node, group) && send.called < now && open
         });
         let open = open.count();
         let counted = usize::try_from(*open_sends).unwrap_or(usize::MAX);
@@ -73,7 +84,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 fn limits(run: &CheckedRun<'_>, policy: &PolicyFacts, report: &mut CheckReport) {
     let sends = run.history.sends.iter();
     let sends: Vec<&SendHistory<'_>> = sends
-        .filter(|send| send.node == policy.node && send.mode == Mode::Async)
+        .filter(|send| {
+            send.producer() == (policy.node, policy.group.as_ref()) && send.mode == Mode::Async
+        })
         .collect();
     for send in &sends {
         let begins = send.attempts.first().map(|attempt| attempt.started);
@@ -96,7 +109,7 @@ fn limits(run: &CheckedRun<'_>, policy: &PolicyFacts, report: &mut CheckReport) 
         let maybe = |it: &&&SendHistory<'_>| {
             it.called < now && returned(it).is_none_or(|at| at.ms >= now.ms)
         };
-        let bytes = |it: &&SendHistory<'_>| it.built.map_or(0, |it| u64::from(it.body_len));
+        let bytes = |it: &&SendHistory<'_>| it.body_len.map_or(0, u64::from);
         let own = bytes(send);
         let sure: Vec<_> = others.clone().filter(sure).collect();
         let maybe: Vec<_> = others.filter(maybe).collect();
@@ -114,20 +127,12 @@ fn limits(run: &CheckedRun<'_>, policy: &PolicyFacts, report: &mut CheckReport) 
         } else if let Some(refused) = refused
             && maybe.len() < most_sends
             && own <= most_bytes
-            && in_use(&maybe) + UNKNOWN_BYTES * unbuilt(&maybe) + own <= most_bytes
-            && (policy.most_bytes.is_none() || send.built.is_some())
+            && in_use(&maybe) + own <= most_bytes
         {
             let text = format!("{who} s{number} is refused, and {} are open", maybe.len());
             report.wrong(refused, text);
         }
     }
-}
-
-/// What a message may be long that was not built.
-const UNKNOWN_BYTES: u64 = 1 << 30;
-
-fn unbuilt(sends: &[&&SendHistory<'_>]) -> u64 {
-    sends.iter().filter(|it| it.built.is_none()).count() as u64
 }
 
 /// When an async send gave its permit back: when its callback had returned.
@@ -174,6 +179,18 @@ mod tests {
             let scene = scene.at(5).call_in(2, Mode::Async);
             scene.failed(2, Failure::BackPressure)
         }),
+        accepts("the last byte of the limit is given out", || {
+            by_bytes(100).attempt(2, 1, "b/0")
+        }),
+        rejects("one byte more than the limit is given out", || {
+            by_bytes(99).attempt_marked(2, 1, "b/0")
+        }),
+        accepts("a send is refused for one byte more", || {
+            by_bytes(99).failed(2, Failure::BackPressure)
+        }),
+        rejects("a send is refused that fills the limit exactly", || {
+            by_bytes(100).failed(2, Failure::BackPressure).wrong()
+        }),
         rejects("a dropped send keeps its permit", || {
             gauges(
                 Scene::new()
@@ -191,6 +208,30 @@ mod tests {
         Scene::new()
             .at(0)
             .facts(|it| it.policies[0].most_sends = Some(1))
+    }
+
+    /// One async send of 60 bytes is open, and one of 40 is called, where so many bytes may be open.
+    fn by_bytes(most: u32) -> Scene {
+        let scene = Scene::new().facts(|it| it.policies[0].most_bytes = Some(most));
+        let scene = asks(scene.at(0), 1, 60).attempt(1, 1, "a/0");
+        asks(scene.at(5), 2, 40)
+    }
+
+    /// An async send of a body of so many bytes is called.
+    fn asks(scene: Scene, send: u64, body_len: u32) -> Scene {
+        let called = WorkEvent::Called {
+            keys: format!("s{send}").into(),
+            topic: "orders".into(),
+            mode: Mode::Async,
+            by: None,
+            body_crc: 0,
+            body_len,
+            timeout_ms: None,
+            application_crc: 0,
+            own_id: None,
+            group: None,
+        };
+        scene.work(called).call_in(send, Mode::Async)
     }
 
     fn gauges(scene: Scene, open_sends: u32) -> Scene {

@@ -80,7 +80,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
         ),
         side(
             "keeps its connection to …, in no route for … ms",
-            &["a connection that no route names is closed"],
+            &[
+                "a connection that no route names is closed",
+                "a producer of a shared client says goodbye there",
+            ],
         ),
     ],
     #[cfg(test)]
@@ -137,7 +140,7 @@ fn hedged_elsewhere(
 ) {
     let (first, second) = (&pair[0], &pair[1]);
     let seconds = run
-        .policy(send.node)
+        .policy_of(send.producer())
         .is_some_and(|it| it.second_connections);
     let wire = second.wires.first();
     let Some((wire, connection)) = wire.and_then(|wire| Some((wire, wire.connection?))) else {

@@ -52,14 +52,18 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
     };
     // As a run with several workloads calls it, or one with a single one.
     let own = [format!("w{workload}s{number}"), format!("s{number}")];
-    let (without, with) = (Sends::of(one), Sends::of(other));
-    let with = with.by_name();
+    let (without, beside) = (Sends::of(one), Sends::of(other));
+    let with = beside.by_name();
     let slack = one.header.slack_ms + ROUND_TRIPS * one.header.round_trip_ms;
     for (name, send) in without.by_name() {
         let is_own = own.iter().any(|own| **own == **name);
         let Some(other) = with.get(name).filter(|_| !is_own) else {
             continue;
         };
+        // A stop ends it, in whichever run it is still under way.
+        if without.stops_during(&send, slack) || beside.stops_during(other, slack) {
+            continue;
+        }
         report.exercised();
         let who = one.header.name(send.node);
         if send.well != other.well {

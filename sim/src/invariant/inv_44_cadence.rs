@@ -3,7 +3,8 @@
 //! While a connection to a healthy broker is open and a route of the producer names its address,
 //! heartbeats arrive there no further apart than the period, whatever other brokers do. Where the policy says
 //! so, the first one comes as soon as the connection has opened: until then the broker does not know the
-//! producer. Checked by what the brokers read.
+//! producer. Each one names the groups of all producers that run, and of no other. Checked by what the
+//! brokers read.
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{ConnectionHistory, Timestamp};
@@ -16,18 +17,33 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Evidence,
     rate_per_mille: 500,
     checker: Checker::Run(check),
-    sides: &[side(
-        "hears nothing of … for … ms from here",
-        &[
-            "a heartbeat each period",
-            "a frozen broker hears nothing",
-            "a broker that left the route hears no more",
-            "a broker hears of the producer as soon as the connection opens",
-        ],
-    )],
+    sides: &[
+        side(
+            "hears nothing of … for … ms from here",
+            &[
+                "a heartbeat each period",
+                "a frozen broker hears nothing",
+                "a broker that left the route hears no more",
+                "a broker hears of the producer as soon as the connection opens",
+            ],
+        ),
+        side(
+            "tells … nothing of …, which runs",
+            &["a heartbeat names the groups of both producers"],
+        ),
+        side(
+            "tells … that … is there, and it is not",
+            &[
+                "the group of a producer that has stopped is gone",
+                "the group of a producer that was dropped is gone",
+            ],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
+
+mod groups;
 
 /// Bytes that a connection takes without waiting for its peer.
 const FREE_BYTES: u64 = 32_768;
@@ -42,6 +58,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             heartbeats(run, connection, broker, report);
         }
     }
+    groups::check(run, report);
 }
 
 fn heartbeats(
@@ -70,8 +87,8 @@ fn heartbeats(
         .history
         .heartbeats
         .iter()
-        .filter(|(at, peer, timestamp)| *at == broker && *peer == local && *timestamp > opened);
-    for timestamp in heartbeats.map(|(.., timestamp)| *timestamp).chain([end]) {
+        .filter(|it| it.broker == broker && it.peer == local && it.timestamp > opened);
+    for timestamp in heartbeats.map(|it| it.timestamp).chain([end]) {
         // One that stops dials to say goodbye.
         let stops = run.stops(connection.node).any(|at| at < opened);
         // Behind many bytes of messages it waits for its turn.
@@ -129,14 +146,43 @@ fn late(
 #[cfg(test)]
 mod tests {
     use rmq_mock_broker::event::Event as BrokerEvent;
-    use rmq_producer::event::LookupReason;
+    use rmq_producer::event::{Event, LookupReason};
     use rmq_remoting::code::request;
+    use rmq_remoting::event::Event as Transport;
 
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
-    use crate::trace::{NodeEvent, TraceEnd};
+    use crate::trace::{NodeEvent, TraceEnd, WorkEvent};
 
     pub(super) const EXAMPLES: &[Example] = &[
+        accepts("a heartbeat names the groups of both producers", || {
+            let scene = says(Scene::new().shared().at(29_000), &["group", "second"]);
+            scene.end(TraceEnd::Finished, 29_100)
+        }),
+        rejects("a heartbeat names the first group of two", || {
+            let scene = says(Scene::new().shared().at(29_000), &["group"]);
+            scene.wrong_heartbeat().end(TraceEnd::Finished, 29_100)
+        }),
+        accepts("the group of a producer that has stopped is gone", || {
+            let scene = Scene::new().shared().at(10_000).stop("second");
+            says(scene.at(29_000), &["group"]).end(TraceEnd::Finished, 29_100)
+        }),
+        rejects("a producer that has stopped stays in heartbeats", || {
+            let scene = Scene::new().shared().at(10_000).stop("second");
+            let scene = says(scene.at(29_000), &["group", "second"]);
+            scene.wrong_heartbeat().end(TraceEnd::Finished, 29_100)
+        }),
+        accepts("the group of a producer that was dropped is gone", || {
+            says(dropped().at(29_000), &["group"]).end(TraceEnd::Finished, 29_100)
+        }),
+        rejects("a producer that was dropped stays in heartbeats", || {
+            let scene = says(dropped().at(29_000), &["group", "second"]);
+            scene.wrong_heartbeat().end(TraceEnd::Finished, 29_100)
+        }),
+        rejects("a heartbeat names a group that never was", || {
+            let scene = says(Scene::new().at(29_000), &["group", "stranger"]);
+            scene.wrong_heartbeat().end(TraceEnd::Finished, 29_100)
+        }),
         accepts("a heartbeat each period", || {
             let scene = all(all(all(Scene::new(), 1000), 31_000), 61_000);
             scene.end(TraceEnd::Finished, 90_000)
@@ -198,6 +244,34 @@ mod tests {
         let scene = Scene::new().facts(|it| it.policies[0].beats_on_open = true);
         let scene = heartbeat(heartbeat(scene.at(2), "broker-b", 2), "broker-c", 3);
         heartbeat(scene.at(ms), "broker-a", 1)
+    }
+
+    /// Of two producers of a client the second one was dropped.
+    fn dropped() -> Scene {
+        let scene = Scene::new().shared().at(10_000);
+        let group = Some("second".into());
+        scene.work(WorkEvent::HandleDropped { group })
+    }
+
+    /// A heartbeat arrives at broker-a that names these groups.
+    fn says(scene: Scene, groups: &[&str]) -> Scene {
+        let (connection, opaque) = (1.into(), 1);
+        let written = Transport::Written { connection, opaque };
+        let scene = heartbeat(scene.say(Event::Transport(written)), "broker-a", 1);
+        let event = BrokerEvent::Heartbeat {
+            request: 1,
+            client_id: "client".into(),
+            groups: groups.iter().map(|it| (*it).into()).collect(),
+        };
+        scene.broker("broker-a", event)
+    }
+
+    impl Scene {
+        /// The heartbeat is wrong, and not what is said of it behind it.
+        fn wrong_heartbeat(mut self) -> Self {
+            self.marked = self.trace.records.len().checked_sub(2);
+            self
+        }
     }
 
     fn all(scene: Scene, ms: u64) -> Scene {

@@ -29,26 +29,27 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         run.history
             .lives
             .iter()
-            .filter(move |(_, life, _)| *life == wanted)
+            .filter(move |life| life.phase == wanted)
     };
-    for (node, _, called) in turns(ProducerPhase::Stopping) {
-        let ended = turns(ProducerPhase::Stopped)
-            .find(|(at, _, timestamp)| at == node && timestamp > called);
-        bounded(
-            run,
-            *node,
-            *called,
-            ended.map(|(.., timestamp)| *timestamp),
-            report,
-        );
+    for stopping in turns(ProducerPhase::Stopping) {
+        let called = stopping.timestamp;
+        let same = (stopping.node, stopping.group);
+        let mut ends = turns(ProducerPhase::Stopped);
+        let ended = ends.find(|it| (it.node, it.group) == same && it.timestamp > called);
+        let ended = ended.map(|life| life.timestamp);
+        bounded(run, stopping.node, called, ended, report);
     }
     let records = &run.trace.records;
     for (at, record) in records.iter().enumerate() {
-        if record.what != NodeEvent::Work(WorkEvent::StopCalled) {
+        let NodeEvent::Work(WorkEvent::StopCalled { group: of }) = &record.what else {
             continue;
-        }
+        };
         let returned = records[at..].iter().position(|it| {
-            it.node == record.node && it.what == NodeEvent::Work(WorkEvent::StopReturned)
+            let is_its = |what: &NodeEvent| match what {
+                NodeEvent::Work(WorkEvent::StopReturned { group }) => group == of,
+                _ => false,
+            };
+            it.node == record.node && is_its(&it.what)
         });
         let returned = returned.map(|after| Timestamp {
             at: at + after,
@@ -110,11 +111,15 @@ mod tests {
         }),
         rejects("stop never returns", || stopping().wrong()),
         rejects("the caller waits for ever", || {
-            Scene::new().at(1000).work(WorkEvent::StopCalled).wrong()
+            Scene::new()
+                .at(1000)
+                .work(WorkEvent::StopCalled { group: None })
+                .wrong()
         }),
         rejects("the caller waits too long", || {
-            let scene = Scene::new().at(1000).work(WorkEvent::StopCalled).at(7000);
-            scene.work(WorkEvent::StopReturned).wrong()
+            let called = WorkEvent::StopCalled { group: None };
+            let scene = Scene::new().at(1000).work(called).at(7000);
+            scene.work(WorkEvent::StopReturned { group: None }).wrong()
         }),
     ];
 

@@ -4,9 +4,16 @@
 //! nothing is written. Checked by its connections' events and, where the engine tells, the kernel's. Before
 //! that, if the policy says so, each healthy broker of its routes that it has a connection to hears that it
 //! goes: otherwise operators and transaction checks find it there for two more minutes.
+//!
+//! Where producers share a client, each says goodbye for its own group and for no other, by what brokers read,
+//! and connections stay until the last one has stopped.
+
+use rmq_remoting::event::CloseCause;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{ConnectionHistory, ProducerPhase, Timestamp};
+use crate::trace::history::{
+    ConnectionHistory, GoodbyeHistory, LifeHistory, ProducerPhase, Timestamp,
+};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::Condition;
 
@@ -33,28 +40,86 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "stops, and … is not told",
             &["every broker is told", "a broker that hangs cannot be told"],
         ),
+        side(
+            "tells … that … is gone, which has not stopped",
+            &["one of two producers goes, and its connections stay"],
+        ),
+        side(
+            "closes its connection to … as stopped, and a producer runs",
+            &["one of two producers goes, and its connections stay"],
+        ),
     ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
-    for (node, life, stopped) in &run.history.lives {
-        if *life != ProducerPhase::Stopped {
+    for goodbye in &run.history.goodbyes {
+        goes(run, goodbye, report);
+    }
+    let connections = run.history.connections.iter();
+    for connection in connections.filter(|it| run.header().is_shared(it.node)) {
+        outlives(run, connection, report);
+    }
+    let lives = &run.history.lives;
+    for life in lives.iter().filter(|it| it.phase == ProducerPhase::Stopped) {
+        let (node, stopped) = (life.node, life.timestamp);
+        report.exercised();
+        says_goodbye(run, life, report);
+        let mut later = lives
+            .iter()
+            .filter(|it| it.node == node && it.timestamp > stopped);
+        let is_last = later.clone().next().is_none() && run.stops(node).any(|at| at == stopped);
+        if run.header().is_shared(node) && !is_last {
+            // The client is there for another one.
             continue;
         }
-        report.exercised();
-        says_goodbye(run, *node, *stopped, report);
         // A new life of the same node is another history.
-        let again = run.history.lives.iter().find_map(|(at, life, timestamp)| {
-            (at == node && *life == ProducerPhase::Started && timestamp > stopped)
-                .then_some(*timestamp)
-        });
-        let until = again.unwrap_or_else(|| run.end());
-        let connections = run.history.connections.iter().filter(|it| it.node == *node);
+        let again = later.find(|it| it.phase == ProducerPhase::Started);
+        let until = again.map_or_else(|| run.end(), |it| it.timestamp);
+        let connections = run.history.connections.iter().filter(|it| it.node == node);
         for connection in connections.filter(|it| it.dialled < until) {
-            residue(run, *node, connection, (*stopped, until), report);
+            residue(run, node, connection, (stopped, until), report);
         }
+    }
+}
+
+/// A connection is closed for the end of its client, not for that of one of its producers.
+fn outlives(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mut CheckReport) {
+    let node = connection.node;
+    let Some((closed, CloseCause::Stopped)) = connection.closed else {
+        return;
+    };
+    if !run.stops(node).any(|at| at < closed) {
+        let (who, to) = (run.name(node), connection.to);
+        let text = format!("{who} closes its connection to {to} as stopped, and a producer runs");
+        report.wrong(closed, text);
+    }
+}
+
+/// Whoever is said to be gone has begun to stop.
+fn goes(run: &CheckedRun<'_>, goodbye: &GoodbyeHistory<'_>, report: &mut CheckReport) {
+    let (Some(group), Some(connection)) =
+        (goodbye.group, run.history.connection_from(goodbye.peer))
+    else {
+        return;
+    };
+    let node = run.history.connections[connection].node;
+    let mut starts = run.lives((node, Some(group)));
+    // Java's client has a producer of its own within, which no program has started.
+    if !starts.any(|life| life.phase == ProducerPhase::Started) {
+        return;
+    }
+    report.exercised();
+    let shared = run.header().is_shared(node);
+    let told = shared.then_some(group);
+    let mut turns = run.lives((node, told));
+    let stops =
+        turns.any(|it| it.phase == ProducerPhase::Stopping && it.timestamp < goodbye.timestamp);
+    if !stops {
+        let (who, broker) = (run.name(node), run.name(goodbye.broker));
+        let text = format!("{who} tells {broker} that {group} is gone, which has not stopped");
+        report.wrong(goodbye.timestamp, text);
     }
 }
 
@@ -93,33 +158,36 @@ fn residue(
 }
 
 /// Each broker that can be told has been told that the producer goes.
-fn says_goodbye(run: &CheckedRun<'_>, node: NodeId, stopped: Timestamp, report: &mut CheckReport) {
+fn says_goodbye(run: &CheckedRun<'_>, life: &LifeHistory<'_>, report: &mut CheckReport) {
+    let (node, stopped) = (life.node, life.timestamp);
     if !run.policy(node).is_some_and(|it| it.unregisters) {
         return;
     }
-    let lives = run.history.lives.iter();
-    let mut stops = lives.filter(|(at, phase, begun)| {
-        *at == node && *phase == ProducerPhase::Stopping && *begun < stopped
-    });
+    let own = || run.lives((node, life.group));
+    let mut stops =
+        own().filter(|it| it.phase == ProducerPhase::Stopping && it.timestamp < stopped);
+    let starts = own().filter(|it| it.phase == ProducerPhase::Started);
+    let mut groups = starts.filter_map(|it| it.group);
     // Of several producers each one says goodbye for its own group.
-    let (Some((.., begun)), None) = (stops.next(), stops.next()) else {
+    let (Some(begun), None) = (stops.next().map(|it| it.timestamp), stops.next()) else {
         return;
     };
+    let group = groups.next();
     for broker in run.header().of_kind(NodeKind::Broker) {
         let info = &run.header().nodes[broker.index()];
         let Some(address) = &info.address else {
             continue;
         };
-        let routed = run.history.routed(node, address, *begun, begun.ms);
+        let routed = run.history.routed(node, address, begun, begun.ms);
         // A fault that is over may still hold back what was sent.
         let since = begun.ms.saturating_sub(RECOVERY_MS);
         let well = run.truth.worst(node, broker, since, stopped.ms) == Condition::Healthy;
         let connections = run.history.index.connections(node, address).iter();
         let open = connections.map(|index| &run.history.connections[*index]);
         let open = open.filter(|it| {
-            let opened = it.opened.filter(|(opened, _)| *opened < *begun);
+            let opened = it.opened.filter(|(opened, _)| *opened < begun);
             // One that was not heard of may be dead.
-            opened.is_some() && it.ends().all(|end| end > *begun) && !it.answers.is_empty()
+            opened.is_some() && it.ends().all(|end| end > begun) && !it.answers.is_empty()
         });
         let locals: Vec<_> = open.filter_map(|it| Some(it.opened?.1)).collect();
         if !routed || !well || locals.is_empty() || run.truth.was_gone(broker, 0, stopped.ms) {
@@ -127,8 +195,10 @@ fn says_goodbye(run: &CheckedRun<'_>, node: NodeId, stopped: Timestamp, report: 
         }
         report.exercised();
         let goodbyes = run.history.goodbyes.iter();
-        let mut own = goodbyes
-            .filter(|(at, peer, told)| *at == broker && *told > *begun && run.is_of(node, *peer));
+        let mut own = goodbyes.filter(|it| {
+            let names = group.is_none() || it.group == group;
+            names && it.broker == broker && it.timestamp > begun && run.is_of(node, it.peer)
+        });
         if own.next().is_none() {
             let (who, name) = (run.name(node), run.name(broker));
             let text = format!("{who} stops, and {name} is not told");
@@ -149,6 +219,7 @@ mod tests {
 
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::trace::{NodeEvent, WorkEvent};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("all connections are closed", || {
@@ -170,6 +241,35 @@ mod tests {
             goodbyes(&["broker-a", "broker-c"])
                 .say(Event::Stopped)
                 .wrong()
+        }),
+        accepts(
+            "one of two producers goes, and its connections stay",
+            || {
+                let scene = shared("second", "second");
+                scene.work(returned("second"))
+            },
+        ),
+        rejects("the wrong group of two is told to be gone", || {
+            let mut scene = shared("second", "group").work(returned("second"));
+            let told = |it: &NodeEvent| format!("{it:?}").contains("code: 35");
+            scene.marked = scene.trace.records.iter().position(|it| told(&it.what));
+            scene
+        }),
+        rejects("no broker is told that one of two producers goes", || {
+            shared("second", "nobody").work(returned("second")).wrong()
+        }),
+        rejects(
+            "a connection is closed with the first of two producers",
+            || {
+                let scene = shared("second", "second").work(returned("second"));
+                let scene = scene.at(120).close(1, "broker-a", CloseCause::Stopped);
+                scene.wrong()
+            },
+        ),
+        rejects("the last of two producers leaves a connection open", || {
+            let scene = shared("second", "second").work(returned("second"));
+            let scene = scene.facts(|it| it.policies[0].unregisters = false);
+            scene.at(200).stop("group").wrong()
         }),
         accepts("a broker that hangs cannot be told", || {
             let scene = goodbyes(&["broker-a", "broker-c"]);
@@ -202,14 +302,57 @@ mod tests {
         scene.close(3, "broker-c", CloseCause::Stopped)
     }
 
+    /// Of two producers of a client one stops, and brokers are told that this group is gone; `nobody`: they
+    /// are told nothing.
+    fn shared(stops: &str, gone: &str) -> Scene {
+        let scene = Scene::new().shared().facts(|it| {
+            it.policies.iter_mut().for_each(|it| it.unregisters = true);
+        });
+        let scene = (1..4).fold(scene.at(50), |scene, it| scene.say(answered(it)));
+        let group = Some(stops.into());
+        let scene = scene.at(90).work(WorkEvent::StopCalled { group });
+        let scene = scene.say(Event::Stopping).at(92);
+        let brokers = ["broker-a", "broker-b", "broker-c"];
+        let told = (1..).zip(brokers).filter(|_| gone != "nobody");
+        let scene = told.fold(scene, |scene, (number, broker)| {
+            let event = BrokerEvent::ProducerLeft {
+                request: number,
+                client_id: "client".into(),
+                group: Some(gone.into()),
+            };
+            goodbye(scene, number, broker).broker(broker, event)
+        });
+        scene.at(100).say(Event::Stopped)
+    }
+
+    fn returned(group: &str) -> WorkEvent {
+        let group = Some(group.into());
+        WorkEvent::StopReturned { group }
+    }
+
+    /// An answer on a connection, which proves it alive.
+    fn answered(connection: u64) -> Event {
+        Event::Transport(Transport::Late {
+            connection: connection.into(),
+            opaque: 99,
+        })
+    }
+
+    /// A broker reads on a connection that a group is gone.
+    fn goodbye(scene: Scene, connection: u64, broker: &str) -> Scene {
+        let event = BrokerEvent::Received {
+            request: connection,
+            peer: scene.local(connection),
+            code: request::UNREGISTER_CLIENT,
+            opaque: 1,
+            oneway: false,
+            send: None,
+        };
+        scene.broker(broker, event)
+    }
+
     /// A producer that stops tells these brokers, and closes its connections.
     fn goodbyes(brokers: &[&str]) -> Scene {
-        let answered = |connection: u64| {
-            Event::Transport(Transport::Late {
-                connection: connection.into(),
-                opaque: 99,
-            })
-        };
         let scene = Scene::new()
             .facts(|it| it.policies[0].unregisters = true)
             .at(50);
@@ -217,19 +360,16 @@ mod tests {
         let scene = scene.at(90).say(Event::Stopping).at(92);
         let scene = (1..).zip(["broker-a", "broker-b", "broker-c"]).fold(
             scene,
-            |scene, (number, broker)| {
-                let event = BrokerEvent::Received {
-                    request: number,
-                    peer: scene.local(number),
-                    code: request::UNREGISTER_CLIENT,
-                    opaque: 1,
-                    oneway: false,
-                    send: None,
-                };
-                match brokers.contains(&broker) {
-                    true => scene.broker(broker, event),
-                    false => scene,
-                }
+            |scene, (number, broker)| match brokers.contains(&broker) {
+                true => goodbye(scene, number, broker).broker(
+                    broker,
+                    BrokerEvent::ProducerLeft {
+                        request: number,
+                        client_id: "client".into(),
+                        group: Some("group".into()),
+                    },
+                ),
+                false => scene,
             },
         );
         let scene = scene.at(100).close(1, "broker-a", CloseCause::Stopped);

@@ -113,7 +113,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 
 /// A one-way send that is said to be written was given to a connection: one to its broker was open.
 fn written(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
-    let waits = run.policy(send.node).is_some_and(|it| it.oneway_waits);
+    let waits = run
+        .policy_of(send.producer())
+        .is_some_and(|it| it.oneway_waits);
     let (Some((done, Outcome::Written)), Some(attempt), true) =
         (send.done.first(), send.attempts.first(), waits)
     else {
@@ -230,9 +232,11 @@ mod tests {
             mode,
             by: None,
             body_crc,
+            body_len: 0,
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            group: None,
         })
     }
 

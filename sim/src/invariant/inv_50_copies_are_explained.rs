@@ -8,7 +8,7 @@
 
 use super::hedging::{HedgingBudget, TOKEN};
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::{NodeId, NodeKind};
+use crate::trace::history::ProducerKey;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-50",
@@ -48,8 +48,8 @@ pub(super) const INVARIANT: Invariant = Invariant {
 };
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
-    for producer in run.header().of_kind(NodeKind::Producer) {
-        budgeted(run, producer, report);
+    for policy in &run.header().policies {
+        budgeted(run, (policy.node, policy.group.as_ref()), report);
     }
     for send in &run.history.sends {
         let copies = send
@@ -90,11 +90,11 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 }
 
 /// Each hedge of the producer had its token, and the producer has left what it says.
-fn budgeted(run: &CheckedRun<'_>, producer: NodeId, report: &mut CheckReport) {
+fn budgeted(run: &CheckedRun<'_>, producer: ProducerKey<'_>, report: &mut CheckReport) {
     let Some(budget) = HedgingBudget::of(run, producer) else {
         return;
     };
-    let who = run.name(producer);
+    let who = run.name(producer.0);
     for hedge in &budget.hedges {
         report.exercised();
         if hedge.costs && hedge.before.most < TOKEN {

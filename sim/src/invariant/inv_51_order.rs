@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{Timestamp, WorkHistory};
-use crate::trace::{NodeId, WorkResult};
+use crate::trace::WorkResult;
+use crate::trace::history::{ProducerKey, Timestamp, WorkHistory};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-51",
@@ -25,6 +25,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
         &[
             "one after the other",
             "two at once, in any order",
+            "two producers of a client, which name topics otherwise",
             "the broker lost its data",
         ],
     )],
@@ -40,7 +41,7 @@ struct Acknowledged<'c, 't> {
 }
 
 /// A producer and a queue: topic, broker, id.
-type Queue<'t> = (NodeId, &'t Name, &'t Name, i32);
+type Queue<'t> = (ProducerKey<'t>, &'t Name, &'t Name, i32);
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let mut queues: BTreeMap<Queue<'_>, Vec<Acknowledged<'_, '_>>> = BTreeMap::new();
@@ -56,7 +57,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         } = result
         {
             let queue = queues
-                .entry((work.node, work.topic, broker, *queue))
+                .entry((work.producer(), work.topic, broker, *queue))
                 .or_default();
             queue.push(Acknowledged {
                 work,
@@ -118,7 +119,7 @@ mod tests {
             acknowledged(acknowledged(Scene::new(), 1, 7), 2, 8)
         }),
         accepts("two at once, in any order", || {
-            let scene = called(called(Scene::new().at(1), 1), 2).at(5);
+            let scene = called(called(Scene::new().at(1), (1, None)), (2, None)).at(5);
             returned(returned(scene, 1, 8), 2, 7)
         }),
         accepts("the broker lost its data", || {
@@ -129,6 +130,14 @@ mod tests {
             let scene = acknowledged(Scene::new(), 1, 7).fault(1, crash, "broker-a");
             acknowledged(scene.at(1_100).fault_ends(1, "broker-a"), 2, 0)
         }),
+        accepts(
+            "two producers of a client, which name topics otherwise",
+            || {
+                let scene = called(Scene::new().shared().at(1_000), (1, Some("group")));
+                let scene = called(returned(scene.at(1_004), 1, 7), (2, Some("second")));
+                returned(scene.at(1_008), 2, 7)
+            },
+        ),
         rejects("the second one is stored before the first", || {
             acknowledged(acknowledged(Scene::new(), 1, 8), 2, 7).wrong()
         }),
@@ -136,22 +145,24 @@ mod tests {
 
     fn acknowledged(scene: Scene, send: u64, offset: i64) -> Scene {
         returned(
-            called(scene.at(1_000 * send), send).at(1_000 * send + 4),
+            called(scene.at(1_000 * send), (send, None)).at(1_000 * send + 4),
             send,
             offset,
         )
     }
 
-    fn called(scene: Scene, send: u64) -> Scene {
+    fn called(scene: Scene, (send, group): (u64, Option<&str>)) -> Scene {
         scene.work(WorkEvent::Called {
             keys: format!("s{send}").into(),
             topic: "orders".into(),
             mode: Mode::Sync,
             by: None,
             body_crc: 0,
+            body_len: 0,
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            group: group.map(Into::into),
         })
     }
 

@@ -148,9 +148,8 @@ impl<'t> OneRun<'t> {
     /// When the producer began to stop.
     fn stops(&self, producer: NodeId) -> Option<Timestamp> {
         let mut lives = self.history.lives.iter();
-        let stops =
-            lives.find(|(node, life, _)| *node == producer && *life != ProducerPhase::Started);
-        stops.map(|(.., timestamp)| *timestamp)
+        let stops = lives.find(|it| it.node == producer && it.phase != ProducerPhase::Started);
+        stops.map(|it| it.timestamp)
     }
 
     /// The connections of a producer to a server, in the order of the dials.
@@ -347,9 +346,8 @@ impl Runs<'_> {
         };
         let heard = |run: &OneRun<'_>| {
             let beats = run.history.heartbeats.iter();
-            let beats =
-                beats.filter(|(node, peer, _)| *node == other && run.is_of(producer, *peer));
-            beats.map(|(.., at)| *at).collect::<Vec<_>>()
+            let beats = beats.filter(|it| it.broker == other && run.is_of(producer, it.peer));
+            beats.map(|it| it.timestamp).collect::<Vec<_>>()
         };
         let periods = self.struck.trace.end_ms / policy.heartbeat_ms.max(1);
         let dials = self.struck.connections(producer, other).count();

@@ -27,7 +27,7 @@ use rmq_producer::event::{LookupReason, Mode};
 use rmq_remoting::observe::Name;
 
 use crate::trace::history::{
-    AttemptHistory, History, ProducerPhase, SendHistory, SnapshotHistory, Timestamp,
+    AttemptHistory, History, ProducerKey, SendHistory, SnapshotHistory, Timestamp,
 };
 use crate::trace::{NodeId, NodeKind, PolicyFacts, Trace, TraceEnd, TraceHeader, work};
 use crate::truth::{self, Truth};
@@ -89,6 +89,7 @@ mod inv_55_replay;
 mod inv_56_clock;
 mod inv_57_no_panic;
 mod inv_59_blast_radius;
+mod lives;
 mod pair;
 mod side;
 
@@ -325,12 +326,9 @@ impl<'t> CheckedRun<'t> {
         connection.is_some_and(|index| self.history.connections[index].node == node)
     }
 
-    /// When a producer began to stop, and when it had stopped.
-    fn stops(&self, producer: NodeId) -> impl Iterator<Item = Timestamp> {
-        let lives = self.history.lives.iter();
-        lives.filter_map(move |(node, life, timestamp)| {
-            (*node == producer && *life != ProducerPhase::Started).then_some(*timestamp)
-        })
+    /// The policy of one producer, of those that may share the client of a node.
+    pub(crate) fn policy_of(&self, producer: ProducerKey<'_>) -> Option<&'t PolicyFacts> {
+        self.trace.header.policy_of(producer)
     }
 
     /// Since when what a route says may be out of date: when it was published, or what a name server
@@ -345,7 +343,9 @@ impl<'t> CheckedRun<'t> {
 
     /// Whether a send spent its time waiting for others, because its producer may have only so many open.
     fn waited_for_others(&self, send: &SendHistory<'_>) -> bool {
-        let limited = self.policy(send.node).is_some_and(PolicyFacts::is_limited);
+        let limited = self
+            .policy_of(send.producer())
+            .is_some_and(PolicyFacts::is_limited);
         let first = send.attempts.first().map(|it| it.started);
         let began = first.or(send.over()).map_or(0, |it| it.ms);
         limited && began > send.called.ms.saturating_add(self.header().slack_ms)
@@ -404,7 +404,7 @@ impl<'t> CheckedRun<'t> {
 
     /// The last millisecond in which a send may end, by its producer's policy.
     fn send_due(&self, send: &SendHistory<'_>) -> u64 {
-        let Some(policy) = self.policy(send.node) else {
+        let Some(policy) = self.policy_of(send.producer()) else {
             return u64::MAX;
         };
         let mut bound = send.timeout_ms;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rmq_producer::event::{Outcome, QueueRef, Stage};
 use rmq_remoting::observe::Name;
 
-use crate::trace::history::{History, SendHistory, Timestamp};
+use crate::trace::history::{History, ProducerPhase, SendHistory, Timestamp};
 use crate::trace::{NodeId, Trace};
 
 /// The sends of one run that carry a name of their caller's (`KEYS`) and reached a broker.
@@ -49,6 +49,17 @@ impl<'t> Sends<'t> {
             Some((request.seen.keys.as_ref()?, compared(send)))
         });
         named.collect()
+    }
+
+    /// Whether a producer began to stop while a send was under way, or so soon after it that the send may be
+    /// under way then in the other run.
+    pub(super) fn stops_during(&self, send: &Compared<'_>, slack_ms: u64) -> bool {
+        let until = send.called.ms + send.took_ms + slack_ms;
+        let mut lives = self.history.lives.iter();
+        lives.any(|life| {
+            let during = life.timestamp.ms >= send.called.ms && life.timestamp.ms <= until;
+            life.node == send.node && life.phase == ProducerPhase::Stopping && during
+        })
     }
 
     /// When the producer first avoided a broker: by then it may choose otherwise than in another

@@ -1,6 +1,7 @@
 //! What happens in a run beside its scenario: the one thing in which the two runs of a
 //! [`paired`](super::paired) differ.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ const PAUSE: Duration = Duration::from_millis(400);
 
 impl RunningCluster {
     /// Lets the producers' clocks jump: each jump at an equal part of the run.
-    pub(super) fn jump_clocks(&self, nodes: &[NodeId]) {
+    pub(super) fn jump_clocks(&self, nodes: &BTreeSet<NodeId>) {
         let controller = &self.controller;
         let part = controller.scenario.seconds * 1_000 / (JUMPS.len() as u64 + 1);
         for (jump, nth) in JUMPS.into_iter().zip(1..) {

@@ -101,6 +101,8 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         most_bytes: None,
         refuses: false,
         limits_known: false,
+        group: None,
+        heartbeat_timeout_ms: policy.periods.heartbeat_timeout,
     }
 }
 

@@ -36,6 +36,7 @@ mod hooks;
 mod layout;
 mod paired;
 mod play;
+mod producers;
 mod progress;
 mod seal;
 mod sends;

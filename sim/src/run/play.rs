@@ -1,5 +1,6 @@
 //! What happens within a run, from the first boot to the sealed trace, on whichever engine.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,23 +8,21 @@ use dst_engine::{EngineEvent, EventSink};
 use parking_lot::Mutex;
 use rmq_host::{SharedHost, Task, TaskEnd};
 use rmq_mock_broker::ledger::Entry;
+use rmq_producer::Policy;
 use rmq_producer::event::Event as ProducerEvent;
-use rmq_producer::{Client, Policy, Producer, ProducerBuilder, WhenFull};
 use rmq_remoting::observe::{Name, Observer};
 
 use super::RunConfig;
 use super::beside::Beside;
 use super::controller::{AddedNode, RunController};
-use super::facts::policy_of;
-use super::hooks::{ForbidsBroker, PanickingHook};
 use super::layout::Layout;
+use super::producers::RunningProducer;
 use super::progress;
 use super::seal::Left;
 use super::workload::Caller;
 use crate::backend::SharedBackend;
-use crate::fault::{Fault, Place};
-use crate::scenario::{Hooks, Limits, Namespace, ProducerPlan, Scenario};
-use crate::trace::{NodeEvent, NodeId, Recorder, WorkEvent};
+use crate::scenario::Scenario;
+use crate::trace::{NodeId, Recorder};
 use crate::verdict::Finding;
 
 /// The first machine that is not of the scenario: added by a check's own code.
@@ -169,212 +168,110 @@ impl RunningCluster {
         let left = ms.saturating_sub(self.now_ms());
         tokio::time::sleep(Duration::from_millis(left)).await;
     }
-
-    /// Starts a producer as a scenario plans it.
-    async fn producer(
-        &self,
-        plan: &ProducerPlan,
-        machine: &ProducerNode,
-    ) -> Result<Producer, String> {
-        let policy = policy_of(plan).map_err(|error| error.to_string())?;
-        let mut builder = Producer::builder(plan.group.as_str())
-            .host(Arc::clone(&machine.host))
-            .name_servers(self.controller.name_servers_of(machine.node))
-            .observer(self.observer(machine.node))
-            .policy(policy);
-        if let Some(queue) = plan.first_queue {
-            builder = builder.rotation_start(i32::try_from(queue).unwrap_or(0));
-        }
-        if let Some(first) = plan.first_name_server {
-            builder = builder.first_name_server(first as usize);
-        }
-        if let Some(constant) = plan.id_constant {
-            builder = builder.id_constant(constant);
-        }
-        if let Some(opaque) = plan.first_opaque {
-            builder = builder.first_opaque(opaque);
-        }
-        let producer = settings(plan, builder).start().await;
-        let producer = producer.map_err(|error| error.to_string())?;
-        self.has_client(plan, machine, producer.client());
-        Ok(producer)
-    }
-
-    /// Lets faults change the list of name servers of a client.
-    fn has_client(&self, plan: &ProducerPlan, machine: &ProducerNode, client: &Client) {
-        let changes = |fault: &Fault| {
-            fault.kind.behaviour().needs_the_client()
-                && matches!(&fault.place, Place::Node(node) if *node == plan.name)
-        };
-        if self.controller.scenario.faults.iter().any(changes) {
-            let known = (client.clone(), Arc::clone(&machine.host));
-            let mut servers = self.controller.servers.lock();
-            servers.clients.insert(machine.node, known);
-        }
-    }
-
-    /// Stops a producer from its own machine, at once or at its time.
-    fn stop(&self, producer: Producer, machine: &ProducerNode, at_ms: Option<u64>) -> Task {
-        let recorder = self.controller.recorder.clone();
-        let node = machine.node;
-        let cluster = self.clone();
-        machine.host.spawn(
-            "stop",
-            Box::pin(async move {
-                if let Some(ms) = at_ms {
-                    cluster.until(ms).await;
-                }
-                producer.report_gauges();
-                recorder.push(node, NodeEvent::Work(WorkEvent::StopCalled));
-                producer.stop().await;
-                recorder.push(node, NodeEvent::Work(WorkEvent::StopReturned));
-            }),
-        )
-    }
-}
-
-/// The settings of a producer that are not its policy's: limits, namespace and hooks.
-fn settings(plan: &ProducerPlan, mut builder: ProducerBuilder) -> ProducerBuilder {
-    let Limits {
-        sends,
-        bytes,
-        refuses,
-    } = plan.limits;
-    if let Some(sends) = sends {
-        builder = builder.max_open_sends(sends);
-    }
-    if let Some(bytes) = bytes {
-        builder = builder.max_open_bytes(bytes);
-    }
-    if refuses {
-        builder = builder.when_full(WhenFull::Refuse);
-    }
-    match &plan.namespace {
-        None => {}
-        Some(Namespace::V1(name)) => builder = builder.namespace(name.as_str()),
-        Some(Namespace::V2(name)) => builder = builder.namespace_v2(name.as_str()),
-    }
-    match &plan.hooks {
-        Hooks::None => builder,
-        Hooks::Panic => builder
-            .message_hook(Arc::new(PanickingHook))
-            .send_hook(Arc::new(PanickingHook)),
-        Hooks::Forbid(broker) => {
-            builder.forbidden_hook(Arc::new(ForbidsBroker(Name::clone(broker))))
-        }
-    }
 }
 
 /// Plays a scenario's workloads to their end, and the liveness phase if there is one; what makes
 /// no progress then. What happens beside them makes no finding.
 pub(crate) async fn workloads(cluster: RunningCluster, beside: Beside) -> Vec<Finding> {
     let scenario = Arc::clone(&cluster.controller.scenario);
-    let mut producers = Vec::new();
-    for plan in &scenario.producers {
-        let machine = cluster.boot_producer(&plan.name);
-        match cluster.producer(plan, &machine).await {
-            Ok(producer) => producers.push((Name::clone(&plan.name), machine, producer)),
-            Err(error) => {
-                cluster
-                    .controller
-                    .trouble
-                    .broken
-                    .lock()
-                    .get_or_insert(error);
-                return Vec::new();
-            }
+    let started = async {
+        let producers = cluster.producers(&scenario).await?;
+        let sibling = play_beside(&cluster, beside, &producers).await?;
+        Ok((producers, sibling))
+    };
+    let (producers, sibling) = match started.await {
+        Ok(started) => started,
+        Err(error) => {
+            let mut broken = cluster.controller.trouble.broken.lock();
+            broken.get_or_insert(error);
+            return Vec::new();
+        }
+    };
+    let mut running = start_work(&cluster, &scenario, &producers);
+    let (mut ends, mut kept) = (Vec::new(), Vec::new());
+    for producer in producers {
+        if producer.plan.dropped {
+            let mine = running.extract_if(.., |(owner, _)| *owner == producer.plan.name);
+            let mine = mine.map(|(_, task)| task).collect();
+            ends.push(cluster.drop_after(producer, mine));
+        } else if let Some(at_ms) = producer.plan.stop_ms {
+            ends.push(cluster.stop(producer, Some(at_ms)));
+        } else {
+            kept.push(producer);
         }
     }
-    let sibling = match (beside, producers.first()) {
-        (Beside::ClockJumps, _) => {
-            let nodes = producers.iter().map(|(_, machine, _)| machine.node);
-            cluster.jump_clocks(&nodes.collect::<Vec<_>>());
-            None
-        }
-        (Beside::Sibling(does), Some((_, machine, first))) => {
-            match cluster.sibling(first, machine, does).await {
-                Ok(sibling) => Some(sibling),
-                Err(error) => {
-                    cluster
-                        .controller
-                        .trouble
-                        .broken
-                        .lock()
-                        .get_or_insert(error);
-                    return Vec::new();
-                }
-            }
-        }
-        (Beside::Nothing | Beside::Sibling(_), _) => None,
-    };
-    let running = start_work(&cluster, &scenario, &producers);
-    let stops = early_stops(&cluster, &scenario, &producers);
-    for task in running {
-        if let TaskEnd::Panicked(message) = task.await {
-            tracing::error!(message, "a workload panicked");
-        }
+    for (_, task) in running {
+        until_done(task).await;
     }
     cluster.until(scenario.seconds * 1_000).await;
     let mut stuck = Vec::new();
     if let Some(bound_ms) = scenario.liveness_ms {
-        let clients = producers.iter();
-        let clients = clients.filter(|(name, ..)| !stops.iter().any(|(it, _)| it == name));
-        let clients = clients.map(|(name, machine, producer)| (name, machine, producer));
-        stuck = progress::demand(&cluster.controller, clients, bound_ms).await;
+        stuck = progress::demand(&cluster.controller, &kept, bound_ms).await;
     }
     drop(sibling);
-    for (name, machine, producer) in producers {
-        if !stops.iter().any(|(it, _)| *it == name) {
-            cluster.stop(producer, &machine, None).await;
-        }
+    for producer in kept {
+        cluster.stop(producer, None).await;
     }
-    for (_, stop) in stops {
-        stop.await;
+    for end in ends {
+        end.await;
     }
     stuck
 }
 
-/// Starts the callers of every workload.
+/// Starts what happens beside the scenario; it goes on as long as the task is there.
+async fn play_beside(
+    cluster: &RunningCluster,
+    beside: Beside,
+    producers: &[RunningProducer],
+) -> Result<Option<Task>, String> {
+    match (beside, producers.first()) {
+        (Beside::ClockJumps, _) => {
+            let nodes = producers.iter().map(|it| it.machine.node);
+            let nodes: BTreeSet<NodeId> = nodes.collect();
+            cluster.jump_clocks(&nodes);
+            Ok(None)
+        }
+        (Beside::Sibling(does), Some(first)) => {
+            let sibling = cluster.sibling(&first.producer, &first.machine, does);
+            sibling.await.map(Some)
+        }
+        (Beside::Nothing | Beside::Sibling(_), _) => Ok(None),
+    }
+}
+
+/// Starts the callers of every workload, each with the name of its producer.
 fn start_work(
     cluster: &RunningCluster,
     scenario: &Scenario,
-    producers: &[(Name, ProducerNode, Producer)],
-) -> Vec<Task> {
+    producers: &[RunningProducer],
+) -> Vec<(Name, Task)> {
     let mut running = Vec::new();
     for (number, workload) in (1..).zip(&scenario.workloads) {
         let owner = producers
             .iter()
-            .find(|(name, ..)| *name == workload.producer);
-        let Some((_, machine, producer)) = owner else {
+            .find(|it| it.plan.name == workload.producer);
+        let Some(owner) = owner else {
             unreachable!("names are checked before a run: {}", workload.producer);
         };
         let caller = Caller {
             controller: Arc::clone(&cluster.controller),
-            producer: producer.clone(),
-            node: machine.node,
+            producer: owner.producer.clone(),
+            node: owner.machine.node,
+            group: owner.group.clone(),
             number,
         };
         for one in 1..=u64::from(workload.callers) {
             let work = Box::pin(caller.clone().work(workload.clone(), one));
-            running.push(machine.host.spawn("workload", work));
+            let task = owner.machine.host.spawn("workload", work);
+            running.push((Name::clone(&workload.producer), task));
         }
     }
     running
 }
 
-/// The producers that are stopped while they work, each with the task that does it.
-fn early_stops(
-    cluster: &RunningCluster,
-    scenario: &Scenario,
-    producers: &[(Name, ProducerNode, Producer)],
-) -> Vec<(Name, Task)> {
-    let plans = scenario.producers.iter();
-    let pairs = plans.zip(producers);
-    pairs
-        .filter_map(|(plan, (name, machine, producer))| {
-            let at_ms = plan.stop_ms?;
-            let stop = cluster.stop(producer.clone(), machine, Some(at_ms));
-            Some((Name::clone(name), stop))
-        })
-        .collect()
+/// Waits until a task of a workload is done.
+pub(super) async fn until_done(task: Task) {
+    if let TaskEnd::Panicked(message) = task.await {
+        tracing::error!(message, "a workload panicked");
+    }
 }

@@ -17,7 +17,7 @@ use rmq_remoting::observe::Name;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::controller::RunController;
-use super::play::ProducerNode;
+use super::producers::RunningProducer;
 use crate::trace::{NodeEvent, NodeId, WorkEvent, WorkResult};
 use crate::verdict::Finding;
 
@@ -27,21 +27,23 @@ const PROBES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Heals the cluster and demands progress of every producer; what makes none.
-pub(super) async fn demand<'a>(
+pub(super) async fn demand(
     controller: &Arc<RunController>,
-    producers: impl Iterator<Item = (&'a Name, &'a ProducerNode, &'a Producer)>,
+    producers: &[RunningProducer],
     bound_ms: u64,
 ) -> Vec<Finding> {
     controller.heal();
     let findings: Arc<Mutex<Vec<Finding>>> = Arc::default();
     let mut running = Vec::new();
-    for (name, machine, producer) in producers {
-        for topic in topics_of(controller, name) {
+    for of in producers {
+        let machine = &of.machine;
+        for topic in topics_of(controller, &of.plan.name) {
             let probe = Probe {
                 controller: Arc::clone(controller),
                 node: machine.node,
-                name: Name::clone(name),
-                producer: producer.clone(),
+                name: Name::clone(&of.plan.name),
+                group: of.group.clone(),
+                producer: of.producer.clone(),
                 topic,
                 bound: Duration::from_millis(bound_ms),
             };
@@ -73,6 +75,8 @@ struct Probe {
     controller: Arc<RunController>,
     node: NodeId,
     name: Name,
+    /// The group of the producer, where several share its client.
+    group: Option<Name>,
     producer: Producer,
     topic: Name,
     bound: Duration,
@@ -114,9 +118,11 @@ impl Probe {
             mode: Mode::Sync,
             by: None,
             body_crc: crc32fast::hash(&body),
+            body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
             timeout_ms: None,
             application_crc: application_crc(0, [("KEYS", &**keys), ("WAIT", "true")]),
             own_id: None,
+            group: self.group.clone(),
         });
         let message = Message::new(Name::clone(&self.topic), body).with_key(Name::clone(keys));
         let result = self.producer.send(message).await;

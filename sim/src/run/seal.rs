@@ -9,6 +9,7 @@ use super::controller::RunController;
 use super::effect::Effect;
 use super::facts::{facts_of, policy_of};
 use super::play::RunHandle;
+use super::producers::shared_group;
 use crate::scenario::{Hooks, Limits};
 use crate::trace::{NodeId, NodeInfo, NodeKind, PolicyFacts, TraceHeader, TraceRecord};
 
@@ -83,7 +84,7 @@ impl RunController {
         let mut nodes = self.layout.nodes.clone();
         let mut policies: Vec<PolicyFacts> = Vec::new();
         let mut names: Vec<String> = Vec::new();
-        let mut add = |node, policy: rmq_producer::Policy, limits: Option<Limits>| {
+        let mut add = |(node, group), policy: rmq_producer::Policy, limits: Option<Limits>| {
             let limits_known = limits.is_some();
             let limits = limits.unwrap_or_default();
             policies.push(PolicyFacts {
@@ -91,6 +92,7 @@ impl RunController {
                 most_bytes: limits.bytes,
                 refuses: limits.refuses,
                 limits_known,
+                group,
                 ..facts_of(node, &policy)
             });
             if !names.contains(&policy.name) {
@@ -98,9 +100,12 @@ impl RunController {
             }
         };
         let mut forbidden = Vec::new();
-        for plan in &scenario.producers {
+        // Whose client it is comes first: the client goes by that policy.
+        let own = scenario.producers.iter().filter(|it| it.client.is_none());
+        let sharing = scenario.producers.iter().filter(|it| it.client.is_some());
+        for plan in own.chain(sharing) {
             if let Hooks::Forbid(broker) = &plan.hooks {
-                forbidden.push((self.layout.node(&plan.name), self.layout.node(broker)));
+                forbidden.push((self.layout.node(plan.node()), self.layout.node(broker)));
             }
             let policy = policy_of(plan);
             assert!(
@@ -108,7 +113,12 @@ impl RunController {
                 "policies are checked before a run: {policy:?}"
             );
             if let Ok(policy) = policy {
-                add(self.layout.node(&plan.name), policy, Some(plan.limits));
+                let group = shared_group(scenario, plan);
+                add(
+                    (self.layout.node(plan.node()), group),
+                    policy,
+                    Some(plan.limits),
+                );
             }
         }
         for added in self.added_nodes.lock().iter_mut() {
@@ -118,7 +128,7 @@ impl RunController {
                 address: None,
             });
             if let Some(policy) = added.policy.take() {
-                add(added.node, policy, None);
+                add((added.node, None), policy, None);
             }
         }
         let one_way = scenario.network.latency_ms + scenario.network.jitter_ms;

@@ -26,6 +26,8 @@ pub(super) struct Caller {
     pub(super) controller: Arc<RunController>,
     pub(super) producer: Producer,
     pub(super) node: NodeId,
+    /// The group of its producer, where several share the client.
+    pub(super) group: Option<Name>,
     /// Its number, from 1.
     pub(super) number: u32,
 }
@@ -117,9 +119,11 @@ impl Caller {
             },
             by,
             body_crc: crc32fast::hash(&body),
+            body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
             timeout_ms: workload.timeout_ms,
             application_crc: workload.application_crc(keys),
             own_id: own_id.clone(),
+            group: self.group.clone(),
         });
         let message = Message::new(Name::clone(&workload.topic), body).with_key(Name::clone(keys));
         let message = dressed(message.with_flag(workload.flag), workload, own_id);

@@ -94,9 +94,11 @@ impl Scenario {
 }
 
 impl Scenario {
-    /// Every node with what it is: producers, name servers, brokers.
+    /// Every node with what it is: producers, name servers, brokers. A producer that shares the client of
+    /// another one is no node: it lives where that one does.
     pub fn nodes(&self) -> impl Iterator<Item = (Name, NodeKind)> {
-        let producers = self.producers.iter().map(|plan| Name::clone(&plan.name));
+        let producers = self.producers.iter().filter(|plan| plan.client.is_none());
+        let producers = producers.map(|plan| Name::clone(&plan.name));
         let name_servers = self.cluster.name_server_names().into_iter();
         let brokers = self.cluster.brokers.iter().map(Name::clone);
         let producers = producers.map(|name| (name, NodeKind::Producer));
@@ -112,6 +114,26 @@ impl Scenario {
         }
         let mut nodes = self.nodes();
         nodes.find_map(|(node, kind)| (*node == *name).then_some(kind))
+    }
+
+    /// Whether several producers share the client of this one.
+    pub(crate) fn is_shared(&self, plan: &ProducerPlan) -> bool {
+        let mut producers = self.producers.iter();
+        plan.client.is_some() || producers.any(|it| it.client.as_ref() == Some(&plan.name))
+    }
+
+    /// Gives producers that share a client the policy of that client.
+    pub(crate) fn agree(&mut self) {
+        let owners = self.producers.clone();
+        for plan in &mut self.producers {
+            let owner = owners
+                .iter()
+                .find(|it| Some(&it.name) == plan.client.as_ref());
+            if let Some(owner) = owner {
+                plan.policy = owner.policy.clone();
+                plan.changes.clone_from(&owner.changes);
+            }
+        }
     }
 
     /// The names of all nodes.
@@ -262,8 +284,10 @@ pub enum Order {
 /// A producer of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProducerPlan {
-    /// The name of the producer's node.
+    /// The name of the producer, and of its node if it has a client of its own.
     pub name: Name,
+    /// The producer whose client it shares: it lives at that one's node, by that one's policy.
+    pub client: Option<Name>,
     /// The producer group that it sends for.
     pub group: String,
     /// Where its policy comes from.
@@ -285,6 +309,8 @@ pub struct ProducerPlan {
     pub fault_tolerance: Option<bool>,
     /// It is stopped then, in milliseconds, whatever its workloads still want to send.
     pub stop_ms: Option<u64>,
+    /// The program does not stop it, but drops its last handle once its workloads are done.
+    pub dropped: bool,
     /// What it does otherwise than its policy, as an inline table of TOML whose keys are those of a
     /// policy file: `{ compress-over = 100 }`.
     pub changes: Option<String>,
@@ -297,6 +323,11 @@ pub struct ProducerPlan {
 }
 
 impl ProducerPlan {
+    /// The node where it lives: its own, or that of the producer whose client it shares.
+    pub(crate) fn node(&self) -> &Name {
+        self.client.as_ref().unwrap_or(&self.name)
+    }
+
     /// The time of a send and its attempts, where the policy's are not changed: those of the default
     /// policy are known.
     pub(crate) fn timeout_and_attempts(&self) -> (u64, u64) {

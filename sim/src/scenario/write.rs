@@ -276,6 +276,7 @@ fn network(plan: NetworkPlan, text: &mut String) {
 fn producer(plan: &ProducerPlan, text: &mut String) {
     let ProducerPlan {
         name,
+        client,
         group,
         policy,
         timeout_ms,
@@ -286,19 +287,19 @@ fn producer(plan: &ProducerPlan, text: &mut String) {
         first_opaque,
         fault_tolerance,
         stop_ms,
+        dropped,
         changes,
         limits,
         namespace,
         hooks,
     } = plan;
     let mut table = Table::default();
-    table.quoted(
-        "policy",
-        match policy {
-            PolicySource::Preset(name) => name,
-            PolicySource::Text { file, .. } => file,
-        },
-    );
+    match (client, policy) {
+        // Its policy is that one's.
+        (Some(owner), _) => table.quoted("client", owner),
+        (None, PolicySource::Preset(name)) => table.quoted("policy", name),
+        (None, PolicySource::Text { file, .. }) => table.quoted("policy", file),
+    }
     if *group != format!("group-{name}") {
         table.quoted("group", group);
     }
@@ -310,7 +311,8 @@ fn producer(plan: &ProducerPlan, text: &mut String) {
     table.maybe("first-opaque", *first_opaque);
     table.maybe("fault-tolerance", *fault_tolerance);
     table.maybe("stop", stop_ms.map(duration));
-    table.maybe("changes", changes.as_deref());
+    table.maybe("dropped", dropped.then_some(true));
+    table.maybe("changes", changes.as_deref().filter(|_| client.is_none()));
     let Limits {
         sends,
         bytes,

@@ -20,6 +20,17 @@ pub(super) fn remove(shrinker: &mut Shrinker<'_>) {
                 without_workload(scenario, index);
             }
             scenario.producers.retain(|plan| plan.name != name);
+            // Whoever shared its client has one of its own.
+            let mut shared = scenario.producers.iter_mut();
+            if let Some(heir) = shared.find(|plan| plan.client.as_ref() == Some(&name)) {
+                heir.client = None;
+                let heir = Name::clone(&heir.name);
+                for plan in &mut scenario.producers {
+                    if plan.client.as_ref() == Some(&name) {
+                        plan.client = Some(Name::clone(&heir));
+                    }
+                }
+            }
             scenario.faults.retain(|fault| !concerns(fault, &name));
         });
     }

@@ -91,8 +91,13 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
             shrinker.attempt(step, |scenario| change(scenario, index, plainer));
         }
     }
+    producers(shrinker);
+}
+
+/// Producers with the settings that they have if nobody says otherwise.
+fn producers(shrinker: &mut Shrinker<'_>) {
     for index in 0..shrinker.best.producers.len() {
-        let changes: [(&str, Change<ProducerPlan>); 13] = [
+        let changes: [(&str, Change<ProducerPlan>); 15] = [
             ("the default group", |it| {
                 it.group = format!("group-{}", it.name);
             }),
@@ -104,13 +109,18 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
             ("the first request's id", |it| it.first_opaque = None),
             ("the policy's memory", |it| it.fault_tolerance = None),
             ("no early stop", |it| it.stop_ms = None),
+            ("a stop at the end", |it| it.dropped = false),
+            ("a client of its own", |it| it.client = None),
             ("the policy as it is", |it| it.changes = None),
             ("no limits", |it| it.limits = Limits::default()),
             ("no namespace", |it| it.namespace = None),
             ("no hooks", |it| it.hooks = Hooks::None),
         ];
         for (step, plainer) in changes {
-            shrinker.attempt(step, |scenario| plainer(&mut scenario.producers[index]));
+            shrinker.attempt(step, |scenario| {
+                plainer(&mut scenario.producers[index]);
+                scenario.agree();
+            });
         }
     }
 }

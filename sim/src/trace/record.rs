@@ -15,6 +15,7 @@ use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 use serde::Serialize;
 
+use super::history::ProducerKey;
 use crate::fault::FaultEvent;
 /// A node of the run: an index into [`TraceHeader::nodes`].
 pub use dst_engine::NodeId;
@@ -158,6 +159,10 @@ pub struct PolicyFacts {
     pub most_bytes: Option<u32>,
     /// Whether a send beyond the limits is refused at once. Otherwise it waits.
     pub refuses: bool,
+    /// The group of the producer, where several share the client of the node; none: it is the only one.
+    pub group: Option<Name>,
+    /// The time of one heartbeat, in milliseconds.
+    pub heartbeat_timeout_ms: u64,
     /// Whether the limits above are the producer's. Those that a program sets itself are not known.
     pub limits_known: bool,
 }
@@ -285,9 +290,20 @@ impl TraceHeader {
             .map(|(index, _)| NodeId(index))
     }
 
-    /// The policy of a producer.
-    pub fn policy(&self, producer: NodeId) -> Option<&PolicyFacts> {
-        self.policies.iter().find(|facts| facts.node == producer)
+    /// The policy of a client, which is that of its first producer.
+    pub fn policy(&self, client: NodeId) -> Option<&PolicyFacts> {
+        self.policies.iter().find(|facts| facts.node == client)
+    }
+
+    /// The policy of one producer, of those that may share the client of a node.
+    pub fn policy_of(&self, (node, group): ProducerKey<'_>) -> Option<&PolicyFacts> {
+        let mut policies = self.policies.iter().filter(|facts| facts.node == node);
+        policies.find(|facts| facts.group.as_ref() == group)
+    }
+
+    /// Whether several producers of the scenario share the client of a node.
+    pub fn is_shared(&self, client: NodeId) -> bool {
+        self.policy(client).is_some_and(|it| it.group.is_some())
     }
 }
 
@@ -307,6 +323,8 @@ pub enum WorkEvent {
         by: Option<Name>,
         /// The CRC-32 of the body.
         body_crc: u32,
+        /// The bytes of the body.
+        body_len: u32,
         /// The time that the caller gave this send, in milliseconds; none: it left that to the producer.
         timeout_ms: Option<u64>,
         /// What the message carries beside its body, by
@@ -314,6 +332,8 @@ pub enum WorkEvent {
         application_crc: u32,
         /// The unique key that the caller gave the message; none: it left that to the producer.
         own_id: Option<Name>,
+        /// The group of the producer, where several share a client; none: it is the client's only one.
+        group: Option<Name>,
     },
     /// The send returned, or its callback was called.
     Returned {
@@ -328,11 +348,22 @@ pub enum WorkEvent {
         keys: Name,
     },
     /// The caller called `stop` of its producer.
-    StopCalled,
-    /// `stop` of the producer returned.
-    StopReturned,
+    StopCalled {
+        /// The group of the producer, where several share a client; none: it is the client's only one.
+        group: Option<Name>,
+    },
+    /// `stop` of the producer returned, and that of its client if it was the last one to share it.
+    StopReturned {
+        /// The group of the producer, where several share a client; none: it is the client's only one.
+        group: Option<Name>,
+    },
     /// All faults ended and the cluster is healed: from now on progress is demanded.
     Healed,
+    /// The program drops the last handle of a producer that it has not stopped.
+    HandleDropped {
+        /// The group of the producer, where several share a client; none: it is the client's only one.
+        group: Option<Name>,
+    },
 }
 
 /// What the caller of a send got.

@@ -141,11 +141,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_record_carries_the_virtual_time_and_a_sealed_recorder_takes_no_more() {
         let recorder = Recorder::start();
-        recorder.push(NodeId(3), NodeEvent::Work(WorkEvent::StopCalled));
+        recorder.push(
+            NodeId(3),
+            NodeEvent::Work(WorkEvent::StopCalled { group: None }),
+        );
         tokio::time::sleep(std::time::Duration::from_millis(250)).await;
-        recorder.push(NodeId(3), NodeEvent::Work(WorkEvent::StopReturned));
+        recorder.push(
+            NodeId(3),
+            NodeEvent::Work(WorkEvent::StopReturned { group: None }),
+        );
         let records = recorder.seal();
-        recorder.push(NodeId(3), NodeEvent::Work(WorkEvent::StopCalled));
+        recorder.push(
+            NodeId(3),
+            NodeEvent::Work(WorkEvent::StopCalled { group: None }),
+        );
         assert_eq!(
             records.iter().map(|record| record.ms).collect::<Vec<_>>(),
             [0, 250]

@@ -357,12 +357,13 @@ impl Rule {
             .iter()
             .all(|code| !codes.contains(code));
         let per_mille = draw.one_of("per-mille", [None, None, None, Some(100), Some(500)]);
+        let are_sends = codes == SENDS;
         Rule {
             topic: (has_topics && draw.coin("one-topic", 300)).then_some(topic),
             queue: None,
             codes,
             // There are so many requests only of sends.
-            per_mille: per_mille.filter(|_| on == Target::Broker),
+            per_mille: per_mille.filter(|_| are_sends),
             times: draw.one_of("times", [None, None, Some(1), Some(3)]),
             then,
         }

@@ -127,6 +127,10 @@ pub(super) fn closed_when_unneeded(
     else {
         return;
     };
+    if run.says_goodbye(connection.node, connection.dialled) {
+        // Slaves hear it as well, which no route of the history names.
+        return;
+    }
     let ends = connection.ends().chain(run.stops(connection.node));
     let end = ends
         .filter(|end| *end > opened)

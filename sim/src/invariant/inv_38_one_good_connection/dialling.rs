@@ -104,7 +104,7 @@ pub(super) fn gets_a_connection(
     attempt: &AttemptHistory<'_>,
     report: &mut CheckReport,
 ) {
-    let (Some(to), Some(policy)) = (attempt.address, run.policy(send.node)) else {
+    let (Some(to), Some(policy)) = (attempt.address, run.policy_of(send.producer())) else {
         return;
     };
     let waits = attempt.wires.is_empty() && send.mode != Mode::Oneway;

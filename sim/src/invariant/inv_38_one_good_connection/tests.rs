@@ -6,6 +6,7 @@ use rmq_remoting::event::{DialFailure, Event as TransportEvent};
 use super::*;
 use crate::fault::{FaultKind, Slow};
 use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
+use crate::trace::WorkEvent;
 use crate::trace::record::PatienceFacts;
 
 pub(super) const EXAMPLES: &[Example] = &[
@@ -176,6 +177,17 @@ pub(super) const EXAMPLES: &[Example] = &[
     accepts("a first dial is made at once", || {
         let scene = without_a_connection().at(101).open(7, "broker-a");
         scene.request(1, 1, 7).succeeds(1, 1)
+    }),
+    accepts("a producer of a shared client says goodbye there", || {
+        let scene = Scene::new().shared().at(1_000);
+        let scene = scene.found(1, 2, &["a/0", "b/0"]).at(31_000);
+        let scene = scene.close(3, "broker-c", CloseCause::Offline).at(40_000);
+        let group = || Some("second".into());
+        let scene = scene.work(WorkEvent::StopCalled { group: group() });
+        let scene = scene.say(Event::Stopping).dial(4, "broker-c");
+        let scene = scene.open_end(4, "broker-c").say(Event::Stopped);
+        let scene = scene.work(WorkEvent::StopReturned { group: group() });
+        scene.at(110_000).call(1)
     }),
     rejects("a first dial waits as if others had been in vain", || {
         let scene = without_a_connection().wrong();

@@ -125,6 +125,8 @@ fn called(scene: Scene, send: u64) -> Scene {
         mode: Mode::Sync,
         by: None,
         body_crc: BODY_CRC,
+        body_len: 16,
+        group: None,
         timeout_ms: None,
         application_crc: 0,
         own_id: None,

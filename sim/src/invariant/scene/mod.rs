@@ -174,6 +174,8 @@ fn policy(node: NodeId) -> PolicyFacts {
         most_bytes: None,
         refuses: false,
         limits_known: true,
+        group: None,
+        heartbeat_timeout_ms: 3000,
     }
 }
 
@@ -284,6 +286,26 @@ impl Scene {
         });
         self.trace.header.policies.push(policy(self.who));
         self.start_producer()
+    }
+
+    /// A second producer shares the client of the first; their groups are `group` and `second`.
+    pub(crate) fn shared(mut self) -> Self {
+        let policies = &mut self.trace.header.policies;
+        policies[0].group = Some("group".into());
+        let mut second = policies[0].clone();
+        second.group = Some("second".into());
+        policies.push(second);
+        let group = "second".into();
+        self.say(Event::Started { group })
+    }
+
+    /// The producer of this group stops, which takes no time.
+    pub(crate) fn stop(self, group: &str) -> Self {
+        let group = || Some(Name::from(group));
+        self.work(WorkEvent::StopCalled { group: group() })
+            .say(Event::Stopping)
+            .say(Event::Stopped)
+            .work(WorkEvent::StopReturned { group: group() })
     }
 
     /// From now on this producer acts.

@@ -109,6 +109,8 @@ mod tests {
             mode: Mode::Sync,
             by: None,
             body_crc: BODY_CRC,
+            body_len: 16,
+            group: None,
             timeout_ms: None,
             application_crc: 0,
             own_id: None,

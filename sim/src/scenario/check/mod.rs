@@ -10,10 +10,11 @@ use toml::Spanned;
 use super::error::{ScenarioError, Source};
 use super::file::FORMAT;
 use super::value::Ms;
-use super::{ClusterPlan, Expect, NetworkPlan, Order, Scenario, file};
+use super::{ClusterPlan, Expect, NetworkPlan, Order, ProducerPlan, Scenario, file};
 use crate::fault::TARGET;
 use crate::trace::NodeKind;
 
+mod client;
 mod fault;
 mod keys;
 mod position;
@@ -38,6 +39,8 @@ pub(crate) struct Nodes<'a> {
     pub(super) name_servers: Vec<Name>,
     pub(super) brokers: Vec<Name>,
     pub(super) producers: Vec<Name>,
+    /// Producers that have no node of their own: each with the one whose client it shares.
+    pub(super) shared: Vec<(Name, Name)>,
 }
 
 impl Nodes<'_> {
@@ -66,6 +69,13 @@ impl Nodes<'_> {
 
     /// Refuses a name that no node has.
     pub(super) fn known(&self, name: &str, at: Range<usize>) -> Result<(), ScenarioError> {
+        if let Some((_, owner)) = self.shared.iter().find(|(shares, _)| **shares == *name) {
+            return Err(self.source.error(
+                at,
+                format!("\"{name}\" is no node: it shares the client of {owner}"),
+                format!("write \"{owner}\", where both of them are"),
+            ));
+        }
         if self.is_server(name) || has(&self.producers, name) || name == TARGET {
             return Ok(());
         }
@@ -77,6 +87,15 @@ impl Nodes<'_> {
             format!("use one of: {}", all.join(", ")),
         ))
     }
+}
+
+/// The producers that have no node of their own.
+fn shared(producers: &[ProducerPlan]) -> Vec<(Name, Name)> {
+    let shares = producers.iter();
+    let shares = shares.filter_map(|plan| Some((&plan.name, plan.client.as_ref()?)));
+    shares
+        .map(|(name, owner)| (Name::clone(name), Name::clone(owner)))
+        .collect()
 }
 
 fn has(list: &[Name], name: &str) -> bool {
@@ -101,15 +120,13 @@ pub(super) fn scenario(
     let cluster_at = raw.cluster.span();
     let cluster = cluster(source, raw.cluster.into_inner())?;
     let network = network(source, raw.network)?;
-    let mut producers = Vec::new();
-    for (name, producer) in raw.producer {
-        producers.push(producer::producer(source, &cluster, &name, producer, load)?);
-    }
+    let producers = producer::producers(source, &cluster, raw.producer, load)?;
     let nodes = Nodes {
         source,
         name_servers: cluster.name_server_names(),
         brokers: cluster.brokers.clone(),
         producers: producers.iter().map(|one| Name::clone(&one.name)).collect(),
+        shared: shared(&producers),
     };
     if let Some(twice) = nodes.producers.iter().find(|name| nodes.is_server(name)) {
         return Err(source.error(

@@ -1,11 +1,12 @@
 //! Checks one producer of a file: its policy can be read, and its settings fit each other and the cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rmq_producer::policy::PRESETS;
 use rmq_remoting::observe::Name;
 use toml::Spanned;
 
+use super::client;
 use super::{Load, MAX_SECONDS, duration, known_broker, node_name, within};
 use crate::scenario::error::{ScenarioError, Source};
 use crate::scenario::{
@@ -37,8 +38,28 @@ fn policy(
     Ok(PolicySource::Text { file, text })
 }
 
+/// Checks the producers of a scenario file, each by itself and those that share a client together.
+pub(super) fn producers(
+    source: Source<'_>,
+    cluster: &ClusterPlan,
+    raw: BTreeMap<String, Spanned<file::Producer>>,
+    load: Load<'_>,
+) -> Result<Vec<ProducerPlan>, ScenarioError> {
+    let mut plans = Vec::new();
+    let mut clients = Vec::new();
+    for (name, raw) in raw {
+        if let Some(client) = &raw.get_ref().client {
+            client::refuse_its_settings(source, raw.get_ref(), client)?;
+            clients.push((plans.len(), client.clone()));
+        }
+        plans.push(producer(source, cluster, &name, raw, load)?);
+    }
+    client::share(source, &mut plans, clients)?;
+    Ok(plans)
+}
+
 /// Checks one producer of a scenario file.
-pub(super) fn producer(
+fn producer(
     source: Source<'_>,
     cluster: &ClusterPlan,
     name: &str,
@@ -60,6 +81,7 @@ pub(super) fn producer(
         Some(retries) => Some(within(source, "retries", &retries, 0, 100)?),
         None => None,
     };
+    let stop_at = raw.stop.as_ref().map(Spanned::span);
     let stop_ms = match raw.stop {
         Some(stop) => Some(duration(source, "the stop", &stop, 1, MAX_SECONDS * 1_000)?),
         None => None,
@@ -81,8 +103,18 @@ pub(super) fn producer(
         bytes: raw.max_open_bytes,
         refuses: refuses(source, raw.when_full)?,
     };
+    let dropped = raw.dropped.is_some_and(|dropped| *dropped.get_ref());
+    if let (true, Some(_), Some(at)) = (dropped, stop_ms, stop_at) {
+        return Err(source.error(
+            at,
+            "a producer is stopped, or it is dropped without that",
+            "remove stop or dropped",
+        ));
+    }
     let changes = changes(source, &policy, raw.changes)?;
     Ok(ProducerPlan {
+        client: raw.client.map(|client| Name::from(client.into_inner())),
+        dropped,
         changes,
         limits,
         namespace,
@@ -94,8 +126,8 @@ pub(super) fn producer(
         retries,
         first_queue: raw.first_queue,
         first_name_server,
-        id_constant: raw.id_constant,
-        first_opaque: raw.first_opaque,
+        id_constant: raw.id_constant.map(Spanned::into_inner),
+        first_opaque: raw.first_opaque.map(Spanned::into_inner),
         fault_tolerance: raw.fault_tolerance,
         stop_ms,
     })

@@ -441,6 +441,8 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             network,
             producers: vec![ProducerPlan {
                 name: "p1".into(),
+                client: None,
+                dropped: figures.is_none(),
                 group: "a group".to_owned(),
                 policy,
                 changes: None,

@@ -9,10 +9,10 @@ use smallvec::SmallVec;
 
 use super::{
     AttemptHistory, AttemptRequest, BuiltMessage, ConnectionHistory, EndedAttempt, HealthHistory,
-    History, Index, LookupHistory, ProducerPhase, RouteQueues, SendHistory, SnapshotHistory,
-    Timestamp, WorkHistory,
+    History, Index, LifeHistory, LookupHistory, ProducerKey, ProducerPhase, RouteQueues,
+    SendHistory, SnapshotHistory, Timestamp, WorkHistory, presence,
 };
-use crate::trace::{NodeEvent, NodeId, Trace, WorkEvent};
+use crate::trace::{NodeEvent, NodeId, Trace, TraceHeader, WorkEvent};
 
 /// A history in the making, and where to find its parts again.
 pub(super) struct Builder<'t> {
@@ -23,6 +23,11 @@ pub(super) struct Builder<'t> {
     pub(super) incarnations: Vec<(NodeId, usize)>,
     /// The send looked up last: its events mostly come in a row.
     last: Option<(NodeId, SendNumber, usize)>,
+    /// Whose producer was called last: its events come next.
+    calling: Option<(NodeId, &'t Name)>,
+    /// The node that was called last, and the bytes of the body: the producer tells of the send next.
+    body: Option<(NodeId, u32)>,
+    header: &'t TraceHeader,
 }
 
 pub(super) fn build(trace: &Trace) -> History<'_> {
@@ -32,6 +37,9 @@ pub(super) fn build(trace: &Trace) -> History<'_> {
         works: BTreeMap::new(),
         incarnations: Vec::new(),
         last: None,
+        calling: None,
+        body: None,
+        header: &trace.header,
     };
     for (at, record) in trace.records.iter().enumerate() {
         let timestamp = Timestamp { at, ms: record.ms };
@@ -44,6 +52,7 @@ pub(super) fn build(trace: &Trace) -> History<'_> {
             NodeEvent::Fault(_) => {}
         }
     }
+    presence::whose(&mut builder.history, &trace.header);
     builder.history.index = Index::of(&builder.history);
     builder.history
 }
@@ -52,9 +61,17 @@ impl<'t> Builder<'t> {
     fn producer(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Event) {
         match event {
             Event::Transport(event) => self.transport(node, timestamp, event),
-            Event::Started { .. } => self.enters(node, timestamp, ProducerPhase::Started),
-            Event::Stopping => self.enters(node, timestamp, ProducerPhase::Stopping),
-            Event::Stopped => self.enters(node, timestamp, ProducerPhase::Stopped),
+            Event::Started { group } => {
+                self.enters(timestamp, (node, Some(group)), ProducerPhase::Started);
+            }
+            Event::Stopping => {
+                let group = self.called_at(node);
+                self.enters(timestamp, (node, group), ProducerPhase::Stopping);
+            }
+            Event::Stopped if self.header.is_shared(node) => {
+                // Its caller says whose end it was.
+            }
+            Event::Stopped => self.enters(timestamp, (node, None), ProducerPhase::Stopped),
             Event::Call { .. } => self.call(node, timestamp, event),
             Event::NameServers { servers } => self.history.lists.push((node, timestamp, servers)),
             Event::Health {
@@ -63,6 +80,7 @@ impl<'t> Builder<'t> {
                 reason,
             } => self.history.health.push(HealthHistory {
                 node,
+                group: None,
                 timestamp,
                 broker,
                 for_ms: *for_ms,
@@ -76,8 +94,24 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn enters(&mut self, node: NodeId, timestamp: Timestamp, phase: ProducerPhase) {
-        self.history.lives.push((node, phase, timestamp));
+    fn enters(
+        &mut self,
+        timestamp: Timestamp,
+        (node, group): ProducerKey<'t>,
+        phase: ProducerPhase,
+    ) {
+        self.history.lives.push(LifeHistory {
+            node,
+            phase,
+            timestamp,
+            group,
+        });
+    }
+
+    /// The group of the producer of a shared client that was called a moment ago.
+    fn called_at(&self, node: NodeId) -> Option<&'t Name> {
+        let called = self.calling.filter(|(at, _)| *at == node);
+        called.map(|(_, group)| group)
     }
 
     fn call(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Event) {
@@ -94,14 +128,17 @@ impl<'t> Builder<'t> {
         let index = self.history.sends.len();
         self.sends.insert((node, *send), index);
         self.last = Some((node, *send, index));
+        let body = self.body.take_if(|(called, _)| *called == node);
         self.history.sends.push(SendHistory {
             node,
+            group: self.called_at(node),
             number: *send,
             called: timestamp,
             topic,
             mode: *mode,
             timeout_ms: *timeout_ms,
             target_queue: target_queue.as_ref(),
+            body_len: body.map(|(_, len)| len),
             selected_from: None,
             built: None,
             attempts: SmallVec::new(),
@@ -346,14 +383,19 @@ impl<'t> Builder<'t> {
                 topic,
                 by,
                 body_crc,
+                body_len,
                 timeout_ms,
                 application_crc,
                 own_id,
+                group,
                 mode: _,
             } => {
+                self.calling = group.as_ref().map(|group| (node, group));
+                self.body = Some((node, *body_len));
                 self.works.insert(&**keys, self.history.work.len());
                 self.history.work.push(WorkHistory {
                     node,
+                    group: group.as_ref(),
                     keys,
                     called: timestamp,
                     topic,
@@ -374,7 +416,16 @@ impl<'t> Builder<'t> {
                 Some(index) => self.history.work[*index].dropped = Some(timestamp),
                 None => self.history.strays.push(timestamp),
             },
-            WorkEvent::StopCalled | WorkEvent::StopReturned | WorkEvent::Healed => {}
+            WorkEvent::StopCalled { group } => {
+                self.calling = group.as_ref().map(|group| (node, group));
+            }
+            WorkEvent::StopReturned { group: Some(group) } => {
+                self.enters(timestamp, (node, Some(group)), ProducerPhase::Stopped);
+            }
+            WorkEvent::HandleDropped { group } => {
+                self.enters(timestamp, (node, group.as_ref()), ProducerPhase::Dropped);
+            }
+            WorkEvent::StopReturned { group: None } | WorkEvent::Healed => {}
         }
     }
 }

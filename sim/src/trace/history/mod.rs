@@ -21,10 +21,14 @@ use super::work;
 
 mod build;
 mod index;
+mod presence;
 mod route;
 mod servers;
 
 pub(crate) use index::Index;
+pub(crate) use presence::{
+    GoodbyeHistory, HeartbeatHistory, LifeHistory, ProducerKey, ProducerPhase,
+};
 pub(crate) use route::RouteQueues;
 
 /// A place in the trace: the record's index and its time.
@@ -51,10 +55,10 @@ pub struct History<'t> {
     pub connections: Vec<ConnectionHistory<'t>>,
     /// What callers did and got.
     pub work: Vec<WorkHistory<'t>>,
-    /// Heartbeats as the brokers read them: broker, client's address, when.
-    pub heartbeats: Vec<(NodeId, SocketAddr, Timestamp)>,
-    /// Producers that say goodbye, as the brokers read it: broker, client's address, when.
-    pub goodbyes: Vec<(NodeId, SocketAddr, Timestamp)>,
+    /// Heartbeats as the brokers read them.
+    pub heartbeats: Vec<HeartbeatHistory<'t>>,
+    /// Producers that say goodbye, as the brokers read it.
+    pub goodbyes: Vec<GoodbyeHistory<'t>>,
     /// Route requests as the name servers read them.
     pub asked: Vec<Asked<'t>>,
     /// News of write queues, of every topic.
@@ -71,28 +75,19 @@ pub struct History<'t> {
     pub lists: Vec<(NodeId, Timestamp, &'t [Name])>,
     /// Servers that begin to listen: at first, and after each restart.
     pub boots: Vec<(NodeId, Timestamp)>,
-    /// `Started`, `Stopping` and `Stopped` of producers.
-    pub lives: Vec<(NodeId, ProducerPhase, Timestamp)>,
+    /// The turns in the lives of producers.
+    pub lives: Vec<LifeHistory<'t>>,
     /// Where to find some of all this again.
     pub index: Index<'t>,
-}
-
-/// A turn in a producer's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProducerPhase {
-    /// The producer has started and can send.
-    Started,
-    /// The producer's `stop` was called.
-    Stopping,
-    /// The producer's `stop` is done.
-    Stopped,
 }
 
 /// A send as its producer tells it, with its attempts and the requests that brokers read.
 #[derive(Debug)]
 pub struct SendHistory<'t> {
-    /// The producer whose send it is.
+    /// The node whose producer sends it.
     pub node: NodeId,
+    /// The group of the producer, where several share the client of the node.
+    pub group: Option<&'t Name>,
     /// The number of the send at its client, from 1 in the order of the calls.
     pub number: SendNumber,
     /// When the send was called, by the producer's event.
@@ -105,6 +100,8 @@ pub struct SendHistory<'t> {
     pub timeout_ms: u64,
     /// The queue the caller chose, itself or by a selector.
     pub target_queue: Option<&'t QueueRef>,
+    /// The bytes of the body that the caller gave; none if the caller told nothing.
+    pub body_len: Option<u32>,
     /// The route a selector chose from: an index into [`History::snapshots`].
     pub selected_from: Option<usize>,
     /// The message once it was built.
@@ -121,7 +118,12 @@ pub struct SendHistory<'t> {
     pub requests: SmallVec<[usize; 1]>,
 }
 
-impl SendHistory<'_> {
+impl<'t> SendHistory<'t> {
+    /// The producer whose send it is.
+    pub fn producer(&self) -> ProducerKey<'t> {
+        (self.node, self.group)
+    }
+
     /// When its whole time is used up.
     pub fn deadline_ms(&self) -> u64 {
         self.called.ms.saturating_add(self.timeout_ms)
@@ -350,8 +352,10 @@ impl ConnectionHistory<'_> {
 /// A broker is avoided by a producer.
 #[derive(Debug, Clone, Copy)]
 pub struct HealthHistory<'t> {
-    /// The producer that avoids the broker.
+    /// The node of the producer that avoids the broker.
     pub node: NodeId,
+    /// The group of the producer, where several share the client of the node.
+    pub group: Option<&'t Name>,
     /// The moment from which the broker is avoided.
     pub timestamp: Timestamp,
     /// The name of the broker.
@@ -360,6 +364,13 @@ pub struct HealthHistory<'t> {
     pub for_ms: u64,
     /// The stage of the attempt that made the producer avoid it.
     pub reason: Stage,
+}
+
+impl<'t> HealthHistory<'t> {
+    /// The producer that avoids the broker.
+    pub fn producer(&self) -> ProducerKey<'t> {
+        (self.node, self.group)
+    }
 }
 
 /// A task of a node.
@@ -380,8 +391,10 @@ pub struct TaskHistory {
 /// A send as its caller saw it.
 #[derive(Debug)]
 pub struct WorkHistory<'t> {
-    /// The producer that was called.
+    /// The node whose producer was called.
     pub node: NodeId,
+    /// The group of the producer, where several share the client of the node.
+    pub group: Option<&'t Name>,
     /// The `KEYS` of the message, which are unique in the run.
     pub keys: &'t Name,
     /// When the caller called the producer.
@@ -402,6 +415,13 @@ pub struct WorkHistory<'t> {
     pub returned: SmallVec<[(Timestamp, &'t WorkResult); 1]>,
     /// When the caller dropped it.
     pub dropped: Option<Timestamp>,
+}
+
+impl<'t> WorkHistory<'t> {
+    /// The producer that was called.
+    pub fn producer(&self) -> ProducerKey<'t> {
+        (self.node, self.group)
+    }
 }
 
 /// A route request as a name server read it.

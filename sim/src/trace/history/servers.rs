@@ -8,12 +8,54 @@ use rmq_remoting::code::request;
 
 use super::build::Builder;
 use super::{
-    Asked, AttemptRequest, Master, RequestHistory, StoredMessage, TaskHistory, Timestamp, Width,
-    WidthSource,
+    Asked, AttemptRequest, GoodbyeHistory, HeartbeatHistory, Master, RequestHistory, StoredMessage,
+    TaskHistory, Timestamp, Width, WidthSource,
 };
 use crate::trace::NodeId;
 
 impl<'t> Builder<'t> {
+    /// What a broker hears of the producers of a client.
+    fn presence(&mut self, node: NodeId, timestamp: Timestamp, event: &'t BrokerEvent) {
+        match event {
+            BrokerEvent::Received {
+                code: request::HEART_BEAT,
+                peer,
+                opaque,
+                ..
+            } => self.history.heartbeats.push(HeartbeatHistory {
+                broker: node,
+                peer: *peer,
+                opaque: *opaque,
+                timestamp,
+                groups: None,
+            }),
+            BrokerEvent::Received {
+                code: request::UNREGISTER_CLIENT,
+                peer,
+                ..
+            } => self.history.goodbyes.push(GoodbyeHistory {
+                broker: node,
+                peer: *peer,
+                timestamp,
+                group: None,
+            }),
+            // What the request says, right behind it.
+            BrokerEvent::Heartbeat { groups, .. } => {
+                let mut beats = self.history.heartbeats.iter_mut().rev();
+                if let Some(beat) = beats.find(|it| it.broker == node) {
+                    beat.groups = Some(groups);
+                }
+            }
+            BrokerEvent::ProducerLeft { group, .. } => {
+                let mut goodbyes = self.history.goodbyes.iter_mut().rev();
+                if let Some(goodbye) = goodbyes.find(|it| it.broker == node) {
+                    goodbye.group = group.as_ref();
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub(super) fn broker(&mut self, node: NodeId, timestamp: Timestamp, event: &'t BrokerEvent) {
         match event {
             BrokerEvent::Received {
@@ -22,19 +64,11 @@ impl<'t> Builder<'t> {
                 self.received(node, timestamp, event, seen);
             }
             BrokerEvent::Received {
-                code: request::HEART_BEAT,
-                peer,
+                code: request::HEART_BEAT | request::UNREGISTER_CLIENT,
                 ..
-            } => {
-                self.history.heartbeats.push((node, *peer, timestamp));
             }
-            BrokerEvent::Received {
-                code: request::UNREGISTER_CLIENT,
-                peer,
-                ..
-            } => {
-                self.history.goodbyes.push((node, *peer, timestamp));
-            }
+            | BrokerEvent::Heartbeat { .. }
+            | BrokerEvent::ProducerLeft { .. } => self.presence(node, timestamp, event),
             BrokerEvent::Listening { .. } => {
                 // Its requests are numbered anew.
                 let first = self.history.requests.len();
