@@ -60,7 +60,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
         side("dials … for … ms", &["a lost connection is replaced"]),
         side(
             "dials … again … ms after … dials in vain",
-            &["dials in vain keep their distance"],
+            &[
+                "dials in vain keep their distance",
+                "an address that left the route and came back is dialled at once",
+            ],
         ),
         side(
             "closes its connection to … with an attempt open",

@@ -5,7 +5,9 @@ use rmq_producer::event::Mode;
 use rmq_remoting::event::CloseCause;
 
 use crate::invariant::{CheckReport, CheckedRun};
-use crate::trace::history::{AttemptHistory, ConnectionHistory, SendHistory, Timestamp};
+use crate::trace::history::{
+    AttemptHistory, ConnectionHistory, SendHistory, SnapshotHistory, Timestamp,
+};
 
 /// Dials of one address: each has an end in its time, and those that come to nothing keep their distance.
 pub(super) fn dials(
@@ -84,7 +86,7 @@ fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<(
         if in_vain > connection.dialled {
             return None;
         }
-        if heard.is_some_and(|heard| heard > in_vain) {
+        if heard.is_some_and(|heard| heard > in_vain) || left(run, connection, in_vain) {
             break;
         }
         // Of those that were open beside each other and ended together, none was dialled in spite of another.
@@ -95,6 +97,21 @@ fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<(
         last = last.max(Some(in_vain));
     }
     Some((times, last?))
+}
+
+/// Whether the dialled address left a route between a dial in vain and this one: with it goes the count.
+fn left(run: &CheckedRun<'_>, dialled: &ConnectionHistory<'_>, since: Timestamp) -> bool {
+    let names = |route: &SnapshotHistory<'_>| {
+        let mut addresses = route.addresses.iter();
+        addresses.any(|(_, address)| **address == **dialled.to)
+    };
+    let own = run.history.snapshots.iter();
+    let own = own.filter(|it| it.node == dialled.node && it.timestamp < dialled.dialled);
+    let mut later = own.clone().filter(|it| it.timestamp > since);
+    later.any(|it| {
+        let mut before = own.clone().filter(|one| one.timestamp < it.timestamp);
+        !names(it) && before.any(|one| one.topic == it.topic && names(one))
+    })
 }
 
 /// An attempt without a connection gets one dialled at once, or after the longest pause between two dials.

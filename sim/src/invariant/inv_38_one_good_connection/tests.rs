@@ -238,6 +238,13 @@ pub(super) const EXAMPLES: &[Example] = &[
     accepts("dials in vain keep their distance", || {
         in_vain_at(&[100, 101, 125, 170])
     }),
+    accepts(
+        "an address that left the route and came back is dialled at once",
+        || {
+            let scene = in_vain_at(&[100, 101, 102]).found(1, 2, &["b/0", "c/0"]);
+            X
+        },
+    ),
     rejects("an address is dialled again and again", || {
         in_vain_at(&[100, 101, 102]).dial(7, "broker-a").wrong()
     }),
