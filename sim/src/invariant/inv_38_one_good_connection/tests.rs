@@ -242,7 +242,9 @@ pub(super) const EXAMPLES: &[Example] = &[
         "an address that left the route and came back is dialled at once",
         || {
             let scene = in_vain_at(&[100, 101, 102]).found(1, 2, &["b/0", "c/0"]);
-            X
+            scene
+                .found(1, 3, &["a/0", "b/0", "c/0"])
+                .open(7, "broker-a")
         },
     ),
     rejects("an address is dialled again and again", || {
