@@ -19,10 +19,16 @@ pub struct Patience {
     pub silence: Duration,
 }
 
+/// An answer may take this long before its absence says anything: what was asked a moment ago must not be
+/// lost because of what was asked before.
+const LEAST: Duration = Duration::from_millis(100);
+
 /// What was asked of a peer since it was last heard.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     requests: u32,
+    /// Those of a moment, and when the first of them was asked.
+    recent: Option<(Instant, u32)>,
     since: Option<Instant>,
     /// When the connection opened or a whole frame came last.
     heard: Option<Instant>,
@@ -35,7 +41,14 @@ impl Silence {
     pub(super) fn asked(&mut self, began: Instant) {
         let heard = self.heard.unwrap_or(began);
         self.since.get_or_insert(began.max(heard));
-        self.requests = self.requests.saturating_add(1);
+        match &mut self.recent {
+            Some((first, count)) if began < *first + LEAST => *count = count.saturating_add(1),
+            recent => {
+                let before = recent.replace((began, 1));
+                let count = before.map_or(0, |(_, count)| count);
+                self.requests = self.requests.saturating_add(count);
+            }
+        }
     }
 
     /// The peer was heard, or the connection opened; `waiting` requests still wait.
@@ -44,6 +57,7 @@ impl Silence {
         self.doubted = false;
         self.since = (waiting > 0).then_some(now);
         self.requests = u32::try_from(waiting).unwrap_or(u32::MAX);
+        self.recent = None;
     }
 
     /// A request that was given to the connection at `given` has had its time without an answer.
@@ -61,7 +75,10 @@ impl Silence {
     /// Whether the silence is longer than that.
     pub(super) fn exceeds(&self, patience: Patience, now: Instant) -> bool {
         let lasted = self.since.map(|since| now.saturating_duration_since(since));
-        self.requests >= patience.requests && lasted.is_some_and(|it| it >= patience.silence)
+        let recent = self.recent.filter(|(first, _)| now >= *first + LEAST);
+        let requests = recent.map_or(0, |(_, count)| count);
+        let requests = self.requests.saturating_add(requests);
+        requests >= patience.requests && lasted.is_some_and(|it| it >= patience.silence)
     }
 }
 
@@ -87,6 +104,16 @@ mod tests {
         }
         assert!(!silence.exceeds(PATIENCE, at(9)));
         assert!(silence.exceeds(PATIENCE, at(10)));
+    }
+
+    #[test]
+    fn a_request_of_a_moment_ago_is_not_silent_yet() {
+        let (mut silence, at) = (Silence::default(), times());
+        for second in [0, 4, 12] {
+            silence.asked(at(second));
+        }
+        assert!(!silence.exceeds(PATIENCE, at(12)));
+        assert!(silence.exceeds(PATIENCE, at(12) + LEAST));
     }
 
     #[test]

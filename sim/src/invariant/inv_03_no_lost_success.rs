@@ -61,7 +61,8 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         // Of two answers that come in one millisecond the first one that is looked at counts.
         let refused = send.attempts.iter().any(|it| {
             let end = it.ended.filter(|end| end.stage == Stage::Refused);
-            end.is_some_and(|end| end.timestamp.ms == read.ms)
+            let answer = it.reply.map(|(at, _)| at.ms);
+            end.is_some_and(|end| end.timestamp.ms == read.ms || answer == Some(read.ms))
         });
         if refused {
             continue;

@@ -29,7 +29,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
         ),
         side(
             "fails as …, but … ended last: …",
-            &["the last attempt's end is the error"],
+            &[
+                "the last attempt's end is the error",
+                "two attempts end in one millisecond, and either is the error",
+            ],
         ),
         side(
             "fails as …, but no attempt has ended",
@@ -108,7 +111,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         };
         let (who, number) = (run.name(send.node), send.number);
         let text = match failure {
-            Failure::Attempts(stage) => match last(send, *done) {
+            Failure::Attempts(stage) => match last(send, *done, *stage) {
                 Some((k, ended)) if ended != *stage => {
                     format!("{who} s{number} fails as {stage:?}, but #{k} ended last: {ended:?}")
                 }
@@ -314,15 +317,16 @@ fn is_true(run: &CheckedRun<'_>, attempt: &AttemptHistory<'_>, said: &AttemptSai
     }
 }
 
-/// The attempt that ended last by itself, and how.
-fn last(send: &SendHistory<'_>, done: Timestamp) -> Option<(u32, Stage)> {
+/// The attempt that ended last by itself, and how; of those that ended in one millisecond the one that
+/// ended as `said`, or else the one with the highest number.
+fn last(send: &SendHistory<'_>, done: Timestamp, said: Stage) -> Option<(u32, Stage)> {
     let ended = send.attempts.iter().filter_map(|attempt| {
         let end = attempt.ended?;
         let own = end.stage != Stage::Superseded && end.timestamp <= done;
         own.then_some((end.timestamp.ms, attempt.number, end.stage))
     });
     ended
-        .max_by_key(|(ms, number, _)| (*ms, *number))
+        .max_by_key(|(ms, number, stage)| (*ms, *stage == said, *number))
         .map(|(_, number, stage)| (number, stage))
 }
 
@@ -338,6 +342,15 @@ mod tests {
         accepts("the last attempt's end is the error", || {
             lost_then_refused().failed(1, Failure::Attempts(Stage::Refused))
         }),
+        accepts(
+            "two attempts end in one millisecond, and either is the error",
+            || {
+                let scene = Scene::new().at(5).call(1).attempt(1, 1, "a/0");
+                let scene = scene.attempt(1, 2, "b/0").at(50).refused(1, 2, 13);
+                let scene = scene.ended(1, 1, Stage::Lost, None);
+                scene.failed(1, Failure::Attempts(Stage::Lost))
+            },
+        ),
         accepts("without an attempt the route is the error", || {
             looked_up(LookupEnd::NotExist).failed(1, Failure::NoRoute)
         }),

@@ -21,6 +21,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
         &[
             "the same queues in turn",
             "a send came too late for its permit in one of them",
+            "another's traffic makes the topic on a second broker",
         ],
     )],
     #[cfg(test)]
@@ -35,15 +36,16 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
         let (calm_alone, calm_beside) = (alone.calm_until(node), beside.calm_until(node));
         let others = choices_beside.get(&(node, topic));
         let others = others.map_or(&[][..], |others| others);
-        for (nth, (timestamp, queue)) in choices.iter().enumerate() {
+        for (nth, chosen) in choices.iter().enumerate() {
             let other = others.get(nth);
-            let is_calm = calm_alone.is_none_or(|end| *timestamp < end)
-                && calm_beside
-                    .is_none_or(|end| other.is_some_and(|(timestamp, _)| *timestamp < end));
-            if !is_calm {
+            let is_calm = calm_alone.is_none_or(|end| chosen.at < end)
+                && calm_beside.is_none_or(|end| other.is_some_and(|other| other.at < end));
+            // A route that grows by other messages grows sooner beside them.
+            let same_route = other.is_none_or(|it| alone.queues(chosen) == beside.queues(it));
+            if !is_calm || !same_route {
                 break;
             }
-            let other = other.map(|(_, queue)| *queue);
+            let (queue, other) = (chosen.queue, other.map(|other| other.queue));
             if other != Some(queue) {
                 let (who, choice) = (one.header.name(node), nth + 1);
                 let to = format!("{}/{}", queue.broker, queue.queue);
@@ -54,7 +56,7 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
                     "{who}'s choice {choice} for {topic} is {to}, and {instead} beside another \
                      producer's traffic"
                 );
-                report.wrong(*timestamp, text);
+                report.wrong(chosen.at, text);
                 break;
             }
         }
@@ -66,7 +68,7 @@ mod tests {
     use rmq_producer::event::Failure;
 
     use crate::invariant::pair::tests::named;
-    use crate::invariant::scene::{Example, Scene, accepts, rejects};
+    use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("the same queues in turn", || {
@@ -80,6 +82,16 @@ mod tests {
             let scene = scene.failed(3, Failure::BackPressure);
             named(scene, 2, "b/0").paired(other)
         }),
+        accepts(
+            "another's traffic makes the topic on a second broker",
+            || {
+                let other = named(Scene::new().at(4), 1, "a/0").found(1, 2, &["c/0", "a/0"]);
+                let other = other.call(2).attempt_by(2, 1, queue("c/0"), 2);
+                let other = other.request(2, 1, 3).named_success(2);
+                let scene = named(Scene::new().at(4), 1, "a/0");
+                named(scene, 2, "b/0").paired(other)
+            },
+        ),
         rejects("another's traffic takes a turn", || {
             let other = named(named(Scene::new().at(4), 1, "a/0"), 2, "c/0");
             let scene = named(Scene::new().at(4), 1, "a/0");

@@ -88,6 +88,9 @@ fn sends_go_on(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckR
     let is_healthy = |name: &Name| {
         let node = run.header().node(name);
         node.is_some_and(|node| {
+            // What was done to a connection may show only with the next answer on it.
+            let dialled = run.dialled(send.node, node, *done);
+            let since = dialled.map_or(since, |dialled| dialled.ms.min(since));
             let worst = run.worst_for(send, node, (since, done.ms));
             worst == Condition::Healthy && !outlived_its_peer(run, send, (route, name), node)
         })

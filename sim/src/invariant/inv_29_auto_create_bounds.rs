@@ -11,7 +11,9 @@ use rmq_producer::event::{LookupEnd, LookupReason};
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
+use crate::trace::NodeKind;
 use crate::trace::history::{LookupHistory, SnapshotHistory};
+use crate::truth::Condition;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-29",
@@ -125,7 +127,15 @@ fn left(
     let before = before.find(|it| it.node == snapshot.node && it.topic == topic);
     let named = |broker: &Name| snapshot.addresses.iter().any(|(name, _)| name == broker);
     let brokers = before.into_iter().flat_map(|before| before.queues.names());
-    for broker in brokers.filter(|broker| !named(broker)) {
+    // A name server that was ill told less than it knew, perhaps.
+    let since = snapshot
+        .lookup
+        .map_or(snapshot.timestamp, |it| run.history.lookups[it].started);
+    let window = (since.ms, run.due(snapshot.node, snapshot.timestamp.ms, 0));
+    let mut servers = run.header().of_kind(NodeKind::NameServer);
+    let ill = servers
+        .any(|it| run.truth.worst(snapshot.node, it, window.0, window.1) != Condition::Healthy);
+    for broker in brokers.filter(|broker| !ill && !named(broker)) {
         if run.may_be_made(snapshot.node, topic, broker, snapshot.timestamp) {
             let text = format!("{who} leaves {broker} out of {topic} before it was tried once");
             report.wrong(snapshot.timestamp, text);

@@ -28,6 +28,9 @@ pub(super) const INVARIANT: Invariant = Invariant {
     examples: tests::EXAMPLES,
 };
 
+/// A heartbeat and a goodbye may wait behind an attempt that a full connection keeps.
+const UNWRITTEN: usize = 2;
+
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for (at, record) in run.trace.records.iter().enumerate() {
         let NodeEvent::Producer(Event::Gauges { pending, .. }) = &record.what else {
@@ -74,14 +77,21 @@ fn others(run: &CheckedRun<'_>, node: NodeId, timestamp: Timestamp) -> usize {
                 .iter()
                 .rev()
                 .take_while(|(_, at)| may_wait(at));
-            recent
-                .filter(|(opaque, at)| {
-                    let of_attempt = connection.given.iter().any(|given| given.0 == *opaque);
-                    let mut answers = connection.answers.iter();
-                    let answered = answers.any(|(it, read, _)| it == opaque && *read < timestamp);
-                    at.ms <= soon && !of_attempt && !answered
-                })
-                .count()
+            // What waits for room in the connection leaves no record of its own, unless it is an attempt's.
+            let mut given = connection.given.iter();
+            let blocked =
+                given.any(|(opaque, ..)| connection.written.iter().all(|it| it.0 != *opaque));
+            let unwritten = if blocked { UNWRITTEN } else { 0 };
+            unwritten
+                + recent
+                    .filter(|(opaque, at)| {
+                        let of_attempt = connection.given.iter().any(|given| given.0 == *opaque);
+                        let mut answers = connection.answers.iter();
+                        let answered =
+                            answers.any(|(it, read, _)| it == opaque && *read < timestamp);
+                        at.ms <= soon && !of_attempt && !answered
+                    })
+                    .count()
         })
         .sum()
 }

@@ -60,6 +60,10 @@ fn check(one: &Trace, other: &Trace, report: &mut CheckReport) {
         let Some(other) = with.get(name).filter(|_| !is_own) else {
             continue;
         };
+        // Its retries go on by the rotation, which the other one's may have moved: another queue, another answer.
+        if send.refused || other.refused {
+            continue;
+        }
         // A stop ends it, in whichever run it is still under way.
         if without.stops_during(&send, slack) || beside.stops_during(other, slack) {
             continue;

@@ -127,7 +127,12 @@ fn written(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckRepor
     let open = connections.any(|index| {
         let connection = &run.history.connections[*index];
         let opened = connection.opened.is_some_and(|(opened, _)| opened < *done);
-        opened && connection.ends().all(|end| end > attempt.started)
+        // What its peer ended in this millisecond the producer may not know yet.
+        let closed = connection.closed.map(|(closed, _)| closed);
+        let ended = closed
+            .into_iter()
+            .chain(connection.ends().filter(|it| it.ms < done.ms));
+        opened && ended.min().is_none_or(|end| end > attempt.started)
     });
     if !open && send.requests.is_empty() {
         let (who, number, broker) = (run.name(send.node), send.number, &attempt.to.broker);

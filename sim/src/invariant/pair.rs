@@ -21,18 +21,31 @@ pub(super) struct Compared<'c> {
     pub(super) topic: &'c Name,
     /// When it was called.
     pub(super) called: Timestamp,
-    /// Its first target, and when it was chosen; none if the caller chose it.
-    pub(super) chosen: Option<(Timestamp, &'c QueueRef)>,
+    /// Its first target; none if the caller chose it.
+    pub(super) chosen: Option<Chosen<'c>>,
     /// Whether it ended well; none if it has no outcome.
     pub(super) well: Option<bool>,
     /// How long it took, in milliseconds.
     pub(super) took_ms: u64,
+    /// Whether a broker refused one of its attempts: which queue it went to may have decided that.
+    pub(super) refused: bool,
+}
+
+/// A queue that a producer chose.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chosen<'c> {
+    /// When it was chosen.
+    pub(super) at: Timestamp,
+    /// The queue.
+    pub(super) queue: &'c QueueRef,
+    /// The route that it was chosen from: an index into [`History::snapshots`].
+    route: Option<usize>,
 }
 
 impl<'c> Compared<'c> {
     /// Its first target, unless the caller chose it.
     pub(super) fn target(&self) -> Option<&'c QueueRef> {
-        self.chosen.map(|(_, queue)| queue)
+        self.chosen.map(|chosen| chosen.queue)
     }
 }
 
@@ -86,7 +99,7 @@ impl<'t> Sends<'t> {
 
     /// The queues that were chosen for each producer and topic, in the order of the choices, each
     /// with the moment.
-    pub(super) fn choices(&self) -> BTreeMap<(NodeId, &Name), Vec<(Timestamp, &QueueRef)>> {
+    pub(super) fn choices(&self) -> BTreeMap<(NodeId, &Name), Vec<Chosen<'_>>> {
         let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for send in self.by_name().into_values() {
             if let Some(chosen) = send.chosen {
@@ -94,9 +107,15 @@ impl<'t> Sends<'t> {
             }
         }
         for choices in all.values_mut() {
-            choices.sort_unstable_by_key(|(timestamp, _)| *timestamp);
+            choices.sort_unstable_by_key(|chosen| chosen.at);
         }
         all
+    }
+
+    /// The queues that a choice was made of; none if its route is not in the trace.
+    pub(super) fn queues(&self, chosen: &Chosen<'_>) -> Option<&[QueueRef]> {
+        let route = &self.history.snapshots[chosen.route?];
+        Some(route.queues.all())
     }
 }
 
@@ -111,9 +130,17 @@ fn compared<'c>(send: &'c SendHistory<'_>) -> Compared<'c> {
         node: send.node,
         topic: send.topic,
         called: send.called,
-        chosen: free.map(|attempt| (attempt.started, attempt.to)),
+        chosen: free.map(|attempt| Chosen {
+            at: attempt.started,
+            queue: attempt.to,
+            route: attempt.snapshot,
+        }),
         well,
         took_ms: over - send.called.ms,
+        refused: send
+            .attempts
+            .iter()
+            .any(|it| it.ended.is_some_and(|end| end.stage == Stage::Refused)),
     }
 }
 
