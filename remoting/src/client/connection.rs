@@ -338,9 +338,15 @@ impl<'a> ConnectionTask<'a> {
             }
         }
         loop {
-            let replaced = self.handle.is(SlotRole::Replaced);
-            if replaced && self.handle.pending(|pending| pending.waiting()) == 0 {
-                return Poll::Ready(CloseCause::Replaced);
+            let last_answers = [
+                (SlotRole::Replaced, CloseCause::Replaced),
+                (SlotRole::Drained, CloseCause::Drained),
+            ];
+            let last_answers = last_answers.iter().find(|(role, _)| self.handle.is(*role));
+            if let Some((_, cause)) = last_answers
+                && self.handle.pending(|pending| pending.waiting()) == 0
+            {
+                return Poll::Ready(*cause);
             }
             let earliest = self.handle.pending(|pending| pending.earliest());
             let at = earliest.map_or(self.idle_at, |earliest| earliest.min(self.idle_at));

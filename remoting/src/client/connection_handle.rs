@@ -39,6 +39,8 @@ pub(super) enum SlotRole {
     Trial,
     /// Another one took its place. It ends once no answer can come any more.
     Replaced,
+    /// Its peer announced its end. It ends once no answer can come any more.
+    Drained,
 }
 
 #[derive(Debug)]

@@ -39,7 +39,7 @@ pub use self::reply::PendingReply;
 pub use self::silence::Patience;
 
 use self::call::{Call, Writing};
-use self::connection_handle::{ConnectionHandle, FailedDial, Standing};
+use self::connection_handle::{ConnectionHandle, FailedDial, SlotRole, Standing};
 use self::hook::Hooked;
 use self::pending::Refusal;
 use self::registry::{Core, Environment};
@@ -315,7 +315,7 @@ impl RemotingClient {
         false
     }
 
-    /// Closes the connections that drain and have no answer to come any more. Without it they stay
+    /// Closes the connections that drain, each as soon as no answer can come any more. Without it they stay
     /// until their peers close them.
     pub fn close_drained(&self) {
         let environment = &self.core.environment;
@@ -325,6 +325,8 @@ impl RemotingClient {
             drained.map(|slot| Arc::clone(&slot.handle)).collect()
         };
         for handle in handles {
+            // From now on it ends with its last answer.
+            handle.put(SlotRole::Drained);
             if handle.pending(|pending| pending.waiting()) == 0 {
                 environment.close(&handle, CloseCause::Drained);
             }

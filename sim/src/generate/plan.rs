@@ -202,7 +202,8 @@ fn rule_position(
     (target, anchor): (Target, Anchor),
 ) -> Position {
     let beats = rule.codes.contains(&request::HEART_BEAT);
-    let of_sends = target == Target::Broker && !beats;
+    let goodbyes = rule.codes.contains(&request::UNREGISTER_CLIENT);
+    let of_sends = target == Target::Broker && !beats && !goodbyes;
     if of_sends && (rule.then.counts_from_attempt() || draw.coin("rule-by-send", 900)) {
         let left = anchor.last - anchor.send + 1;
         let left = left.min(knobs.in_a_row(anchor.workload as usize - 1));
@@ -214,7 +215,10 @@ fn rule_position(
             after_ms: 0,
         };
     }
-    if beats {
+    let mut stops = knobs.producers.iter().filter_map(|it| it.stop_ms);
+    if let Some(stop) = stops.next().filter(|_| goodbyes) {
+        before(draw, stop)
+    } else if beats {
         before(draw, BEAT_MS)
     } else if rule.codes.contains(&request::REGISTER_BROKER) {
         before(draw, draw.one_of("registration", REGISTRATIONS_MS))

@@ -90,7 +90,7 @@ pub(super) fn producers(
 /// In some runs with two producers the second one shares the client of the first.
 fn share(draw: &Draw, mut plans: Vec<ProducerPlan>) -> Vec<ProducerPlan> {
     if let [owner, sharing] = &mut plans[..]
-        && draw.coin("shares-client", 300)
+        && draw.coin("shares-client", 450)
     {
         sharing.client = Some(Name::clone(&owner.name));
         sharing.changes.clone_from(&owner.changes);

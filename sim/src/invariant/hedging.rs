@@ -231,9 +231,11 @@ impl Results {
             answered += u32::from(counts);
         }
         let surely = prompt.iter().filter(|at| Some(**at) > doubtful).count();
+        let surely = u32::try_from(surely).unwrap_or(u32::MAX);
         Self {
-            surely: u32::try_from(surely).unwrap_or(u32::MAX),
-            perhaps: answered,
+            surely,
+            // An answer may have come before the isolation, and have been looked at after it.
+            perhaps: answered.max(surely),
         }
     }
 }

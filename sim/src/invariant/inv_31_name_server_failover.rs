@@ -40,6 +40,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
                 "the one that is well has left the list",
             ],
         ),
+        side(
+            "looks … up at … first, which gave no answer to the lookup before",
+            &[
+                "the next lookup begins at the one that answered",
+                "a new list begins anew",
+            ],
+        ),
     ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -60,6 +67,56 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         if let Some(policy) = policy.filter(|policy| own && policy.asks_all_name_servers) {
             answered(run, lookup, (policy, servers), report);
         }
+    }
+    for lookup in &run.history.lookups {
+        let policy = run.policy(lookup.node);
+        if policy.is_some_and(|policy| policy.asks_all_name_servers) {
+            goes_elsewhere(run, lookup, report);
+        }
+    }
+}
+
+/// A name server that gave no answer is not the first one to be asked again: the lookup before went on to
+/// another one, which answered.
+fn goes_elsewhere(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut CheckReport) {
+    let Some((_, first)) = lookup.servers.first() else {
+        return;
+    };
+    let own = run.history.lookups.iter();
+    let mut own = own.filter(|it| it.node == lookup.node && it.number != lookup.number);
+    // The last one of all that began before, with no other one beside it.
+    let before = own.clone().filter(|it| it.started < lookup.started);
+    let Some(before) = before.max_by_key(|it| it.started) else {
+        return;
+    };
+    let Some((ended, LookupEnd::Changed | LookupEnd::Unchanged)) = before.ended else {
+        return;
+    };
+    let alone = own.all(|it| {
+        let over = it.ended.is_some_and(|(ended, _)| ended < before.started);
+        over || it.number == before.number || it.started >= lookup.started
+    });
+    let mut lists = run.history.lists.iter();
+    let same_list = !lists.any(|(node, at, _)| {
+        *node == lookup.node && *at >= before.started && *at <= lookup.started
+    });
+    let asked = before.servers.first().filter(|(_, server)| server == first);
+    let went_on = before.servers.iter().any(|(_, server)| server != first);
+    let (Some((since, _)), true, true, true) =
+        (asked, went_on, alone && same_list, ended < lookup.started)
+    else {
+        return;
+    };
+    report.exercised();
+    let there = run.history.index.connections(lookup.node, first).iter();
+    let there = there.map(|index| &run.history.connections[*index]);
+    let mut answers = there.flat_map(|it| &it.answers);
+    if !answers.any(|(_, at, _)| *at >= *since && *at <= lookup.started) {
+        let (who, topic) = (run.name(lookup.node), lookup.topic);
+        let text = format!(
+            "{who} looks {topic} up at {first} first, which gave no answer to the lookup before"
+        );
+        report.wrong(lookup.started, text);
     }
 }
 
@@ -212,6 +269,23 @@ mod tests {
                 LookupEnd::Unreachable,
             )
         }),
+        accepts("the next lookup begins at the one that answered", || {
+            asks_next(went_on(), "10.0.1.2:9876")
+        }),
+        accepts("a new list begins anew", || {
+            let servers: Vec<Name> = vec!["10.0.1.1:9876".into(), "10.0.1.3:9876".into()];
+            let servers = servers.into();
+            let scene = went_on().say(Event::NameServers { servers });
+            asks_next(scene, "10.0.1.1:9876")
+        }),
+        rejects(
+            "the next lookup begins at the one that gave no answer",
+            || {
+                let mut scene = went_on();
+                scene.marked = Some(scene.trace.records.len());
+                asks_next(scene, "10.0.1.1:9876")
+            },
+        ),
         rejects("the first one uses up the time", || {
             let scene = frozen().lookup(2, LookupReason::Poll).at(33_000);
             ends(scene, LookupEnd::Unreachable).wrong()
@@ -234,6 +308,34 @@ mod tests {
             frozen().say(lookup).wrong()
         }),
     ];
+
+    /// A poll gets its route from the second name server, after the first one said nothing.
+    fn went_on() -> Scene {
+        let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
+        let scene = scene.at(31_500).say(Event::NameServerChosen {
+            lookup: 2.into(),
+            server: "10.0.1.2:9876".into(),
+        });
+        ends(scene.at(31_510), LookupEnd::Unchanged).at(60_000)
+    }
+
+    /// Another poll begins at this name server.
+    fn asks_next(scene: Scene, server: &str) -> Scene {
+        let scene = scene.say(Event::Lookup {
+            lookup: 3.into(),
+            topic: "orders".into(),
+            reason: LookupReason::Poll,
+        });
+        let scene = scene.say(Event::NameServerChosen {
+            lookup: 3.into(),
+            server: server.into(),
+        });
+        let scene = scene.at(60_010);
+        scene.say(Event::LookupEnded {
+            lookup: 3.into(),
+            end: LookupEnd::Unchanged,
+        })
+    }
 
     fn both() -> Scene {
         route(route(Scene::new(), "ns-1", 4), "ns-2", 4)

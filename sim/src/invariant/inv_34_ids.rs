@@ -11,6 +11,7 @@ use rmq_producer::event::Stage;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, ConnectionHistory, SendHistory, Timestamp};
+use crate::truth::Condition;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-34",
@@ -100,6 +101,15 @@ fn answers(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &mu
     }
 }
 
+/// Whether a fault may have cut the answer into pieces, the last of which came as the time was over.
+fn in_pieces(run: &CheckedRun<'_>, send: &SendHistory<'_>, attempt: &AttemptHistory<'_>) -> bool {
+    let broker = run.header().node(&attempt.to.broker);
+    broker.is_none_or(|broker| {
+        let (from, to) = (attempt.started.ms, send.deadline_ms());
+        run.truth.worst(send.node, broker, from, to) != Condition::Healthy
+    })
+}
+
 fn by_reply(
     run: &CheckedRun<'_>,
     send: &SendHistory<'_>,
@@ -112,6 +122,7 @@ fn by_reply(
         && attempt.open_at(late, send.over())
         // A slow producer closes an attempt some steps after its time is over.
         && late.ms <= send.deadline_ms()
+        && !(late.ms == send.deadline_ms() && in_pieces(run, send, attempt))
     {
         let text = format!("the reply to {who} s{number} #{k} matches nothing, but it is open");
         report.wrong(late, text);

@@ -58,6 +58,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
 }
 
+/// A request is not silent before its answer may take so long, in milliseconds.
+const LEAST_SILENCE_MS: u64 = 100;
+
 /// What was asked and heard on a connection of a producer that loses its patience.
 struct Talk<'t> {
     node: NodeId,
@@ -102,7 +105,8 @@ impl<'t> Talk<'t> {
             .checked_sub(1)
             .map_or(self.opened, |at| self.heard[at]);
         let first = self.asked.partition_point(|at| *at <= heard);
-        let end = self.asked.partition_point(|at| *at < timestamp);
+        let silent = |at: &Timestamp| at.ms.saturating_add(LEAST_SILENCE_MS) <= timestamp.ms;
+        let end = self.asked.partition_point(silent);
         let count = end.saturating_sub(first);
         let enough = u32::try_from(count).is_ok_and(|count| count >= self.patience.requests);
         let long_ago = |first: &Timestamp| {

@@ -9,8 +9,8 @@ use rmq_producer::event::{Failure, Outcome};
 use rmq_remoting::event::CloseCause;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::NodeId;
 use crate::trace::history::{ConnectionHistory, Timestamp, WidthSource};
+use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-42",
@@ -131,6 +131,9 @@ fn nothing_fails(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let mut news = run.history.widths.iter();
     let first_route = news.find(|news| matches!(news.source, WidthSource::Route(..)));
     let known_ms = first_route.map(|news| news.timestamp.ms);
+    // Two lookups that ask everybody, their dial, and the broker's dial and answer.
+    let servers = run.header().of_kind(NodeKind::NameServer).count() as u64;
+    let least_ms = (2 * servers + 4).saturating_mul(run.header().round_trip_ms);
     for send in &run.history.sends {
         let Some((done, outcome)) = send.done.first() else {
             continue;
@@ -141,6 +144,7 @@ fn nothing_fails(run: &CheckedRun<'_>, report: &mut CheckReport) {
                 failure,
                 Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
             )
+            && send.timeout_ms > least_ms
             && !run.no_such_queue(send)
             && !run.waited_for_others(send)
             && !run.chose_nowhere(send)

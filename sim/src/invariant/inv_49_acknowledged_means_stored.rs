@@ -127,11 +127,10 @@ fn written(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckRepor
     let open = connections.any(|index| {
         let connection = &run.history.connections[*index];
         let opened = connection.opened.is_some_and(|(opened, _)| opened < *done);
-        // What its peer ended in this millisecond the producer may not know yet.
+        // What its peer ended a moment ago the producer may not know yet, a frozen one of what it slept through.
         let closed = connection.closed.map(|(closed, _)| closed);
-        let ended = closed
-            .into_iter()
-            .chain(connection.ends().filter(|it| it.ms < done.ms));
+        let known = |end: &Timestamp| run.due(send.node, end.ms, 0) < done.ms;
+        let ended = closed.into_iter().chain(connection.ends().filter(known));
         opened && ended.min().is_none_or(|end| end > attempt.started)
     });
     if !open && send.requests.is_empty() {

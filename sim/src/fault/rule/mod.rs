@@ -339,11 +339,15 @@ impl Rule {
     /// Draws which requests it is about, for a rule on such a server.
     pub(crate) fn draw(draw: &Draw, knobs: &Knobs, on: Target, then: RuleAction) -> Self {
         let send = SENDS.to_vec();
+        let stops = knobs.producers.iter().any(|it| it.stop_ms.is_some());
         let codes = match on {
             _ if then.is_about_routes() => vec![request::GET_ROUTEINFO_BY_TOPIC],
             // A heartbeat is not stored.
             Target::Broker if then.is_broker_only() => send,
             Target::Broker if draw.coin("heartbeats", 150) => vec![request::HEART_BEAT],
+            Target::Broker if stops && draw.coin("goodbyes", 200) => {
+                vec![request::UNREGISTER_CLIENT]
+            }
             Target::Broker => send,
             Target::NameServer | Target::Producer | Target::Network => {
                 vec![match draw.coin("registrations", 120) {
@@ -353,9 +357,12 @@ impl Rule {
             }
         };
         let topic = draw.pick("rule-topic", &knobs.workloads).topic;
-        let has_topics = [request::HEART_BEAT, request::REGISTER_BROKER]
-            .iter()
-            .all(|code| !codes.contains(code));
+        let without_topic = [
+            request::HEART_BEAT,
+            request::UNREGISTER_CLIENT,
+            request::REGISTER_BROKER,
+        ];
+        let has_topics = without_topic.iter().all(|code| !codes.contains(code));
         let per_mille = draw.one_of("per-mille", [None, None, None, Some(100), Some(500)]);
         let are_sends = codes == SENDS;
         Rule {

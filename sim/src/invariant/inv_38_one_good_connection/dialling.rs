@@ -38,13 +38,23 @@ pub(super) fn dials(
         );
     }
     // One of them may have been heard a little before it ended.
-    let Some((times, last)) = in_vain(run, connection).filter(|(times, _)| *times >= 3) else {
+    let Some(vain) = in_vain(run, connection).filter(|vain| vain.times >= 3) else {
         return;
     };
-    let doublings = u32::try_from(times - 3).unwrap_or(u32::MAX).min(31);
-    let pause = policy.first_redial_pause_ms.saturating_mul(1 << doublings);
-    let pause = pause.min(policy.longest_redial_pause_ms);
-    let since = connection.dialled.ms.saturating_sub(last.ms);
+    let pause = |times: usize| {
+        let doublings = u32::try_from(times.saturating_sub(3)).unwrap_or(u32::MAX);
+        let pause = policy.first_redial_pause_ms;
+        let pause = pause.saturating_mul(1 << doublings.min(31));
+        pause.min(policy.longest_redial_pause_ms)
+    };
+    let since = |end: Timestamp| connection.dialled.ms.saturating_sub(end.ms);
+    let (times, last) = (vain.times, vain.last);
+    // Of two beside each other the first end has set the time of this dial, whatever the second one came to.
+    let set = |end: Timestamp| since(end) >= pause(times.saturating_sub(1));
+    let (since, pause) = (since(last), pause(times));
+    if vain.beside.is_some_and(set) {
+        return;
+    }
     let restarted = run
         .truth
         .was_gone(connection.node, last.ms, connection.dialled.ms);
@@ -54,8 +64,18 @@ pub(super) fn dials(
     }
 }
 
-/// How many dials of the address came to nothing in a row before this one, and when the last one did.
-fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<(usize, Timestamp)> {
+/// Dials of an address that came to nothing in a row.
+struct InVain {
+    /// How many they were; two beside each other that ended together count once.
+    times: usize,
+    /// When the last one came to nothing.
+    last: Timestamp,
+    /// When the one before did, if the last one was under way then.
+    beside: Option<Timestamp>,
+}
+
+/// The dials of the address that came to nothing in a row before this one.
+fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<InVain> {
     let same = run
         .history
         .index
@@ -71,7 +91,7 @@ fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<(
         .flat_map(|it| it.answers.iter().map(|(_, at, _)| *at));
     let heard = answers.filter(|at| *at < connection.dialled).max();
     let mut times = 0;
-    let mut last = None;
+    let mut ends = Vec::new();
     let mut next = connection.dialled;
     for it in before.iter().rev() {
         let in_vain = match (it.failed, it.closed) {
@@ -94,9 +114,16 @@ fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<(
             times += 1;
             next = it.dialled;
         }
-        last = last.max(Some(in_vain));
+        ends.push((in_vain, it.dialled));
     }
-    Some((times, last?))
+    ends.sort_unstable();
+    let (last, dialled) = ends.pop()?;
+    let before = ends.last().map(|(end, _)| *end);
+    Some(InVain {
+        times,
+        last,
+        beside: before.filter(|end| *end > dialled),
+    })
 }
 
 /// Whether the dialled address left a route between a dial in vain and this one: with it goes the count.
