@@ -77,6 +77,11 @@ pub enum Ending {
         /// The response code that is answered.
         code: i32,
     },
+    /// An answer with this code was written, without the fields that belong to it.
+    Empty {
+        /// The response code of the answer.
+        code: i32,
+    },
     /// One-way: no answer is due.
     NoAnswerDue,
     /// A rule kept the broker silent.

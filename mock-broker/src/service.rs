@@ -245,6 +245,7 @@ impl Leaving {
             | Exit::Replace { .. }
             | Exit::AnswerThenClose
             | Exit::Mangled(Mangle::Twice) => Ending::Answered { code },
+            Exit::Mangled(Mangle::Empty) => Ending::Empty { code },
             Exit::Silence => Ending::Silent,
             Exit::Mangled(_) => Ending::Mangled,
         };

@@ -401,8 +401,10 @@ impl SendError {
             | Stage::Write
             | Stage::Refused
             | Stage::Vetoed
-            | Stage::Hook
-            | Stage::Denied => false,
+            | Stage::Hook => false,
+            // A refusal has stored nothing; a connection that ended in another protocol says nothing of what
+            // was read before.
+            Stage::Denied => !matches!(attempt.cause, Cause::Refused { .. }),
         };
         unknown || self.inner.attempts.iter().any(without_word)
     }

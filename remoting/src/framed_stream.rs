@@ -129,11 +129,15 @@ impl FramedStream {
 
     /// The next whole frame among the bytes read.
     pub(crate) fn frame(&mut self) -> Result<Option<Command>, BadFrame> {
-        let opening = Opening::of(&self.input);
+        let (opening, after_frames) = (Opening::of(&self.input), self.spoke);
         let frame = self.decoder.decode(&mut self.input);
         self.heard |= matches!(frame, Ok(Some(_)));
         self.spoke |= self.heard;
-        frame.map_err(|fault| BadFrame { fault, opening })
+        frame.map_err(|fault| BadFrame {
+            fault,
+            opening,
+            after_frames,
+        })
     }
 
     /// The connection has ended: the piece of a frame that was read and never completed, if there
@@ -144,12 +148,14 @@ impl FramedStream {
             return (closed && !self.spoke).then(|| BadFrame {
                 fault: FrameError::Nothing,
                 opening: Opening::of(&[]),
+                after_frames: false,
             });
         }
         let announced = FrameDecoder::announced(&self.input);
         Some(BadFrame {
             fault: FrameError::Cut { came, announced },
             opening: Opening::of(&self.input),
+            after_frames: self.spoke,
         })
     }
 

@@ -173,8 +173,11 @@ pub fn recognise(bytes: &[u8]) -> Option<Protocol> {
 pub struct BadFrame {
     /// What is wrong with them.
     pub fault: FrameError,
-    /// How the peer's bytes began.
+    /// How they began.
     pub opening: Opening,
+    /// Whether whole frames came before them: then their sender is no server of another kind, whatever they
+    /// look like.
+    pub after_frames: bool,
 }
 
 impl BadFrame {
@@ -187,14 +190,20 @@ impl BadFrame {
     /// Whether a peer spoke TLS to a client that does not.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        self.opening.protocol() == Some(Protocol::Tls)
+        self.protocol() == Some(Protocol::Tls)
+    }
+
+    /// The protocol that the peer speaks instead of RocketMQ's, if it can be told.
+    fn protocol(&self) -> Option<Protocol> {
+        let opening = (!self.after_frames).then_some(self.opening)?;
+        opening.protocol()
     }
 }
 
 impl fmt::Display for BadFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fault, opening } = self;
-        match opening.protocol() {
+        let Self { fault, opening, .. } = self;
+        match self.protocol() {
             Some(Protocol::Tls) => write!(
                 f,
                 "it speaks TLS, and this client does not here; it began with {opening}"
@@ -212,6 +221,18 @@ impl fmt::Display for BadFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_after_frames_is_no_other_protocol() {
+        let alert = |after_frames| BadFrame {
+            fault: FrameError::Length { total: 1 },
+            opening: Opening::of(b"\x15\x03\x03\x00\x02\x02F"),
+            after_frames,
+        };
+        assert!(alert(false).is_tls());
+        assert!(!alert(true).is_tls());
+        assert!(!alert(true).to_string().contains("TLS"));
+    }
 
     #[test]
     fn other_protocols_are_known_by_their_first_bytes() {
@@ -268,6 +289,7 @@ mod tests {
                     total: 1_213_486_160,
                 },
                 opening: Opening::of(bytes),
+                after_frames: false,
             };
             bad.to_string()
         };

@@ -238,10 +238,16 @@ pub enum Mangle {
     HalfClose,
     /// Bytes that are no frame.
     Garbage,
+    /// Its code, without the fields and the body that belong to it.
+    Empty,
+    /// What a server that wants TLS says to a request without it, then the end of the connection.
+    TlsAlert,
 }
 
 /// The first four bytes announce a frame longer than any.
 const GARBAGE: &[u8] = b"\xff\xff\xff\xffno frame at all";
+/// An alert record of TLS 1.2 (RFC 5246, section 7.2): fatal, `unexpected_message`.
+const TLS_ALERT: &[u8] = b"\x15\x03\x03\x00\x02\x02\x0a";
 
 impl Answer {
     /// The response to the request `opaque`, spoilt.
@@ -268,6 +274,10 @@ impl Answer {
                 Self::Many(vec![half(response.frame(speaker, opaque)?), Self::Close])
             }
             Mangle::Garbage => Self::Raw(Bytes::from_static(GARBAGE)),
+            Mangle::Empty => Self::Respond(Response::new(response.code)),
+            Mangle::TlsAlert => {
+                Self::Many(vec![Self::Raw(Bytes::from_static(TLS_ALERT)), Self::Close])
+            }
         })
     }
 }

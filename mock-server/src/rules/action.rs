@@ -26,6 +26,8 @@ use serde::{Deserialize, Serialize};
 /// | `half-frame-close` | yes | half an answer, then end of stream | a process killed while it writes |
 /// | `answer-then-close` | yes | the answer, then end of stream | a server that closes idle connections |
 /// | `garbage` | yes | bytes that are no frame | a wrong peer, a broken proxy |
+/// | `empty-answer` | yes | the code of the answer without its fields | a broken proxy |
+/// | `tls-alert` | no | a TLS alert, then end of stream | a server that wants TLS by now |
 /// | `alter` | yes | an answer that is wrong in a way only this server knows | the server's own |
 ///
 /// ```
@@ -101,6 +103,10 @@ pub enum Action<A = NoAlteration> {
     AnswerThenClose,
     /// Handled; the answer is bytes that are no frame.
     Garbage,
+    /// Handled; the answer has its code, and none of its fields.
+    EmptyAnswer,
+    /// Not handled; the answer is a TLS alert, then the connection is closed.
+    TlsAlert,
     /// Handled; the answer is altered in one of the server's own ways.
     Alter {
         /// The server's own way to alter its answer.

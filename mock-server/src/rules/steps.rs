@@ -106,6 +106,8 @@ impl<A> Action<A> {
             Self::HalfFrameClose => handled(Exit::Mangled(Mangle::HalfClose)),
             Self::AnswerThenClose => handled(Exit::AnswerThenClose),
             Self::Garbage => handled(Exit::Mangled(Mangle::Garbage)),
+            Self::EmptyAnswer => handled(Exit::Mangled(Mangle::Empty)),
+            Self::TlsAlert => unhandled(Exit::Mangled(Mangle::TlsAlert)),
             Self::Alter { how } => at_once(Handling::Altered(how), Exit::Answer),
         }
     }

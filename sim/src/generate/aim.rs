@@ -41,7 +41,7 @@ const NOT_SAFE: [i32; 3] = [
     response::FLUSH_SLAVE_TIMEOUT,
 ];
 /// What becomes of the request or of its answer otherwise.
-const ACTIONS: [RuleAction; 11] = [
+const ACTIONS: [RuleAction; 14] = [
     RuleAction::DropRequest,
     RuleAction::DropReply,
     RuleAction::CloseBefore,
@@ -53,6 +53,9 @@ const ACTIONS: [RuleAction; 11] = [
     RuleAction::HalfFrame,
     RuleAction::HalfFrameClose,
     RuleAction::Garbage,
+    RuleAction::AnswerThenClose,
+    RuleAction::EmptyAnswer,
+    RuleAction::TlsAlert,
 ];
 
 /// The faults that make some attempts of a run end in a drawn way.

@@ -5,9 +5,10 @@
 //! acceptance is the broker's evidence where the answer found its request already gone.
 
 use rmq_mock_broker::event::Ending;
-use rmq_producer::event::{Outcome, Stage};
+use rmq_producer::event::Outcome;
 use rmq_remoting::code::response;
 
+use super::inv_08_liveness::is_an_answer;
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
 
@@ -60,7 +61,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         }
         // Of two answers that come in one millisecond the first one that is looked at counts.
         let refused = send.attempts.iter().any(|it| {
-            let end = it.ended.filter(|end| end.stage == Stage::Refused);
+            let end = it.ended.filter(|end| is_an_answer(end.stage));
             let answer = it.reply.map(|(at, _)| at.ms);
             end.is_some_and(|end| end.timestamp.ms == read.ms || answer == Some(read.ms))
         });
@@ -79,6 +80,12 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 
 /// When an acceptance of the attempt was read.
 fn success_read(run: &CheckedRun<'_>, attempt: &AttemptHistory<'_>) -> Option<Timestamp> {
+    let seen = attempt.seen().map(|seen| &run.history.requests[seen]);
+    let ending = seen.and_then(|request| request.ended);
+    if matches!(ending, Some((_, Ending::Empty { .. }))) {
+        // It says nothing of where the message is.
+        return None;
+    }
     match (attempt.reply, attempt.late) {
         (Some((timestamp, code)), _) => accepted(code).then_some(timestamp),
         (None, Some(timestamp)) => {

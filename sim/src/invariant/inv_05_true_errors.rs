@@ -310,7 +310,9 @@ fn is_true(run: &CheckedRun<'_>, attempt: &AttemptHistory<'_>, said: &AttemptSai
     // What a broker wrote is known from itself.
     let written = attempt.seen().map(|index| &run.history.requests[index]);
     match written.map(|request| (request.broker, request.ended)) {
-        Some((broker, Some((_, Ending::Answered { code })))) if said.stage == Stage::Refused => {
+        Some((broker, Some((_, Ending::Answered { code } | Ending::Empty { code }))))
+            if said.stage == Stage::Refused =>
+        {
             run.name(broker) == &*said.to.broker && said.code == Some(code)
         }
         _ => true,

@@ -279,8 +279,13 @@ fn gave_up(send: &SendHistory<'_>) -> bool {
         && send.cancelled.is_none()
         // Another attempt's final refusal ends the send, too.
         && !send.attempts.iter().rev().skip(1).any(|it| {
-            it.ended.is_some_and(|end| end.stage == Stage::Refused)
+            it.ended.is_some_and(|end| is_an_answer(end.stage))
         })
+}
+
+/// Whether an attempt that ended so was answered, if not as it should be.
+pub(super) fn is_an_answer(stage: Stage) -> bool {
+    matches!(stage, Stage::Refused | Stage::Decode | Stage::Denied)
 }
 
 fn reaches_the_healthy(
@@ -344,9 +349,9 @@ fn reaches_the_healthy(
         let waits = !prompt && (attempt.timeout_ms >= left || outlived);
         let early = usize::try_from(attempt.number).is_ok_and(|k| k <= ill);
         let refused = attempt.ended.is_some_and(|end| {
-            end.stage == Stage::Refused && !retryable(policy, send.mode, end.stage, end.code)
+            is_an_answer(end.stage) && !retryable(policy, send.mode, end.stage, end.code)
         });
-        // A refusal that the policy does not retry is final; an attempt that could not be
+        // An answer that the policy does not retry is final; an attempt that could not be
         // hedged for want of a token takes all the time.
         refused || (waits && early && bucket_was_low(run, send, attempt))
     };

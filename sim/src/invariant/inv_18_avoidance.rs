@@ -226,7 +226,9 @@ fn keeps_away(
         return;
     }
     report.exercised();
-    if isolated(&attempt.to.broker) {
+    // A slow producer notes an end some steps after it.
+    let slow = run.truth.slow_since(send.node, now.ms);
+    if isolated(&attempt.to.broker) && slow.is_none() {
         let (who, number, broker) = (run.name(send.node), send.number, &attempt.to.broker);
         let text = format!("{who} s{number} begins at {broker}, which failed a moment ago");
         report.wrong(now, text);

@@ -141,7 +141,7 @@ fn by_reply(
         let request = &run.history.requests[seen];
         // Another answer than the broker's own, or one without an answer of the broker.
         let same = request.ended.is_none_or(|(_, ending)| match ending {
-            Ending::Answered { code: given } => given == code,
+            Ending::Answered { code: given } | Ending::Empty { code: given } => given == code,
             Ending::NoAnswerDue | Ending::Silent | Ending::Closed | Ending::Mangled => false,
         });
         if !same {

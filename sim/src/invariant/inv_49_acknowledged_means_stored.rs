@@ -48,6 +48,10 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some((done, Outcome::Sent { at, offset, .. })) = send.done.first() else {
             continue;
         };
+        let built = send.built.map(|built| built.unique_key);
+        if built.is_some_and(|key| run.was_told_no_place(key)) {
+            continue;
+        }
         report.exercised();
         let mut copies = send.requests.iter().filter_map(|index| {
             let request = &run.history.requests[*index];
@@ -74,6 +78,11 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     {
         written(run, send, report);
     }
+    told(run, report);
+}
+
+/// What callers were told of the place of their messages.
+fn told(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for work in &run.history.work {
         let Some((
             returned,
@@ -89,6 +98,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             continue;
         };
         let place = (&**broker, *queue, *offset);
+        if run.was_told_no_place(key) {
+            continue;
+        }
         let found = stored(run, key, place, *returned);
         if let Some((request, _)) = found
             && let Some((_, Ending::Answered { code: given })) = request.ended

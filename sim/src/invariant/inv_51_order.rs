@@ -50,11 +50,13 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             continue;
         };
         if let WorkResult::Sent {
+            unique_key,
             broker,
             queue,
             offset,
             ..
         } = result
+            && !run.was_told_no_place(unique_key)
         {
             let queue = queues
                 .entry((work.producer(), work.topic, broker, *queue))

@@ -23,12 +23,14 @@
 
 use std::net::SocketAddr;
 
+use rmq_mock_broker::event::Ending;
 use rmq_producer::event::{LookupReason, Mode};
 use rmq_remoting::observe::Name;
 
 use crate::trace::history::{
     AttemptHistory, History, ProducerKey, SendHistory, SnapshotHistory, Timestamp,
 };
+use crate::trace::record::Form;
 use crate::trace::{NodeId, NodeKind, PolicyFacts, Trace, TraceEnd, TraceHeader, work};
 use crate::truth::{self, Truth};
 use crate::verdict::{Class, Finding, Verdict};
@@ -318,6 +320,18 @@ impl<'t> CheckedRun<'t> {
             let here = send.node == node && send.topic == topic;
             here && attempt.to.broker == *broker && attempt.started <= until
         })
+    }
+
+    /// Whether an answer to the message had no place in it, and may have gone to a client of another form, which
+    /// reads what is not there as queue 0 and offset 0.
+    fn was_told_no_place(&self, key: &Name) -> bool {
+        let mut policies = self.header().policies.iter();
+        let mut requests = self.history.requests.iter();
+        policies.any(|it| it.form == Form::Parity)
+            && requests.any(|it| {
+                let empty = matches!(it.ended, Some((_, Ending::Empty { .. })));
+                empty && it.seen.unique_key.as_ref() == Some(key)
+            })
     }
 
     /// Whether an address is that of a producer's end of a connection.

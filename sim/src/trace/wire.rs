@@ -328,7 +328,7 @@ fn number<T: PartialEq>(known: &mut Vec<T>, it: T) -> usize {
 
 fn end(request: &RequestHistory<'_>) -> WireEnd {
     match request.ended {
-        Some((_, Ending::Answered { code })) => WireEnd::Answered(code),
+        Some((_, Ending::Answered { code } | Ending::Empty { code })) => WireEnd::Answered(code),
         Some((_, Ending::NoAnswerDue)) => WireEnd::OneWay,
         Some((_, Ending::Silent | Ending::Mangled)) => WireEnd::Silence,
         Some((_, Ending::Closed)) => WireEnd::Reset,

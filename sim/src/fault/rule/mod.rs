@@ -28,6 +28,7 @@ pub(crate) mod delay;
 mod delay_request;
 mod drop_reply;
 mod drop_request;
+mod empty_answer;
 mod garbage;
 mod half_frame;
 mod half_frame_close;
@@ -39,6 +40,7 @@ mod reset_after;
 mod reset_before;
 mod stale_route;
 mod store_then_answer;
+mod tls_alert;
 mod unknown_opaque;
 
 /// Makes the enum of what rules do, and asks the file of each. The modules are declared above, as in
@@ -142,6 +144,10 @@ actions! {
     ;
     /// A broker does the work, answers, and closes the connection behind the answer.
     AnswerThenClose = answer_then_close,
+    /// Do the work; the answer has its code, and none of its fields.
+    EmptyAnswer = empty_answer,
+    /// Answer with a TLS alert instead of doing the work, then close the connection.
+    TlsAlert = tls_alert,
 }
 
 /// What a server does with the request, as its own rules have it.

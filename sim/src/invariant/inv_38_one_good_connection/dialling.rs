@@ -58,7 +58,9 @@ pub(super) fn dials(
     let restarted = run
         .truth
         .was_gone(connection.node, last.ms, connection.dialled.ms);
-    if since < pause && !restarted {
+    // A slow producer counts what it has noticed by then.
+    let slow = run.truth.slow_since(connection.node, connection.dialled.ms);
+    if since < pause && !restarted && slow.is_none() {
         let text = format!("{who} dials {to} again {since} ms after {times} dials in vain");
         report.wrong(connection.dialled, text);
     }
