@@ -10,7 +10,6 @@
 use rmq_producer::event::{Failure, Mode, Outcome, Stage};
 use rmq_remoting::observe::Name;
 
-use super::hedging::HedgingBudget;
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{AttemptHistory, SendHistory, Timestamp};
 use crate::trace::record::Form;
@@ -431,7 +430,7 @@ fn bucket_was_low(
         timeout if timeout < left => attempt.started.ms.saturating_add(timeout),
         _ => attempt.started.ms,
     };
-    let budget = HedgingBudget::of(run, send.producer());
+    let budget = run.hedging_budget(send.producer());
     budget.is_none_or(|budget| budget.was_low(needed))
 }
 
@@ -465,7 +464,7 @@ fn hedges_in_time(
     if !more || send.mode == Mode::Oneway || until.ms <= run.due(send.node, silent, again) {
         return;
     }
-    let Some(budget) = HedgingBudget::of(run, send.producer()) else {
+    let Some(budget) = run.hedging_budget(send.producer()) else {
         return;
     };
     report.exercised();

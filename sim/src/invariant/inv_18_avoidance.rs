@@ -227,8 +227,9 @@ fn keeps_away(
     }
     report.exercised();
     // A slow producer notes an end some steps after it.
-    let slow = run.truth.slow_since(send.node, now.ms);
-    if isolated(&attempt.to.broker) && slow.is_none() {
+    let slow = |ms| run.truth.slow_since(send.node, ms).is_some();
+    let was_slow = failed(&attempt.to.broker).is_some_and(|it| slow(it.since.ms));
+    if isolated(&attempt.to.broker) && !slow(now.ms) && !was_slow {
         let (who, number, broker) = (run.name(send.node), send.number, &attempt.to.broker);
         let text = format!("{who} s{number} begins at {broker}, which failed a moment ago");
         report.wrong(now, text);

@@ -6,7 +6,7 @@
 //! of them costs a token of the producer's budget, unless its broker is known to answer; what the producer says
 //! it has left is what it can have.
 
-use super::hedging::{HedgingBudget, TOKEN};
+use super::hedging::TOKEN;
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::ProducerKey;
 
@@ -91,7 +91,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
 
 /// Each hedge of the producer had its token, and the producer has left what it says.
 fn budgeted(run: &CheckedRun<'_>, producer: ProducerKey<'_>, report: &mut CheckReport) {
-    let Some(budget) = HedgingBudget::of(run, producer) else {
+    let Some(budget) = run.hedging_budget(producer) else {
         return;
     };
     let who = run.name(producer.0);

@@ -21,6 +21,8 @@
 //! | INV-53, transactions | the producer makes none |
 //! | INV-58, submitting does not block | `send_with_callback` is no future: it cannot wait, and no trace could show it |
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use rmq_mock_broker::event::Ending;
@@ -95,6 +97,7 @@ mod lives;
 mod pair;
 mod side;
 
+use hedging::HedgingBudget;
 pub(crate) use side::Side;
 use side::side;
 
@@ -263,6 +266,8 @@ pub struct CheckedRun<'t> {
     pub history: History<'t>,
     /// What the faults of the run did to which nodes, and when.
     pub truth: Truth,
+    /// The hedging budget of each producer, once one was asked for.
+    budgets: OnceCell<Vec<(ProducerKey<'t>, Option<HedgingBudget>)>>,
 }
 
 impl<'t> CheckedRun<'t> {
@@ -272,6 +277,7 @@ impl<'t> CheckedRun<'t> {
             trace,
             history: History::of(trace),
             truth: Truth::of(trace),
+            budgets: OnceCell::new(),
         };
         // Checkers pass over a node without a policy: it must be none of those that they are about.
         let sends = run.history.sends.iter().map(|it| it.node);
@@ -332,6 +338,23 @@ impl<'t> CheckedRun<'t> {
                 let empty = matches!(it.ended, Some((_, Ending::Empty { .. })));
                 empty && it.seen.unique_key.as_ref() == Some(key)
             })
+    }
+
+    /// What was in the hedging budget of a producer; none if its policy does not hedge. Every silent attempt asks
+    /// for it, so it is reckoned once.
+    fn hedging_budget(&self, producer: ProducerKey<'_>) -> Option<&HedgingBudget> {
+        let budgets = self.budgets.get_or_init(|| {
+            let producers = self.history.sends.iter().map(SendHistory::producer);
+            let producers: BTreeSet<ProducerKey<'_>> = producers.collect();
+            let budgets = producers.into_iter();
+            budgets
+                .map(|it| (it, HedgingBudget::of(self, it)))
+                .collect()
+        });
+        let (node, group) = producer;
+        let mut own = budgets.iter();
+        let own = own.find(|((its, of), _)| *its == node && *of == group);
+        own?.1.as_ref()
     }
 
     /// Whether an address is that of a producer's end of a connection.
