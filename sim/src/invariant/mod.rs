@@ -21,7 +21,6 @@
 //! | INV-53, transactions | the producer makes none |
 //! | INV-58, submitting does not block | `send_with_callback` is no future: it cannot wait, and no trace could show it |
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -266,18 +265,18 @@ pub struct CheckedRun<'t> {
     pub history: History<'t>,
     /// What the faults of the run did to which nodes, and when.
     pub truth: Truth,
-    /// The hedging budget of each producer, once one was asked for.
-    budgets: OnceCell<Vec<(ProducerKey<'t>, Option<HedgingBudget>)>>,
+    /// The hedging budget of each producer.
+    budgets: Vec<(ProducerKey<'t>, Option<HedgingBudget>)>,
 }
 
 impl<'t> CheckedRun<'t> {
     /// Prepares a trace for its checkers.
     pub fn of(trace: &'t Trace) -> Self {
-        let run = CheckedRun {
+        let mut run = CheckedRun {
             trace,
             history: History::of(trace),
             truth: Truth::of(trace),
-            budgets: OnceCell::new(),
+            budgets: Vec::new(),
         };
         // Checkers pass over a node without a policy: it must be none of those that they are about.
         let sends = run.history.sends.iter().map(|it| it.node);
@@ -285,6 +284,12 @@ impl<'t> CheckedRun<'t> {
             let name = run.name(node);
             assert!(run.policy(node).is_some(), "{name} has no policy");
         }
+        let producers = run.history.sends.iter().map(SendHistory::producer);
+        let producers: BTreeSet<ProducerKey<'_>> = producers.collect();
+        let budgets = producers.into_iter();
+        run.budgets = budgets
+            .map(|it| (it, HedgingBudget::of(&run, it)))
+            .collect();
         run
     }
 
@@ -340,19 +345,10 @@ impl<'t> CheckedRun<'t> {
             })
     }
 
-    /// What was in the hedging budget of a producer; none if its policy does not hedge. Every silent attempt asks
-    /// for it, so it is reckoned once.
+    /// What was in the hedging budget of a producer; none if its policy does not hedge.
     fn hedging_budget(&self, producer: ProducerKey<'_>) -> Option<&HedgingBudget> {
-        let budgets = self.budgets.get_or_init(|| {
-            let producers = self.history.sends.iter().map(SendHistory::producer);
-            let producers: BTreeSet<ProducerKey<'_>> = producers.collect();
-            let budgets = producers.into_iter();
-            budgets
-                .map(|it| (it, HedgingBudget::of(self, it)))
-                .collect()
-        });
         let (node, group) = producer;
-        let mut own = budgets.iter();
+        let mut own = self.budgets.iter();
         let own = own.find(|((its, of), _)| *its == node && *of == group);
         own?.1.as_ref()
     }
