@@ -2,13 +2,12 @@
 
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
-use rmq_producer::event::{Failure, Mode, Stage};
+use rmq_producer::event::{Failure, Stage};
 use rmq_remoting::code::{request, response};
 use rmq_remoting::event::CloseCause;
 
 use crate::fault::FaultKind;
-use crate::invariant::scene::{BODY_CRC, Example, Scene, TOPIC, accepts, queue, rejects};
-use crate::trace::WorkEvent;
+use crate::invariant::scene::{Example, Scene, TOPIC, accepts, queue, rejects};
 
 pub(super) const EXAMPLES: &[Example] = &[
     accepts("the sends of the others are the same", || {
@@ -16,14 +15,14 @@ pub(super) const EXAMPLES: &[Example] = &[
         scene.paired(sent(sent(calm(), 1, "b/0"), 2, "b/1"))
     }),
     accepts("a send that meets the fault is taken up elsewhere", || {
-        let scene = called(struck(), 1).attempt(1, 1, "a/0").hedged(1, 1);
+        let scene = struck().named_call(1).attempt(1, 1, "a/0").hedged(1, 1);
         let scene = scene.at(1_000).attempt(1, 2, "b/0").succeeds(1, 2);
         scene.paired(sent(calm(), 1, "a/0"))
     }),
     accepts(
         "a send to another broker waits for its dial and a lookup",
         || {
-            let scene = called(struck(), 1).attempt(1, 1, "b/0");
+            let scene = struck().named_call(1).attempt(1, 1, "b/0");
             let scene = scene.at(55).succeeds(1, 1);
             scene.paired(sent(calm(), 1, "b/0"))
         },
@@ -43,7 +42,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     accepts(
         "an attempt that meets the fault has its route refreshed",
         || {
-            let scene = called(struck(), 1).attempt(1, 1, "a/0");
+            let scene = struck().named_call(1).attempt(1, 1, "a/0");
             let scene = scene.ended(1, 1, Stage::Lost, None).at(30);
             let scene = asks(asks(scene)).attempt(1, 2, "b/0").succeeds(1, 2);
             scene.paired(sent(calm(), 1, "a/0"))
@@ -52,7 +51,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     accepts(
         "the rotation brings a send to a broker that a hook forbids",
         || {
-            let scene = called(struck(), 1).attempt_by(1, 1, queue("c/0"), 1);
+            let scene = struck().named_call(1).attempt_by(1, 1, queue("c/0"), 1);
             let scene = scene.ended(1, 1, Stage::Vetoed, None);
             let scene = scene.attempt(1, 2, "b/0").succeeds(1, 2);
             scene.paired(sent(calm(), 1, "b/0"))
@@ -63,24 +62,24 @@ pub(super) const EXAMPLES: &[Example] = &[
         || hedged_over_a_new_one(struck(), 1, 12).paired(sent(calm(), 1, "b/0")),
     ),
     rejects("a send to another broker fails", || {
-        let scene = called(struck(), 1).attempt(1, 1, "b/0").wrong_call(1);
+        let scene = struck().named_call(1).attempt(1, 1, "b/0").wrong_call(1);
         let scene = scene.refused(1, 1, response::NO_PERMISSION);
         let scene = scene.failed(1, Failure::Attempts(Stage::Refused));
         scene.paired(sent(calm(), 1, "b/0"))
     }),
     rejects("a send to another broker needs a second attempt", || {
-        let scene = called(struck(), 1).attempt(1, 1, "b/0").wrong_call(1);
+        let scene = struck().named_call(1).attempt(1, 1, "b/0").wrong_call(1);
         let scene = scene.refused(1, 1, response::SYSTEM_BUSY);
         let scene = scene.attempt(1, 2, "c/0").succeeds(1, 2);
         scene.paired(sent(calm(), 1, "b/0"))
     }),
     rejects("a send to another broker is stored twice", || {
-        let scene = called(struck(), 1).attempt(1, 1, "b/0").wrong_call(1);
+        let scene = struck().named_call(1).attempt(1, 1, "b/0").wrong_call(1);
         let scene = scene.seen(1, 1).stored(1, 1).succeeds(1, 1);
         scene.paired(sent(calm(), 1, "b/0"))
     }),
     rejects("a send to another broker waits for the struck one", || {
-        let scene = called(struck(), 1).attempt(1, 1, "b/0").wrong_call(1);
+        let scene = struck().named_call(1).attempt(1, 1, "b/0").wrong_call(1);
         let scene = scene.at(900).succeeds(1, 1);
         scene.paired(sent(calm(), 1, "b/0"))
     }),
@@ -117,32 +116,18 @@ fn struck() -> Scene {
     calm().fault(1, FaultKind::Freeze, "broker-a")
 }
 
-/// A send of a caller that names it.
-fn called(scene: Scene, send: u64) -> Scene {
-    let called = WorkEvent::Called {
-        keys: format!("s{send}").into(),
-        topic: TOPIC.into(),
-        mode: Mode::Sync,
-        by: None,
-        body_crc: BODY_CRC,
-        body_len: 16,
-        group: None,
-        timeout_ms: None,
-        application_crc: 0,
-        own_id: None,
-    };
-    scene.work(called).call(send)
-}
-
 /// A named send that succeeds at once.
 fn sent(scene: Scene, send: u64, to: &str) -> Scene {
-    called(scene, send).attempt(send, 1, to).succeeds(send, 1)
+    scene
+        .named_call(send)
+        .attempt(send, 1, to)
+        .succeeds(send, 1)
 }
 
 /// An attempt at the struck broker is silent, and its hedge goes over a connection that takes the place of
 /// the first one to another broker.
 fn hedged_over_a_new_one(scene: Scene, send: u64, connection: u64) -> Scene {
-    let scene = called(scene, send).attempt(send, 1, "a/0").at(1_000);
+    let scene = scene.named_call(send).attempt(send, 1, "a/0").at(1_000);
     let scene = scene.hedged(send, 1).attempt_by(send, 2, queue("b/0"), 1);
     let scene = scene
         .open(connection, "broker-b")

@@ -7,12 +7,29 @@ use rmq_remoting::event::Event as Transport;
 use rmq_remoting::observe::Name;
 
 use super::{BODY_CRC, OnWire, Scene, TIMEOUT, TOPIC, WALL_CLOCK_MS, connection_to, key, queue};
-use crate::trace::NodeEvent;
+use crate::trace::{NodeEvent, WorkEvent};
 
 impl Scene {
     /// A sync send is called and its message built.
     pub(crate) fn call(self, send: u64) -> Self {
         self.call_in(send, Mode::Sync)
+    }
+
+    /// The same, by a caller that names the message: `s1` for send 1.
+    pub(crate) fn named_call(self, send: u64) -> Self {
+        let called = WorkEvent::Called {
+            keys: format!("s{send}").into(),
+            topic: TOPIC.into(),
+            mode: Mode::Sync,
+            by: None,
+            body_crc: BODY_CRC,
+            body_len: 16,
+            group: None,
+            timeout_ms: None,
+            application_crc: 0,
+            own_id: None,
+        };
+        self.work(called).call(send)
     }
 
     /// A send of some mode is called and its message built.

@@ -95,27 +95,12 @@ fn send_of(what: &NodeEvent) -> Option<(SendNumber, Event)> {
 
 #[cfg(test)]
 mod tests {
-    use rmq_producer::event::Mode;
-
     use super::*;
-    use crate::invariant::scene::{BODY_CRC, Scene, TOPIC};
+    use crate::invariant::scene::Scene;
     use crate::run::PairedRun;
-    use crate::trace::WorkEvent;
 
     fn called(scene: Scene, send: u64) -> Scene {
-        let called = WorkEvent::Called {
-            keys: format!("s{send}").into(),
-            topic: TOPIC.into(),
-            mode: Mode::Sync,
-            by: None,
-            body_crc: BODY_CRC,
-            body_len: 16,
-            group: None,
-            timeout_ms: None,
-            application_crc: 0,
-            own_id: None,
-        };
-        scene.work(called).call(send).attempt(send, 1, "b/0")
+        scene.named_call(send).attempt(send, 1, "b/0")
     }
 
     fn pair(pair: Pair, one: Scene, other: Scene) -> PairedRuns {
