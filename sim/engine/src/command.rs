@@ -24,6 +24,8 @@ pub(crate) enum Command {
 /// A task that is to start.
 pub(crate) struct NewTask {
     pub(crate) node: NodeId,
+    /// Under whose number events tell of it: the node's, or that of a component of its process.
+    pub(crate) told_as: NodeId,
     pub(crate) incarnation: u32,
     pub(crate) number: u64,
     pub(crate) name: &'static str,

@@ -46,6 +46,40 @@ impl EngineHandle {
             .unwrap_or(NodeId::OUTSIDE)
     }
 
+    /// Adds a component of the process that runs on a node now: a part of the program that events tell
+    /// apart, such as one of several clients. What it does through its host is told under its own number
+    /// and name, and it draws random numbers of its own; machine, address, links, crashes and freezes are
+    /// those of the process.
+    ///
+    /// ```
+    /// # use dst_engine::Engine;
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut engine = Engine::new(7);
+    /// let service = engine.process("service", [10, 0, 0, 1], |_host| std::future::pending());
+    /// let report = engine.run_with(async |sim| {
+    ///     let (client, host) = sim.component(service, "service/client-2");
+    ///     let work = host.spawn("work", Box::pin(std::future::pending()));
+    ///     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    ///     // The program and the work of its client are tasks of one process.
+    ///     let tasks = sim.gauges(service).tasks;
+    ///     drop(work);
+    ///     (client != service, tasks)
+    /// })?;
+    /// assert_eq!(report.value, Some((true, 2)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// The run does not have the node.
+    pub fn component(self, node: NodeId, name: &str) -> (NodeId, SharedHost) {
+        let added = self.with(|core| (core.add_component(node, name), core.known(node).booted));
+        let (component, incarnation) = added.unwrap_or((NodeId::OUTSIDE, 0));
+        let host = SimHost::new(self.run, node, incarnation).told_as(component);
+        (component, Arc::new(host))
+    }
+
     /// The name that the node was added with; none if there is no such node.
     pub fn name(self, node: NodeId) -> Option<Arc<str>> {
         access::name(self.run, node)

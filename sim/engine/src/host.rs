@@ -26,7 +26,7 @@ const NO_NAMES: NotModelled = NotModelled {
 /// What this engine is called where others stand beside it.
 pub(crate) const ENGINE: &str = "event";
 
-/// One incarnation of a simulated node.
+/// One incarnation of a simulated node, or a component of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SimHost {
     process: Process,
@@ -36,6 +36,8 @@ pub(crate) struct SimHost {
 struct Process {
     run: RunId,
     node: NodeId,
+    /// Under whose number events tell of its tasks and dials.
+    told_as: NodeId,
     incarnation: u32,
 }
 
@@ -71,9 +73,16 @@ impl SimHost {
         let process = Process {
             run,
             node,
+            told_as: node,
             incarnation,
         };
         Self { process }
+    }
+
+    /// The host of a component of this process.
+    pub(crate) fn told_as(mut self, component: NodeId) -> Self {
+        self.process.told_as = component;
+        self
     }
 
     /// Starts a task that nobody holds: it ends by itself, or with its process.
@@ -93,6 +102,7 @@ impl SimHost {
         let Process {
             run,
             node,
+            told_as,
             incarnation,
         } = self.process;
         let mut parts = Some((task, reporter));
@@ -102,6 +112,7 @@ impl SimHost {
             core.next_task += 1;
             core.commands.push_back(Command::Spawn(Box::new(NewTask {
                 node,
+                told_as,
                 incarnation,
                 number,
                 name,
@@ -162,9 +173,11 @@ impl Host for SimHost {
 
     fn draw(&self, site: &'static str, position: u64) -> u64 {
         let Process {
-            node, incarnation, ..
+            told_as,
+            incarnation,
+            ..
         } = self.process;
-        self.read(|core| core.draw(node, incarnation, site, position))
+        self.read(|core| core.draw(told_as, incarnation, site, position))
             .unwrap_or(0)
     }
 
@@ -217,7 +230,8 @@ impl Future for Dialling {
                 let Some(to) = self.to else {
                     return Poll::Ready(Err(NO_NAMES.into()));
                 };
-                let id = ready!(process.poll(cx, |core| core.dial(process.node, to)))?;
+                let id =
+                    ready!(process.poll(cx, |core| core.dial(process.node, process.told_as, to)))?;
                 self.conn = Some(id);
                 id
             }

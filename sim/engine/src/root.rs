@@ -286,6 +286,7 @@ impl<F: Future> Root<F> {
         let (node, number, name) = (running.handle.node, running.handle.number, running.name);
         access::own(self.run, |core| {
             core.known_mut(node).tasks -= 1;
+            let node = running.told_as;
             core.tell(EngineEvent::TaskOff {
                 node,
                 number,
@@ -301,7 +302,7 @@ impl<F: Future> Root<F> {
             Command::Spawn(task) => {
                 let lives = access::own(self.run, |core| core.task_starts(&task));
                 if lives {
-                    let (run, node) = (self.run, task.node);
+                    let (run, node) = (self.run, task.told_as);
                     self.tasks
                         .start(*task, &self.lists, || access::name(run, node));
                 } else {

@@ -18,6 +18,8 @@ use crate::strike::Strike;
 pub(super) struct Running {
     pub(super) handle: Arc<TaskRef>,
     pub(super) name: &'static str,
+    /// Under whose number events tell of it.
+    pub(super) told_as: NodeId,
     waker: Waker,
     /// What each poll runs in, so that whatever a program logs there names its node.
     span: Span,
@@ -35,7 +37,7 @@ pub(super) enum Polled {
 impl Running {
     pub(super) fn waiting(&self) -> WaitingTask {
         WaitingTask {
-            node: Some(self.handle.node),
+            node: Some(self.told_as),
             task: self.name,
         }
     }
@@ -89,6 +91,7 @@ impl Tasks {
             waker: Waker::from(Arc::clone(&handle)),
             handle: Arc::clone(&handle),
             name: spawned.name,
+            told_as: spawned.told_as,
             span: span(spawned.name, node),
             future: spawned.future,
             reporter: spawned.reporter,

@@ -40,6 +40,7 @@ impl Core {
         let lives = self.lives(node, spawned.incarnation) == Some(true);
         if lives {
             self.known_mut(node).tasks += 1;
+            let node = spawned.told_as;
             self.tell(EngineEvent::TaskOn { node, number, name });
         }
         lives
@@ -54,7 +55,8 @@ impl Core {
         node.started = incarnation;
         node.incarnation = incarnation;
         self.machines[machine].up = true;
-        if !self.nodes.iter().any(|node| node.machine == old) {
+        let lives_there = |node: &Node| node.machine == old && !node.is_component;
+        if !self.nodes.iter().any(lives_there) {
             self.vanish(old);
         }
     }

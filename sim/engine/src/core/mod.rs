@@ -51,6 +51,8 @@ impl RunId {
 /// A process's place: tasks and sockets belong to a machine; a node is one process on it.
 pub(super) struct Node {
     pub(super) name: Arc<str>,
+    /// No process of its own, but a part of another node's.
+    pub(super) is_component: bool,
     pub(super) machine: usize,
     /// The incarnation that runs; 0: none.
     pub(super) incarnation: u32,
@@ -315,6 +317,7 @@ impl Core {
         self.links.add_node(&shared);
         self.nodes.push(Node {
             name: shared,
+            is_component: false,
             machine,
             incarnation: 0,
             started: 0,
@@ -327,6 +330,14 @@ impl Core {
             tasks: 0,
         });
         id
+    }
+
+    /// A number and a name for a part of the process that runs on a node.
+    pub(super) fn add_component(&mut self, node: NodeId, name: &str) -> NodeId {
+        let machine = self.known(node).machine;
+        let component = self.add_node(name, self.machines[machine].ip);
+        self.known_mut(component).is_component = true;
+        component
     }
 
     /// A node that whoever names it has been given.

@@ -22,13 +22,13 @@ const DIAL_LIMIT: u64 = 131_000;
 
 impl Core {
     /// Starts a dial from a running process.
-    pub(crate) fn dial(&mut self, node: NodeId, to: SocketAddr) -> Result<ConnId> {
+    pub(crate) fn dial(&mut self, node: NodeId, told_as: NodeId, to: SocketAddr) -> Result<ConnId> {
         let local = self.ephemeral(node)?;
         let id = ConnId::try_from(self.conns.len()).map_err(Error::other)?;
         let machine = Some(self.known(node).machine);
         let conn = Conn {
             ends: [
-                End::new(node, machine, local),
+                End::new(node, machine, local).told_as(told_as),
                 End::new(NodeId::OUTSIDE, None, to),
             ],
             pipes: [Pipe::new(), Pipe::new()],
@@ -41,6 +41,7 @@ impl Core {
         };
         self.conns.push(Some(Box::new(conn)));
         self.stats.dials += 1;
+        let node = told_as;
         self.tell(EngineEvent::Dial { node, local, to });
         self.send_syn(id);
         Ok(id)
@@ -155,7 +156,7 @@ impl Core {
         }
         conn.dialled = Some(Err(error));
         let abandoned = conn.ends[0].holder == Holder::Gone;
-        let (node, local, to) = (conn.ends[0].node, conn.ends[0].at, conn.ends[1].at);
+        let (node, local, to) = (conn.ends[0].teller(), conn.ends[0].at, conn.ends[1].at);
         let waker = conn.ends[0].reader.take();
         self.wake(waker);
         if abandoned {
@@ -184,7 +185,7 @@ impl Core {
             }
             conn.dialled = Some(Ok(()));
             conn.ends[0].told_open = true;
-            let (node, local, peer) = (conn.ends[0].node, conn.ends[0].at, conn.ends[1].at);
+            let (node, local, peer) = (conn.ends[0].teller(), conn.ends[0].at, conn.ends[1].at);
             let waker = conn.ends[0].reader.take();
             self.wake(waker);
             self.tell(EngineEvent::Opened { node, local, peer });
@@ -280,7 +281,7 @@ impl Core {
             None => {
                 conn.ends[0].holder = Holder::Gone;
                 let old = conn.ends[0].reader.take();
-                let (node, local, to) = (conn.ends[0].node, conn.ends[0].at, conn.ends[1].at);
+                let (node, local, to) = (conn.ends[0].teller(), conn.ends[0].at, conn.ends[1].at);
                 self.effects.drop.extend(old);
                 let cause = DialEnd::Abandoned;
                 self.tell(EngineEvent::DialFailed {

@@ -128,7 +128,7 @@ impl Core {
         let peer = conn.ends[1 - side].at;
         let end = &mut conn.ends[side];
         if std::mem::take(&mut end.told_open) {
-            let (node, local) = (end.node, end.at);
+            let (node, local) = (end.teller(), end.at);
             self.tell(EngineEvent::Closed {
                 node,
                 local,

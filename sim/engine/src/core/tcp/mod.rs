@@ -45,6 +45,8 @@ enum Holder {
 #[derive(Debug)]
 struct End {
     node: NodeId,
+    /// The component of the node's process that has it, if one has.
+    component: Option<NodeId>,
     /// `None`: no machine has this address.
     machine: Option<usize>,
     at: SocketAddr,
@@ -65,6 +67,7 @@ impl End {
     fn new(node: NodeId, machine: Option<usize>, at: SocketAddr) -> Self {
         Self {
             node,
+            component: None,
             machine,
             at,
             holder: Holder::Kernel,
@@ -75,6 +78,17 @@ impl End {
             reader: None,
             writer: None,
         }
+    }
+
+    /// The same end, as events tell of it.
+    fn told_as(mut self, component: NodeId) -> Self {
+        self.component = (component != self.node).then_some(component);
+        self
+    }
+
+    /// Under whose number events tell of it.
+    fn teller(&self) -> NodeId {
+        self.component.unwrap_or(self.node)
     }
 
     /// Whether a socket is there to take what arrives.
