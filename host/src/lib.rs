@@ -9,6 +9,7 @@
 //!
 //! One `Host` value stands for one *process incarnation*: a restart makes a new one.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -89,6 +90,12 @@ pub trait Host: fmt::Debug + Send + Sync + 'static {
     /// is gone says nothing more. In production whoever can ask is running.
     fn is_running(&self) -> bool {
         true
+    }
+
+    /// What looks at the programs on this machine. A simulated machine lends the instrumentation of its
+    /// laboratory, of a type that a protocol's client knows; a real machine has none.
+    fn instrumentation(&self) -> Option<&(dyn Any + Send + Sync)> {
+        None
     }
 }
 

@@ -123,6 +123,23 @@ impl Config {
             policy: Policy::strict(),
         }
     }
+
+    /// A builder with these settings, for what a file cannot say: host, observer, hooks. The same as
+    /// `ProducerBuilder::from(config)`, for a chain of calls.
+    ///
+    /// ```
+    /// use rmq_producer::{Config, Message};
+    ///
+    /// # async fn started() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = Config::new("order-service");
+    /// let producer = config.into_builder().name_servers("10.0.0.1:9876").start().await?;
+    /// producer.send(Message::new("orders", "created")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_builder(self) -> ProducerBuilder {
+        self.into()
+    }
 }
 
 fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

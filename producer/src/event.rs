@@ -234,13 +234,21 @@ pub enum Event {
         group: Name,
     },
     /// `Producer::stop` was called: open sends end, new ones are refused.
-    Stopping,
+    Stopping {
+        /// The producer group that it sends for.
+        group: Name,
+    },
     /// `stop` is done: nothing of this producer runs any more.
-    Stopped,
+    Stopped {
+        /// The producer group that it sends for.
+        group: Name,
+    },
     /// A send was called.
     Call {
-        /// The number of the send at its producer.
+        /// The number of the send at its client.
         send: SendNumber,
+        /// The group of the producer that was called.
+        group: Name,
         /// The topic that this is about.
         topic: Name,
         /// Whether the caller waits, is called back, or wants no answer.
@@ -249,6 +257,8 @@ pub enum Event {
         timeout_ms: u64,
         /// The queue the caller chose, if any.
         target_queue: Option<QueueRef>,
+        /// The unique key that the program gave the message; none: the producer makes one.
+        unique_key: Option<Name>,
     },
     /// The message was built, once for all attempts.
     Built {

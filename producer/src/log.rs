@@ -23,8 +23,8 @@ use crate::event::{Event, LookupEnd, QueueRef, Stage};
 pub(crate) fn event(event: &Event) {
     match event {
         Event::Started { group } => info!(target: "rmq::producer", %group, "producer started"),
-        Event::Stopping => info!(target: "rmq::producer", "producer is stopping"),
-        Event::Stopped => info!(target: "rmq::producer", "producer stopped"),
+        Event::Stopping { .. } => info!(target: "rmq::producer", "producer is stopping"),
+        Event::Stopped { .. } => info!(target: "rmq::producer", "producer stopped"),
         Event::TaskPanicked { task } => error!(
             target: "rmq::producer", task, "a background task panicked and was started again"
         ),

@@ -292,6 +292,8 @@ mod tests {
 
     fn called(meter: &Meter, send: u64) {
         meter.on(Event::Call {
+            group: "orders".into(),
+            unique_key: None,
             send: send.into(),
             topic: "t".into(),
             mode: Mode::Sync,

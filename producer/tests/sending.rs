@@ -382,7 +382,12 @@ async fn stop_ends_pending_sends_as_closed_and_unregisters() {
     producer.stop().await;
     let error = producer.send(message()).await.unwrap_err();
     assert_eq!(error.failure(), Failure::NotRunning);
-    assert_eq!(cluster.events.count(|event| *event == Event::Stopped), 1);
+    assert_eq!(
+        cluster
+            .events
+            .count(|event| matches!(event, Event::Stopped { .. })),
+        1
+    );
     assert_eq!(cluster.events.count(is_done), 3);
 }
 

@@ -24,7 +24,7 @@ use crate::decide::{encoding, name_server, peer};
 use crate::error::StartError;
 use crate::event::Event;
 use crate::hook::NamespaceHook;
-use crate::observe::Shielded;
+use crate::observe::{Both, ClientInstrument, Instrumentation, Shielded};
 use crate::policy::{Header, Policy};
 
 /// RocketMQ 5.3.3. Servers answer with plain JSON to versions from 4.9.4 on.
@@ -70,6 +70,7 @@ pub struct ClientBuilder {
     first_message: u16,
     namespace_v2: String,
     rpc_hooks: Vec<Arc<dyn RpcHook>>,
+    is_of_producers: bool,
 }
 
 impl ClientBuilder {
@@ -111,6 +112,12 @@ impl ClientBuilder {
         if self.instance.is_empty() {
             return self.instance(group);
         }
+        self
+    }
+
+    /// The client ends with the last producer that shares it.
+    pub(crate) fn of_producers(mut self) -> Self {
+        self.is_of_producers = true;
         self
     }
 
@@ -161,8 +168,12 @@ impl ClientBuilder {
         let policy = self.policy.unwrap_or_default();
         policy.check()?;
         let servers = name_servers::read(given(self.name_servers).as_str())?;
-        let host = self.host.unwrap_or_else(|| Arc::new(TokioHost::new()));
-        let observer = shielded(self.observer);
+        let mut host = self.host.unwrap_or_else(|| Arc::new(TokioHost::new()));
+        let instrument = Instrumentation::of(&host);
+        if let Some(instrument) = &instrument {
+            host = instrument.host();
+        }
+        let observer = observers(self.observer, instrument.clone());
         let openings = Arc::new(Openings::default());
         let mut settings = ClientSettings::new(speaker(&policy));
         settings.dial_timeout = Duration::from_millis(policy.dial_timeout);
@@ -203,6 +214,8 @@ impl ClientBuilder {
             routes: Routes::default(),
             lookups: Arc::default(),
             openings,
+            is_of_producers: self.is_of_producers,
+            instrument,
             groups: Mutex::default(),
             started: Instant::now(),
             ended: AtomicBool::new(false),
@@ -218,11 +231,18 @@ impl ClientBuilder {
     }
 }
 
-/// Who gets the events: the program's observer, whose panics reach nobody else.
-fn shielded(observer: Option<Arc<dyn Observer<Event>>>) -> Arc<dyn Observer<Event>> {
-    match observer {
-        Some(observer) => Arc::new(Shielded(observer)),
-        None => Arc::new(Silent),
+/// Who gets the events: the machine's instrument, if it has one, and the program's observer, whose panics
+/// reach nobody else.
+fn observers(
+    own: Option<Arc<dyn Observer<Event>>>,
+    instrument: Option<Arc<dyn ClientInstrument>>,
+) -> Arc<dyn Observer<Event>> {
+    let own = own.map(|own| Arc::new(Shielded(own)) as Arc<dyn Observer<Event>>);
+    match (own, instrument) {
+        (Some(own), Some(instrument)) => Arc::new(Both(instrument, own)),
+        (Some(own), None) => own,
+        (None, Some(instrument)) => instrument,
+        (None, None) => Arc::new(Silent),
     }
 }
 

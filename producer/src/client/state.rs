@@ -25,7 +25,9 @@ use super::tasks::TaskSet;
 use crate::decide::{budget, namespace, peer, retry};
 use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
 use crate::log;
+use crate::observe::{ClientInstrument, ProducerStart};
 use crate::policy::{HedgeOver, Policy};
+use crate::send::permits::Limits;
 
 /// What the client's tasks and producers work with.
 pub(crate) struct ClientCore {
@@ -38,6 +40,10 @@ pub(crate) struct ClientCore {
     pub(crate) openings: Arc<Openings>,
     /// The client's id, as brokers know it.
     pub(crate) id: Name,
+    /// Whether a producer made the client for itself, so that it ends with the last one that shares it.
+    pub(crate) is_of_producers: bool,
+    /// Who is told of producers that start, on a machine with instrumentation.
+    pub(crate) instrument: Option<Arc<dyn ClientInstrument>>,
     /// The groups of the running producers.
     pub(crate) groups: Mutex<BTreeSet<Name>>,
     pub(crate) started: Instant,
@@ -57,6 +63,20 @@ impl ClientCore {
     pub(crate) fn emit(&self, event: Event) {
         log::event(&event);
         self.observer.on(event);
+    }
+
+    /// Tells the instrument of the client of a producer that is about to start.
+    pub(crate) fn tell_instrument(&self, group: &Name, policy: &Policy, limits: Limits) {
+        if let Some(instrument) = &self.instrument {
+            instrument.starts(&ProducerStart {
+                group,
+                policy,
+                client_outlives: !self.is_of_producers,
+                most_sends: limits.sends,
+                most_bytes: limits.bytes,
+                when_full: limits.when_full,
+            });
+        }
     }
 
     pub(crate) fn next_lookup(&self) -> LookupNumber {

@@ -102,6 +102,10 @@ impl ProducerBuilder {
     /// # }
     /// ```
     ///
+    /// A client that another producer made for itself ([`Producer::client`]) can be shared as well: it
+    /// ends with the last producer that uses it, whichever that is. One that was made by hand ends when
+    /// the program [stops](Client::stop) or drops it.
+    ///
     /// It takes the place of an [`own_client`](Self::own_client).
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
@@ -320,12 +324,12 @@ impl ProducerBuilder {
         policy.vip.enabled |= self.vip_channel;
         policy.check()?;
         validate_group(&policy, &self.group).map_err(StartError::Group)?;
-        let owns_client = self.client.is_none();
         let client = match self.client {
             Some(client) => client,
             None => self
                 .own
                 .instance_unless_set(&self.group)
+                .of_producers()
                 .policy(policy.clone())
                 .build()?,
         };
@@ -335,6 +339,7 @@ impl ProducerBuilder {
         if !core.groups.lock().insert(Name::clone(&group)) {
             return Err(StartError::GroupTaken(group));
         }
+        core.tell_instrument(&group, &policy, self.limits);
         client.start();
         let identity = ProducerIdentity {
             namespace,
@@ -363,7 +368,7 @@ impl ProducerBuilder {
             let host = &core.client.host;
             core.async_sends.spawn(host, "detector", Box::pin(work));
         }
-        Ok(Producer::new(core, client, owns_client, rotations))
+        Ok(Producer::new(core, client, rotations))
     }
 }
 

@@ -57,7 +57,6 @@ struct Handle {
     core: Arc<ProducerCore>,
     /// Keeps the client's background work alive.
     client: Client,
-    owns_client: bool,
 }
 
 impl Drop for Handle {
@@ -91,19 +90,10 @@ pub struct Gauges {
 }
 
 impl Producer {
-    /// A producer that has just started. It stops the client with itself if it owns it.
-    pub(super) fn new(
-        core: Arc<ProducerCore>,
-        client: Client,
-        owns_client: bool,
-        rotations: Rotations,
-    ) -> Self {
+    /// A producer that has just started.
+    pub(super) fn new(core: Arc<ProducerCore>, client: Client, rotations: Rotations) -> Self {
         Self {
-            handle: Arc::new(Handle {
-                core,
-                client,
-                owns_client,
-            }),
+            handle: Arc::new(Handle { core, client }),
             rotations: Arc::new(rotations),
         }
     }
@@ -393,8 +383,7 @@ impl Producer {
     /// # }
     /// ```
     pub async fn stop(&self) {
-        let client = self.handle.owns_client.then_some(&self.handle.client);
-        stop::stop(&self.handle.core, client).await;
+        stop::stop(&self.handle.core, &self.handle.client).await;
     }
 
     /// The sizes of its tables now.

@@ -101,10 +101,12 @@ impl SendOperation {
         };
         send.emit(Event::Call {
             send: send.number,
+            group: Name::clone(&send.core.identity.group),
             topic: Name::clone(send.call.message.topic_name()),
             mode: send.call.mode,
             timeout_ms: timeout,
             target_queue: send.target_queue.as_ref().map(Into::into),
+            unique_key: send.call.message.unique_key().map(Name::from),
         });
         send
     }
