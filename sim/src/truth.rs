@@ -240,10 +240,13 @@ impl Truth {
         data: &Fault,
         (from_ms, to_ms): (u64, u64),
     ) {
-        let Some(scope) = scope(header, &data.place) else {
-            // It has waited to the end for a node that never came, and so concerns nobody.
-            return;
-        };
+        // One that has waited to the end for a node that never came concerns nobody.
+        for scope in scopes(header, &data.place) {
+            self.add_at(scope, fault, data, (from_ms, to_ms));
+        }
+    }
+
+    fn add_at(&mut self, scope: Scope, fault: u32, data: &Fault, (from_ms, to_ms): (u64, u64)) {
         let meaning = data.kind.behaviour().meaning();
         let lasted = (from_ms, to_ms);
         if meaning.stale_routes {
@@ -403,12 +406,18 @@ impl Ruled {
     }
 }
 
-fn scope(header: &TraceHeader, place: &Place) -> Option<Scope> {
-    let node = |name: &Name| header.node(name);
-    Some(match place {
-        Place::Node(name) => Scope::Node(node(name)?),
-        Place::Link { from: a, to: b } | Place::Pair { a, b } => Scope::Pair(node(a)?, node(b)?),
-    })
+/// What a fault at a place concerns: the nodes that it names, and what is part of their processes.
+fn scopes(header: &TraceHeader, place: &Place) -> Vec<Scope> {
+    match place {
+        Place::Node(name) => header.with_parts(name).map(Scope::Node).collect(),
+        Place::Link { from: a, to: b } | Place::Pair { a, b } => {
+            let pairs = header.with_parts(a).flat_map(|a| {
+                let others = header.with_parts(b);
+                others.map(move |b| Scope::Pair(a, b))
+            });
+            pairs.collect()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -483,6 +492,7 @@ mod tests {
             place,
             at,
             for_ms: None,
+            may_miss: false,
         };
         let mut scene = Scene::new();
         let what = NodeEvent::Fault(FaultEvent::On {

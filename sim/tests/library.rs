@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rmq_producer::Message;
-use rmq_sim::simulation::{Cluster, FaultBuilder, Simulation, VirtualTime, answer, crash, freeze};
+use rmq_sim::fault::Fault;
+use rmq_sim::simulation::{Cluster, Simulation, VirtualTime, answer, crash, freeze};
 use rmq_sim::verdict::Class;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -180,7 +181,7 @@ fn a_line_of_tracing_has_virtual_time_and_node_and_moves_no_digest() {
 }
 
 /// One send in a cluster with this fault.
-fn one_send(fault: FaultBuilder) -> Simulation {
+fn one_send(fault: impl Into<Fault>) -> Simulation {
     healthy().fault(fault).seeds(0..3)
 }
 
@@ -203,8 +204,8 @@ fn a_check_whose_fault_never_starts_fails() {
 #[should_panic(expected = "never struck in any of 3 seeds")]
 fn a_check_whose_fault_never_strikes_fails() {
     // Nothing runs on a broker while it is down already.
-    let down = crash("broker-a").at_ms(0);
-    sends_once(one_send(down).fault(freeze("broker-a").at_ms(1)));
+    let down = crash("broker-a").at_secs(0);
+    sends_once(one_send(down).fault(freeze("broker-a").at(Duration::from_millis(1))));
 }
 
 #[test]

@@ -10,10 +10,10 @@ use rmq_producer::Message;
 use rmq_sim::fault::{EngineKind, Fault, FaultKind, Place, Position};
 use rmq_sim::internals::generate::generate;
 use rmq_sim::run::{Effect, Missed, Run, RunError, run};
-use rmq_sim::simulation::{Cluster, FaultBuilder, Simulation, freeze, partition};
+use rmq_sim::simulation::{Cluster, Simulation, freeze, partition};
 
 /// Twenty sends of a producer that is started when the cluster is up, long after second 0.
-fn twenty_sends(fault: FaultBuilder) -> (Run, u32) {
+fn twenty_sends(fault: impl Into<Fault>) -> (Run, u32) {
     let cluster = Cluster::new().brokers(1).topic("orders", 4);
     let good = std::cell::Cell::new(0);
     let run = Simulation::new(cluster).fault(fault).run(3, async |sim| {
@@ -39,7 +39,7 @@ fn a_partition_from_second_0_cuts_off_a_producer_that_is_started_later() {
 
 #[test]
 fn a_partition_that_is_over_before_its_node_comes_strikes_nothing() {
-    let (run, good) = twenty_sends(partition("app", "broker-a").for_ms(1));
+    let (run, good) = twenty_sends(partition("app", "broker-a").lasting(Duration::from_millis(1)));
     assert_eq!(good, 20);
     assert_eq!(run.effects[0].missed(), Some(Missed::NeverStruck));
 }
@@ -78,6 +78,7 @@ fn with_fault(kind: FaultKind, place: Place) -> Result<Run, RunError> {
         place,
         at: Position::Time { ms: 0 },
         for_ms: None,
+        may_miss: false,
     }];
     run(&Arc::new(scenario), 3, EngineKind::Event)
 }

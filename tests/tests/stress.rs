@@ -107,6 +107,7 @@ impl Machine {
             name: name.into(),
             kind: NodeKind::Broker,
             address: Some(self.config.listen.to_string().into()),
+            part_of: None,
         }
     }
 }
@@ -202,6 +203,7 @@ async fn torment(host: &SharedHost, recorder: &Recorder, machine: &mut Machine) 
                 ms: recorder.now_ms(),
             },
             for_ms: None,
+            may_miss: false,
         });
         recorder.push(
             machine.node,
@@ -378,6 +380,7 @@ fn nodes(name_server: &Name, machines: &[Machine]) -> Vec<NodeInfo> {
         name: name.into(),
         kind,
         address,
+        part_of: None,
     });
     let brokers = machines.iter().zip(BROKERS);
     let brokers = brokers.map(|(machine, (name, _))| machine.info(name));

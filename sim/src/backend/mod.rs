@@ -69,6 +69,13 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Whether a process of the node is running.
     fn is_running(&self, node: NodeId) -> bool;
 
+    /// Adds a component of the process that runs on a node, which events tell apart, and its host.
+    /// `None`: this engine has none.
+    fn component(&self, node: NodeId, name: &str) -> Option<(NodeId, SharedHost)> {
+        let _ = (node, name);
+        None
+    }
+
     /// Starts a new process on the node. A process that still runs there is killed first.
     fn boot(&self, node: NodeId) -> SharedHost;
 
@@ -135,6 +142,10 @@ impl Backend for EngineHandle {
 
     fn is_running(&self, node: NodeId) -> bool {
         EngineHandle::is_running(*self, node)
+    }
+
+    fn component(&self, node: NodeId, name: &str) -> Option<(NodeId, SharedHost)> {
+        Some(EngineHandle::component(*self, node, name))
     }
 
     fn boot(&self, node: NodeId) -> SharedHost {

@@ -122,7 +122,9 @@ fn effects(run: &Run, faults: &[Fault]) -> String {
         text.push('\n');
     }
     for (effect, fault) in run.effects.iter().zip(faults) {
-        if let Some(missed) = effect.missed() {
+        if let Some(missed) = effect.missed()
+            && !fault.may_miss
+        {
             let _ = writeln!(text, "missed   fault {} {missed}: {fault}", effect.fault);
         }
     }

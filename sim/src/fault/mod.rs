@@ -224,6 +224,10 @@ pub struct Fault {
     /// How long it lasts; `None`: to the end of the run, or, for a rule with `times`, until it is
     /// used up.
     pub for_ms: Option<u64>,
+    /// Whether it may change nothing in a whole test or sweep. Any other fault that never strikes fails a
+    /// check, because the check has not tested what it seems to.
+    #[serde(default)]
+    pub may_miss: bool,
 }
 
 /// The node or the link that a fault happens to.

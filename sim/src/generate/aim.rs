@@ -182,5 +182,6 @@ fn fault(
             after_ms: 0,
         },
         for_ms: None,
+        may_miss: false,
     }
 }

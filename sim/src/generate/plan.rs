@@ -148,6 +148,7 @@ fn of_kind(draw: &Draw, knobs: &Knobs, kind: &Kind, anchor: Anchor, reacts: bool
         place,
         at,
         for_ms,
+        may_miss: false,
     }
 }
 
@@ -282,6 +283,7 @@ pub(super) fn forgotten(draw: &Draw, knobs: &mut Knobs) {
             },
             at: at.clone(),
             for_ms: None,
+            may_miss: false,
         };
         if !knobs.faults.iter().any(|other| clash(other, &fault)) {
             knobs.faults.push(fault);

@@ -63,7 +63,11 @@ impl HedgingBudget {
     pub(super) fn of(run: &CheckedRun<'_>, producer: ProducerKey<'_>) -> Option<Self> {
         let policy = run.policy_of(producer)?;
         let facts = policy.hedging?;
-        if run.truth.was_gone(producer.0, 0, run.trace.end_ms) {
+        let end = Timestamp {
+            at: usize::MAX,
+            ms: run.trace.end_ms,
+        };
+        if run.truth.was_gone(producer.0, 0, end.ms) || run.starts_before(producer, end) > 1 {
             return None;
         }
         let full = u64::from(facts.tokens) * TOKEN;

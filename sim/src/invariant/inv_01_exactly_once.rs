@@ -189,7 +189,7 @@ mod tests {
                     group: None,
                 };
                 let scene = Scene::new().at(100).work(called).wrong().whole(1, "a/0");
-                scene.say(Event::Stopping).say(Event::Stopped)
+                scene.stopping().stopped()
             },
         ),
         accepts("a send ends once", || Scene::new().at(100).whole(1, "a/0")),
@@ -233,10 +233,10 @@ mod tests {
         }),
         rejects("a send ends after stop returned", || {
             let scene = Scene::new().at(100).call(1).attempt(1, 1, "a/0");
-            scene.say(Event::Stopped).succeeds(1, 1).wrong()
+            scene.stopped().succeeds(1, 1).wrong()
         }),
         rejects("a send is open when stop returns", || {
-            let scene = Scene::new().at(100).call(1).at(200).say(Event::Stopped);
+            let scene = Scene::new().at(100).call(1).at(200).stopped();
             scene.wrong_call(1).end(TraceEnd::Finished, 300)
         }),
         rejects("a callback runs twice", || {

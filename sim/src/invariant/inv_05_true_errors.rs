@@ -404,7 +404,7 @@ mod tests {
             },
         ),
         accepts("a send fails as not running after the stop", || {
-            let scene = Scene::new().at(0).say(Event::Stopping).call(1);
+            let scene = Scene::new().at(0).stopping().call(1);
             scene.failed(1, Failure::NotRunning)
         }),
         rejects("a send fails as closed that nobody has closed", || {

@@ -26,6 +26,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
         "begins at …, and it was the turn of …",
         &[
             "queues in turn, and around",
+            "a producer that is started again begins where it likes",
             "a retry takes nobody's turn",
             "a turn at a broker that is avoided goes elsewhere, and the next one goes on",
             "a new route begins where it likes",
@@ -53,7 +54,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         .filter_map(|send| Some((send, send.attempts.first()?)))
         .collect();
     first.sort_unstable_by_key(|(_, attempt)| attempt.started);
-    let mut turns: BTreeMap<(ProducerKey<'_>, &Name), Turn> = BTreeMap::new();
+    let mut turns: BTreeMap<(ProducerKey<'_>, usize, &Name), Turn> = BTreeMap::new();
     for (send, attempt) in first {
         let Some(route) = attempt.snapshot else {
             continue;
@@ -63,9 +64,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some(place) = queues.position(broker, queue) else {
             continue;
         };
-        let turn = turns
-            .entry((send.producer(), send.topic))
-            .or_insert(Turn { route, place: None });
+        let start = run.starts_before(send.producer(), send.called);
+        let walk = (send.producer(), start, send.topic);
+        let turn = turns.entry(walk).or_insert(Turn { route, place: None });
         let last = turn.place.filter(|_| turn.route == route);
         let due = last.map(|last| (last + 1) % queues.len().max(1));
         *turn = Turn {
@@ -83,7 +84,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
                 target.broker, target.queue
             );
             report.wrong(attempt.started, text);
-            turns.remove(&(send.producer(), send.topic));
+            turns.remove(&walk);
         }
     }
 }
@@ -159,6 +160,15 @@ mod tests {
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
+        accepts(
+            "a producer that is started again begins where it likes",
+            || {
+                let scene = Scene::new().shared().at(1_000).whole(1, "a/0");
+                let group = "group".into();
+                let scene = scene.at(2_000).stop("group").say(Event::Started { group });
+                scene.whole(2, "c/0")
+            },
+        ),
         accepts("queues in turn, and around", || {
             sends(&[
                 "a/2", "a/3", "b/0", "b/1", "b/2", "b/3", "c/0", "c/1", "c/2", "c/3", "a/0",

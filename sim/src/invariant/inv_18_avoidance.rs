@@ -518,6 +518,7 @@ mod tests {
         scene.say(Event::Health {
             broker: broker.into(),
             for_ms,
+            may_miss: false,
             reason,
         })
     }

@@ -152,7 +152,7 @@ mod tests {
         accepts("a stopped producer polls no more", || {
             Scene::new()
                 .at(20_000)
-                .say(Event::Stopping)
+                .stopping()
                 .end(TraceEnd::Finished, 500_000)
         }),
         rejects("the poller dies", || {

@@ -284,10 +284,12 @@ mod tests {
     fn tried(scene: Scene) -> Scene {
         let call = Event::Call {
             send: 1.into(),
+            group: "group".into(),
             topic: "news".into(),
             mode: Mode::Sync,
             timeout_ms: 3000,
             target_queue: None,
+            unique_key: None,
         };
         scene.at(10).say(call).attempt_by(1, 1, queue("b/0"), 2)
     }

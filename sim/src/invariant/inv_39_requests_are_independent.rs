@@ -145,6 +145,7 @@ mod tests {
                 after_ms: 0,
             },
             for_ms: None,
+            may_miss: false,
         };
         let what = NodeEvent::Fault(FaultEvent::On {
             fault: 1,

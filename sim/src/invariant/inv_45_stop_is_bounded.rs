@@ -97,17 +97,14 @@ fn bounded(
 
 #[cfg(test)]
 mod tests {
-    use rmq_producer::event::Event;
 
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
 
     pub(super) const EXAMPLES: &[Example] = &[
-        accepts("stop is done in time", || {
-            stopping().at(6000).say(Event::Stopped)
-        }),
+        accepts("stop is done in time", || stopping().at(6000).stopped()),
         rejects("stop takes too long", || {
-            stopping().at(6051).say(Event::Stopped).wrong()
+            stopping().at(6051).stopped().wrong()
         }),
         rejects("stop never returns", || stopping().wrong()),
         rejects("the caller waits for ever", || {
@@ -124,6 +121,6 @@ mod tests {
     ];
 
     fn stopping() -> Scene {
-        Scene::new().at(1000).say(Event::Stopping)
+        Scene::new().at(1000).stopping()
     }
 }

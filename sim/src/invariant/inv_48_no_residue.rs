@@ -70,8 +70,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             .iter()
             .filter(|it| it.node == node && it.timestamp > stopped);
         let is_last = later.clone().next().is_none() && run.stops(node).any(|at| at == stopped);
-        if run.header().is_shared(node) && !is_last {
-            // The client is there for another one.
+        let client_outlives = run.policy(node).is_some_and(|it| it.client_outlives);
+        if client_outlives || run.header().is_shared(node) && !is_last {
+            // The client is there for another one, or until the program ends it.
             continue;
         }
         // A new life of the same node is another history.
@@ -131,7 +132,11 @@ fn residue(
     report: &mut CheckReport,
 ) {
     let (who, to) = (run.name(node), connection.to);
-    if connection.dialled > stopped {
+    // A client that several producers shared ends right after the last of them.
+    let due = run.due(node, stopped.ms, 0);
+    let shared = run.header().is_shared(node);
+    let is_late = |at: Timestamp| at > stopped && (!shared || at.ms > due);
+    if is_late(connection.dialled) {
         report.wrong(
             connection.dialled,
             format!("{who} dials {to} after it was stopped"),
@@ -141,12 +146,11 @@ fn residue(
     let written = connection
         .written
         .iter()
-        .find(|(_, at)| *at > stopped && *at < until);
+        .find(|(_, at)| is_late(*at) && *at < until);
     if let Some((_, at)) = written {
         report.wrong(*at, format!("{who} writes to {to} after it was stopped"));
         return;
     }
-    let due = run.due(node, stopped.ms, 0);
     let open = connection.ends().all(|end| end.ms > due);
     let gone = run.truth.was_gone(node, connection.dialled.ms, until.ms);
     if connection.opened.is_some() && open && until.ms > due && !gone {
@@ -222,25 +226,21 @@ mod tests {
     use crate::trace::{NodeEvent, WorkEvent};
 
     pub(super) const EXAMPLES: &[Example] = &[
-        accepts("all connections are closed", || {
-            closed().say(Event::Stopped)
-        }),
+        accepts("all connections are closed", || closed().stopped()),
         rejects("a connection stays open", || {
             let scene = Scene::new()
                 .at(100)
                 .close(1, "broker-a", CloseCause::Stopped);
             scene
                 .close(2, "broker-b", CloseCause::Stopped)
-                .say(Event::Stopped)
+                .stopped()
                 .wrong()
         }),
         accepts("every broker is told", || {
-            goodbyes(&["broker-a", "broker-b", "broker-c"]).say(Event::Stopped)
+            goodbyes(&["broker-a", "broker-b", "broker-c"]).stopped()
         }),
         rejects("one broker is not told", || {
-            goodbyes(&["broker-a", "broker-c"])
-                .say(Event::Stopped)
-                .wrong()
+            goodbyes(&["broker-a", "broker-c"]).stopped().wrong()
         }),
         accepts(
             "one of two producers goes, and its connections stay",
@@ -256,7 +256,7 @@ mod tests {
             scene
         }),
         rejects("no broker is told that one of two producers goes", || {
-            shared("second", "nobody").work(returned("second")).wrong()
+            shared("second", "nobody").wrong()
         }),
         rejects(
             "a connection is closed with the first of two producers",
@@ -269,23 +269,23 @@ mod tests {
         rejects("the last of two producers leaves a connection open", || {
             let scene = shared("second", "second").work(returned("second"));
             let scene = scene.facts(|it| it.policies[0].unregisters = false);
-            scene.at(200).stop("group").wrong()
+            let group = Some("group".into());
+            let scene = scene.at(200).work(WorkEvent::StopCalled { group });
+            scene.stopping().stopped().wrong()
         }),
         accepts("a broker that hangs cannot be told", || {
             let scene = goodbyes(&["broker-a", "broker-c"]);
-            scene
-                .fault(1, FaultKind::Freeze, "broker-b")
-                .say(Event::Stopped)
+            scene.fault(1, FaultKind::Freeze, "broker-b").stopped()
         }),
         rejects("a stopped producer dials", || {
             let (connection, to) = (4.into(), "10.0.2.1:10911".into());
-            let scene = closed().say(Event::Stopped).at(900);
+            let scene = closed().stopped().at(900);
             scene
                 .say(Event::Transport(Transport::Dial { connection, to }))
                 .wrong()
         }),
         rejects("a stopped producer writes", || {
-            let scene = closed().say(Event::Stopped).at(110);
+            let scene = closed().stopped().at(110);
             let event = Transport::Written {
                 connection: 1.into(),
                 opaque: 9,
@@ -311,7 +311,7 @@ mod tests {
         let scene = (1..4).fold(scene.at(50), |scene, it| scene.say(answered(it)));
         let group = Some(stops.into());
         let scene = scene.at(90).work(WorkEvent::StopCalled { group });
-        let scene = scene.say(Event::Stopping).at(92);
+        let scene = scene.stopping().at(92);
         let brokers = ["broker-a", "broker-b", "broker-c"];
         let told = (1..).zip(brokers).filter(|_| gone != "nobody");
         let scene = told.fold(scene, |scene, (number, broker)| {
@@ -322,7 +322,7 @@ mod tests {
             };
             goodbye(scene, number, broker).broker(broker, event)
         });
-        scene.at(100).say(Event::Stopped)
+        scene.at(100).stopped()
     }
 
     fn returned(group: &str) -> WorkEvent {
@@ -357,7 +357,7 @@ mod tests {
             .facts(|it| it.policies[0].unregisters = true)
             .at(50);
         let scene = (1..4).fold(scene, |scene, it| scene.say(answered(it)));
-        let scene = scene.at(90).say(Event::Stopping).at(92);
+        let scene = scene.at(90).stopping().at(92);
         let scene = (1..).zip(["broker-a", "broker-b", "broker-c"]).fold(
             scene,
             |scene, (number, broker)| match brokers.contains(&broker) {

@@ -38,6 +38,14 @@ impl<'t> CheckedRun<'t> {
         count(ProducerPhase::Stopping) > count(ProducerPhase::Stopped)
     }
 
+    /// How often a producer of this name has started before a moment: one that is started again on a shared
+    /// client remembers nothing of the one before it.
+    pub(super) fn starts_before(&self, producer: ProducerKey<'_>, now: Timestamp) -> usize {
+        let before = self.lives(producer).filter(|it| it.timestamp < now);
+        let starts = before.filter(|it| it.phase == ProducerPhase::Started);
+        starts.count()
+    }
+
     /// The turns in the life of one producer.
     pub(super) fn lives<'c>(
         &'c self,

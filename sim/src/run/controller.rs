@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rmq_host::{SharedHost, Task};
 use rmq_mock_broker::{Disk, Registration};
 use rmq_mock_namesrv::Memory;
-use rmq_producer::{Client, Policy};
+use rmq_producer::Client;
 use rmq_remoting::observe::Name;
 use tokio::sync::{Notify, oneshot};
 
@@ -22,7 +22,7 @@ use super::sends::SendMatcher;
 use crate::backend::{Modelled, SharedBackend};
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position, Struck};
 use crate::scenario::Scenario;
-use crate::trace::{NodeEvent, NodeId, Recorder, WorkEvent};
+use crate::trace::{NodeEvent, NodeId, PolicyFacts, Recorder, WorkEvent};
 
 /// Where a fault is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,14 +68,18 @@ pub(super) struct Process {
     pub(super) registration: Option<Registration>,
 }
 
-/// A machine that a check's own code added, beside the scenario's nodes.
+/// A machine that a check's own code added, beside the scenario's nodes, or a further client on one.
 #[derive(Debug)]
 pub(super) struct AddedNode {
     pub(super) name: Name,
     pub(super) node: NodeId,
+    /// Of a further client: the node of its process.
+    pub(super) part_of: Option<NodeId>,
     pub(super) host: SharedHost,
-    /// What its producer does when.
-    pub(super) policy: Option<Policy>,
+    /// How many clients were made on the machine.
+    pub(super) clients: u32,
+    /// The producers of its client that were started, and the names of their policies.
+    pub(super) producers: Vec<(PolicyFacts, String)>,
 }
 
 /// The servers of a run, the disks under them, and what operators have changed.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use dst_engine::{EngineConfig, Limits, NetworkConfig, ReadyOrder, RunEnd, RunReport, WaitingTask};
 use rmq_remoting::observe::Name;
 
+use super::facts::policy_of;
 use super::play::{RunHandle, RunningCluster};
 use super::seal::Left;
-use super::{Played, RunConfig, RunError, policy_of};
+use super::{Played, RunConfig, RunError};
 use crate::backend::{self, SharedBackend};
 use crate::fault::FaultKind;
 use crate::scenario::{Order, Scenario};

@@ -102,6 +102,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         refuses: false,
         limits_known: false,
         group: None,
+        client_outlives: false,
         heartbeat_timeout_ms: policy.periods.heartbeat_timeout,
     }
 }

@@ -36,6 +36,7 @@ impl Layout {
                 name,
                 kind,
                 address,
+                part_of: None,
             });
         }
         layout

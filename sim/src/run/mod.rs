@@ -5,7 +5,9 @@
 //! when the last send has its outcome and the scenario's time is up, the producers are stopped, the
 //! trace is sealed, and only then is everything torn down.
 //!
-//! - `controller`: carries out the plan; `servers`, `workload`, `producers`: the nodes.
+//! - `controller`: carries out the plan; `servers`, `workload`, `producers`: the nodes; `instrument`: the
+//!   clients that a check's own code makes.
+//! - `refuse`: plans that make no sense, before anything runs.
 //! - `effect`: whether faults started, and what they did.
 //! - `control`, `watch`: how faults reach servers, and what may start a fault.
 //! - `paired`: two runs that differ in one thing; `beside`: what that is.
@@ -19,7 +21,7 @@ use rmq_remoting::observe::Name;
 use serde::Serialize;
 
 use crate::coverage::Coverage;
-use crate::fault::{EngineKind, Fault};
+use crate::fault::EngineKind;
 use crate::invariant::{self, CheckedRun};
 use crate::scenario::{Order, Scenario};
 use crate::trace::{Digest, NodeId, Trace, TraceEnd};
@@ -33,11 +35,13 @@ mod effect;
 mod engines;
 mod facts;
 mod hooks;
+mod instrument;
 mod layout;
 mod paired;
 mod play;
 mod producers;
 mod progress;
+mod refuse;
 mod seal;
 mod sends;
 mod servers;
@@ -49,9 +53,10 @@ use beside::Beside;
 pub use effect::{Effect, Missed};
 pub(crate) use engines::carry_out;
 pub use facts::facts_of;
-use facts::policy_of;
 pub use paired::{PairedRun, PairedRuns, Parting, pair_of};
 pub(crate) use play::RunningCluster;
+pub(crate) use refuse::{Nodes, check};
+pub(crate) use sends::Sends;
 pub use summary::Summary;
 
 /// A finished run: what happened, what it came to, what the checkers say.
@@ -193,86 +198,6 @@ pub fn run_with(scenario: &Arc<Scenario>, knobs: RunConfig) -> Result<Run, RunEr
     run.verdict.findings.extend(stuck);
     paired::play(scenario, &mut run)?;
     Ok(run)
-}
-
-/// Where the nodes of a run come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nodes {
-    /// All of them are the scenario's.
-    OfScenario,
-    /// The code of a check adds processes of its own while the run goes on.
-    MoreWillCome,
-}
-
-/// The longest timeout of a send, as a scenario file may set it.
-const LONGEST_TIMEOUT_MS: u64 = 600_000;
-
-/// Refuses what makes no sense or what the engine cannot do, before anything runs.
-pub(crate) fn check(scenario: &Scenario, engine: EngineKind, nodes: Nodes) -> Result<(), RunError> {
-    for fault in &scenario.faults {
-        check_place(scenario, fault, nodes)?;
-        if let Some(lie) = fault.kind.lie() {
-            return Err(RunError::Fault {
-                fault: fault.to_string(),
-                reason: lie.what.to_owned(),
-                remedy: lie.remedy.to_owned(),
-            });
-        }
-        if let Some(reason) = fault.kind.kind().engines.impossible_on(engine) {
-            return Err(RunError::Impossible {
-                engine,
-                fault: fault.to_string(),
-                reason: reason.to_owned(),
-                remedy: "run it on the engine event, or remove the fault",
-            });
-        }
-    }
-    for plan in &scenario.producers {
-        let refused = |cause: String| RunError::Policy {
-            producer: Name::clone(&plan.name),
-            cause,
-        };
-        let policy = policy_of(plan).map_err(|cause| refused(cause.to_string()))?;
-        let timeout = policy.send_timeout;
-        if timeout > LONGEST_TIMEOUT_MS {
-            let most = format!("a run waits for a send for {LONGEST_TIMEOUT_MS} ms at most");
-            return Err(refused(format!("send-timeout is {timeout} ms; {most}")));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a fault that would be lost because nothing it could strike is ever there.
-fn check_place(scenario: &Scenario, fault: &Fault, nodes: Nodes) -> Result<(), RunError> {
-    let refused = |reason: String, remedy: String| RunError::Fault {
-        fault: fault.to_string(),
-        reason,
-        remedy,
-    };
-    if nodes == Nodes::OfScenario
-        && let Some(unknown) = fault
-            .place
-            .names()
-            .find(|it| scenario.kind_of(it).is_none())
-    {
-        let known = scenario.node_names().join(", ");
-        return Err(refused(
-            format!("names \"{unknown}\", and there is no such node"),
-            format!("use one of: {known}"),
-        ));
-    }
-    let allowed = fault
-        .kind
-        .kind()
-        .site
-        .allows(&fault.place, |name| scenario.kind_of(name));
-    allowed.map_err(|remedy| {
-        let names = scenario.node_names().join(", ");
-        refused(
-            format!("cannot be on \"{}\"", fault.place),
-            format!("{remedy}; the nodes are: {names}"),
-        )
-    })
 }
 
 /// What a run left, before anybody checks it.

@@ -8,7 +8,6 @@ use dst_engine::{EngineEvent, EventSink};
 use parking_lot::Mutex;
 use rmq_host::{SharedHost, Task, TaskEnd};
 use rmq_mock_broker::ledger::Entry;
-use rmq_producer::Policy;
 use rmq_producer::event::Event as ProducerEvent;
 use rmq_remoting::observe::{Name, Observer};
 
@@ -19,6 +18,7 @@ use super::layout::Layout;
 use super::producers::RunningProducer;
 use super::progress;
 use super::seal::Left;
+use super::sends::Sends;
 use super::workload::Caller;
 use crate::backend::SharedBackend;
 use crate::scenario::Scenario;
@@ -101,34 +101,28 @@ impl RunningCluster {
 
     /// The machine called `name`: a node of the scenario, or one that is added now. It is booted
     /// once.
-    pub(crate) fn machine(&self, name: &str) -> (NodeId, SharedHost) {
+    pub(crate) fn machine(&self, name: &str) -> SharedHost {
         let mut added_nodes = self.controller.added_nodes.lock();
         if let Some(added) = added_nodes.iter().find(|added| &*added.name == name) {
-            return (added.node, Arc::clone(&added.host));
+            return Arc::clone(&added.host);
         }
         let backend = &self.controller.backend;
         let number = usize::from(ADDED_NODES) + added_nodes.len();
         let number = u16::try_from(number).unwrap_or(u16::MAX);
         assert!(number < u16::MAX, "a check cannot add so many nodes");
         let node = backend.node(name, backend.address_for(number));
-        let host = backend.boot(node);
+        let host = self.controller.instrumented(node, backend.boot(node));
         added_nodes.push(AddedNode {
             name: Name::from(name),
             node,
+            part_of: None,
             host: Arc::clone(&host),
-            policy: None,
+            clients: 0,
+            producers: Vec::new(),
         });
         drop(added_nodes);
         self.controller.node_added();
-        (node, host)
-    }
-
-    /// Notes the policy that a added's producer has, for the checkers.
-    pub(crate) fn has_policy(&self, node: NodeId, policy: &Policy) {
-        let mut added_nodes = self.controller.added_nodes.lock();
-        if let Some(added) = added_nodes.iter_mut().find(|added| added.node == node) {
-            added.policy = Some(policy.clone());
-        }
+        host
     }
 
     /// The observer of a producer's events.
@@ -146,9 +140,9 @@ impl RunningCluster {
         self.controller.stored_entries()
     }
 
-    /// The unique keys of all messages built by now.
-    pub(crate) fn built(&self) -> Vec<Name> {
-        self.controller.sends.built()
+    /// What all producers were called for by now.
+    pub(crate) fn sends(&self) -> Sends {
+        self.controller.sends.all()
     }
 
     /// Waits until every broker has registered for the first time, but not for ever: a fault may

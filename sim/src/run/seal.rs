@@ -126,9 +126,13 @@ impl RunController {
                 name: Name::clone(&added.name),
                 kind: NodeKind::Producer,
                 address: None,
+                part_of: added.part_of,
             });
-            if let Some(policy) = added.policy.take() {
-                add((added.node, None), policy, None);
+            for (facts, name) in added.policies() {
+                policies.push(facts);
+                if !names.contains(&name) {
+                    names.push(name);
+                }
             }
         }
         let one_way = scenario.network.latency_ms + scenario.network.jitter_ms;

@@ -35,8 +35,16 @@ struct Matched {
     calling: Option<WorkloadSend>,
     /// What is known of the sends that a fault waits for.
     waited: BTreeMap<Name, Waited>,
-    /// The unique keys of all messages built.
-    built: Vec<Name>,
+    all: Sends,
+}
+
+/// What all producers of a run were called for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sends {
+    /// How many sends were called.
+    pub(crate) calls: usize,
+    /// The unique keys of the messages that were built for them, in the order of the calls.
+    pub(crate) built: Vec<Name>,
 }
 
 impl SendMatcher {
@@ -65,6 +73,7 @@ impl SendMatcher {
     /// A producer has been called for a send; sends that no workload calls stay without a name.
     pub(super) fn called(&self, node: NodeId, send: SendNumber) {
         let mut matched = self.0.lock();
+        matched.all.calls += 1;
         if let Some(called) = matched.calling.take() {
             matched.sends.insert((node, send), called);
         }
@@ -100,11 +109,11 @@ impl SendMatcher {
 
     /// A message was built under this unique key.
     pub(super) fn was_built(&self, unique_key: &Name) {
-        self.0.lock().built.push(Name::clone(unique_key));
+        self.0.lock().all.built.push(Name::clone(unique_key));
     }
 
-    /// The unique keys of all messages built.
-    pub(super) fn built(&self) -> Vec<Name> {
-        self.0.lock().built.clone()
+    /// What all producers were called for.
+    pub(super) fn all(&self) -> Sends {
+        self.0.lock().all.clone()
     }
 }

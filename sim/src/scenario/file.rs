@@ -130,6 +130,7 @@ pub(crate) struct Fault {
     pub(crate) at: Option<Spanned<At>>,
     #[serde(rename = "for")]
     pub(crate) lasts: Option<Spanned<Ms>>,
+    pub(crate) may_miss: Option<bool>,
     // Processes.
     pub(crate) data: Option<Spanned<String>>,
     pub(crate) address: Option<Spanned<String>>,

@@ -164,7 +164,6 @@
 //! ```
 
 use std::error::Error;
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
@@ -180,18 +179,26 @@ use crate::verdict::{Class, Finding};
 
 mod clock;
 mod fault;
+mod ledger;
+mod plan;
+mod replay;
 mod sim;
 
 pub use clock::VirtualTime;
 pub use fault::{
-    FaultBuilder, answer, black_hole, close_after, close_before, crash, delay_replies,
-    drop_replies, drop_requests, freeze, latency, loss, partition, partition_one_way, power_loss,
-    refuse, stop,
+    AtServer, FaultBuilder, Lasts, OfLink, OfNode, OfRequests, StrikesOnce, TakesAway, answer,
+    answer_then_close, bandwidth, bare_id_route, black_hole, clock_jump, close_after, close_before,
+    corrupt, crash, delay_replies, delay_requests, drop_replies, drop_requests, empty_answer,
+    empty_route, freeze, garbage, half_frame, half_frame_close, half_open, hold, latency, loss,
+    name_server_list, null_route, partial_route, partition, partition_one_way, permuted_route,
+    power_loss, read_only, refuse, reply_twice, reset, reset_after, reset_at_byte, reset_before,
+    resize, slice, slow, stale_route, stop, stop_reading, store_then_answer, swallow_dials,
+    text_number_route, tls_alert, unknown_opaque,
 };
-pub use sim::{ClusterLedger, Sim, SimProducer};
-
-/// The environment variable that makes every simulation run one seed and print its trace.
-pub const SEED_VARIABLE: &str = "ROCKETMQ_SIM_SEED";
+pub use ledger::ClusterLedger;
+use plan::SeedPlan;
+pub use plan::{SEED_VARIABLE, SEEDS_VARIABLE};
+pub use sim::{Sim, SimProducer};
 
 /// The error with which a check fails.
 pub type CheckError = Box<dyn Error + Send + Sync>;
@@ -237,7 +244,7 @@ impl Cluster {
         self
     }
 
-    /// So many brokers: `broker-a`, `broker-b` … (at most 26).
+    /// So many brokers: `broker-a` to `broker-z`, then `broker-27` and so on.
     pub fn brokers(mut self, count: u8) -> Self {
         self.plan.brokers = names(count);
         self
@@ -264,10 +271,10 @@ impl Default for Cluster {
 }
 
 fn names(count: u8) -> Vec<Name> {
-    (b'a'..=b'z')
-        .take(usize::from(count))
-        .map(|letter| Name::from(format!("broker-{}", char::from(letter))))
-        .collect()
+    let letters = (b'a'..=b'z').map(|letter| format!("broker-{}", char::from(letter)));
+    let numbers = (27..=u32::from(u8::MAX)).map(|number| format!("broker-{number}"));
+    let names = letters.chain(numbers).take(usize::from(count));
+    names.map(Name::from).collect()
 }
 
 /// A test over many seeds. See the module's documentation.
@@ -276,7 +283,6 @@ fn names(count: u8) -> Vec<Name> {
 pub struct Simulation {
     scenario: Scenario,
     seeds: Range<u64>,
-    may_miss: bool,
 }
 
 impl Simulation {
@@ -299,7 +305,6 @@ impl Simulation {
         Self {
             scenario,
             seeds: 0..100,
-            may_miss: false,
         }
     }
 
@@ -312,7 +317,12 @@ impl Simulation {
 
     /// Adds a fault that the cluster suffers in each run.
     pub fn fault(mut self, fault: impl Into<Fault>) -> Self {
-        self.scenario.faults.push(fault.into());
+        let mut fault = fault.into();
+        let name_servers = self.scenario.cluster.name_server_names();
+        fault::complete(&mut fault, |node| {
+            name_servers.iter().any(|it| **it == *node)
+        });
+        self.scenario.faults.push(fault);
         self
     }
 
@@ -322,20 +332,12 @@ impl Simulation {
         self
     }
 
-    /// A fault may strike in none of the seeds. Without this such a check fails: it has not tested
-    /// what it seems to.
-    ///
-    /// ```
-    /// use rmq_sim::simulation::{Cluster, Simulation, crash};
-    ///
-    /// Simulation::new(Cluster::new())
-    ///     .fault(crash("broker-a").after_stored(1_000))
-    ///     .faults_may_miss()
-    ///     .seeds(0..3)
-    ///     .check(async |_sim| Ok(()));
-    /// ```
+    /// Every fault added so far may strike in none of the seeds, as if each said
+    /// [`may_miss`](FaultBuilder::may_miss).
     pub fn faults_may_miss(mut self) -> Self {
-        self.may_miss = true;
+        for fault in &mut self.scenario.faults {
+            fault.may_miss = true;
+        }
         self
     }
 
@@ -352,37 +354,43 @@ impl Simulation {
     )]
     #[track_caller]
     pub fn check(self, check: impl AsyncFn(Sim) -> Result<(), CheckError>) {
-        let only = match only_seed(std::env::var_os(SEED_VARIABLE).as_deref()) {
-            Ok(only) => only,
-            Err(text) => panic!(
-                "{SEED_VARIABLE} is {text:?}, which is no seed\n  remedy: write a whole number, or unset it"
-            ),
+        let plan = match SeedPlan::of_environment(&self.seeds) {
+            Ok(plan) => plan,
+            Err(flaw) => panic!("{flaw}"),
         };
-        let seeds = only.map_or(self.seeds.clone(), |seed| seed..seed + 1);
+        if let Err(flaw) = plan::check(&self.scenario) {
+            panic!("{flaw}");
+        }
         let scenario = Arc::new(self.scenario);
         let mut effects = Effects::default();
-        for seed in seeds {
+        for seed in plan.seeds.clone() {
             let run = match run_one(&scenario, seed, &check) {
                 Ok(run) => run,
                 Err(error) => panic!("{error}"),
             };
-            if only.is_some() {
+            if plan.repeats {
                 // The one place where a library prints: the reader asked for this seed's trace.
                 print_trace(&run);
             }
             if !run.verdict.is_pass() {
                 panic!("{}", failure(&run, seed));
             }
+            if plan.is_played_twice(seed) {
+                let again = run_one(&scenario, seed, &check);
+                if let Ok(again) = again
+                    && let Some(text) = replay::difference(&run, &again)
+                {
+                    panic!("seed {seed}: {text}\n{}", repeat(seed));
+                }
+            }
             effects.add(&run);
         }
         if let Some(missed) = effects.missed(&scenario) {
             // One seed alone may well miss.
-            if self.may_miss || only.is_some() {
+            if plan.repeats {
                 warn(&missed);
             } else {
-                panic!(
-                    "{missed}\n  remedy: mend its place or its start, or call faults_may_miss()"
-                );
+                panic!("{missed}\n  remedy: mend its place or its start, or say may_miss()");
             }
         }
     }
@@ -415,20 +423,8 @@ impl Simulation {
         seed: u64,
         check: impl AsyncFn(Sim) -> Result<(), CheckError>,
     ) -> Result<Run, run::RunError> {
+        plan::check(&self.scenario).map_err(run::RunError::Broken)?;
         run_one(&Arc::new(self.scenario), seed, &check)
-    }
-}
-
-/// The one seed that is asked for, if any.
-fn only_seed(text: Option<&OsStr>) -> Result<Option<u64>, &OsStr> {
-    let Some(text) = text else {
-        return Ok(None);
-    };
-    let seed = text.to_str().and_then(|text| text.trim().parse().ok());
-    // A range of seeds ends before a number.
-    match seed.filter(|seed| *seed < u64::MAX) {
-        Some(seed) => Ok(Some(seed)),
-        None => Err(text),
     }
 }
 
@@ -481,7 +477,8 @@ impl Effects {
     /// A line for each fault that struck in no seed; nothing if all struck.
     fn missed(&self, scenario: &Scenario) -> Option<String> {
         let faults = scenario.faults.iter().zip(&self.counts);
-        let missed = faults.filter(|(_, (_, struck, _))| self.seeds > 0 && *struck == 0);
+        let missed = faults
+            .filter(|(fault, (_, struck, _))| *struck == 0 && self.seeds > 0 && !fault.may_miss);
         let lines = missed.map(|(fault, (started, _, no_such_node))| {
             let how = match (started, no_such_node) {
                 (0, _) => Missed::NeverStarted,
@@ -514,12 +511,16 @@ fn failure(run: &Run, seed: u64) -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n  and {finding}");
     }
-    let _ = write!(
-        text,
-        "\nrepeat   {SEED_VARIABLE}={seed} cargo test {} -- --nocapture",
-        test_name()
-    );
+    let _ = write!(text, "\n{}", repeat(seed));
     text
+}
+
+/// The line that repeats a seed.
+fn repeat(seed: u64) -> String {
+    format!(
+        "repeat   {SEED_VARIABLE}={seed} cargo test {} -- --nocapture",
+        test_name()
+    )
 }
 
 #[expect(
@@ -549,18 +550,4 @@ macro_rules! assert_trace_snapshot {
     ($name:expr, $run:expr) => {
         $crate::insta::assert_snapshot!($name, $crate::trace::short::render(&$run.trace))
     };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seed_that_is_asked_for_and_cannot_be_read_is_refused() {
-        let only = |text: &'static str| only_seed(Some(OsStr::new(text)));
-        assert_eq!((only_seed(None), only(" 7 ")), (Ok(None), Ok(Some(7))));
-        for text in ["", "0x7", "-1", "18446744073709551615"] {
-            assert_eq!(only(text), Err(OsStr::new(text)));
-        }
-    }
 }

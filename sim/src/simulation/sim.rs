@@ -1,17 +1,14 @@
-//! What a check gets its hands on: producers, time, and what the brokers have stored.
+//! What a check gets its hands on: producers, machines, time.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rmq_host::SharedHost;
-use rmq_mock_broker::ledger::Entry;
 use rmq_producer::{Client, Policy, Producer, ProducerBuilder, StartError};
 use rmq_remoting::observe::Name;
 
+use super::ledger::ClusterLedger;
 use crate::run::RunningCluster;
-use crate::trace::NodeId;
 
 /// The simulated cluster that a check runs in.
 ///
@@ -63,7 +60,7 @@ impl Sim {
     /// });
     /// ```
     pub fn host(&self, name: &str) -> SharedHost {
-        self.cluster.machine(name).1
+        self.cluster.machine(name)
     }
 
     /// The name servers' addresses, as a producer's `name_servers` takes them.
@@ -91,7 +88,7 @@ impl Sim {
     pub fn ledger(&self) -> ClusterLedger {
         ClusterLedger {
             entries: self.cluster.stored(),
-            built: self.cluster.built(),
+            sends: self.cluster.sends(),
         }
     }
 }
@@ -166,13 +163,10 @@ impl SimProducer {
         if let Some(retries) = self.retries {
             self.policy = self.policy.with_retries(retries);
         }
-        let (node, host) = self.cluster.machine(&self.name);
-        self.cluster.has_policy(node, &self.policy);
         // A description of its own, which a client that the check shares may take the place of.
         let client = Client::builder()
-            .host(host)
-            .name_servers(self.cluster.name_servers())
-            .observer(self.observer(node));
+            .host(self.cluster.machine(&self.name))
+            .name_servers(self.cluster.name_servers());
         let builder = Producer::builder(Name::clone(&self.name))
             .own_client(client)
             .policy(self.policy);
@@ -181,80 +175,5 @@ impl SimProducer {
             None => builder,
         };
         builder.start().await
-    }
-
-    fn observer(
-        &self,
-        node: NodeId,
-    ) -> Arc<dyn rmq_remoting::observe::Observer<rmq_producer::event::Event>> {
-        self.cluster.observer(node)
-    }
-}
-
-/// What all brokers have stored, and what was sent: the oracle for lost and doubled messages.
-///
-/// ```
-/// use rmq_producer::Message;
-/// use rmq_sim::simulation::{Cluster, Simulation, drop_replies};
-///
-/// // The answer to the first send is lost, and the message is stored again on the next attempt.
-/// Simulation::new(Cluster::new().topic("orders", 1))
-///     .fault(drop_replies("broker-a").times(1))
-///     .seeds(0..3)
-///     .check(async |sim| {
-///         let producer = sim.producer("orders-app").start().await?;
-///         producer.send(Message::new("orders", "created")).await?;
-///         producer.stop().await;
-///         let ledger = sim.ledger();
-///         assert_eq!(ledger.entries().len(), 2, "two copies");
-///         assert_eq!(ledger.bodies("orders"), ["created"], "of one message");
-///         Ok(())
-///     });
-/// ```
-#[derive(Debug, Clone)]
-pub struct ClusterLedger {
-    entries: Vec<(Name, Entry)>,
-    built: Vec<Name>,
-}
-
-impl ClusterLedger {
-    /// Every stored copy with the name of its broker, broker by broker, in the order stored.
-    pub fn entries(&self) -> &[(Name, Entry)] {
-        &self.entries
-    }
-
-    /// The bodies of a topic, one for each unique key.
-    pub fn bodies(&self, topic: &str) -> Vec<bytes::Bytes> {
-        let mut seen = BTreeSet::new();
-        let entries = self.entries.iter().map(|(_, entry)| entry);
-        entries
-            .filter(|entry| &*entry.topic == topic && seen.insert(Name::clone(&entry.key)))
-            .map(|entry| entry.body.clone())
-            .collect()
-    }
-
-    /// Unique keys of messages that were sent and that no broker has stored.
-    pub fn missing(&self) -> Vec<Name> {
-        let stored: BTreeSet<&Name> = self.entries.iter().map(|(_, entry)| &entry.key).collect();
-        let built = self.built.iter();
-        built.filter(|key| !stored.contains(key)).cloned().collect()
-    }
-
-    /// Fails the check if a message that was sent is stored nowhere, whatever the sender was told.
-    ///
-    /// # Panics
-    ///
-    /// If one is missing: in a simulation a panic is a verdict.
-    #[expect(clippy::panic, reason = "an assertion of tests, as `assert!` is")]
-    #[track_caller]
-    pub fn assert_each_key_stored(&self) {
-        let missing = self.missing();
-        if let Some(first) = missing.first() {
-            panic!(
-                "{} of {} messages are stored nowhere; the first is {first}",
-                missing.len(),
-                self.built.len()
-            );
-        }
     }
 }

@@ -41,6 +41,9 @@ pub struct NodeInfo {
     pub kind: NodeKind,
     /// The address it listens at when the run starts, as `ip:port`; none for a producer.
     pub address: Option<Name>,
+    /// Of a further client in one process: the node of the process, whose faults are its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<NodeId>,
 }
 
 /// Which of two forms of an invariant applies: follows from the policy of the scenario.
@@ -161,6 +164,9 @@ pub struct PolicyFacts {
     pub refuses: bool,
     /// The group of the producer, where several share the client of the node; none: it is the only one.
     pub group: Option<Name>,
+    /// The client goes on when its last producer has stopped: the program that made it ends it, and when
+    /// is not known.
+    pub client_outlives: bool,
     /// The time of one heartbeat, in milliseconds.
     pub heartbeat_timeout_ms: u64,
     /// Whether the limits above are the producer's. Those that a program sets itself are not known.
@@ -280,6 +286,14 @@ impl TraceHeader {
     pub fn node(&self, name: &str) -> Option<NodeId> {
         let index = self.nodes.iter().position(|info| &*info.name == name)?;
         u16::try_from(index).ok().map(NodeId)
+    }
+
+    /// The node that is called `name`, and the further clients of its process.
+    pub fn with_parts(&self, name: &str) -> impl Iterator<Item = NodeId> {
+        let node = self.node(name);
+        let nodes = (0u16..).map(NodeId).zip(&self.nodes);
+        let parts = nodes.filter(move |(_, info)| node.is_some() && info.part_of == node);
+        node.into_iter().chain(parts.map(|(part, _)| part))
     }
 
     /// All nodes of a kind, in the order of the header.

@@ -72,6 +72,7 @@ fn java_waits_for_a_dial_into_nothing_and_strict_for_its_deadline() {
             place: Place::Node("broker-a".into()),
             at: Position::Time { ms: 0 },
             for_ms: None,
+            may_miss: false,
         });
         let ((outcome, took), seen) = play(setup, &policy, async |_, producer| {
             send_sync(producer, message()).await

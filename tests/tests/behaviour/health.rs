@@ -117,7 +117,7 @@ fn while_both_are_slow_both_are_used() {
 #[test]
 fn a_broker_that_refused_a_connection_is_left_alone_for_10_s_in_5_x_and_for_600_s_in_4_9() {
     for (policy, isolated) in remembering().into_iter().zip([10_000, 10_000, 600_000]) {
-        let setup = brokers(2).fault(refuse("broker-a").for_ms(WARM));
+        let setup = brokers(2).fault(refuse("broker-a").lasting(Duration::from_millis(WARM)));
         let ((), seen) = play(setup, &policy, async |sim, producer| {
             for _ in 0..=(isolated / 500 + 4) {
                 producer.send(message()).await.unwrap();
@@ -143,7 +143,7 @@ fn a_broker_that_refused_a_connection_is_left_alone_for_10_s_in_5_x_and_for_600_
 fn the_only_broker_is_used_however_it_failed() {
     for policy in remembering() {
         // Longer than a send, whose attempts outlast a short refusal.
-        let setup = brokers(1).fault(refuse("broker-a").for_ms(4_000));
+        let setup = brokers(1).fault(refuse("broker-a").for_secs(4));
         let ((), seen) = play(setup, &policy, async |sim, producer| {
             producer.send(message()).await.unwrap_err();
             sim.until_secs(5).await;

@@ -109,6 +109,7 @@ pub(crate) fn requests(server: &str, code: i32, then: RuleAction) -> Fault {
         place: Place::Node(server.into()),
         at: Position::Time { ms: 0 },
         for_ms: None,
+        may_miss: false,
     }
 }
 
@@ -251,7 +252,9 @@ pub(crate) struct Evidence(Run);
 
 impl Evidence {
     fn records(&self) -> impl Iterator<Item = &TraceRecord> {
-        let stopping = |record: &&TraceRecord| record.what != NodeEvent::Producer(Event::Stopping);
+        let stopping = |record: &&TraceRecord| {
+            !matches!(record.what, NodeEvent::Producer(Event::Stopping { .. }))
+        };
         self.0.trace.records.iter().take_while(stopping)
     }
 

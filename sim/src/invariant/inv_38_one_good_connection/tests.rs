@@ -184,8 +184,8 @@ pub(super) const EXAMPLES: &[Example] = &[
         let scene = scene.close(3, "broker-c", CloseCause::Offline).at(40_000);
         let group = || Some("second".into());
         let scene = scene.work(WorkEvent::StopCalled { group: group() });
-        let scene = scene.say(Event::Stopping).dial(4, "broker-c");
-        let scene = scene.open_end(4, "broker-c").say(Event::Stopped);
+        let scene = scene.stopping().dial(4, "broker-c");
+        let scene = scene.open_end(4, "broker-c").stopped();
         let scene = scene.work(WorkEvent::StopReturned { group: group() });
         scene.at(110_000).call(1)
     }),

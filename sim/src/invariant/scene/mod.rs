@@ -77,6 +77,8 @@ pub(crate) struct Scene {
     pub(crate) paired: Option<Box<Scene>>,
     now: u64,
     pub(crate) who: NodeId,
+    /// The group of the producer that was called last.
+    pub(crate) group: Name,
     next_opaque: i32,
     next_request: u64,
     next_offset: BTreeMap<(Name, i32), i64>,
@@ -175,6 +177,7 @@ fn policy(node: NodeId) -> PolicyFacts {
         refuses: false,
         limits_known: true,
         group: None,
+        client_outlives: false,
         heartbeat_timeout_ms: 3000,
     }
 }
@@ -199,6 +202,7 @@ fn header() -> TraceHeader {
         name: name.into(),
         kind,
         address: address.map(Into::into),
+        part_of: None,
     };
     TraceHeader {
         scenario: "scene".into(),
@@ -250,6 +254,7 @@ impl Scene {
             paired: None,
             now: 0,
             who: NodeId(0),
+            group: "group".into(),
             next_opaque: 0,
             next_request: 0,
             next_offset: BTreeMap::new(),
@@ -283,6 +288,7 @@ impl Scene {
             name: "p2".into(),
             kind: NodeKind::Producer,
             address: None,
+            part_of: None,
         });
         self.trace.header.policies.push(policy(self.who));
         self.start_producer()
@@ -303,9 +309,21 @@ impl Scene {
     pub(crate) fn stop(self, group: &str) -> Self {
         let group = || Some(Name::from(group));
         self.work(WorkEvent::StopCalled { group: group() })
-            .say(Event::Stopping)
-            .say(Event::Stopped)
+            .stopping()
+            .stopped()
             .work(WorkEvent::StopReturned { group: group() })
+    }
+
+    /// The producer begins to stop.
+    pub(crate) fn stopping(self) -> Self {
+        let group = Name::clone(&self.group);
+        self.say(Event::Stopping { group })
+    }
+
+    /// The producer has stopped.
+    pub(crate) fn stopped(self) -> Self {
+        let group = Name::clone(&self.group);
+        self.say(Event::Stopped { group })
     }
 
     /// From now on this producer acts.
@@ -400,6 +418,13 @@ impl Scene {
     /// The caller does or gets something.
     pub(crate) fn work(mut self, event: WorkEvent) -> Self {
         let (ms, node) = (self.now, self.who);
+        if let WorkEvent::Called {
+            group: Some(group), ..
+        }
+        | WorkEvent::StopCalled { group: Some(group) } = &event
+        {
+            self.group = Name::clone(group);
+        }
         self.trace.records.push(TraceRecord {
             ms,
             node,
@@ -416,6 +441,7 @@ impl Scene {
             place,
             at: Position::Time { ms: self.now },
             for_ms: None,
+            may_miss: false,
         };
         let event = FaultEvent::On {
             fault: number,

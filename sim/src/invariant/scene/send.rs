@@ -41,13 +41,15 @@ impl Scene {
     pub(crate) fn call_to(self, send: u64, mode: Mode, target_queue: Option<&str>) -> Self {
         let (topic, key) = (TOPIC.into(), key(self.who, send));
         let target_queue = target_queue.map(queue);
-        let send = send.into();
+        let (send, group) = (send.into(), Name::clone(&self.group));
         self.say(Event::Call {
             send,
+            group,
             topic,
             mode,
             timeout_ms: TIMEOUT,
             target_queue,
+            unique_key: None,
         })
         .say(Event::Built {
             send,

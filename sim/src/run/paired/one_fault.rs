@@ -27,6 +27,7 @@ pub(super) fn silence(scenario: &Scenario) -> Option<Fault> {
             after_ms: 0,
         },
         for_ms: None,
+        may_miss: false,
     })
 }
 
@@ -98,6 +99,7 @@ fn drawn(scenario: &Scenario, chance: &Chance) -> Option<Fault> {
         place: Place::Node(Name::clone(broker)),
         at: Position::Time { ms },
         for_ms: Some(LASTS_MS),
+        may_miss: false,
     })
 }
 

@@ -83,6 +83,7 @@ pub(super) fn fault(
             place,
             at,
             for_ms,
+            may_miss: raw.may_miss.unwrap_or(false),
         });
     }
     Ok(faults)

@@ -15,6 +15,7 @@ pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
         place,
         at,
         for_ms,
+        may_miss,
     } = fault;
     let mut table = Table::default();
     table.quoted("do", kind.name());
@@ -27,6 +28,7 @@ pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
     }
     table.maybe("at", position(at));
     table.maybe("for", for_ms.map(duration));
+    table.maybe("may-miss", may_miss.then_some(true));
     table
 }
 

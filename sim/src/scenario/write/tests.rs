@@ -289,40 +289,43 @@ fn fault() -> impl Strategy<Value = Fault> {
         (0..3_000i32, 1..9u64).prop_map(|(code, n)| Position::Received { code, n }),
     ];
     let lasts = proptest::option::of(1..90_000u64);
-    (kind_and_place(), at, lasts).prop_map(|((kind, place), at, for_ms)| {
-        let is_server = |node: &str| node != "p1";
-        let at = match (&place, at) {
-            (Place::Node(node), at) if is_server(node) => at,
-            (_, Position::Received { .. }) => Position::Time { ms: 1 },
-            (_, at) => at,
-        };
-        let at = match at {
-            Position::Send {
-                workload,
-                send,
-                attempt,
-                sends,
-                after_ms,
-            } => {
-                // A rule waits for requests, anything else for a moment.
-                let is_rule = matches!(kind, FaultKind::Rule(_));
+    (kind_and_place(), at, lasts, any::<bool>()).prop_map(
+        |((kind, place), at, for_ms, may_miss)| {
+            let is_server = |node: &str| node != "p1";
+            let at = match (&place, at) {
+                (Place::Node(node), at) if is_server(node) => at,
+                (_, Position::Received { .. }) => Position::Time { ms: 1 },
+                (_, at) => at,
+            };
+            let at = match at {
                 Position::Send {
                     workload,
                     send,
                     attempt,
-                    sends: if is_rule { sends } else { 1 },
-                    after_ms: if is_rule { 0 } else { after_ms },
+                    sends,
+                    after_ms,
+                } => {
+                    // A rule waits for requests, anything else for a moment.
+                    let is_rule = matches!(kind, FaultKind::Rule(_));
+                    Position::Send {
+                        workload,
+                        send,
+                        attempt,
+                        sends: if is_rule { sends } else { 1 },
+                        after_ms: if is_rule { 0 } else { after_ms },
+                    }
                 }
+                at => at,
+            };
+            Fault {
+                kind,
+                place,
+                at,
+                for_ms,
+                may_miss,
             }
-            at => at,
-        };
-        Fault {
-            kind,
-            place,
-            at,
-            for_ms,
-        }
-    })
+        },
+    )
 }
 
 fn target() -> impl Strategy<Value = Target> {

@@ -23,8 +23,6 @@ pub(super) struct Builder<'t> {
     pub(super) incarnations: Vec<(NodeId, usize)>,
     /// The send looked up last: its events mostly come in a row.
     last: Option<(NodeId, SendNumber, usize)>,
-    /// Whose producer was called last: its events come next.
-    calling: Option<(NodeId, &'t Name)>,
     /// The node that was called last, and the bytes of the body: the producer tells of the send next.
     body: Option<(NodeId, u32)>,
     header: &'t TraceHeader,
@@ -37,7 +35,6 @@ pub(super) fn build(trace: &Trace) -> History<'_> {
         works: BTreeMap::new(),
         incarnations: Vec::new(),
         last: None,
-        calling: None,
         body: None,
         header: &trace.header,
     };
@@ -64,14 +61,12 @@ impl<'t> Builder<'t> {
             Event::Started { group } => {
                 self.enters(timestamp, (node, Some(group)), ProducerPhase::Started);
             }
-            Event::Stopping => {
-                let group = self.called_at(node);
-                self.enters(timestamp, (node, group), ProducerPhase::Stopping);
+            Event::Stopping { group } => {
+                self.enters(timestamp, (node, Some(group)), ProducerPhase::Stopping);
             }
-            Event::Stopped if self.header.is_shared(node) => {
-                // Its caller says whose end it was.
+            Event::Stopped { group } => {
+                self.enters(timestamp, (node, Some(group)), ProducerPhase::Stopped);
             }
-            Event::Stopped => self.enters(timestamp, (node, None), ProducerPhase::Stopped),
             Event::Call { .. } => self.call(node, timestamp, event),
             Event::NameServers { servers } => self.history.lists.push((node, timestamp, servers)),
             Event::Health {
@@ -108,19 +103,15 @@ impl<'t> Builder<'t> {
         });
     }
 
-    /// The group of the producer of a shared client that was called a moment ago.
-    fn called_at(&self, node: NodeId) -> Option<&'t Name> {
-        let called = self.calling.filter(|(at, _)| *at == node);
-        called.map(|(_, group)| group)
-    }
-
     fn call(&mut self, node: NodeId, timestamp: Timestamp, event: &'t Event) {
         let Event::Call {
             send,
+            group,
             topic,
             mode,
             timeout_ms,
             target_queue,
+            unique_key,
         } = event
         else {
             return;
@@ -131,13 +122,14 @@ impl<'t> Builder<'t> {
         let body = self.body.take_if(|(called, _)| *called == node);
         self.history.sends.push(SendHistory {
             node,
-            group: self.called_at(node),
+            group: self.header.is_shared(node).then_some(group),
             number: *send,
             called: timestamp,
             topic,
             mode: *mode,
             timeout_ms: *timeout_ms,
             target_queue: target_queue.as_ref(),
+            own_key: unique_key.as_ref(),
             body_len: body.map(|(_, len)| len),
             selected_from: None,
             built: None,
@@ -390,7 +382,6 @@ impl<'t> Builder<'t> {
                 group,
                 mode: _,
             } => {
-                self.calling = group.as_ref().map(|group| (node, group));
                 self.body = Some((node, *body_len));
                 self.works.insert(&**keys, self.history.work.len());
                 self.history.work.push(WorkHistory {
@@ -416,16 +407,10 @@ impl<'t> Builder<'t> {
                 Some(index) => self.history.work[*index].dropped = Some(timestamp),
                 None => self.history.strays.push(timestamp),
             },
-            WorkEvent::StopCalled { group } => {
-                self.calling = group.as_ref().map(|group| (node, group));
-            }
-            WorkEvent::StopReturned { group: Some(group) } => {
-                self.enters(timestamp, (node, Some(group)), ProducerPhase::Stopped);
-            }
             WorkEvent::HandleDropped { group } => {
                 self.enters(timestamp, (node, group.as_ref()), ProducerPhase::Dropped);
             }
-            WorkEvent::StopReturned { group: None } | WorkEvent::Healed => {}
+            WorkEvent::StopCalled { .. } | WorkEvent::StopReturned { .. } | WorkEvent::Healed => {}
         }
     }
 }

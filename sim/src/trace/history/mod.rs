@@ -90,6 +90,8 @@ pub struct SendHistory<'t> {
     pub group: Option<&'t Name>,
     /// The number of the send at its client, from 1 in the order of the calls.
     pub number: SendNumber,
+    /// The unique key that the program gave the message; none: it left that to the producer.
+    pub own_key: Option<&'t Name>,
     /// When the send was called, by the producer's event.
     pub called: Timestamp,
     /// The topic that the message goes to.

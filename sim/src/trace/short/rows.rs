@@ -115,8 +115,8 @@ impl Scribe<'_, '_> {
                 let column = column.and_then(|node| self.columns.find(node));
                 self.say(record, &text, Some((column, "!")));
             }
-            Event::Stopping => self.say(record, "stopping", None),
-            Event::Stopped => self.say(record, "stopped", None),
+            Event::Stopping { .. } => self.say(record, "stopping", None),
+            Event::Stopped { .. } => self.say(record, "stopped", None),
             Event::TaskPanicked { task } => {
                 self.say(
                     record,
