@@ -13,11 +13,12 @@ use parking_lot::Mutex;
 use rmq_host::{SharedHost, Task};
 use rmq_mock_broker::{Disk, Registration};
 use rmq_mock_namesrv::Memory;
-use rmq_producer::{Client, Policy};
+use rmq_producer::Client;
 use rmq_remoting::observe::Name;
 use tokio::sync::{Notify, oneshot};
 
 use super::layout::Layout;
+use super::nodes::AddedNode;
 use super::sends::SendMatcher;
 use crate::backend::{Modelled, SharedBackend};
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position, Struck};
@@ -68,16 +69,6 @@ pub(super) struct Process {
     pub(super) registration: Option<Registration>,
 }
 
-/// A machine that a check's own code added, beside the scenario's nodes.
-#[derive(Debug)]
-pub(super) struct AddedNode {
-    pub(super) name: Name,
-    pub(super) node: NodeId,
-    pub(super) host: SharedHost,
-    /// What its producer does when.
-    pub(super) policy: Option<Policy>,
-}
-
 /// The servers of a run, the disks under them, and what operators have changed.
 #[derive(Debug, Default)]
 pub(super) struct Servers {
@@ -104,6 +95,8 @@ pub(super) struct Trouble {
     pub(super) broken: Mutex<Option<String>>,
     /// What the engine could not do after all.
     pub(super) not_modelled: Mutex<Option<NotModelled>>,
+    /// Which node's program ended with an error, and the error in words.
+    pub(super) program: Mutex<Option<String>>,
     pub(super) came: Notify,
 }
 

@@ -19,7 +19,7 @@ use rmq_remoting::observe::Name;
 use serde::Serialize;
 
 use crate::coverage::Coverage;
-use crate::fault::{EngineKind, Fault};
+use crate::fault::{EngineKind, Fault, FaultKind, Place, Site};
 use crate::invariant::{self, CheckedRun};
 use crate::scenario::{Order, Scenario};
 use crate::trace::{Digest, NodeId, Trace, TraceEnd};
@@ -34,6 +34,7 @@ mod engines;
 mod facts;
 mod hooks;
 mod layout;
+mod nodes;
 mod paired;
 mod play;
 mod producers;
@@ -50,6 +51,7 @@ pub use effect::{Effect, Missed};
 pub(crate) use engines::carry_out;
 pub use facts::facts_of;
 use facts::policy_of;
+pub(crate) use nodes::ProcessParts;
 pub use paired::{PairedRun, PairedRuns, Parting, pair_of};
 pub(crate) use play::RunningCluster;
 pub use summary::Summary;
@@ -261,11 +263,12 @@ fn check_place(scenario: &Scenario, fault: &Fault, nodes: Nodes) -> Result<(), R
             format!("use one of: {known}"),
         ));
     }
-    let allowed = fault
-        .kind
-        .kind()
-        .site
-        .allows(&fault.place, |name| scenario.kind_of(name));
+    let site = fault.kind.kind().site;
+    if nodes == Nodes::MoreWillCome && site == Site::Server && is_later(scenario, fault) {
+        // A node of the check has a process that can be taken away and started again.
+        return Ok(());
+    }
+    let allowed = site.allows(&fault.place, |name| scenario.kind_of(name));
     allowed.map_err(|remedy| {
         let names = scenario.node_names().join(", ");
         refused(
@@ -275,6 +278,13 @@ fn check_place(scenario: &Scenario, fault: &Fault, nodes: Nodes) -> Result<(), R
     })
 }
 
+/// Whether a fault is on a node that is none of the scenario's, and does not need a server that is asked.
+fn is_later(scenario: &Scenario, fault: &Fault) -> bool {
+    let unknown = |name: &Name| scenario.kind_of(name).is_none();
+    let is_on_one = matches!(&fault.place, Place::Node(name) if unknown(name));
+    is_on_one && !matches!(fault.kind, FaultKind::Stop(_) | FaultKind::Rule(_))
+}
+
 /// What a run left, before anybody checks it.
 #[derive(Debug)]
 pub(crate) struct Played {
@@ -282,6 +292,8 @@ pub(crate) struct Played {
     pub(crate) ledger: Vec<(Name, Entry)>,
     pub(crate) links: Vec<(NodeId, NodeId, u64)>,
     pub(crate) effects: Vec<Effect>,
+    /// Which node's program ended with an error, and the error in words.
+    pub(crate) program: Option<String>,
 }
 
 pub(crate) fn checked(scenario: &Scenario, knobs: RunConfig, played: Played) -> Run {
@@ -319,6 +331,9 @@ pub(crate) fn checked(scenario: &Scenario, knobs: RunConfig, played: Played) -> 
         verdict.class = Class::Violation;
     }
     verdict.findings.extend(unexpected);
+    if let Some(text) = played.program {
+        verdict.add("program", text);
+    }
     Run {
         knobs,
         digest: Digest::of(&trace),

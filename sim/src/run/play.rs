@@ -14,19 +14,18 @@ use rmq_remoting::observe::{Name, Observer};
 
 use super::RunConfig;
 use super::beside::Beside;
-use super::controller::{AddedNode, RunController};
+use super::controller::RunController;
 use super::layout::Layout;
+use super::nodes::Program;
 use super::producers::RunningProducer;
 use super::progress;
 use super::seal::Left;
+use super::watch::WatchProcess;
 use super::workload::Caller;
 use crate::backend::SharedBackend;
 use crate::scenario::Scenario;
 use crate::trace::{NodeId, Recorder};
 use crate::verdict::Finding;
-
-/// The first machine that is not of the scenario: added by a check's own code.
-const ADDED_NODES: u16 = 1_000;
 
 /// How long a cluster may take to come up before a check's own code starts.
 const START_UP: Duration = Duration::from_secs(1);
@@ -102,25 +101,12 @@ impl RunningCluster {
     /// The machine called `name`: a node of the scenario, or one that is added now. It is booted
     /// once.
     pub(crate) fn machine(&self, name: &str) -> (NodeId, SharedHost) {
-        let mut added_nodes = self.controller.added_nodes.lock();
-        if let Some(added) = added_nodes.iter().find(|added| &*added.name == name) {
-            return (added.node, Arc::clone(&added.host));
-        }
-        let backend = &self.controller.backend;
-        let number = usize::from(ADDED_NODES) + added_nodes.len();
-        let number = u16::try_from(number).unwrap_or(u16::MAX);
-        assert!(number < u16::MAX, "a check cannot add so many nodes");
-        let node = backend.node(name, backend.address_for(number));
-        let host = backend.boot(node);
-        added_nodes.push(AddedNode {
-            name: Name::from(name),
-            node,
-            host: Arc::clone(&host),
-            policy: None,
-        });
-        drop(added_nodes);
-        self.controller.node_added();
-        (node, host)
+        self.controller.machine(name)
+    }
+
+    /// Adds a node with a program, and starts it. False: the name is taken.
+    pub(crate) fn start_node(&self, name: &str, program: Program) -> bool {
+        self.controller.add_process(name, program)
     }
 
     /// Notes the policy that a added's producer has, for the checkers.
@@ -134,6 +120,18 @@ impl RunningCluster {
     /// The observer of a producer's events.
     pub(crate) fn observer(&self, node: NodeId) -> Arc<dyn Observer<ProducerEvent>> {
         Arc::new(self.controller.watch(node))
+    }
+
+    /// The observer of a producer of one process, which says nothing when that is gone.
+    pub(crate) fn observer_of_process(
+        &self,
+        node: NodeId,
+        host: &SharedHost,
+    ) -> Arc<dyn Observer<ProducerEvent>> {
+        Arc::new(WatchProcess {
+            watch: self.controller.watch(node),
+            host: Arc::clone(host),
+        })
     }
 
     /// The name servers' addresses.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rmq_host::SharedHost;
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_namesrv::event::Event as NameServerEvent;
 use rmq_producer::event::Event as ProducerEvent;
@@ -66,6 +67,22 @@ impl Observer<ProducerEvent> for Watch {
             if let Some(send) = self.controller.sends.of(self.node, send) {
                 self.controller.attempted(send, attempt, &broker);
             }
+        }
+    }
+}
+
+/// Records what a producer tells while the process that it is in runs. A task that the program gave to
+/// Tokio itself may go on for a while when that is gone.
+#[derive(Debug)]
+pub(super) struct WatchProcess {
+    pub(super) watch: Watch,
+    pub(super) host: SharedHost,
+}
+
+impl Observer<ProducerEvent> for WatchProcess {
+    fn on(&self, event: ProducerEvent) {
+        if self.host.is_running() {
+            self.watch.on(event);
         }
     }
 }

@@ -176,18 +176,21 @@ use crate::fault::{EngineKind, Fault};
 use crate::run::{self, Missed, Nodes, Run, RunConfig, RunningCluster};
 use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
 use crate::trace::short;
-use crate::verdict::{Class, Finding};
 
 mod clock;
+mod disk;
 mod fault;
+mod node;
 mod sim;
 
 pub use clock::VirtualTime;
+pub use disk::Disk;
 pub use fault::{
     FaultBuilder, answer, black_hole, close_after, close_before, crash, delay_replies,
     drop_replies, drop_requests, freeze, latency, loss, partition, partition_one_way, power_loss,
     refuse, stop,
 };
+pub use node::SimNode;
 pub use sim::{ClusterLedger, Sim, SimProducer};
 
 /// The environment variable that makes every simulation run one seed and print its trace.
@@ -445,15 +448,7 @@ fn run_one(
     })?;
     let mut run = run::checked(scenario, knobs, outcome.played);
     if let Some(Err(error)) = outcome.value {
-        if run.verdict.is_pass() {
-            run.verdict.class = Class::Violation;
-        }
-        let finding = Finding {
-            by: "check",
-            at: None,
-            text: error.to_string(),
-        };
-        run.verdict.findings.insert(0, finding);
+        run.verdict.add("check", error.to_string());
     }
     Ok(run)
 }

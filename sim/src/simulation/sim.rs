@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rmq_host::SharedHost;
@@ -41,6 +40,7 @@ impl Sim {
             policy: Policy::strict(),
             retries: None,
             configure: None,
+            process: None,
         }
     }
 
@@ -107,6 +107,8 @@ pub struct SimProducer {
     policy: Policy,
     retries: Option<u32>,
     configure: Option<Configure>,
+    /// The process of a node that it is part of; none: it has a machine of its own.
+    process: Option<(NodeId, SharedHost)>,
 }
 
 impl fmt::Debug for SimProducer {
@@ -120,6 +122,19 @@ impl fmt::Debug for SimProducer {
 }
 
 impl SimProducer {
+    /// A producer of a node's process.
+    pub(super) fn of_process(
+        cluster: &RunningCluster,
+        group: &str,
+        process: (NodeId, SharedHost),
+    ) -> Self {
+        let cluster = cluster.clone();
+        Self {
+            process: Some(process),
+            ..Sim { cluster }.producer(group)
+        }
+    }
+
     /// What it does when; [`Policy::strict`] unless set.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -166,13 +181,23 @@ impl SimProducer {
         if let Some(retries) = self.retries {
             self.policy = self.policy.with_retries(retries);
         }
-        let (node, host) = self.cluster.machine(&self.name);
+        let ((node, host), observer) = match self.process.take() {
+            Some((node, host)) => {
+                let observer = self.cluster.observer_of_process(node, &host);
+                ((node, host), observer)
+            }
+            None => {
+                let machine = self.cluster.machine(&self.name);
+                let observer = self.cluster.observer(machine.0);
+                (machine, observer)
+            }
+        };
         self.cluster.has_policy(node, &self.policy);
         // A description of its own, which a client that the check shares may take the place of.
         let client = Client::builder()
             .host(host)
             .name_servers(self.cluster.name_servers())
-            .observer(self.observer(node));
+            .observer(observer);
         let builder = Producer::builder(Name::clone(&self.name))
             .own_client(client)
             .policy(self.policy);
@@ -181,13 +206,6 @@ impl SimProducer {
             None => builder,
         };
         builder.start().await
-    }
-
-    fn observer(
-        &self,
-        node: NodeId,
-    ) -> Arc<dyn rmq_remoting::observe::Observer<rmq_producer::event::Event>> {
-        self.cluster.observer(node)
     }
 }
 
