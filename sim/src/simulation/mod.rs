@@ -116,6 +116,13 @@
 //! In the trace one line is one event: the producer's column says what it decided, the servers' columns
 //! show what arrived and what was stored. [`short`] explains the signs.
 //!
+//! # A program that is more than a producer
+//!
+//! [`Sim::node`] adds a process of its own, on a machine of its own: it listens, dials, has a [`Disk`] and
+//! producers, and is crashed, frozen, cut off and restarted by the same faults as a broker. Code that was
+//! written for Tokio gets there by one changed line, `use dst_engine::net` for `use tokio::net`. The test
+//! `outbox` of this project takes a service on `axum` in, with under thirty lines.
+//!
 //! # The same as a file
 //!
 //! A situation that is worth keeping, and that no code of yours takes part in, is a file: a

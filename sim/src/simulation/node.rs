@@ -11,6 +11,33 @@ use crate::run::{ProcessParts, RunningCluster};
 use crate::trace::NodeId;
 
 /// A process of a node, as its program sees it. [`Sim::node`] starts one.
+///
+/// ```
+/// use std::time::Duration;
+/// use rmq_producer::Message;
+/// use rmq_sim::simulation::{Cluster, Simulation, power_loss};
+///
+/// Simulation::new(Cluster::new().topic("orders", 4))
+///     .fault(power_loss("shop").at_ms(2_500).down_for_secs(3))
+///     .seeds(0..5)
+///     .check(async |sim| {
+///         // It goes on where it was, by what it has synced to its disk.
+///         sim.node("shop", async |node| {
+///             let producer = node.producer("shop").start().await?;
+///             let next = node.disk().get("next").map_or(0, |next| next[0]);
+///             for number in next..5 {
+///                 producer.send(Message::new("orders", vec![number])).await?;
+///                 node.disk().put("next", vec![number + 1]);
+///                 node.disk().sync().await;
+///                 tokio::time::sleep(Duration::from_secs(1)).await;
+///             }
+///             Ok(())
+///         });
+///         sim.until_secs(20).await;
+///         assert_eq!(sim.ledger().bodies("orders").len(), 5);
+///         Ok(())
+///     });
+/// ```
 #[derive(Clone)]
 pub struct SimNode {
     cluster: RunningCluster,
