@@ -28,7 +28,6 @@ pub use rmq_remoting::observe::{Observer, Silent};
 
 use crate::event::Event;
 use crate::policy::Policy;
-use crate::send::permits::WhenFull;
 
 /// What looks at every client that is made on a machine, whoever makes it: a laboratory.
 ///
@@ -116,8 +115,8 @@ pub struct ProducerStart<'a> {
     pub most_sends: Option<u32>,
     /// How many bytes the bodies of its open async sends may have; none: any number.
     pub most_bytes: Option<u32>,
-    /// What becomes of an async send beyond these limits.
-    pub when_full: WhenFull,
+    /// Whether an async send beyond these limits is refused at once; else it waits.
+    pub refuses: bool,
 }
 
 /// Tells two observers of everything, one after the other.

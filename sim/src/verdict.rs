@@ -144,6 +144,15 @@ impl Verdict {
         }
     }
 
+    /// Adds what somebody else than a checker found, in front of all.
+    pub(crate) fn add(&mut self, by: &'static str, text: String) {
+        if self.is_pass() {
+            self.class = Class::Violation;
+        }
+        let at = None;
+        self.findings.insert(0, Finding { by, at, text });
+    }
+
     /// Whether every checked invariant and every expectation holds.
     pub fn is_pass(&self) -> bool {
         self.class == Class::Pass

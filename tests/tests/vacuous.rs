@@ -47,7 +47,7 @@ fn with(fault: impl Into<Fault>) -> String {
 }
 
 #[test]
-fn a_fault_that_strikes_nobody_is_an_error_with_a_remedy() {
+fn a_fault_that_strikes_nobody_where_it_is_is_an_error_with_a_remedy() {
     let faults = [
         ("a broker with a typo", with(crash("broker-x").at_secs(1))),
         ("a name server that is not there", with(stale_route("ns-2"))),
@@ -73,6 +73,17 @@ fn a_fault_that_strikes_nobody_is_an_error_with_a_remedy() {
             "the list of a server",
             with(name_server_list("broker-a", "ns-1")),
         ),
+    ];
+    snapshot("places", &faults);
+}
+
+#[test]
+#[expect(
+    clippy::reversed_empty_ranges,
+    reason = "this is one of the mistakes that people make"
+)]
+fn a_fault_for_no_time_or_no_request_is_an_error_with_a_remedy() {
+    let faults = [
         (
             "an end before the start",
             with(drop_replies("broker-a").between_secs(30..10)),

@@ -25,9 +25,8 @@ use super::tasks::TaskSet;
 use crate::decide::{budget, namespace, peer, retry};
 use crate::event::{Event, LookupNumber, SendNumber, SnapshotNumber};
 use crate::log;
-use crate::observe::{ClientInstrument, ProducerStart};
+use crate::observe::ClientInstrument;
 use crate::policy::{HedgeOver, Policy};
-use crate::send::permits::Limits;
 
 /// What the client's tasks and producers work with.
 pub(crate) struct ClientCore {
@@ -63,20 +62,6 @@ impl ClientCore {
     pub(crate) fn emit(&self, event: Event) {
         log::event(&event);
         self.observer.on(event);
-    }
-
-    /// Tells the instrument of the client of a producer that is about to start.
-    pub(crate) fn tell_instrument(&self, group: &Name, policy: &Policy, limits: Limits) {
-        if let Some(instrument) = &self.instrument {
-            instrument.starts(&ProducerStart {
-                group,
-                policy,
-                client_outlives: !self.is_of_producers,
-                most_sends: limits.sends,
-                most_bytes: limits.bytes,
-                when_full: limits.when_full,
-            });
-        }
     }
 
     pub(crate) fn next_lookup(&self) -> LookupNumber {

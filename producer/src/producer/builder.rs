@@ -11,7 +11,7 @@ use tokio::time::Duration;
 use super::detector;
 use super::handle::Producer;
 use crate::addresses::NameServerAddresses;
-use crate::client::state::identity_hash;
+use crate::client::state::{ClientCore, identity_hash};
 use crate::client::{Client, ClientBuilder};
 use crate::decide::budget::HedgingBudget;
 use crate::decide::encoding::{ProducerIdentity, validate_group, validate_namespace};
@@ -19,6 +19,7 @@ use crate::decide::{health, namespace, route};
 use crate::error::StartError;
 use crate::event::Event;
 use crate::hook::{ForbiddenHook, Hooks, MessageHook, SendHook};
+use crate::observe::ProducerStart;
 use crate::policy::Policy;
 use crate::send::compressor::Compressor;
 use crate::send::life::Life;
@@ -339,7 +340,7 @@ impl ProducerBuilder {
         if !core.groups.lock().insert(Name::clone(&group)) {
             return Err(StartError::GroupTaken(group));
         }
-        core.tell_instrument(&group, &policy, self.limits);
+        tell_instrument(&core, &group, &policy, self.limits);
         client.start();
         let identity = ProducerIdentity {
             namespace,
@@ -369,6 +370,20 @@ impl ProducerBuilder {
             core.async_sends.spawn(host, "detector", Box::pin(work));
         }
         Ok(Producer::new(core, client, rotations))
+    }
+}
+
+/// Tells the instrument of a client, on a machine that has instrumentation, of a producer that starts.
+fn tell_instrument(client: &ClientCore, group: &Name, policy: &Policy, limits: Limits) {
+    if let Some(instrument) = &client.instrument {
+        instrument.starts(&ProducerStart {
+            group,
+            policy,
+            client_outlives: !client.is_of_producers,
+            most_sends: limits.sends,
+            most_bytes: limits.bytes,
+            refuses: limits.when_full == WhenFull::Refuse,
+        });
     }
 }
 

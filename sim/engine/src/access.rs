@@ -114,6 +114,12 @@ pub(super) fn unattended() -> Option<RunId> {
     clock.ahead_since.map(|_| clock.run)
 }
 
+/// The run that goes on on this thread.
+pub(super) fn run_here() -> Option<RunId> {
+    let clock = local::CLOCK.try_with(Cell::get).ok()?;
+    (clock.run != Clock::STOPPED.run).then_some(clock.run)
+}
+
 /// The virtual time of `run`; 0 if it does not go on on this thread.
 pub(super) fn now(run: RunId) -> u64 {
     now_of(|clock| clock.run == run).unwrap_or(0)

@@ -1,8 +1,6 @@
 //! The host that a program gets in a simulation: one process of a simulated node.
 
-use std::fmt;
-use std::future::Future;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,61 +9,16 @@ use rmq_host::{BoxFuture, Connection, Host, Identity, Listener, Task, TaskContro
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::access::enter;
-use crate::change::NotModelled;
 use crate::command::{Command, NewTask};
-use crate::core::{ConnId, Core, RunId};
+use crate::core::{Core, RunId};
 use crate::node::NodeId;
-
-/// What a dial to a name gets.
-const NO_NAMES: NotModelled = NotModelled {
-    engine: ENGINE,
-    what: "an address that is not ip:port",
-    reason: "there is no DNS",
-};
-
-/// What this engine is called where others stand beside it.
-pub(crate) const ENGINE: &str = "event";
+use crate::process::Process;
+use crate::socket::{Dial, Port, Socket};
 
 /// One incarnation of a simulated node, or a component of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SimHost {
     process: Process,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Process {
-    run: RunId,
-    node: NodeId,
-    /// Under whose number events tell of its tasks and dials.
-    told_as: NodeId,
-    incarnation: u32,
-}
-
-impl Process {
-    /// Accesses the machines as this process; pending until it has started.
-    fn poll<R>(
-        self,
-        cx: &Context<'_>,
-        access: impl FnOnce(&mut Core) -> io::Result<R>,
-    ) -> Poll<io::Result<R>> {
-        let done = enter(self.run, |core| {
-            let alive = core.check_alive(self.node, self.incarnation)?;
-            Some(alive.and_then(|()| access(core)))
-        });
-        match done {
-            Some(Some(result)) => Poll::Ready(result),
-            Some(None) => {
-                // It starts between this poll and the next.
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            None => Poll::Ready(Err(over())),
-        }
-    }
-}
-
-fn over() -> io::Error {
-    io::Error::new(ErrorKind::NotConnected, "the simulated run is over")
 }
 
 impl SimHost {
@@ -76,6 +29,11 @@ impl SimHost {
             told_as: node,
             incarnation,
         };
+        Self::of(process)
+    }
+
+    /// The host of a process that runs.
+    pub(crate) fn of(process: Process) -> Self {
         Self { process }
     }
 
@@ -86,9 +44,10 @@ impl SimHost {
     }
 
     /// Starts a task that nobody holds: it ends by itself, or with its process.
-    pub(crate) fn start(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+    /// Its number; none if the run is over.
+    pub(crate) fn start(&self, name: &'static str, task: BoxFuture<'static, ()>) -> Option<u64> {
         let (_owner, reporter) = Task::new(name);
-        self.enqueue(name, task, reporter);
+        self.enqueue(name, task, reporter)
     }
 
     /// Asks for a task to be started; its number. Outside the run the future is dropped here, and
@@ -132,29 +91,16 @@ impl SimHost {
 
 impl Host for SimHost {
     fn connect(&self, to: &str) -> BoxFuture<'static, io::Result<Connection>> {
-        let to = to.parse::<SocketAddr>().ok();
-        Box::pin(Dialling {
-            process: self.process,
-            to,
-            conn: None,
+        let dial = Dial::new(self.process, to.to_owned());
+        Box::pin(async move {
+            let (socket, local, peer) = dial.await?;
+            Ok(connection(socket, local, peer))
         })
     }
 
     fn listen(&self, at: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
-        let process = self.process;
-        Box::pin(async move {
-            let listen = |core: &mut Core| core.listen(process.node, at);
-            let mut listen = Some(listen);
-            let (number, at) = std::future::poll_fn(|cx| {
-                process.poll(cx, |core| match listen.take() {
-                    Some(listen) => listen(core),
-                    None => Err(over()),
-                })
-            })
-            .await?;
-            let run = process.run;
-            Ok(Box::new(SimListener { run, number, at }) as Box<dyn Listener>)
-        })
+        let opened = Port::open(self.process, at);
+        Box::pin(async move { Ok(Box::new(SimListener(opened.await?)) as Box<dyn Listener>) })
     }
 
     fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) -> Task {
@@ -193,8 +139,9 @@ impl Host for SimHost {
         let Process {
             node, incarnation, ..
         } = self.process;
+        // One that is still to start has not ended.
         let lives = self.read(|core| core.lives(node, incarnation));
-        lives.flatten() == Some(true)
+        lives.is_some_and(|lives| lives != Some(false))
     }
 }
 
@@ -212,101 +159,35 @@ impl TaskControl for Control {
     }
 }
 
-/// A dial that goes on.
-struct Dialling {
-    process: Process,
-    to: Option<SocketAddr>,
-    conn: Option<ConnId>,
-}
-
-impl Future for Dialling {
-    type Output = io::Result<Connection>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let process = self.process;
-        let id = match self.conn {
-            Some(id) => id,
-            None => {
-                let Some(to) = self.to else {
-                    return Poll::Ready(Err(NO_NAMES.into()));
-                };
-                let id =
-                    ready!(process.poll(cx, |core| core.dial(process.node, process.told_as, to)))?;
-                self.conn = Some(id);
-                id
-            }
-        };
-        let polled = enter(process.run, |core| core.poll_dial(id, cx));
-        let done = ready!(polled.unwrap_or_else(|| Poll::Ready(Err(over()))));
-        self.conn = None;
-        let (local, peer) = done?;
-        let stream = SimStream {
-            run: process.run,
-            id,
-            side: 0,
-        };
-        Poll::Ready(Ok(Connection {
-            stream: Box::new(stream),
-            local,
-            peer,
-        }))
+fn connection(socket: Socket, local: SocketAddr, peer: SocketAddr) -> Connection {
+    let stream = Box::new(SimStream(socket));
+    Connection {
+        stream,
+        local,
+        peer,
     }
 }
 
-impl Drop for Dialling {
-    fn drop(&mut self) {
-        if let Some(id) = self.conn {
-            enter(self.process.run, |core| core.abandon(id));
-        }
-    }
-}
-
-/// A listener of a simulated process, at one address.
+/// A listener of a simulated process.
 #[derive(Debug)]
-struct SimListener {
-    run: RunId,
-    number: u64,
-    at: SocketAddr,
-}
+struct SimListener(Port);
 
 impl Listener for SimListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Connection>> {
         Box::pin(std::future::poll_fn(|cx| {
-            let (run, local) = (self.run, self.at);
-            let polled = enter(run, |core| core.poll_accept(local, self.number, cx));
-            let (id, peer) = ready!(polled.unwrap_or_else(|| Poll::Ready(Err(over()))))?;
-            let stream = Box::new(SimStream { run, id, side: 1 });
-            Poll::Ready(Ok(Connection {
-                stream,
-                local,
-                peer,
-            }))
+            let (socket, peer) = ready!(self.0.poll_accept(cx))?;
+            Poll::Ready(Ok(connection(socket, self.0.at(), peer)))
         }))
     }
 
     fn local_addr(&self) -> SocketAddr {
-        self.at
+        self.0.at()
     }
 }
 
-impl Drop for SimListener {
-    fn drop(&mut self) {
-        enter(self.run, |core| core.unlisten(self.at, self.number));
-    }
-}
-
-/// One end of a simulated connection: a pair of numbers.
-struct SimStream {
-    run: RunId,
-    id: ConnId,
-    side: usize,
-}
-
-impl fmt::Debug for SimStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SimStream({}, {})", self.id, self.side)
-    }
-}
+/// The stream of a connection.
+#[derive(Debug)]
+struct SimStream(Socket);
 
 impl AsyncRead for SimStream {
     fn poll_read(
@@ -314,8 +195,7 @@ impl AsyncRead for SimStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        enter(self.run, |core| core.poll_read(self.id, self.side, cx, buf))
-            .unwrap_or_else(|| Poll::Ready(Err(over())))
+        self.0.poll_read(cx, buf)
     }
 }
 
@@ -325,10 +205,7 @@ impl AsyncWrite for SimStream {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        enter(self.run, |core| {
-            core.poll_write(self.id, self.side, cx, data)
-        })
-        .unwrap_or_else(|| Poll::Ready(Err(over())))
+        self.0.poll_write(cx, data)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -336,13 +213,6 @@ impl AsyncWrite for SimStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let done = enter(self.run, |core| core.shutdown(self.id, self.side));
-        Poll::Ready(done.unwrap_or_else(|| Err(over())))
-    }
-}
-
-impl Drop for SimStream {
-    fn drop(&mut self) {
-        enter(self.run, |core| core.close(self.id, self.side));
+        Poll::Ready(self.0.shutdown())
     }
 }

@@ -314,14 +314,21 @@
 //! * time finer than a millisecond: what happens within one has an order, not a time
 //! * packets: loss, reordering and duplicates show as what TCP makes of them, a delay
 //! * UDP, Unix sockets, TLS (it draws from the operating system; put it above the stream if it must be)
-//! * names: a dial takes `ip:port`
 //! * files and disks: give the program a trait of your own, whose state outlives its process
 //! * threads and blocking calls: a run is one thread, and `spawn_blocking` is outside of it
 //!
 //! A task that a program gives to `tokio::spawn` is polled by Tokio, between two polls of the engine.
 //! Whatever it does to a node wakes the engine in that millisecond, and a panic in it ends the run as
-//! one in a task of a node does. It belongs to no node, so a crash or a freeze does not concern it: use
-//! [`Host::spawn`](rmq_host::Host::spawn).
+//! one in a task of a node does. The engine can neither drop nor park it; [`net`] says how far a crash or a
+//! freeze of its node concerns it all the same. What must end with its process is started by
+//! [`Host::spawn`](rmq_host::Host::spawn) or [`task::spawn`].
+//!
+//! # Other people's code
+//!
+//! Code that was written for `tokio::net` knows no host. The module [`net`] has the shape of that one, and
+//! [`task`] that of `tokio::task`: one changed `use` line each takes it into a simulation. Whatever takes a
+//! stream, such as a client of a protocol, needs no change at all. A node's name is the name of its machine,
+//! there and for [`Host::connect`](rmq_host::Host::connect).
 //!
 //! # The modules
 //!
@@ -335,9 +342,11 @@
 //! | `ready` | which task is polled next |
 //! | `core` | machines, kernels and links: TCP as a program on Linux sees it |
 //! | `access` | how programs reach all that, from wherever they are |
+//! | `process`, `socket` | whose code it is that is polled, and what it holds of the network |
 //! | `tasks`, `panics` | the life of a task: spawn, poll, panic, cancel |
 //! | `root` | the order of things within a millisecond, limits, how a run ends |
 //! | `host` | what a program gets: streams, listeners, tasks |
+//! | [`task`], [`net`] | the same in the shape of Tokio's modules |
 //! | `handle` | the handle through which a run is directed |
 //! | `engine` | a run as a program describes it |
 
@@ -351,11 +360,15 @@ mod engine;
 mod event;
 mod handle;
 mod host;
+pub mod net;
 mod node;
 mod panics;
+mod process;
 mod ready;
 mod root;
+mod socket;
 mod strike;
+pub mod task;
 mod tasks;
 
 /// Compiles and runs the programs of README.

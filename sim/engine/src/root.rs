@@ -22,6 +22,7 @@ use crate::core::{Core, DeliveryKind, Due, RunId};
 use crate::event::{EngineEvent, TaskOff};
 use crate::node::NodeId;
 use crate::panics;
+use crate::process;
 use crate::ready::{Lists, Order, TaskRef};
 use crate::strike::Strike;
 use crate::tasks::{Polled, Running, Tasks, Throttle, guarded, release};
@@ -220,7 +221,7 @@ impl<F: Future> Root<F> {
         if task.slot == usize::MAX {
             return self.poll_main();
         }
-        let (polled, name) = self.tasks.poll(task)?;
+        let (polled, name) = process::polling(task.node, || self.tasks.poll(task))?;
         let end = match polled {
             Polled::Pending => None,
             Polled::Finished => {
@@ -320,7 +321,10 @@ impl<F: Future> Root<F> {
                 ip,
             } => {
                 self.kill(node);
-                access::own(self.run, |core| core.start_process(node, incarnation, ip));
+                access::own(self.run, |core| {
+                    core.freeze(node, false);
+                    core.start_process(node, incarnation, ip);
+                });
                 self.throttle(node, |throttle| {
                     throttle.frozen = false;
                     throttle.parked.clear();
@@ -339,8 +343,12 @@ impl<F: Future> Root<F> {
                     self.drop_tasks(node);
                 }
             }
-            Change::Freeze(node) => self.throttle(node, |throttle| throttle.frozen = true),
+            Change::Freeze(node) => {
+                access::own(self.run, |core| core.freeze(node, true));
+                self.throttle(node, |throttle| throttle.frozen = true);
+            }
             Change::Thaw(node) => {
+                access::own(self.run, |core| core.freeze(node, false));
                 self.throttle(node, |throttle| throttle.frozen = false);
                 self.unpark(node);
             }

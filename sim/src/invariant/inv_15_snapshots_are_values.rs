@@ -28,7 +28,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
         ),
         side(
             "has a number that is in use",
-            &["a poll brings another route"],
+            &[
+                "another process of the node numbers from the start",
+                "a poll brings another route",
+            ],
         ),
         side(
             "has another address of … than the answer",
@@ -72,10 +75,11 @@ fn defect(
     if let Some(twice) = queues.windows(2).find(|pair| pair[0] == pair[1]) {
         return Some(format!("has {}/{} twice", twice[0].broker, twice[0].queue));
     }
-    if earlier
-        .iter()
-        .any(|it| (it.node, it.number) == (snapshot.node, snapshot.number))
-    {
+    let alike = |it: &SnapshotHistory<'_>| {
+        (it.node, it.number) == (snapshot.node, snapshot.number)
+            && run.is_one_process(it.node, it.timestamp, snapshot.timestamp)
+    };
+    if earlier.iter().any(alike) {
         return Some("has a number that is in use".to_owned());
     }
     let Some(lookup) = snapshot.lookup.map(|index| &run.history.lookups[index]) else {
@@ -184,7 +188,7 @@ mod tests {
     use rmq_mock_namesrv::event::Event as NameServerEvent;
 
     use crate::fault::FaultKind;
-    use crate::trace::NodeEvent;
+    use crate::trace::{NodeEvent, WorkEvent};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a poll brings another route", || {
@@ -242,6 +246,11 @@ mod tests {
                 scene.wrong()
             },
         ),
+        accepts("another process of the node numbers from the start", || {
+            let scene = Scene::new().at(30_000).work(WorkEvent::ProcessEnded);
+            let scene = scene.lookup(1, LookupReason::FirstSend);
+            scene.found(1, 1, &["a/0"])
+        }),
         accepts("a name server that lies may say anything", || {
             let scene = told(1).fault(1, FaultKind::Freeze, "ns-1");
             scene.lookup(2, LookupReason::Poll).found(2, 2, &["b/0"])

@@ -121,7 +121,10 @@ fn isolated<'c, 't>(
     let (producer, now) = (send.producer(), attempt.started);
     run.history.isolations(now).iter().filter(move |it| {
         let until = it.timestamp.ms.saturating_add(it.for_ms);
-        it.producer() == producer && it.timestamp < now && now.ms < until
+        it.producer() == producer
+            && it.timestamp < now
+            && now.ms < until
+            && run.is_one_process(it.node, it.timestamp, now)
     })
 }
 

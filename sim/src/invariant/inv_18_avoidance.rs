@@ -39,6 +39,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
                 "a broker that was lost is left alone for ten seconds",
                 "nothing is remembered by this policy",
                 "a detector has forgotten a broker that no route named",
+                "another process of the node remembers nothing",
             ],
         ),
         side(
@@ -202,7 +203,8 @@ fn keeps_away(
     let failed = |broker: &Name| {
         let own = avoided.get(&send.producer())?.get(&**broker)?;
         let mut latest = own.iter().rev();
-        latest.find(|it| it.since < now && now.ms < it.until_ms)
+        let one = |since| run.is_one_process(send.node, since, now);
+        latest.find(|it| it.since < now && now.ms < it.until_ms && one(it.since))
     };
     // A success in the meantime counts for the broker again where later results replace earlier ones, as
     // in 4.9.
@@ -265,7 +267,9 @@ fn among_the_avoided(
             it.producer() == send.producer() && it.broker == broker && it.timestamp < now
         });
         let noted = noted.map(|it| (it.timestamp, it.reason));
-        ended.chain(noted).max_by_key(|(at, _)| *at)
+        let known = ended.chain(noted);
+        let known = known.filter(|(at, _)| run.is_one_process(send.node, *at, now));
+        known.max_by_key(|(at, _)| *at)
     };
     let all_avoided = queues
         .names()
@@ -312,7 +316,9 @@ fn said_ill(
 ) -> bool {
     run.history.isolations(now).iter().any(|it| {
         let until = it.timestamp.ms.saturating_add(it.for_ms);
-        it.producer() == producer && it.broker == broker && it.timestamp < now && now.ms < until
+        let felt = it.timestamp < now && now.ms < until;
+        let known = felt && run.is_one_process(it.node, it.timestamp, now);
+        it.producer() == producer && it.broker == broker && known
     })
 }
 
@@ -388,6 +394,7 @@ mod tests {
 
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, isolation, queue, rejects};
+    use crate::trace::WorkEvent;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts(
@@ -400,6 +407,10 @@ mod tests {
         accepts("all are isolated, so any is right", || {
             let scene = lost().found(1, 2, &["a/0"]).at(2_000).call(2);
             scene.attempt_by(2, 1, queue("a/0"), 2)
+        }),
+        accepts("another process of the node remembers nothing", || {
+            let scene = lost().at(1_500).work(WorkEvent::ProcessEnded);
+            scene.at(2_000).whole(2, "a/1")
         }),
         accepts("nothing is remembered by this policy", || {
             let scene = lost().facts(|it| it.policies[0].isolation = None);
@@ -518,7 +529,6 @@ mod tests {
         scene.say(Event::Health {
             broker: broker.into(),
             for_ms,
-            may_miss: false,
             reason,
         })
     }

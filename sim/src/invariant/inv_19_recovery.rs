@@ -210,7 +210,6 @@ mod tests {
         scene.say(Event::Health {
             broker: "broker-a".into(),
             for_ms,
-            may_miss: false,
             reason: Stage::Lost,
         })
     }

@@ -24,6 +24,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "a poll each period, answered or not",
             "a poll waits for the lookup of a failed attempt",
             "a stopped producer polls no more",
+            "a process that is gone polls no more",
         ],
     )],
     #[cfg(test)]
@@ -33,7 +34,11 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let snapshots = &run.history.snapshots;
     for (index, snapshot) in snapshots.iter().enumerate() {
-        let known = snapshots[..index].iter().any(|it| same_topic(it, snapshot));
+        let mut before = snapshots[..index].iter();
+        let known = before.any(|it| {
+            same_topic(it, snapshot)
+                && run.is_one_process(it.node, it.timestamp, snapshot.timestamp)
+        });
         if !known {
             polls(
                 run,
@@ -77,7 +82,8 @@ fn polls(
     for lookup in &run.history.lookups {
         let later = lookup.started > known;
         let poll = lookup.reason == LookupReason::Poll;
-        if !later || !poll || lookup.node != node || lookup.topic != topic {
+        let same = lookup.node == node && lookup.topic == topic;
+        if !later || !poll || !same || !run.is_one_process(node, known, lookup.started) {
             continue;
         }
         report.exercised();
@@ -134,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
-    use crate::trace::{NodeEvent, TraceEnd};
+    use crate::trace::{NodeEvent, TraceEnd, WorkEvent};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a poll each period, answered or not", || {
@@ -153,6 +159,12 @@ mod tests {
             Scene::new()
                 .at(20_000)
                 .stopping()
+                .end(TraceEnd::Finished, 500_000)
+        }),
+        accepts("a process that is gone polls no more", || {
+            Scene::new()
+                .at(20_000)
+                .work(WorkEvent::ProcessEnded)
                 .end(TraceEnd::Finished, 500_000)
         }),
         rejects("the poller dies", || {

@@ -46,6 +46,13 @@ impl<'t> CheckedRun<'t> {
         starts.count()
     }
 
+    /// Whether a node was one process all the time between two moments. The next one has another client,
+    /// which numbers its lookups, routes and sends from the start and knows no topic.
+    pub(super) fn is_one_process(&self, node: NodeId, from: Timestamp, to: Timestamp) -> bool {
+        let mut exits = self.history.exits.iter();
+        !exits.any(|(at, exit)| *at == node && from < *exit && *exit < to)
+    }
+
     /// The turns in the life of one producer.
     pub(super) fn lives<'c>(
         &'c self,

@@ -19,6 +19,9 @@ impl RunController {
             run: self,
         };
         let behaviour = kind.behaviour();
+        if on {
+            self.process_struck(kind, at);
+        }
         self.modelled(match on {
             true => behaviour.start(&strike),
             false => behaviour.end(&strike),

@@ -18,11 +18,12 @@ use rmq_remoting::observe::Name;
 use tokio::sync::{Notify, oneshot};
 
 use super::layout::Layout;
+use super::nodes::AddedNode;
 use super::sends::SendMatcher;
 use crate::backend::{Modelled, SharedBackend};
 use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position, Struck};
 use crate::scenario::Scenario;
-use crate::trace::{NodeEvent, NodeId, PolicyFacts, Recorder, WorkEvent};
+use crate::trace::{NodeEvent, NodeId, Recorder, WorkEvent};
 
 /// Where a fault is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,20 +69,6 @@ pub(super) struct Process {
     pub(super) registration: Option<Registration>,
 }
 
-/// A machine that a check's own code added, beside the scenario's nodes, or a further client on one.
-#[derive(Debug)]
-pub(super) struct AddedNode {
-    pub(super) name: Name,
-    pub(super) node: NodeId,
-    /// Of a further client: the node of its process.
-    pub(super) part_of: Option<NodeId>,
-    pub(super) host: SharedHost,
-    /// How many clients were made on the machine.
-    pub(super) clients: u32,
-    /// The producers of its client that were started, and the names of their policies.
-    pub(super) producers: Vec<(PolicyFacts, String)>,
-}
-
 /// The servers of a run, the disks under them, and what operators have changed.
 #[derive(Debug, Default)]
 pub(super) struct Servers {
@@ -108,6 +95,8 @@ pub(super) struct Trouble {
     pub(super) broken: Mutex<Option<String>>,
     /// What the engine could not do after all.
     pub(super) not_modelled: Mutex<Option<NotModelled>>,
+    /// Which node's program ended with an error, and the error in words.
+    pub(super) program: Mutex<Option<String>>,
     pub(super) came: Notify,
 }
 

@@ -84,6 +84,7 @@ fn finish<T>(
         ledger: left.ledger,
         links: left.links,
         effects: left.effects,
+        program: left.program,
     };
     Ok(Outcome {
         played,

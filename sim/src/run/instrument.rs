@@ -14,13 +14,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rmq_host::{BoxFuture, Connection, Host, Identity, Listener, SharedHost, Task};
-use rmq_producer::WhenFull;
 use rmq_producer::event::Event;
 use rmq_producer::observe::{ClientInstrument, Instrument, Instrumentation, ProducerStart};
 use rmq_remoting::observe::{Name, Observer};
 
-use super::controller::{AddedNode, RunController};
+use super::controller::RunController;
 use super::facts::facts_of;
+use super::nodes::AddedNode;
 use super::watch::Watch;
 use crate::trace::{NodeId, PolicyFacts};
 
@@ -100,7 +100,10 @@ struct OneClient {
 
 impl Observer<Event> for OneClient {
     fn on(&self, event: Event) {
-        self.watch.on(event);
+        // A task that the program gave to Tokio itself may go on for a while when its process is gone.
+        if self.host.is_running() {
+            self.watch.on(event);
+        }
     }
 }
 
@@ -114,7 +117,7 @@ impl ClientInstrument for OneClient {
             group: Some(Name::clone(producer.group)),
             most_sends: producer.most_sends,
             most_bytes: producer.most_bytes,
-            refuses: producer.when_full == WhenFull::Refuse,
+            refuses: producer.refuses,
             limits_known: true,
             client_outlives: producer.client_outlives,
             ..facts_of(self.watch.node, producer.policy)
@@ -163,6 +166,7 @@ impl RunController {
             host: Arc::clone(&host),
             clients: 0,
             producers: Vec::new(),
+            process: None,
         });
         (component, host)
     }

@@ -37,6 +37,7 @@ mod facts;
 mod hooks;
 mod instrument;
 mod layout;
+mod nodes;
 mod paired;
 mod play;
 mod producers;
@@ -53,6 +54,7 @@ use beside::Beside;
 pub use effect::{Effect, Missed};
 pub(crate) use engines::carry_out;
 pub use facts::facts_of;
+pub(crate) use nodes::ProcessParts;
 pub use paired::{PairedRun, PairedRuns, Parting, pair_of};
 pub(crate) use play::RunningCluster;
 pub(crate) use refuse::{Nodes, check};
@@ -207,6 +209,8 @@ pub(crate) struct Played {
     pub(crate) ledger: Vec<(Name, Entry)>,
     pub(crate) links: Vec<(NodeId, NodeId, u64)>,
     pub(crate) effects: Vec<Effect>,
+    /// Which node's program ended with an error, and the error in words.
+    pub(crate) program: Option<String>,
 }
 
 pub(crate) fn checked(scenario: &Scenario, knobs: RunConfig, played: Played) -> Run {
@@ -244,6 +248,9 @@ pub(crate) fn checked(scenario: &Scenario, knobs: RunConfig, played: Played) -> 
         verdict.class = Class::Violation;
     }
     verdict.findings.extend(unexpected);
+    if let Some(text) = played.program {
+        verdict.add("program", text);
+    }
     Run {
         knobs,
         digest: Digest::of(&trace),

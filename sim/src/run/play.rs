@@ -13,8 +13,9 @@ use rmq_remoting::observe::{Name, Observer};
 
 use super::RunConfig;
 use super::beside::Beside;
-use super::controller::{AddedNode, RunController};
+use super::controller::RunController;
 use super::layout::Layout;
+use super::nodes::Program;
 use super::producers::RunningProducer;
 use super::progress;
 use super::seal::Left;
@@ -24,9 +25,6 @@ use crate::backend::SharedBackend;
 use crate::scenario::Scenario;
 use crate::trace::{NodeId, Recorder};
 use crate::verdict::Finding;
-
-/// The first machine that is not of the scenario: added by a check's own code.
-const ADDED_NODES: u16 = 1_000;
 
 /// How long a cluster may take to come up before a check's own code starts.
 const START_UP: Duration = Duration::from_secs(1);
@@ -102,27 +100,12 @@ impl RunningCluster {
     /// The machine called `name`: a node of the scenario, or one that is added now. It is booted
     /// once.
     pub(crate) fn machine(&self, name: &str) -> SharedHost {
-        let mut added_nodes = self.controller.added_nodes.lock();
-        if let Some(added) = added_nodes.iter().find(|added| &*added.name == name) {
-            return Arc::clone(&added.host);
-        }
-        let backend = &self.controller.backend;
-        let number = usize::from(ADDED_NODES) + added_nodes.len();
-        let number = u16::try_from(number).unwrap_or(u16::MAX);
-        assert!(number < u16::MAX, "a check cannot add so many nodes");
-        let node = backend.node(name, backend.address_for(number));
-        let host = self.controller.instrumented(node, backend.boot(node));
-        added_nodes.push(AddedNode {
-            name: Name::from(name),
-            node,
-            part_of: None,
-            host: Arc::clone(&host),
-            clients: 0,
-            producers: Vec::new(),
-        });
-        drop(added_nodes);
-        self.controller.node_added();
-        host
+        self.controller.machine(name)
+    }
+
+    /// Adds a node with a program, and starts it. False: the name is taken.
+    pub(crate) fn start_node(&self, name: &str, program: Program) -> bool {
+        self.controller.add_process(name, program)
     }
 
     /// The observer of a producer's events.

@@ -7,7 +7,7 @@ use rmq_remoting::observe::Name;
 
 use super::RunError;
 use super::facts::policy_of;
-use crate::fault::{EngineKind, Fault, FaultKind, Place, Position, Rule};
+use crate::fault::{EngineKind, Fault, FaultKind, Place, Position, Rule, Site};
 use crate::scenario::Scenario;
 use crate::trace::NodeKind;
 
@@ -80,10 +80,14 @@ fn place(scenario: &Scenario, fault: &Fault, nodes: Nodes) -> Option<Flaw> {
             format!("use one of: {}", names()),
         ));
     }
-    let allowed = fault.kind.kind().site.allows(&fault.place, known);
-    let remedy = allowed.err()?;
+    let site = fault.kind.kind().site;
+    let remedy = site.allows(&fault.place, known).err()?;
+    let of_server = matches!(fault.kind, FaultKind::Stop(_) | FaultKind::Rule(_));
     if let (Some(unknown), Place::Node(_)) = (unknown, &fault.place) {
-        // The processes that a check's code adds are no servers.
+        if site == Site::Server && !of_server {
+            // A node of the check has a process that can be taken away and started again.
+            return None;
+        }
         return Some((
             format!("names \"{unknown}\", and there is no such server"),
             format!("use one of: {}", names()),

@@ -26,6 +26,8 @@ pub(crate) struct Left {
     pub(crate) effects: Vec<Effect>,
     pub(crate) broken: Option<String>,
     pub(crate) not_modelled: Option<NotModelled>,
+    /// Which node's program ended with an error, and the error in words.
+    pub(crate) program: Option<String>,
 }
 
 impl RunHandle {
@@ -55,11 +57,13 @@ impl RunController {
             effects: self.effects(),
             broken: self.trouble.broken.lock().take(),
             not_modelled: self.trouble.not_modelled.lock().take(),
+            program: self.trouble.program.lock().take(),
         };
         // Outside the lock: dropping a handle asks the engine to cancel its task.
         let processes = std::mem::take(&mut self.servers.lock().processes);
         drop(processes);
-        self.added_nodes.lock().clear();
+        let added_nodes = std::mem::take(&mut *self.added_nodes.lock());
+        drop(added_nodes);
         left
     }
 

@@ -24,19 +24,24 @@ impl RunController {
         }
     }
 
-    /// Starts a server again, on the same or on an empty disk, at the same or at a new address.
+    /// Starts a server or a check's own node again, on the same or on an empty disk, at the same or at a new address.
     pub(super) fn boot_again(self: &Arc<Self>, node: NodeId, how: Restart) {
-        let mut servers = self.servers.lock();
-        if !how.keep_data {
-            servers.disks.remove(&node);
+        if self.boot_added(node, how) {
+            return;
         }
-        let moved = how.new_address.then(|| {
-            let moves = servers.moves.entry(node).or_default();
-            *moves += 1;
-            *moves
-        });
-        drop(servers);
+        if !how.keep_data {
+            self.servers.lock().disks.remove(&node);
+        }
+        let moved = how.new_address.then(|| self.moved_once_more(node));
         self.boot_server(node, moved);
+    }
+
+    /// How often a node has moved to a new address, this time included.
+    pub(super) fn moved_once_more(&self, node: NodeId) -> u16 {
+        let mut servers = self.servers.lock();
+        let moves = servers.moves.entry(node).or_default();
+        *moves += 1;
+        *moves
     }
 
     /// Asks a server to shut down in order.

@@ -116,6 +116,13 @@
 //! In the trace one line is one event: the producer's column says what it decided, the servers' columns
 //! show what arrived and what was stored. [`short`] explains the signs.
 //!
+//! # A program that is more than a producer
+//!
+//! [`Sim::node`] adds a process of its own, on a machine of its own: it listens, dials, has a [`Disk`] and
+//! producers, and is crashed, frozen, cut off and restarted by the same faults as a broker. Code that was
+//! written for Tokio gets there by one changed line, `use dst_engine::net` for `use tokio::net`. The test
+//! `outbox` of this project takes a service on `axum` in, with under thirty lines.
+//!
 //! # The same as a file
 //!
 //! A situation that is worth keeping, and that no code of yours takes part in, is a file: a
@@ -175,16 +182,18 @@ use crate::fault::{EngineKind, Fault};
 use crate::run::{self, Missed, Nodes, Run, RunConfig, RunningCluster};
 use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
 use crate::trace::short;
-use crate::verdict::{Class, Finding};
 
 mod clock;
+mod disk;
 mod fault;
 mod ledger;
+mod node;
 mod plan;
 mod replay;
 mod sim;
 
 pub use clock::VirtualTime;
+pub use disk::Disk;
 pub use fault::{
     AtServer, FaultBuilder, Lasts, OfLink, OfNode, OfRequests, StrikesOnce, TakesAway, answer,
     answer_then_close, bandwidth, bare_id_route, black_hole, clock_jump, close_after, close_before,
@@ -196,6 +205,7 @@ pub use fault::{
     text_number_route, tls_alert, unknown_opaque,
 };
 pub use ledger::ClusterLedger;
+pub use node::SimNode;
 use plan::SeedPlan;
 pub use plan::{SEED_VARIABLE, SEEDS_VARIABLE};
 pub use sim::{Sim, SimProducer};
@@ -441,15 +451,7 @@ fn run_one(
     })?;
     let mut run = run::checked(scenario, knobs, outcome.played);
     if let Some(Err(error)) = outcome.value {
-        if run.verdict.is_pass() {
-            run.verdict.class = Class::Violation;
-        }
-        let finding = Finding {
-            by: "check",
-            at: None,
-            text: error.to_string(),
-        };
-        run.verdict.findings.insert(0, finding);
+        run.verdict.add("check", error.to_string());
     }
     Ok(run)
 }

@@ -38,6 +38,7 @@ impl Sim {
             policy: Policy::strict(),
             retries: None,
             configure: None,
+            process: None,
         }
     }
 
@@ -104,6 +105,8 @@ pub struct SimProducer {
     policy: Policy,
     retries: Option<u32>,
     configure: Option<Configure>,
+    /// The process of a node that it is part of; none: it has a machine of its own.
+    process: Option<SharedHost>,
 }
 
 impl fmt::Debug for SimProducer {
@@ -117,6 +120,15 @@ impl fmt::Debug for SimProducer {
 }
 
 impl SimProducer {
+    /// A producer of a node's process.
+    pub(super) fn of_process(cluster: &RunningCluster, group: &str, process: SharedHost) -> Self {
+        let cluster = cluster.clone();
+        Self {
+            process: Some(process),
+            ..Sim { cluster }.producer(group)
+        }
+    }
+
     /// What it does when; [`Policy::strict`] unless set.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -163,9 +175,13 @@ impl SimProducer {
         if let Some(retries) = self.retries {
             self.policy = self.policy.with_retries(retries);
         }
+        let machine = match self.process.take() {
+            Some(process) => process,
+            None => self.cluster.machine(&self.name),
+        };
         // A description of its own, which a client that the check shares may take the place of.
         let client = Client::builder()
-            .host(self.cluster.machine(&self.name))
+            .host(machine)
             .name_servers(self.cluster.name_servers());
         let builder = Producer::builder(Name::clone(&self.name))
             .own_client(client)

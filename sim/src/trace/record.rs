@@ -378,6 +378,9 @@ pub enum WorkEvent {
         /// The group of the producer, where several share a client; none: it is the client's only one.
         group: Option<Name>,
     },
+    /// The process of a node that a check's own code added is gone, with all that was in it: a fault
+    /// took it away, or its program returned.
+    ProcessEnded,
 }
 
 /// What the caller of a send got.

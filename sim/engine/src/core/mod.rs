@@ -5,6 +5,7 @@
 //!
 //! * `lives`: processes and machines that start and end; what is due; changes
 //! * `link`: latency, loss, cuts, bandwidth
+//! * `names`: what a node's name means; `foreign`: whose the tasks are that Tokio polls
 //! * `tcp`: connections, as a program on Linux sees them
 
 use std::cmp::Reverse;
@@ -16,6 +17,7 @@ use std::task::Waker;
 
 use rmq_host::{BoxFuture, SharedHost};
 use smallvec::SmallVec;
+use tokio::task;
 use tokio::time::Instant;
 
 use crate::chance::Chance;
@@ -26,8 +28,10 @@ use crate::node::NodeId;
 use crate::ready::Lists;
 use crate::strike::Strikes;
 
+mod foreign;
 mod link;
 mod lives;
+mod names;
 mod tcp;
 
 use link::Links;
@@ -67,6 +71,10 @@ pub(super) struct Node {
     pub(super) wall_offset_ms: i64,
     pub(super) chance: Chance,
     pub(super) tasks: u32,
+    /// Its process stands still.
+    pub(super) frozen: bool,
+    /// Tasks of Tokio's own that wait until it does not.
+    pub(super) thawed: Vec<Waker>,
 }
 
 impl Node {
@@ -167,6 +175,8 @@ pub(crate) struct Core {
     pub(super) polling: bool,
     /// A task that the engine does not poll used the machines since the root future's last poll.
     pub(super) touched: bool,
+    /// The tasks of Tokio's own that have used a socket, and the process whose socket it was first.
+    foreign: Vec<(task::Id, NodeId, u32)>,
     pub(super) sink: Arc<dyn EventSink>,
     /// What nodes run when they are restarted.
     pub(super) programs: BTreeMap<NodeId, Program>,
@@ -201,6 +211,7 @@ impl Core {
             root: None,
             polling: true,
             touched: false,
+            foreign: Vec::new(),
             sink,
             programs: BTreeMap::new(),
             heap: BinaryHeap::new(),
@@ -328,6 +339,8 @@ impl Core {
             wall_offset_ms: 0,
             chance: self.chance.part(name, 0),
             tasks: 0,
+            frozen: false,
+            thawed: Vec::new(),
         });
         id
     }

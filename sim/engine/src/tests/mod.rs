@@ -3,6 +3,7 @@
 mod faults;
 mod foreign;
 mod lives;
+mod net;
 mod network;
 mod order;
 mod programs;

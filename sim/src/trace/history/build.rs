@@ -410,7 +410,22 @@ impl<'t> Builder<'t> {
             WorkEvent::HandleDropped { group } => {
                 self.enters(timestamp, (node, group.as_ref()), ProducerPhase::Dropped);
             }
+            WorkEvent::ProcessEnded => self.process_ended(node, timestamp),
             WorkEvent::StopCalled { .. } | WorkEvent::StopReturned { .. } | WorkEvent::Healed => {}
+        }
+    }
+
+    /// What was open in a process is gone with it, and nobody tells the end.
+    fn process_ended(&mut self, node: NodeId, timestamp: Timestamp) {
+        self.history.exits.push((node, timestamp));
+        let sends = self.history.sends.iter_mut();
+        for send in sends.filter(|it| it.node == node && it.done.is_empty()) {
+            send.cancelled.get_or_insert(timestamp);
+        }
+        let mut lives = self.history.lives.iter().rev();
+        let last = lives.find(|it| it.node == node);
+        if last.is_some_and(|it| it.phase != ProducerPhase::Dropped) {
+            self.enters(timestamp, (node, None), ProducerPhase::Dropped);
         }
     }
 }

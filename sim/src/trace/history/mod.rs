@@ -77,6 +77,8 @@ pub struct History<'t> {
     pub boots: Vec<(NodeId, Timestamp)>,
     /// The turns in the lives of producers.
     pub lives: Vec<LifeHistory<'t>>,
+    /// Ends of the processes of nodes that a check's own code added.
+    pub exits: Vec<(NodeId, Timestamp)>,
     /// Where to find some of all this again.
     pub index: Index<'t>,
 }

@@ -53,6 +53,9 @@ pub(super) fn rows<'t>(
             NodeEvent::Work(WorkEvent::Healed) => {
                 scribe.row(Row::new(record.ms, "! healed: all faults end".to_owned()));
             }
+            NodeEvent::Work(WorkEvent::ProcessEnded) => {
+                scribe.say(record, "x the process is gone", None);
+            }
             NodeEvent::Work(_) | NodeEvent::Engine(_) => {}
         }
     }
