@@ -75,6 +75,10 @@ pub(super) fn producers(
                 let before = draw.between("opaque-before", 0, 40);
                 i32::MAX - before as i32
             }),
+            first_message: draw.coin("message-wraps", 100).then(|| {
+                let before = draw.between("message-before", 0, 20);
+                u16::MAX - before as u16
+            }),
             fault_tolerance: draw.coin("forgets", 200).then_some(false),
             stop_ms: None,
             changes: (policy == "strict" && draw.coin("changes", 250))
@@ -96,6 +100,7 @@ fn share(draw: &Draw, mut plans: Vec<ProducerPlan>) -> Vec<ProducerPlan> {
         sharing.changes.clone_from(&owner.changes);
         sharing.first_name_server = None;
         sharing.first_opaque = None;
+        sharing.first_message = None;
         for plan in [owner, sharing] {
             // What a broker is for one of them it is for the other.
             if matches!(plan.hooks, Hooks::Forbid(_)) {
@@ -111,7 +116,7 @@ fn share(draw: &Draw, mut plans: Vec<ProducerPlan>) -> Vec<ProducerPlan> {
 
 /// What a program may change of the default policy, one at a time: each of them is a branch of a
 /// decision that the presets share or that none of them takes.
-const CHANGES: [&str; 21] = [
+const CHANGES: [&str; 22] = [
     r#"{ health = { detector = { enabled = true } } }"#,
     r#"{ not-safe = "retry" }"#,
     r#"{ not-safe = "retry-sync" }"#,
@@ -132,6 +137,7 @@ const CHANGES: [&str; 21] = [
     r#"{ wire = { header = "binary" } }"#,
     r#"{ checks = { max-body = 1000 } }"#,
     r#"{ periods = { poll = 5000, heartbeat = 7000 } }"#,
+    r#"{ periods = { poll = 5000, forget = 12000 } }"#,
     r#"{ default-queues = 16 }"#,
 ];
 
@@ -140,9 +146,10 @@ fn limits(draw: &Draw) -> Limits {
     if !draw.coin("limited", 220) {
         return Limits::default();
     }
-    let by_bytes = draw.coin("limit-bytes", 500);
+    let by = draw.one_of("limit-by", ["sends", "bytes", "both"]);
+    let (by_sends, by_bytes) = (by != "bytes", by != "sends");
     Limits {
-        sends: (!by_bytes).then(|| draw.one_of("limit-sends", [1, 2, 4, 8])),
+        sends: by_sends.then(|| draw.one_of("limit-sends", [1, 2, 4, 8])),
         // Bodies of a workload fill some of them to the last byte, and lack one byte in others.
         bytes: by_bytes.then(|| {
             draw.one_of(
@@ -158,7 +165,7 @@ fn namespace(draw: &Draw) -> Option<Namespace> {
     let name = || "lab".to_owned();
     match draw.between("namespace", 1, 25) {
         1 => Some(Namespace::V1(name())),
-        2 => Some(Namespace::V2(name())),
+        2 | 3 => Some(Namespace::V2(name())),
         _ => None,
     }
 }
@@ -171,6 +178,7 @@ fn hooks(draw: &Draw, cluster: &ClusterPlan, goes_on: bool) -> Hooks {
         (2 | 3, Some(others)) if goes_on && !others.is_empty() => {
             Hooks::Forbid(draw.pick("forbidden", others))
         }
+        (4..=6, _) => Hooks::Watch,
         _ => Hooks::None,
     }
 }
@@ -230,6 +238,9 @@ fn topic_and_target<'c>(
             Target::Queue {
                 broker: draw.pick("pinned-broker", &cluster.brokers),
                 queue: draw.between("pinned-queue", 0, last) as i32,
+                topic: draw
+                    .coin("queue-of-another", 80)
+                    .then(|| Name::from(NEW_TOPIC)),
             }
         }
         (_, 19..=30) => Target::Keys(draw.one_of("keys", [1, 3, 10])),
@@ -292,8 +303,10 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
                 .max(1)
         }),
         tag: draw.coin("tagged", 200).then(|| "lab".to_owned()),
-        // The brokers of the laboratory refuse messages with a delay: every such send would fail.
-        delay_level: None,
+        // Seldom: the brokers of the laboratory refuse messages with a delay, so every such send fails.
+        delay_level: draw
+            .coin("delayed", 25)
+            .then(|| draw.one_of("delay-level", [1, 3, 18])),
         flag: match draw.coin("flagged", 150) {
             true => draw.one_of("flag", [1, 0x1234_5678, -1]),
             false => 0,

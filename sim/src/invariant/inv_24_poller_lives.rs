@@ -24,6 +24,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "a poll each period, answered or not",
             "a poll waits for the lookup of a failed attempt",
             "a stopped producer polls no more",
+            "a topic that nobody sent to is forgotten",
         ],
     )],
     #[cfg(test)]
@@ -81,13 +82,16 @@ fn polls(
             continue;
         }
         report.exercised();
-        if lookup.started.ms > due(run, (node, topic), last, bound) {
+        let due = due(run, (node, topic), last, bound);
+        if lookup.started.ms > due && !run.may_have_forgotten(node, topic, run.after(due)) {
             late(run, node, topic, (last, lookup.started.ms), report);
         }
         last = lookup.started;
     }
     let end = ends(run, node, known);
-    if end > due(run, (node, topic), last, bound) && !run.truth.was_gone(node, last.ms, end) {
+    let due = due(run, (node, topic), last, bound);
+    let owed = end > due && !run.may_have_forgotten(node, topic, run.after(due));
+    if owed && !run.truth.was_gone(node, last.ms, end) {
         late(run, node, topic, (last, end), report);
     }
 }
@@ -154,6 +158,10 @@ mod tests {
                 .at(20_000)
                 .say(Event::Stopping)
                 .end(TraceEnd::Finished, 500_000)
+        }),
+        accepts("a topic that nobody sent to is forgotten", || {
+            let scene = Scene::new().facts(|it| it.policies[0].forget_ms = 12_000);
+            scene.end(TraceEnd::Finished, 100_000)
         }),
         rejects("the poller dies", || {
             let mut scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);

@@ -79,6 +79,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         isolation: isolation(policy),
         refreshes_on_failure: policy.refresh_on_failure,
         refresh_spacing_ms: policy.periods.refresh_spacing,
+        forget_ms: policy.periods.forget,
         poll_ms: policy.periods.poll,
         heartbeat_ms: policy.periods.heartbeat,
         name_server_timeout_ms: policy.name_server_timeout,
@@ -102,6 +103,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         refuses: false,
         limits_known: false,
         group: None,
+        namespace: None,
         heartbeat_timeout_ms: policy.periods.heartbeat_timeout,
     }
 }
