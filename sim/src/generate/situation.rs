@@ -31,8 +31,9 @@ struct Around<'k> {
 /// Arranges a situation, if what it takes is there.
 type Arrange = fn(Around<'_>) -> Option<Vec<Fault>>;
 
-const SITUATIONS: [Arrange; 8] = [
+const SITUATIONS: [Arrange; 9] = [
     list_changes_under_a_lookup,
+    name_server_is_replaced,
     last_name_server_is_slow,
     name_servers_disagree,
     topic_is_lost,
@@ -195,6 +196,22 @@ fn list_changes_under_a_lookup(around: Around<'_>) -> Option<Vec<Fault>> {
     ])
 }
 
+/// The list has another name server in the place of one, for a while.
+fn name_server_is_replaced(around: Around<'_>) -> Option<Vec<Fault>> {
+    let (draw, servers) = (around.draw, around.name_servers());
+    let (first, others) = servers
+        .split_first()
+        .filter(|(_, others)| !others.is_empty())?;
+    let change = FaultKind::NameServerList(NameServerList {
+        without: Name::clone(first),
+        instead: Some(draw.pick("instead", others)),
+    });
+    let node = around.knobs.node_of(&around.owner.name);
+    let (_, at) = around.send();
+    let for_ms = draw.one_of("for", [1_000, 5_000, 20_000]);
+    Some(vec![timed(change, &node, (at.max(200), for_ms))])
+}
+
 /// No name server answers but the last one, which takes more than half of its time, and takes no other
 /// connection meanwhile.
 fn last_name_server_is_slow(around: Around<'_>) -> Option<Vec<Fault>> {
@@ -222,8 +239,9 @@ fn last_name_server_is_slow(around: Around<'_>) -> Option<Vec<Fault>> {
     let silent = silent.map(|it| routes(it, None, window, RuleAction::DropRequest));
     let mut faults: Vec<Fault> = silent.collect();
     faults.push(routes(&last, None, window, late));
-    // The connection is there by then.
-    let dials = (at + 2 * around.knobs.network.latency_ms + 10, 4_000);
+    // The last one is asked when the others have had their parts, and its connection is there a moment later.
+    let asked = at + slice * servers.len() as u64;
+    let dials = (asked + 2 * around.knobs.network.latency_ms + 10, 4_000);
     faults.push(timed(FaultKind::SwallowDials, &last, dials));
     Some(faults)
 }
@@ -342,7 +360,8 @@ fn answers_are_due_as_a_broker_leaves(around: Around<'_>) -> Option<Vec<Fault>> 
     if brokers.len() < 2 {
         return None;
     }
-    let (send, left) = around.sends_from(POLL_MS - draw.between("before", 20, 400))?;
+    let before = draw.between("before", 20, 400);
+    let (send, left) = around.sends_from(POLL_MS - before)?;
     let leaving = draw.pick("leaving", brokers);
     let without = || {
         RuleAction::PartialRoute(PartialRoute {
@@ -356,7 +375,8 @@ fn answers_are_due_as_a_broker_leaves(around: Around<'_>) -> Option<Vec<Fault>> 
         .map(|it| routes(it, None, polls, without()))
         .collect();
     let late = RuleAction::Delay(Delay {
-        ms: draw.between("late", 500, 900),
+        // Connections that nobody needs are closed at the heartbeat, a second after the poll.
+        ms: before + 1_000 + draw.between("late", 0, 200),
         jitter_ms: 0,
         since: Since::Received,
     });

@@ -116,7 +116,7 @@ fn share(draw: &Draw, mut plans: Vec<ProducerPlan>) -> Vec<ProducerPlan> {
 
 /// What a program may change of the default policy, one at a time: each of them is a branch of a
 /// decision that the presets share or that none of them takes.
-const CHANGES: [&str; 22] = [
+const CHANGES: [&str; 24] = [
     r#"{ health = { detector = { enabled = true } } }"#,
     r#"{ not-safe = "retry" }"#,
     r#"{ not-safe = "retry-sync" }"#,
@@ -138,6 +138,8 @@ const CHANGES: [&str; 22] = [
     r#"{ checks = { max-body = 1000 } }"#,
     r#"{ periods = { poll = 5000, heartbeat = 7000 } }"#,
     r#"{ periods = { poll = 5000, forget = 12000 } }"#,
+    r#"{ periods = { poll = 5000, forget = 7000 } }"#,
+    r#"{ periods = { poll = 10000, forget = 10000 } }"#,
     r#"{ default-queues = 16 }"#,
 ];
 
@@ -216,7 +218,12 @@ pub(super) fn workloads(
 ) -> Vec<Workload> {
     let mut owners = Vec::new();
     for (number, producer) in producers.iter().enumerate() {
-        let count = draw.part("producer", number).one_of("workloads", [1, 1, 2]);
+        // Those of a limited producer get into each other's way.
+        let draw = draw.part("producer", number);
+        let count = match producer.limits == Limits::default() {
+            true => draw.one_of("workloads", [1, 1, 2]),
+            false => draw.one_of("limited-workloads", [1, 2, 2]),
+        };
         owners.extend(std::iter::repeat_n(producer, count));
     }
     let sends = draw.one_of("sends", SENDS) / owners.len().max(1) as u64;
@@ -254,7 +261,12 @@ fn topic_and_target<'c>(
 
 fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64) -> Workload {
     use SendMode::{Async, Oneway, Sync};
-    let mode = draw.one_of("mode", [Sync, Sync, Sync, Async, Async, Oneway]);
+    // Limits are about async sends.
+    let is_limited = owner.limits != Limits::default();
+    let mode = match is_limited {
+        true => draw.one_of("limited-mode", [Async, Async, Async, Async, Sync, Oneway]),
+        false => draw.one_of("mode", [Sync, Sync, Sync, Async, Async, Oneway]),
+    };
     let sends = draw.between("sends", sends * 3 / 4, sends * 5 / 4);
     let evenly = LAST_MS / sends.max(1);
     // Faults last for seconds: most sends are close enough to each other for many to meet one.
@@ -297,11 +309,13 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
             Async => callback(draw),
             Sync | Oneway => Callback::Plain,
         },
-        timeout_ms: draw.coin("own-timeout", 80).then(|| {
-            let (timeout, _) = owner.timeout_and_attempts();
-            draw.one_of("own-timeout-of", [timeout / 2, timeout * 2])
-                .max(1)
-        }),
+        timeout_ms: draw
+            .coin("own-timeout", if is_limited { 400 } else { 80 })
+            .then(|| {
+                let (timeout, _) = owner.timeout_and_attempts();
+                draw.one_of("own-timeout-of", [timeout / 2, timeout * 2])
+                    .max(1)
+            }),
         tag: draw.coin("tagged", 200).then(|| "lab".to_owned()),
         // Seldom: the brokers of the laboratory refuse messages with a delay, so every such send fails.
         delay_level: draw

@@ -32,4 +32,10 @@ impl CheckedRun<'_> {
         });
         !looked_up && !used
     }
+    /// Whether a route that cannot have been forgotten names an address.
+    pub(super) fn still_routes(&self, node: NodeId, address: &Name, now: Timestamp) -> bool {
+        let own = self.history.snapshots.iter().filter(|it| it.node == node);
+        let mut named = own.filter(|it| it.addresses.iter().any(|(_, at)| at == address));
+        named.any(|it| !self.may_have_forgotten(node, it.topic, now))
+    }
 }

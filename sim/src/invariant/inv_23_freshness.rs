@@ -90,6 +90,14 @@ fn waits_for_its_broker(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &m
         return;
     };
     report.exercised();
+    // Without a route at its call it waited for the topic's first one, and for no other.
+    if run
+        .history
+        .in_force(send.node, send.topic, send.called)
+        .is_none()
+    {
+        return;
+    }
     let began = first.started;
     let mut lookups = run.history.lookups.iter();
     let under_way = lookups.any(|it| {
@@ -177,7 +185,10 @@ fn in_force(
         let since = dialled.map_or(since, |dialled| dialled.ms.min(since));
         run.truth.worst(producer, *server, since, due) == Condition::Healthy
     };
-    if due >= agreed.until.ms || due >= ends(run, producer) || !servers.iter().all(well) {
+    // What nobody needs any more is forgotten, and not refreshed.
+    let forgotten = run.may_have_forgotten(producer, agreed.topic, run.after(due));
+    let over = due >= agreed.until.ms || due >= ends(run, producer);
+    if over || forgotten || !servers.iter().all(well) {
         return;
     }
     report.exercised();

@@ -77,8 +77,12 @@ fn polls(
     let mut last = known;
     for lookup in &run.history.lookups {
         let later = lookup.started > known;
-        let poll = lookup.reason == LookupReason::Poll;
-        if !later || !poll || lookup.node != node || lookup.topic != topic {
+        let own = later && lookup.node == node && lookup.topic == topic;
+        // What was forgotten is known again from then on.
+        if own && lookup.reason == LookupReason::FirstSend {
+            last = lookup.started;
+        }
+        if !own || lookup.reason != LookupReason::Poll {
             continue;
         }
         report.exercised();

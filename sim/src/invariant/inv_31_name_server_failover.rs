@@ -159,18 +159,20 @@ fn goes_elsewhere(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut
     else {
         return;
     };
-    let answered = |server: &Name, since: Timestamp| {
+    let answered = |server: &Name, since: Timestamp, completes: bool| {
         let there = run.history.index.connections(lookup.node, server).iter();
         let there = there.map(|index| &run.history.connections[*index]);
         let mut answers = there.flat_map(|it| &it.answers);
-        answers.any(|(_, at, _)| *at >= since && *at <= lookup.started)
+        answers.any(|(_, at, code)| {
+            *at >= since && *at <= lookup.started && (code.is_some() || !completes)
+        })
     };
     // Behind the last one of the list the first one is the next again.
-    if !answered(last, *last_since) {
+    if !answered(last, *last_since, true) {
         return;
     }
     report.exercised();
-    if !answered(first, *since) {
+    if !answered(first, *since, false) {
         let (who, topic) = (run.name(lookup.node), lookup.topic);
         let text = format!(
             "{who} looks {topic} up at {first} first, which gave no answer to the lookup before"

@@ -382,7 +382,9 @@ impl<'t> CheckedRun<'t> {
             .is_some_and(PolicyFacts::is_limited);
         let first = send.attempts.first().map(|it| it.started);
         let began = first.or(send.over()).map_or(0, |it| it.ms);
-        limited && began > send.called.ms.saturating_add(self.header().slack_ms)
+        // Of a short time any part is missed.
+        let slack_ms = self.header().slack_ms.min(send.timeout_ms / 4);
+        limited && began > send.called.ms.saturating_add(slack_ms)
     }
 
     /// Whether the message asks for a delay, which the brokers of the laboratory refuse.
