@@ -409,6 +409,14 @@ fn workload() -> impl Strategy<Value = Workload> {
         )
 }
 
+fn hooks(figures: Option<(u64, u64)>) -> Hooks {
+    match figures {
+        Some((low, _)) if low > 4 => Hooks::Watch,
+        Some(_) => Hooks::Forbid("broker-a".into()),
+        None => Hooks::Panic,
+    }
+}
+
 fn scenario() -> impl Strategy<Value = Scenario> {
     let order = prop_oneof![Just(Order::Fifo), Just(Order::Seeded), Just(Order::Drawn)];
     let network =
@@ -456,18 +464,14 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                     refuses: figures.is_some(),
                 },
                 namespace: figures.map(|_| Namespace::V1("ns".to_owned())),
-                hooks: match figures {
-                    Some((low, _)) if low > 4 => Hooks::Watch,
-                    Some(_) => Hooks::Forbid("broker-a".into()),
-                    None => Hooks::Panic,
-                },
+                hooks: hooks(figures),
                 timeout_ms: Some(network.latency_ms),
                 retries: Some(0),
                 first_queue: Some(7),
                 first_name_server: Some(0),
                 id_constant: None,
                 first_opaque: figures.map(|(low, _)| i32::MAX - i32::try_from(low).unwrap_or(0)),
-                first_message: figures.and_then(|(low, _)| u16::try_from(low).ok()),
+                first_message: figures.map(|(low, _)| low as u16),
                 fault_tolerance: figures.map(|(low, _)| low > 4),
                 stop_ms: figures.map(|(_, high)| high),
             }],
