@@ -20,6 +20,10 @@ pub struct SendSeen {
     pub unique_key: Option<Name>,
     /// The sender's `KEYS` property, if sent.
     pub keys: Option<Name>,
+    /// The namespace that the request names beside its header (`ns`), if any.
+    pub namespace: Option<Name>,
+    /// The level of the delay that the message asks for (`DELAY`), if any.
+    pub delay: Option<Name>,
     /// How many requests with this unique key this broker has read, this one included.
     pub nth_of_key: u32,
     /// The `sysFlag` of the header, as bits.

@@ -9,6 +9,7 @@ use rmq_remoting::command::Command;
 use rmq_remoting::message::COMPRESSED;
 use rmq_remoting::observe::Name;
 use rmq_remoting::properties;
+use rmq_remoting::properties::name::DELAY;
 use rmq_remoting::request::{HeartbeatData, UnregisterClient};
 use rmq_remoting::service::{Answer, Mangle, Peer, Reply, Service};
 use tokio::time::sleep;
@@ -159,13 +160,18 @@ fn seen_send(request: &Command, sending: &Sending<'_>, topic: &Option<Name>) -> 
     let compressed = header.sys_flag & COMPRESSED != 0;
     let mut metadata = crc32fast::Hasher::new();
     metadata.update(&header.flag.to_be_bytes());
-    metadata.update(header.properties.unwrap_or_default().as_bytes());
+    let properties = header.properties.unwrap_or_default();
+    metadata.update(properties.as_bytes());
+    let mut entries = properties::entries(properties);
+    let delay = entries.find(|(name, _)| *name == DELAY);
     Some(SendSeen {
         topic: topic.clone()?,
         queue: header.queue_id,
         broker_name: header.broker_name.map(Name::from),
         unique_key: sending.key.clone(),
         keys: sending.keys.clone(),
+        namespace: request.ext.get("ns").map(Name::from),
+        delay: delay.map(|(_, level)| Name::from(level)),
         nth_of_key: sending.nth_of_key,
         sys_flag: header.sys_flag,
         born_ms: header.born_timestamp,
@@ -176,10 +182,7 @@ fn seen_send(request: &Command, sending: &Sending<'_>, topic: &Option<Name>) -> 
             crc32fast::hash(&request.body)
         },
         metadata_crc: metadata.finalize(),
-        application_crc: application_crc(
-            header.flag,
-            properties::entries(header.properties.unwrap_or_default()),
-        ),
+        application_crc: application_crc(header.flag, properties::entries(properties)),
     })
 }
 

@@ -1,10 +1,14 @@
-//! Routes in forms that a client must read all the same, and one that it cannot use.
+//! Routes in forms that a client must read all the same, and some that say more than where brokers are.
 //!
 //! The reference client reads JSON leniently, so servers in the field (old ones, other people's, one
 //! whose group waits for its election) write what a strict reader refuses.
 
 use bytes::Bytes;
-use rmq_remoting::route::{MASTER_ID, RouteForm, TopicRouteData};
+use rmq_remoting::observe::Name;
+use rmq_remoting::route::{
+    BrokerData, MASTER_ID, QueueData, QueueMapping, RouteForm, TopicRouteData,
+};
+use rmq_remoting::topic::perm;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -21,11 +25,21 @@ pub enum OddRoute {
     Nulls,
     /// An object with nothing in it, and the code of success.
     Empty,
+    /// The topic is an ordered one: an operator has written its queues down, half as many at each broker.
+    Ordered,
+    /// The topic is a static one: its queues are logical ones, which are mapped to those of brokers.
+    Static,
 }
 
 impl OddRoute {
-    /// Writes a route in this form. What a producer needs of it is the same in every form that has
-    /// anything in it.
+    /// How many queues of a broker the [`Ordered`](Self::Ordered) form names, of so many.
+    #[must_use]
+    pub fn ordered(queues: i32) -> i32 {
+        (queues / 2).max(1)
+    }
+
+    /// Writes a route in this form. What a producer needs of it is the same in every form but the
+    /// last three.
     #[must_use]
     pub fn encode(self, route: &TopicRouteData) -> Bytes {
         match self {
@@ -41,6 +55,44 @@ impl OddRoute {
             Self::TextNumbers => written(route, &text_numbers),
             Self::Nulls => written(route, &nulls),
             Self::Empty => Bytes::from_static(b"{}"),
+            Self::Ordered => {
+                let has_master = |it: &&QueueData| {
+                    let mut brokers = route.broker_datas.iter();
+                    let broker = brokers.find(|broker| broker.broker_name == it.broker_name);
+                    broker.is_some_and(|broker| broker.broker_addrs.contains_key(&MASTER_ID))
+                };
+                let queues = route.queue_datas.iter().filter(has_master);
+                let writable = |it: &&QueueData| it.perm & perm::WRITE != 0;
+                let queues = queues.filter(|it| writable(it) && it.write_queue_nums > 0);
+                let item = |it: &QueueData| {
+                    let count = Self::ordered(it.write_queue_nums);
+                    format!("{}:{count}", it.broker_name)
+                };
+                let order = queues.map(item).collect::<Vec<_>>().join(";");
+                let order_topic_conf = Some(order).filter(|order| !order.is_empty());
+                let route = TopicRouteData {
+                    order_topic_conf,
+                    ..route.clone()
+                };
+                route.encode(RouteForm::Standard)
+            }
+            Self::Static => {
+                let brokers = route.broker_datas.iter();
+                let mapping = |it: &BrokerData| {
+                    let bname = Name::clone(&it.broker_name);
+                    let mapping = QueueMapping {
+                        bname: Name::clone(&bname),
+                        total_queues: 1,
+                        ..QueueMapping::default()
+                    };
+                    (bname, mapping)
+                };
+                let route = TopicRouteData {
+                    topic_queue_mapping_by_broker: Some(brokers.map(mapping).collect()),
+                    ..route.clone()
+                };
+                route.encode(RouteForm::Standard)
+            }
         }
     }
 }
@@ -101,8 +153,6 @@ fn nulls(route: &mut Value) {
 mod tests {
     use std::collections::BTreeMap;
 
-    use rmq_remoting::route::{BrokerData, QueueData};
-
     use super::*;
 
     fn text(form: OddRoute) -> String {
@@ -138,5 +188,15 @@ mod tests {
         assert!(nulls.contains(r#""writeQueueNums":4"#), "{nulls}");
         assert!(nulls.contains("memberOfALaterRelease"), "{nulls}");
         assert_eq!(text(OddRoute::Empty), "{}");
+        let ordered = text(OddRoute::Ordered);
+        assert!(
+            ordered.contains(r#""orderTopicConf":"broker-a:2""#),
+            "{ordered}"
+        );
+        let mapped = text(OddRoute::Static);
+        assert!(
+            mapped.contains(r#""topicQueueMappingByBroker":{"broker-a":"#),
+            "{mapped}"
+        );
     }
 }

@@ -109,6 +109,8 @@ pub struct ProducerStart<'a> {
     pub group: &'a Name,
     /// Everything that it decides by itself.
     pub policy: &'a Policy,
+    /// The namespace of the second kind that requests of its client name; none: they name none.
+    pub namespace_v2: Option<&'a Name>,
     /// Its client was made by hand, and goes on when the last producer that shares it has stopped.
     pub client_outlives: bool,
     /// How many async sends it may have open; none: any number.
@@ -170,7 +172,7 @@ mod tests {
         let shielded = Shielded(Arc::clone(&observer) as Arc<dyn Observer<Event>>);
         let group = Name::from("orders");
         shielded.on(Event::Stopping {
-            group: group.clone(),
+            group: Name::clone(&group),
         });
         shielded.on(Event::Stopped { group });
         assert_eq!(observer.0.load(Ordering::Relaxed), 2);

@@ -81,6 +81,7 @@ fn producers_share_a_client_and_not_its_settings() {
         "changes = { compress-over = 1 }",
         "first-name-server = 0",
         "first-opaque = 1",
+        "first-message = 1",
         "id-constant = 1",
         "namespace-v2 = \"ns\"",
     ] {

@@ -9,7 +9,7 @@ use rmq_host::TokioHost;
 use rmq_remoting::client::{ClientSettings, RemotingClient, RpcHook};
 use rmq_remoting::command::{HeaderForm, Language};
 use rmq_remoting::frame::Speaker;
-use rmq_remoting::observe::{Observer, Silent};
+use rmq_remoting::observe::{Name, Observer, Silent};
 use rmq_remoting::service::Unsupported;
 use rmq_remoting::unique_id::UniqueIds;
 use tokio::time::{Duration, Instant};
@@ -181,7 +181,9 @@ impl ClientBuilder {
         settings.patience = peer::patience(&policy);
         settings.redial = peer::redial(&policy);
         settings.first_opaque = self.first_opaque;
-        if !self.namespace_v2.is_empty() {
+        let namespace_v2 = Some(Name::from(self.namespace_v2.as_str()));
+        let namespace_v2 = namespace_v2.filter(|namespace| !namespace.is_empty());
+        if namespace_v2.is_some() {
             settings
                 .hooks
                 .push(Arc::new(NamespaceHook(self.namespace_v2)));
@@ -215,6 +217,7 @@ impl ClientBuilder {
             lookups: Arc::default(),
             openings,
             is_of_producers: self.is_of_producers,
+            namespace_v2,
             instrument,
             groups: Mutex::default(),
             started: Instant::now(),

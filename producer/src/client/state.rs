@@ -41,6 +41,8 @@ pub(crate) struct ClientCore {
     pub(crate) id: Name,
     /// Whether a producer made the client for itself, so that it ends with the last one that shares it.
     pub(crate) is_of_producers: bool,
+    /// The namespace of the second kind that its requests name.
+    pub(crate) namespace_v2: Option<Name>,
     /// Who is told of producers that start, on a machine with instrumentation.
     pub(crate) instrument: Option<Arc<dyn ClientInstrument>>,
     /// The groups of the running producers.

@@ -379,6 +379,7 @@ fn tell_instrument(client: &ClientCore, group: &Name, policy: &Policy, limits: L
         instrument.starts(&ProducerStart {
             group,
             policy,
+            namespace_v2: client.namespace_v2.as_ref(),
             client_outlives: !client.is_of_producers,
             most_sends: limits.sends,
             most_bytes: limits.bytes,

@@ -107,12 +107,14 @@ mod tests {
             "odd-route",
         ];
         let mut expected: Vec<String> = frame.map(str::to_owned).to_vec();
-        // The forms of a route are four kinds and one behaviour.
+        // The forms of a route are six kinds and one behaviour.
         let odd = [
             "bare-id-route",
             "text-number-route",
             "null-route",
             "empty-route",
+            "ordered-route",
+            "static-route",
         ];
         let own = all().map(|kind| kind.name).filter(|it| !odd.contains(it));
         expected.extend(own.map(str::to_owned));

@@ -10,9 +10,8 @@
 use std::fmt;
 
 use dst_engine::{Change, Direction};
-use rmq_remoting::observe::Name;
 
-use super::{EngineKind, FaultKind, FaultNumber, Place, Restart};
+use super::{EngineKind, FaultKind, FaultNumber, NameServerList, Place, Restart};
 use crate::backend::{Backend, Modelled};
 use crate::generate::{Draw, Knobs, Target};
 use crate::scenario::{FaultKeys, ScenarioError, Table};
@@ -316,13 +315,13 @@ pub(crate) trait Running {
     fn set_read_only(&self, broker: NodeId, on: bool);
     /// Gives a topic so many queues at a broker, or as many as before the fault. Whether it has it.
     fn resize(&self, broker: NodeId, fault: FaultNumber, topic: &str, queues: Option<i32>) -> bool;
-    /// Takes a name server out of a producer's list, or puts it back (`None`). Whether the producer
-    /// could be told.
-    fn without_name_server(
+    /// Changes a producer's list of name servers, or puts it back (`None`). Whether the producer could be
+    /// told.
+    fn change_name_servers(
         &self,
         producer: NodeId,
         fault: FaultNumber,
-        without: Option<&Name>,
+        change: Option<&NameServerList>,
     ) -> bool;
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::draw::Draw;
 use super::kinds;
-use super::{aim, plan, work};
+use super::{aim, plan, situation, work};
 use crate::fault::{Fault, Millis};
 use crate::scenario::{
     ClusterPlan, Expect, Hooks, NetworkPlan, Order, PolicySource, ProducerPlan, Scenario, SendMode,
@@ -80,6 +80,12 @@ impl Knobs {
             faults: Vec::new(),
         };
         knobs.faults = plan::faults(&draw, &knobs);
+        // What is arranged is whole, or it is not there.
+        let arranged = situation::faults(&draw, &knobs);
+        knobs
+            .faults
+            .retain(|it| !arranged.iter().any(|other| plan::clash(it, other)));
+        knobs.faults.extend(arranged);
         for fault in aim::faults(&draw, &knobs) {
             if !knobs.faults.iter().any(|other| plan::hides(other, &fault)) {
                 knobs.faults.push(fault);
@@ -134,7 +140,8 @@ impl Knobs {
         let owner = self.producers.iter().find(|it| it.name == work.producer);
         let stop = owner.and_then(|it| it.stop_ms);
         let (first, last) = (before(BOOTED_MS) + 1, stop.map_or(work.sends, before));
-        let may_go = work.target != Target::Nothing && !owner.is_some_and(|it| refuses(it, work));
+        let is_invalid = work.target == Target::Nothing || work.target.other_topic().is_some();
+        let may_go = !is_invalid && !owner.is_some_and(|it| refuses(it, work));
         (may_go && first <= last).then_some(Reached {
             workload,
             first,
@@ -244,18 +251,30 @@ impl fmt::Display for Knobs {
                 Millis(one.start_ms),
                 one.body_bytes,
             )?;
-            match &one.target {
-                Target::Any => writeln!(f)?,
-                Target::Queue { broker, queue } => {
-                    writeln!(f, ", to queue {broker}/{queue}")?;
-                }
-                Target::Keys(keys) => writeln!(f, ", by {keys} keys")?,
-                Target::Random => writeln!(f, ", to a drawn queue")?,
-                Target::Last => writeln!(f, ", to the last queue")?,
-                Target::Nothing => writeln!(f, ", to no queue")?,
-            }
+            writeln!(f, "{}", goes_to(&one.target))?;
         }
         Ok(())
+    }
+}
+
+/// Where the sends of a workload go, as a person reads it behind the rest of its line.
+fn goes_to(target: &Target) -> String {
+    match target {
+        Target::Any => String::new(),
+        Target::Queue {
+            broker,
+            queue,
+            topic: None,
+        } => format!(", to queue {broker}/{queue}"),
+        Target::Queue {
+            broker,
+            queue,
+            topic: Some(topic),
+        } => format!(", to queue {broker}/{queue} of {topic}"),
+        Target::Keys(keys) => format!(", by {keys} keys"),
+        Target::Random => ", to a drawn queue".to_owned(),
+        Target::Last => ", to the last queue".to_owned(),
+        Target::Nothing => ", to no queue".to_owned(),
     }
 }
 

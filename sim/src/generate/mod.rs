@@ -16,13 +16,14 @@
 //!
 //! - `knobs`: the plain struct, and the cluster; `work`: producers and workloads.
 //! - `kinds`: which faults there may be, and what each of them draws; `plan`: where and when; `aim`:
-//!   faults that aim at a row of the decision table.
+//!   faults that aim at a row of the decision table; `situation`: faults that know of each other.
 
 mod aim;
 mod draw;
 mod kinds;
 mod knobs;
 mod plan;
+mod situation;
 mod work;
 
 pub(crate) use draw::Draw;
@@ -152,6 +153,23 @@ mod tests {
                 "a hook that forbids",
                 of_producer(&|it| matches!(it.hooks, Hooks::Forbid(_))),
             ),
+            (
+                "a hook that watches",
+                of_producer(&|it| it.hooks == Hooks::Watch),
+            ),
+            (
+                "ids of messages near their end",
+                of_producer(&|it| it.first_message.is_some()),
+            ),
+            (
+                "a limit of sends and bytes",
+                of_producer(&|it| it.limits.sends.is_some() && it.limits.bytes.is_some()),
+            ),
+            (
+                "a queue of another topic",
+                of_work(&|it| it.target.other_topic().is_some()),
+            ),
+            ("a delay", of_work(&|it| it.delay_level.is_some())),
             ("a changed policy", of_producer(&|it| it.changes.is_some())),
             (
                 "a timeout of a send",

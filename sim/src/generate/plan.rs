@@ -21,7 +21,7 @@ use crate::scenario::ProducerPlan;
 /// The last millisecond in which a fault that is anchored to a time starts.
 const LAST_MS: u64 = 50_000;
 /// The second poll of a client that starts with the run.
-const POLL_MS: u64 = 30_010;
+pub(super) const POLL_MS: u64 = 30_010;
 /// Its second heartbeat.
 const BEAT_MS: u64 = 31_000;
 /// When brokers that start with the run register again.
@@ -295,7 +295,7 @@ pub(super) fn forgotten(draw: &Draw, knobs: &mut Knobs) {
 /// the others. A swallowed connection never comes back. The default policy replaces it after some
 /// unanswered requests, which takes minutes for a server that is asked twice a minute; those of other
 /// clients keep it for good.
-fn leaves_a_way(knobs: &Knobs, others: &[Fault], next: &Fault) -> bool {
+pub(super) fn leaves_a_way(knobs: &Knobs, others: &[Fault], next: &Fault) -> bool {
     // Half an answer makes a connection as useless, to whoever does not give it up.
     let halves = |fault: &Fault| match (&fault.kind, &fault.place) {
         (FaultKind::Rule(rule), Place::Node(server)) => {
@@ -412,7 +412,7 @@ fn place(
 }
 
 /// Whether two faults would undo each other: the end of one heals what the other one still breaks.
-fn clash(one: &Fault, other: &Fault) -> bool {
+pub(super) fn clash(one: &Fault, other: &Fault) -> bool {
     let same = shares_state(&one.kind, &other.kind) && shares_node(&one.place, &other.place);
     (same && !apart(one, other) && !apart(other, one)) || hides(one, other)
 }

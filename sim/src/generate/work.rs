@@ -75,6 +75,10 @@ pub(super) fn producers(
                 let before = draw.between("opaque-before", 0, 40);
                 i32::MAX - before as i32
             }),
+            first_message: draw.coin("message-wraps", 100).then(|| {
+                let before = draw.between("message-before", 0, 20);
+                u16::MAX - before as u16
+            }),
             fault_tolerance: draw.coin("forgets", 200).then_some(false),
             stop_ms: None,
             changes: (policy == "strict" && draw.coin("changes", 250))
@@ -96,6 +100,7 @@ fn share(draw: &Draw, mut plans: Vec<ProducerPlan>) -> Vec<ProducerPlan> {
         sharing.changes.clone_from(&owner.changes);
         sharing.first_name_server = None;
         sharing.first_opaque = None;
+        sharing.first_message = None;
         for plan in [owner, sharing] {
             // What a broker is for one of them it is for the other.
             if matches!(plan.hooks, Hooks::Forbid(_)) {
@@ -111,7 +116,7 @@ fn share(draw: &Draw, mut plans: Vec<ProducerPlan>) -> Vec<ProducerPlan> {
 
 /// What a program may change of the default policy, one at a time: each of them is a branch of a
 /// decision that the presets share or that none of them takes.
-const CHANGES: [&str; 21] = [
+const CHANGES: [&str; 24] = [
     r#"{ health = { detector = { enabled = true } } }"#,
     r#"{ not-safe = "retry" }"#,
     r#"{ not-safe = "retry-sync" }"#,
@@ -132,6 +137,9 @@ const CHANGES: [&str; 21] = [
     r#"{ wire = { header = "binary" } }"#,
     r#"{ checks = { max-body = 1000 } }"#,
     r#"{ periods = { poll = 5000, heartbeat = 7000 } }"#,
+    r#"{ periods = { poll = 5000, forget = 12000 } }"#,
+    r#"{ periods = { poll = 5000, forget = 7000 } }"#,
+    r#"{ periods = { poll = 10000, forget = 10000 } }"#,
     r#"{ default-queues = 16 }"#,
 ];
 
@@ -140,9 +148,10 @@ fn limits(draw: &Draw) -> Limits {
     if !draw.coin("limited", 220) {
         return Limits::default();
     }
-    let by_bytes = draw.coin("limit-bytes", 500);
+    let by = draw.one_of("limit-by", ["sends", "bytes", "both"]);
+    let (by_sends, by_bytes) = (by != "bytes", by != "sends");
     Limits {
-        sends: (!by_bytes).then(|| draw.one_of("limit-sends", [1, 2, 4, 8])),
+        sends: by_sends.then(|| draw.one_of("limit-sends", [1, 2, 4, 8])),
         // Bodies of a workload fill some of them to the last byte, and lack one byte in others.
         bytes: by_bytes.then(|| {
             draw.one_of(
@@ -158,7 +167,7 @@ fn namespace(draw: &Draw) -> Option<Namespace> {
     let name = || "lab".to_owned();
     match draw.between("namespace", 1, 25) {
         1 => Some(Namespace::V1(name())),
-        2 => Some(Namespace::V2(name())),
+        2 | 3 => Some(Namespace::V2(name())),
         _ => None,
     }
 }
@@ -171,6 +180,7 @@ fn hooks(draw: &Draw, cluster: &ClusterPlan, goes_on: bool) -> Hooks {
         (2 | 3, Some(others)) if goes_on && !others.is_empty() => {
             Hooks::Forbid(draw.pick("forbidden", others))
         }
+        (4..=6, _) => Hooks::Watch,
         _ => Hooks::None,
     }
 }
@@ -208,7 +218,12 @@ pub(super) fn workloads(
 ) -> Vec<Workload> {
     let mut owners = Vec::new();
     for (number, producer) in producers.iter().enumerate() {
-        let count = draw.part("producer", number).one_of("workloads", [1, 1, 2]);
+        // Those of a limited producer get into each other's way.
+        let draw = draw.part("producer", number);
+        let count = match producer.limits == Limits::default() {
+            true => draw.one_of("workloads", [1, 1, 2]),
+            false => draw.one_of("limited-workloads", [1, 2, 2]),
+        };
         owners.extend(std::iter::repeat_n(producer, count));
     }
     let sends = draw.one_of("sends", SENDS) / owners.len().max(1) as u64;
@@ -230,6 +245,9 @@ fn topic_and_target<'c>(
             Target::Queue {
                 broker: draw.pick("pinned-broker", &cluster.brokers),
                 queue: draw.between("pinned-queue", 0, last) as i32,
+                topic: draw
+                    .coin("queue-of-another", 80)
+                    .then(|| Name::from(NEW_TOPIC)),
             }
         }
         (_, 19..=30) => Target::Keys(draw.one_of("keys", [1, 3, 10])),
@@ -243,7 +261,12 @@ fn topic_and_target<'c>(
 
 fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64) -> Workload {
     use SendMode::{Async, Oneway, Sync};
-    let mode = draw.one_of("mode", [Sync, Sync, Sync, Async, Async, Oneway]);
+    // Limits are about async sends.
+    let is_limited = owner.limits != Limits::default();
+    let mode = match is_limited {
+        true => draw.one_of("limited-mode", [Async, Async, Async, Async, Sync, Oneway]),
+        false => draw.one_of("mode", [Sync, Sync, Sync, Async, Async, Oneway]),
+    };
     let sends = draw.between("sends", sends * 3 / 4, sends * 5 / 4);
     let evenly = LAST_MS / sends.max(1);
     // Faults last for seconds: most sends are close enough to each other for many to meet one.
@@ -286,14 +309,18 @@ fn workload(draw: &Draw, cluster: &ClusterPlan, owner: &ProducerPlan, sends: u64
             Async => callback(draw),
             Sync | Oneway => Callback::Plain,
         },
-        timeout_ms: draw.coin("own-timeout", 80).then(|| {
-            let (timeout, _) = owner.timeout_and_attempts();
-            draw.one_of("own-timeout-of", [timeout / 2, timeout * 2])
-                .max(1)
-        }),
+        timeout_ms: draw
+            .coin("own-timeout", if is_limited { 400 } else { 80 })
+            .then(|| {
+                let (timeout, _) = owner.timeout_and_attempts();
+                draw.one_of("own-timeout-of", [timeout / 2, timeout * 2])
+                    .max(1)
+            }),
         tag: draw.coin("tagged", 200).then(|| "lab".to_owned()),
-        // The brokers of the laboratory refuse messages with a delay: every such send would fail.
-        delay_level: None,
+        // Seldom: the brokers of the laboratory refuse messages with a delay, so every such send fails.
+        delay_level: draw
+            .coin("delayed", 25)
+            .then(|| draw.one_of("delay-level", [1, 3, 18])),
         flag: match draw.coin("flagged", 150) {
             true => draw.one_of("flag", [1, 0x1234_5678, -1]),
             false => 0,

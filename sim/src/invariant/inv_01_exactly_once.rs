@@ -2,9 +2,12 @@
 //!
 //! A send that never ends hangs its caller; one that ends twice runs a callback twice. So: one
 //! `Done` for each call, none after a cancellation, none after `stop` returned; the caller sees one
-//! return; an async send's callback returns once. A producer that was killed owes nothing.
+//! return; an async send's callback returns once; and a send hook hears of each attempt that it begins, and
+//! once that it ended. A producer that was killed owes nothing.
 
 use rmq_producer::event::Mode;
+
+mod hooks;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{ProducerKey, ProducerPhase, SendHistory, Timestamp, WorkHistory};
@@ -44,6 +47,21 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "returned to its caller a second time",
             &["a send ends once"],
         ),
+        side(
+            "hears a second time that …",
+            &["a hook hears that an attempt begins, and that it ended"],
+        ),
+        side(
+            "hears nothing of the end of …",
+            &[
+                "a hook hears that an attempt begins, and that it ended",
+                "a hook hears nothing of an attempt whose send is dropped",
+            ],
+        ),
+        side(
+            "hears that … ended, which began unheard",
+            &["a hook hears that an attempt begins, and that it ended"],
+        ),
     ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -64,6 +82,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     for work in &run.history.work {
         returns(run, work, report);
     }
+    hooks::check(run, report);
 }
 
 fn ends(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
@@ -162,7 +181,7 @@ mod tests {
     use rmq_producer::event::{Event, Failure, Mode};
 
     use crate::fault::{Crash, FaultKind};
-    use crate::invariant::scene::{Example, Scene, TOPIC, accepts, rejects};
+    use crate::invariant::scene::{Example, Scene, TOPIC, accepts, key, rejects};
     use crate::trace::{ErrorSaid, TraceEnd, WorkEvent, WorkResult};
 
     pub(super) const EXAMPLES: &[Example] = &[
@@ -186,6 +205,7 @@ mod tests {
                     timeout_ms: None,
                     application_crc: 0,
                     own_id: None,
+                    queue_of: None,
                     group: None,
                 };
                 let scene = Scene::new().at(100).work(called).wrong().whole(1, "a/0");
@@ -251,6 +271,26 @@ mod tests {
             let scene = scene.say(Event::Callback { send: 1.into() }).wrong();
             scene.succeeds(1, 1)
         }),
+        accepts(
+            "a hook hears that an attempt begins, and that it ended",
+            || hooked(hooked(Scene::new().call(1), true).succeeded(), false),
+        ),
+        accepts(
+            "a hook hears nothing of an attempt whose send is dropped",
+            || hooked(Scene::new().call(1), true).say(Event::Cancelled { send: 1.into() }),
+        ),
+        rejects("a hook hears nothing of the end of an attempt", || {
+            let mut scene = hooked(Scene::new().call(1), true);
+            scene.marked = Some(scene.trace.records.len() - 1);
+            scene.succeeded()
+        }),
+        rejects("a hook hears twice that an attempt ended", || {
+            let scene = hooked(hooked(Scene::new().call(1), true).succeeded(), false);
+            hooked(scene, false).wrong()
+        }),
+        rejects("a hook hears of the end alone", || {
+            hooked(Scene::new().call(1).succeeded(), false).wrong()
+        }),
         rejects("nobody called what ends", || {
             Scene::new().failed(9, Failure::Deadline).wrong()
         }),
@@ -274,6 +314,7 @@ mod tests {
                 timeout_ms: None,
                 application_crc: 0,
                 own_id: None,
+                queue_of: None,
                 group: None,
             };
             Scene::new()
@@ -283,6 +324,23 @@ mod tests {
                 .wrong()
         }),
     ];
+
+    /// The program's hook hears of the first attempt of the first send.
+    fn hooked(scene: Scene, begins: bool) -> Scene {
+        let unique_key = key(scene.who, 1);
+        scene.work(WorkEvent::Hooked {
+            unique_key,
+            attempt: 1,
+            begins,
+        })
+    }
+
+    impl Scene {
+        /// The first attempt of the first send succeeds.
+        fn succeeded(self) -> Self {
+            self.attempt(1, 1, "a/0").succeeds(1, 1)
+        }
+    }
 
     fn async_send() -> Scene {
         Scene::new()

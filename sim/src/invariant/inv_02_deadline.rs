@@ -174,6 +174,7 @@ mod tests {
             timeout_ms: Some(1_000),
             application_crc: 0,
             own_id: None,
+            queue_of: None,
             group: None,
         };
         let returned = WorkEvent::Returned {

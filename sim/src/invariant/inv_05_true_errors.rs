@@ -511,6 +511,7 @@ mod tests {
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            queue_of: None,
             group: None,
         };
         let scene = lost_then_refused_after(Scene::new().at(0).work(called));

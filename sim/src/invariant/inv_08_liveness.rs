@@ -48,6 +48,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
             &["a retry at one that refused waits, as all have failed"],
         ),
         side(
+            "starts … ms after another broker came into the route",
+            &["another broker is told of while a retry waits"],
+        ),
+        side(
             "fails, although … of its brokers were healthy",
             &[
                 "all brokers refuse",
@@ -67,6 +71,9 @@ const RECOVERY_MS: u64 = 10_000;
 const LEAST_PAUSE_MS: u64 = 50;
 /// A real clock may round a time down.
 const GRAIN_MS: u64 = 1;
+
+/// An attempt that waits looks for another broker so often.
+const LOOK_AGAIN_MS: u64 = 100;
 
 /// A healthy broker answers within this time.
 const ANSWER_MS: u64 = 100;
@@ -115,7 +122,18 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
                 );
                 report.wrong(next.started, text);
             }
-            if next.started.ms > run.due(send.node, ready.ms, pause) {
+            let came = another_came(run, send, attempt, ready).filter(|_| again);
+            if let Some(came) = came
+                && policy_looks(run, send)
+                && next.started.ms > run.due(send.node, came.ms, LOOK_AGAIN_MS)
+            {
+                let (who, number, k) = (run.name(send.node), send.number, next.number);
+                let after = next.started.ms - came.ms;
+                let text = format!(
+                    "{who} s{number} #{k} starts {after} ms after another broker came into the route"
+                );
+                report.wrong(next.started, text);
+            } else if next.started.ms > run.due(send.node, ready.ms, pause) {
                 let (who, number, k) = (run.name(send.node), send.number, next.number);
                 let late = next.started.ms - ready.ms;
                 report.wrong(
@@ -188,6 +206,33 @@ fn no_other(
     let tried_all = all.iter().all(|it| tried(it));
     let comes_back = (!avoids_all || tried_all) && all.iter().any(|it| gave_way(it));
     nobody_else || comes_back || (left && tried_all)
+}
+
+/// Whether the policy goes to a broker that has not failed in the send before it comes back to one that has.
+fn policy_looks(run: &CheckedRun<'_>, send: &SendHistory<'_>) -> bool {
+    let policy = run.policy_of(send.producer());
+    policy.is_some_and(|it| it.avoids_all_failed && it.form == Form::Strict)
+}
+
+/// When a route came, after an attempt was over, with a broker that the send has not tried.
+fn another_came(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    attempt: &AttemptHistory<'_>,
+    ready: Timestamp,
+) -> Option<Timestamp> {
+    if send.target_queue.is_some() {
+        return None;
+    }
+    let tried = |broker: &Name| {
+        let mut tried = send.attempts.iter();
+        tried.any(|it| it.number <= attempt.number && it.to.broker == *broker)
+    };
+    let routes = run.history.index.routes(send.node, send.topic).iter();
+    let routes = routes.map(|index| &run.history.snapshots[*index]);
+    let mut later = routes.filter(|it| it.timestamp > ready);
+    let came = later.find(|it| it.queues.names().any(|broker| !tried(broker)))?;
+    Some(came.timestamp)
 }
 
 /// How long the attempt after this one may wait for its part of the send's time.
@@ -358,6 +403,7 @@ fn reaches_the_healthy(
         && !send.attempts.iter().any(excused)
         && !run.no_such_queue(send)
         && !run.waited_for_others(send)
+        && !run.asks_for_a_delay(send)
     {
         let (who, number) = (run.name(send.node), send.number);
         let text = format!("{who} s{number} fails, although {well} of its brokers were healthy");

@@ -3,11 +3,12 @@
 //! Checked from what brokers read: over all requests with one unique key, topic, body, flags and
 //! properties are equal; only target and times differ. An uncompressed body is the one the caller
 //! gave, and one that is as long as the policy says is compressed. The request of a one-way send wants no
-//! answer, any other one does.
+//! answer, any other one does. And each names the namespace that its client has, if that is a field of requests.
 
 use std::collections::BTreeMap;
 
 use rmq_producer::event::Mode;
+use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::fault::{FaultEvent, FaultKind};
@@ -50,6 +51,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "arrives with another … than its caller's",
             &["the message has the body that its caller gave"],
         ),
+        side(
+            "its request names …, and not …",
+            &["a request names the namespace of its producer"],
+        ),
     ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -82,6 +87,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         let Some(send) = request.send.map(|send| &run.history.sends[send]) else {
             continue;
         };
+        in_its_namespace(run, send, request, report);
         let one_way = send.mode == Mode::Oneway;
         let says_so = run
             .policy_of(send.producer())
@@ -153,6 +159,26 @@ const LEAST_COMPRESSED: u64 = 200;
 fn is_in_namespace(on_wire: &str, topic: &str) -> bool {
     let without = on_wire.split_once('%').map(|(_, topic)| topic);
     on_wire == topic || without == Some(topic)
+}
+
+/// Every request names the namespace of its client in a field, in every mode.
+fn in_its_namespace(
+    run: &CheckedRun<'_>,
+    send: &SendHistory<'_>,
+    request: &RequestHistory<'_>,
+    report: &mut CheckReport,
+) {
+    let Some(policy) = run.policy_of(send.producer()) else {
+        return;
+    };
+    if request.seen.namespace == policy.namespace {
+        return;
+    }
+    let named = |it: &Option<Name>| it.as_deref().unwrap_or("no namespace").to_owned();
+    let (says, has) = (named(&request.seen.namespace), named(&policy.namespace));
+    let (who, number) = (run.name(send.node), send.number);
+    let text = format!("{who} s{number}: its request names {says}, and not {has}");
+    report.wrong(request.received, text);
 }
 
 /// The message with the caller's `KEYS` has the caller's body and topic.
@@ -324,6 +350,12 @@ mod tests {
             let scene = scene.seen_with(1, 1, |seen| seen.keys = Some("s1".into()));
             scene.attempt(1, 2, "b/0").seen(1, 2)
         }),
+        accepts("a request names the namespace of its producer", || {
+            in_namespace().seen_with(1, 1, |seen| seen.namespace = Some("lab".into()))
+        }),
+        rejects("a request names no namespace", || {
+            in_namespace().seen(1, 1).wrong()
+        }),
         rejects("a property appears", || {
             second()
                 .seen_with(1, 2, |seen| seen.metadata_crc = 8)
@@ -349,6 +381,12 @@ mod tests {
         }),
     ];
 
+    /// The producer's client names a namespace in its requests.
+    fn in_namespace() -> Scene {
+        let scene = Scene::new().facts(|it| it.policies[0].namespace = Some("lab".into()));
+        scene.at(0).call(1).attempt(1, 1, "a/0")
+    }
+
     fn second() -> Scene {
         let scene = Scene::new()
             .at(0)
@@ -369,6 +407,7 @@ mod tests {
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            queue_of: None,
             group: None,
         }
     }

@@ -4,10 +4,12 @@
 //! the header is the one that reads it. At the producer: the queue is in the route the attempt
 //! names, at that broker's master address. And both agree: what the attempt says is what arrives.
 //! Java's clients make one request for all attempts of an async send: it names the first one's queue
-//! and broker, wherever it goes.
+//! and broker, wherever it goes. And a message for a queue of another topic goes nowhere.
 //!
 //! A route borrowed from the default topic names queues that a topic with fewer does not have, if a
 //! name server did not know the topic yet: scenario `borrowed-route.toml`.
+
+use std::collections::BTreeMap;
 
 use rmq_producer::event::{Mode, QueueRef};
 use rmq_remoting::observe::Name;
@@ -49,6 +51,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "goes to …, not …'s in its route",
             &["a broker that only reads is sent to all the same"],
         ),
+        side(
+            "for a queue of …, arrives for …",
+            &["a queue of another topic ends the send"],
+        ),
     ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -65,6 +71,27 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
     for (send, attempt) in run.attempts() {
         in_route(run, send, attempt, report);
+    }
+    of_another_topic(run, report);
+}
+
+/// A message whose caller chose a queue of another topic arrives nowhere. Some policies do not look at that
+/// where the send is one-way.
+fn of_another_topic(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let works = run.history.work.iter();
+    let others = works.filter_map(|work| Some((&**work.keys, work.queue_of?)));
+    let others: BTreeMap<&str, &Name> = others.collect();
+    if others.is_empty() {
+        return;
+    }
+    for request in run.history.requests.iter().filter(|it| !it.oneway) {
+        let keys = request.seen.keys.as_deref();
+        let Some((keys, other)) = keys.and_then(|keys| others.get_key_value(keys)) else {
+            continue;
+        };
+        let topic = &request.seen.topic;
+        let text = format!("{keys}, for a queue of {other}, arrives for {topic}");
+        report.wrong(request.received, text);
     }
 }
 
@@ -276,10 +303,10 @@ fn is((name, at): &(Name, Name), broker: &Name, address: &Name) -> bool {
 #[cfg(test)]
 mod tests {
     use rmq_mock_namesrv::event::Event as NameServerEvent;
-    use rmq_producer::event::{Event, Mode};
+    use rmq_producer::event::{Event, Failure, Mode};
 
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
-    use crate::trace::NodeEvent;
+    use crate::trace::{NodeEvent, WorkEvent};
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("the last queue of a broker", || {
@@ -345,6 +372,14 @@ mod tests {
                 .attempt_by(1, 1, queue("a/0"), 9)
                 .wrong()
         }),
+        accepts("a queue of another topic ends the send", || {
+            of_another_topic().failed(1, Failure::Invalid)
+        }),
+        rejects("a message for a queue of another topic is sent", || {
+            let scene = of_another_topic().attempt(1, 1, "a/0");
+            let scene = scene.seen_with(1, 1, |seen| seen.keys = Some("s1".into()));
+            scene.wrong()
+        }),
         rejects("the address is another broker's", || {
             let scene = Scene::new().at(0).call(1).attempt_by(1, 1, queue("a/0"), 1);
             let scene = scene.change(|what| {
@@ -365,6 +400,17 @@ mod tests {
             seen.broker_name = Some(broker.into());
             seen.queue = queue;
         })
+    }
+
+    /// A caller gives its message a queue of another topic.
+    fn of_another_topic() -> Scene {
+        let mut scene = Scene::new().at(0).named_call(1);
+        for record in &mut scene.trace.records {
+            if let NodeEvent::Work(WorkEvent::Called { queue_of, .. }) = &mut record.what {
+                *queue_of = Some("payments".into());
+            }
+        }
+        scene
     }
 
     fn first() -> Scene {

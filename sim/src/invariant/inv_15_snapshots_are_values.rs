@@ -4,7 +4,8 @@
 //! later choice unexplainable. (That a choice is in the route it names is INV-14.) And it says what the
 //! answer said: the writable queues of every broker that has a master, at the master's address, as one of
 //! the name servers that were asked knew them meanwhile. Of a topic that is to be made, as many queues
-//! as the default topic has there, and no more than the policy says.
+//! as the default topic has there, and no more than the policy says. Of an ordered topic, the queues that its
+//! operator has written down; of a static one none, as its brokers would refuse what is sent to their own queues.
 
 use rmq_producer::event::{LookupEnd, LookupReason};
 use rmq_remoting::observe::Name;
@@ -13,6 +14,8 @@ use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::trace::history::{LookupHistory, SnapshotHistory, Timestamp, WidthSource};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::Condition;
+
+mod forms;
 
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-15",
@@ -46,6 +49,11 @@ pub(super) const INVARIANT: Invariant = Invariant {
             &["a route is as the name server knows it"],
         ),
         side("has … twice", &["a poll brings another route"]),
+        side(
+            "has … queues of …, and its operator wrote … down",
+            &["an ordered topic has the queues that are written down"],
+        ),
+        side("is of a static topic", &["a static topic has no route"]),
     ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -86,7 +94,9 @@ fn defect(
         return Some("comes from no lookup".to_owned());
     };
     match lookup.ended {
-        Some((_, LookupEnd::Changed)) | None => as_answered(run, snapshot, lookup),
+        Some((_, LookupEnd::Changed)) | None => {
+            forms::defect(run, snapshot, lookup).or_else(|| as_answered(run, snapshot, lookup))
+        }
         Some((_, end)) => Some(format!("comes from a lookup that ended {end:?}")),
     }
 }
@@ -187,8 +197,9 @@ mod tests {
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
     use rmq_mock_namesrv::event::Event as NameServerEvent;
 
-    use crate::fault::FaultKind;
+    use crate::fault::{FaultKind, OddRoute, Rule, RuleAction};
     use crate::trace::{NodeEvent, WorkEvent};
+    use rmq_remoting::code::request;
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("a poll brings another route", || {
@@ -255,6 +266,22 @@ mod tests {
             let scene = told(1).fault(1, FaultKind::Freeze, "ns-1");
             scene.lookup(2, LookupReason::Poll).found(2, 2, &["b/0"])
         }),
+        accepts(
+            "an ordered topic has the queues that are written down",
+            || formed(OddRoute::Ordered, &["a/0", "a/1"]),
+        ),
+        rejects("an ordered topic has all queues of its brokers", || {
+            formed(OddRoute::Ordered, &["a/0", "a/1", "a/2", "a/3"]).wrong()
+        }),
+        accepts("a static topic has no route", || {
+            asked_in(OddRoute::Static).say(Event::LookupEnded {
+                lookup: 2.into(),
+                end: LookupEnd::Unusable(String::new()),
+            })
+        }),
+        rejects("a static topic has a route", || {
+            formed(OddRoute::Static, &["a/0", "a/1", "a/2", "a/3"]).wrong()
+        }),
         rejects("a failed lookup brings a route", || {
             let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
             let scene = scene.say(Event::LookupEnded {
@@ -269,6 +296,43 @@ mod tests {
             scene.wrong()
         }),
     ];
+
+    /// The first name server answers a poll with a route in some form.
+    fn asked_in(form: OddRoute) -> Scene {
+        let rule = Rule {
+            codes: vec![request::GET_ROUTEINFO_BY_TOPIC],
+            topic: None,
+            queue: None,
+            per_mille: None,
+            times: None,
+            then: RuleAction::OddRoute(form),
+        };
+        let scene = told(4)
+            .open(4, "ns-1")
+            .fault(1, FaultKind::Rule(rule), "ns-1");
+        let scene = scene.lookup(2, LookupReason::Poll);
+        let (peer, request) = (scene.local(4), 7);
+        let events = [
+            NameServerEvent::Received {
+                request,
+                peer,
+                code: request::GET_ROUTEINFO_BY_TOPIC,
+                opaque: 7,
+                topic: Some("orders".into()),
+            },
+            NameServerEvent::Ruled {
+                request,
+                rule: "fault 1".into(),
+            },
+            NameServerEvent::Answered { request, code: 0 },
+        ];
+        let said = |scene: Scene, event| scene.name_server("ns-1", event);
+        events.into_iter().fold(scene, said)
+    }
+
+    fn formed(form: OddRoute, queues: &[&str]) -> Scene {
+        asked_in(form).found(2, 2, queues)
+    }
 
     fn added(broker: &str, id: i64) -> NameServerEvent {
         NameServerEvent::BrokerAdded {

@@ -30,7 +30,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         }
         let route = run.history.in_force(send.node, send.topic, send.called);
         let usable = route.is_some_and(|index| !run.history.snapshots[index].queues.is_empty());
-        if !usable {
+        if !usable || run.may_have_forgotten(send.node, send.topic, send.called) {
             continue;
         }
         report.exercised();

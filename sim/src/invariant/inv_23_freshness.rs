@@ -4,16 +4,16 @@
 //! has moved or left, long after everybody could know better. When all name servers say the same of
 //! a topic, and go on saying it, it is in force at each producer of the topic after a poll and the
 //! time to ask them all; where a failed attempt refreshes the route, after that attempt and one
-//! lookup.
+//! lookup. And a send to a queue whose broker is in no route waits for the lookup that it starts.
 
 use std::collections::BTreeMap;
 
-use rmq_producer::event::{QueueRef, Stage};
+use rmq_producer::event::{Failure, Outcome, QueueRef, Stage};
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{AttemptHistory, SnapshotHistory, Timestamp, WidthSource};
-use crate::trace::{NodeId, NodeKind, PolicyFacts};
+use crate::trace::history::{AttemptHistory, SendHistory, SnapshotHistory, Timestamp, WidthSource};
+use crate::trace::{Form, NodeId, NodeKind, PolicyFacts};
 use crate::truth::Condition;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -22,15 +22,21 @@ pub(super) const INVARIANT: Invariant = Invariant {
     source: Source::Truth,
     rate_per_mille: 10,
     checker: Checker::Run(check),
-    sides: &[side(
-        "has an old route of … ms after it changed here",
-        &[
-            "the next poll brings the new route",
-            "a name server hangs meanwhile",
-            "a topic may still be made on a broker that was not tried",
-            "nobody can write to the brokers of the new route",
-        ],
-    )],
+    sides: &[
+        side(
+            "has an old route of … ms after it changed here",
+            &[
+                "the next poll brings the new route",
+                "a name server hangs meanwhile",
+                "a topic may still be made on a broker that was not tried",
+                "nobody can write to the brokers of the new route",
+            ],
+        ),
+        side(
+            "ends for want of an address while … is looked up",
+            &["a send waits for the lookup of its queue's broker"],
+        ),
+    ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
@@ -47,6 +53,14 @@ struct Agreed<'t> {
 }
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    for send in run
+        .history
+        .sends
+        .iter()
+        .filter(|it| it.target_queue.is_some())
+    {
+        waits_for_its_broker(run, send, report);
+    }
     let servers: Vec<NodeId> = run.header().of_kind(NodeKind::NameServer).collect();
     let agreed = agreed(run, &servers);
     for producer in run.header().of_kind(NodeKind::Producer) {
@@ -56,6 +70,45 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         for agreed in &agreed {
             in_force(run, producer, (policy, &servers), agreed, report);
         }
+    }
+}
+
+/// A send to a queue whose broker no route has waits for the lookup that may bring it.
+fn waits_for_its_broker(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckReport) {
+    let strict = run
+        .policy_of(send.producer())
+        .is_some_and(|it| it.form == Form::Strict);
+    let Some((done, outcome)) = send.done.first().filter(|_| strict) else {
+        return;
+    };
+    let failed = matches!(outcome, Outcome::Failed(Failure::Attempts(Stage::Address)));
+    let has_time = send.deadline_ms() > done.ms.saturating_add(run.header().slack_ms);
+    // A later attempt goes by the route in force.
+    let first = send.attempts.first();
+    let first = first.filter(|it| it.ended.is_some_and(|end| end.stage == Stage::Address));
+    let Some(first) = first.filter(|_| failed && has_time) else {
+        return;
+    };
+    report.exercised();
+    // Without a route at its call it waited for the topic's first one, and for no other.
+    if run
+        .history
+        .in_force(send.node, send.topic, send.called)
+        .is_none()
+    {
+        return;
+    }
+    let began = first.started;
+    let mut lookups = run.history.lookups.iter();
+    let under_way = lookups.any(|it| {
+        let ours = it.node == send.node && it.topic == send.topic;
+        ours && it.started < began && it.ended.is_none_or(|(ended, _)| ended > began)
+    });
+    if under_way {
+        let (who, number, topic) = (run.name(send.node), send.number, send.topic);
+        let text =
+            format!("{who} s{number} ends for want of an address while {topic} is looked up");
+        report.wrong(*done, text);
     }
 }
 
@@ -132,7 +185,10 @@ fn in_force(
         let since = dialled.map_or(since, |dialled| dialled.ms.min(since));
         run.truth.worst(producer, *server, since, due) == Condition::Healthy
     };
-    if due >= agreed.until.ms || due >= ends(run, producer) || !servers.iter().all(well) {
+    // What nobody needs any more is forgotten, and not refreshed.
+    let forgotten = run.may_have_forgotten(producer, agreed.topic, run.after(due));
+    let over = due >= agreed.until.ms || due >= ends(run, producer);
+    if over || forgotten || !servers.iter().all(well) {
         return;
     }
     report.exercised();
@@ -217,12 +273,26 @@ fn ends(run: &CheckedRun<'_>, producer: NodeId) -> u64 {
 #[cfg(test)]
 mod tests {
     use rmq_mock_namesrv::event::Event as NameServerEvent;
-    use rmq_producer::event::{Event, LookupEnd, LookupReason};
+    use rmq_producer::event::{Event, LookupEnd, LookupReason, Mode};
 
     use super::*;
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
     use crate::trace::TraceEnd;
+
+    /// A send to a queue of a broker that is in no route begins, and the topic is looked up.
+    fn without_its_broker() -> Scene {
+        let scene = Scene::new().at(100).found(1, 2, &["a/0"]);
+        let scene = scene.call_to(1, Mode::Sync, Some("b/0"));
+        scene.lookup(2, LookupReason::FailedAttempt)
+    }
+
+    /// The send has no address.
+    fn gives_up(scene: Scene) -> Scene {
+        let scene = scene.attempt_by(1, 1, queue("b/0"), 2);
+        let scene = scene.ended(1, 1, Stage::Address, None);
+        scene.failed(1, Failure::Attempts(Stage::Address))
+    }
 
     pub(super) const EXAMPLES: &[Example] = &[
         accepts("the next poll brings the new route", || {
@@ -230,6 +300,18 @@ mod tests {
             scene
                 .found(2, 2, &["a/0", "b/0"])
                 .end(TraceEnd::Finished, 90_000)
+        }),
+        accepts("a send waits for the lookup of its queue's broker", || {
+            let scene = without_its_broker().say(Event::LookupEnded {
+                lookup: 2.into(),
+                end: LookupEnd::Unchanged,
+            });
+            gives_up(scene).end(TraceEnd::Finished, 1_000)
+        }),
+        rejects("a send does not wait for the lookup that it starts", || {
+            gives_up(without_its_broker())
+                .wrong()
+                .end(TraceEnd::Finished, 1_000)
         }),
         accepts("a name server hangs meanwhile", || {
             let scene = changed().at(20_000).fault(1, FaultKind::Freeze, "ns-2");

@@ -25,6 +25,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "a poll waits for the lookup of a failed attempt",
             "a stopped producer polls no more",
             "a process that is gone polls no more",
+            "a topic that nobody sent to is forgotten",
         ],
     )],
     #[cfg(test)]
@@ -81,19 +82,27 @@ fn polls(
     let mut last = known;
     for lookup in &run.history.lookups {
         let later = lookup.started > known;
-        let poll = lookup.reason == LookupReason::Poll;
-        let same = lookup.node == node && lookup.topic == topic;
-        if !later || !poll || !same || !run.is_one_process(node, known, lookup.started) {
+        let own = later
+            && (lookup.node, lookup.topic) == (node, topic)
+            && run.is_one_process(node, known, lookup.started);
+        // What was forgotten is known again from then on.
+        if own && lookup.reason == LookupReason::FirstSend {
+            last = lookup.started;
+        }
+        if !own || lookup.reason != LookupReason::Poll {
             continue;
         }
         report.exercised();
-        if lookup.started.ms > due(run, (node, topic), last, bound) {
+        let due = due(run, (node, topic), last, bound);
+        if lookup.started.ms > due && !run.may_have_forgotten(node, topic, run.after(due)) {
             late(run, node, topic, (last, lookup.started.ms), report);
         }
         last = lookup.started;
     }
     let end = ends(run, node, known);
-    if end > due(run, (node, topic), last, bound) && !run.truth.was_gone(node, last.ms, end) {
+    let due = due(run, (node, topic), last, bound);
+    let owed = end > due && !run.may_have_forgotten(node, topic, run.after(due));
+    if owed && !run.truth.was_gone(node, last.ms, end) {
         late(run, node, topic, (last, end), report);
     }
 }
@@ -166,6 +175,10 @@ mod tests {
                 .at(20_000)
                 .work(WorkEvent::ProcessEnded)
                 .end(TraceEnd::Finished, 500_000)
+        }),
+        accepts("a topic that nobody sent to is forgotten", || {
+            let scene = Scene::new().facts(|it| it.policies[0].forget_ms = 12_000);
+            scene.end(TraceEnd::Finished, 100_000)
         }),
         rejects("the poller dies", || {
             let mut scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);

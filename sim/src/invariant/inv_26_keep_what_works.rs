@@ -116,8 +116,10 @@ fn sends_go_on(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &mut CheckR
         failure,
         Failure::Invalid | Failure::NotRunning | Failure::BackPressure | Failure::Closed
     );
-    let excused =
-        run.no_such_queue(send) || run.waited_for_others(send) || cut_by_another(run, send);
+    let excused = run.no_such_queue(send)
+        || run.waited_for_others(send)
+        || run.asks_for_a_delay(send)
+        || cut_by_another(run, send);
     if !own && !excused {
         let (who, number) = (run.name(send.node), send.number);
         let text = format!("{who} s{number} fails, although every broker of its route is healthy");

@@ -1,8 +1,8 @@
 //! The default topic's route is used only for a topic that does not exist, and within bounds.
 //!
-//! It is asked for only after a lookup that a send needs said "does not exist"; it gives each broker at
+//! It is asked for only after a lookup that a send needs said "does not exist", and no name server knew it; it gives each broker at
 //! most as many queues as the client's default; and it ends with the first route of the topic's own:
-//! after that it may tell where the topic's brokers are now, and change no queue.
+//! after that it tells where the topic's brokers are now, and changes no queue.
 //!
 //! A policy that makes topics on every broker keeps a broker of the default route in the topic's route
 //! until an attempt went there: otherwise the topic stays on the broker of its first message.
@@ -15,6 +15,8 @@ use crate::trace::NodeKind;
 use crate::trace::history::{LookupHistory, SnapshotHistory};
 use crate::truth::Condition;
 
+mod evidence;
+
 pub(super) const INVARIANT: Invariant = Invariant {
     id: "INV-29",
     title: "Auto-create bounds",
@@ -25,6 +27,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
         side(
             "asks for the default topic, although no send misses a topic",
             &["an unknown topic gets the default route, then its own"],
+        ),
+        side(
+            "asks for the default topic, although … knows …",
+            &["an unknown topic gets the default route, then its own"],
+        ),
+        side(
+            "keeps … at …, and … has it at …",
+            &["a broker moves, and the default topic tells where"],
         ),
         side(
             "does not ask for the default topic, and … is nowhere",
@@ -58,7 +68,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             continue;
         }
         report.exercised();
-        let asked = lookups[..index].iter().any(|own| {
+        let own = lookups[..index].iter().find(|own| {
             let missing = own.ended.is_some_and(|(ended, end)| {
                 ended < lookup.started
                     && ended.ms == lookup.started.ms
@@ -70,7 +80,9 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             );
             own.node == lookup.node && by_send && missing
         });
-        if !asked {
+        if let Some(own) = own {
+            evidence::check(run, (own, lookup), report);
+        } else {
             let who = run.name(lookup.node);
             let text = format!("{who} asks for the default topic, although no send misses a topic");
             report.wrong(lookup.started, text);
@@ -131,6 +143,10 @@ fn left(
     let since = snapshot
         .lookup
         .map_or(snapshot.timestamp, |it| run.history.lookups[it].started);
+    // What was forgotten is learned anew.
+    if run.may_have_forgotten(snapshot.node, topic, since) {
+        return;
+    }
     let window = (since.ms, run.due(snapshot.node, snapshot.timestamp.ms, 0));
     let mut servers = run.header().of_kind(NodeKind::NameServer);
     let ill = servers
@@ -176,7 +192,10 @@ fn used(
 
 #[cfg(test)]
 mod tests {
+    use rmq_mock_namesrv::event::Event as NameServerEvent;
     use rmq_producer::event::{Event, Mode};
+    use rmq_remoting::code::request;
+    use rmq_remoting::event::Event as Transport;
 
     use super::*;
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
@@ -207,6 +226,17 @@ mod tests {
                 only_a_is_left(scene).wrong()
             },
         ),
+        rejects("a name server knows the topic", || {
+            let scene = Scene::new().open(4, "ns-1").at(5_000).call(1);
+            let scene = answered(scene.lookup(8, LookupReason::FirstSend), "orders");
+            asks_for_default(scene.at(5_004)).wrong()
+        }),
+        accepts("a broker moves, and the default topic tells where", || {
+            lost("10.0.2.1:10911")
+        }),
+        rejects("a broker moves, and the topic's route does not", || {
+            lost("10.0.2.9:10911").wrong()
+        }),
         accepts("a broker of a topic's own route has moved", || {
             let own = Scene::new().lookup(9, LookupReason::FirstSend);
             let scene = of_news(own.found(9, 9, &["c/0", "c/1", "c/2", "c/3", "c/4"]));
@@ -273,6 +303,60 @@ mod tests {
             from_default(scene, &["a/0"]).wrong()
         }),
     ];
+
+    /// A name server reads a route request of this topic, and answers it with success.
+    fn answered(scene: Scene, topic: &str) -> Scene {
+        let opaque = i32::try_from(scene.trace.records.len()).unwrap_or(0);
+        let (peer, request) = (scene.local(4), opaque.unsigned_abs().into());
+        let received = NameServerEvent::Received {
+            request,
+            peer,
+            code: request::GET_ROUTEINFO_BY_TOPIC,
+            opaque,
+            topic: Some(topic.into()),
+        };
+        let scene = scene.name_server("ns-1", received);
+        let scene = scene.name_server("ns-1", NameServerEvent::Answered { request, code: 0 });
+        scene.say(Event::Transport(Transport::Reply {
+            connection: 4.into(),
+            opaque,
+            code: 0,
+        }))
+    }
+
+    /// A lookup of a send found no topic, and the default topic is asked for.
+    fn asks_for_default(scene: Scene) -> Scene {
+        let (lookup, end) = (8.into(), LookupEnd::NotExist);
+        let scene = scene.say(Event::LookupEnded { lookup, end });
+        scene.say(Event::Lookup {
+            lookup: 9.into(),
+            topic: "TBW102".into(),
+            reason: LookupReason::DefaultTopic,
+        })
+    }
+
+    /// The name servers lose the topic, whose first broker is at this address now.
+    fn lost(at: &str) -> Scene {
+        let added = NameServerEvent::BrokerAdded {
+            broker: "broker-a".into(),
+            id: 0,
+            address: at.into(),
+        };
+        let route = NameServerEvent::RouteChanged {
+            topic: "TBW102".into(),
+            write_queues: vec![("broker-a".into(), 8)],
+        };
+        let scene = Scene::new()
+            .open(4, "ns-1")
+            .at(5_000)
+            .name_server("ns-1", added);
+        let scene = scene.name_server("ns-1", route).call(1);
+        let scene = asks_for_default(scene.lookup(8, LookupReason::FailedAttempt));
+        answered(scene, "TBW102").say(Event::LookupEnded {
+            lookup: 9.into(),
+            end: LookupEnd::Unchanged,
+        })
+    }
 
     /// The topic's own route has only broker-a.
     fn only_a_is_left(scene: Scene) -> Scene {

@@ -47,6 +47,13 @@ pub(super) const INVARIANT: Invariant = Invariant {
                 "a new list begins anew",
             ],
         ),
+        side(
+            "looks … up: Unreachable, although … had answered",
+            &[
+                "the last one answers as another connection to it is dialled",
+                "an answer comes when the next one is asked",
+            ],
+        ),
     ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -61,6 +68,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         return;
     }
     for lookup in &run.history.lookups {
+        hears(run, lookup, report);
         // The default topic is asked for in what time the topic's own lookup has left.
         let own = lookup.reason != LookupReason::DefaultTopic;
         let policy = run.policy(lookup.node);
@@ -76,8 +84,49 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
 }
 
+/// An answer that reached the client while its server was the last one asked counts: the lookup does not end
+/// as if nobody had answered.
+fn hears(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut CheckReport) {
+    let Some((ended, LookupEnd::Unreachable)) = lookup.ended else {
+        return;
+    };
+    let Some((_, last)) = lookup.servers.last() else {
+        return;
+    };
+    let others = lookup.servers.iter().rposition(|(_, it)| it != last);
+    let Some((since, _)) = lookup.servers.get(others.map_or(0, |at| at + 1)) else {
+        return;
+    };
+    for index in run.history.index.connections(lookup.node, last) {
+        let connection = &run.history.connections[*index];
+        let Some((_, local)) = connection.opened else {
+            continue;
+        };
+        let heard = connection.answers.iter().find(|(opaque, at, _)| {
+            // An answer may be to a lookup before this one.
+            let mut written = connection.written.iter();
+            let own = written.any(|(it, written)| it == opaque && written > since);
+            // In the last millisecond of its time it may be late.
+            let in_time = at > since && at.ms < ended.ms;
+            let mut asked = run.history.asked.iter();
+            own && in_time
+                && asked.any(|it| {
+                    let same = it.peer == local && it.opaque == *opaque;
+                    same && it.topic == lookup.topic
+                })
+        });
+        report.exercised();
+        if heard.is_some() {
+            let (who, topic) = (run.name(lookup.node), lookup.topic);
+            let text = format!("{who} looks {topic} up: Unreachable, although {last} had answered");
+            report.wrong(ended, text);
+            return;
+        }
+    }
+}
+
 /// A name server that gave no answer is not the first one to be asked again: the lookup before went on to
-/// another one, which answered.
+/// another one, which answered, with a route or without.
 fn goes_elsewhere(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut CheckReport) {
     let Some((_, first)) = lookup.servers.first() else {
         return;
@@ -89,9 +138,12 @@ fn goes_elsewhere(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut
     let Some(before) = before.max_by_key(|it| it.started) else {
         return;
     };
-    let Some((ended, LookupEnd::Changed | LookupEnd::Unchanged)) = before.ended else {
+    let Some((ended, end)) = before.ended else {
         return;
     };
+    if matches!(end, LookupEnd::Unreachable | LookupEnd::NoNameServer) {
+        return;
+    }
     let alone = own.all(|it| {
         let over = it.ended.is_some_and(|(ended, _)| ended < before.started);
         over || it.number == before.number || it.started >= lookup.started
@@ -101,17 +153,26 @@ fn goes_elsewhere(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut
         *node == lookup.node && *at >= before.started && *at <= lookup.started
     });
     let asked = before.servers.first().filter(|(_, server)| server == first);
-    let went_on = before.servers.iter().any(|(_, server)| server != first);
-    let (Some((since, _)), true, true, true) =
-        (asked, went_on, alone && same_list, ended < lookup.started)
+    let last = before.servers.last().filter(|(_, server)| server != first);
+    let (Some((since, _)), Some((last_since, last)), true, true) =
+        (asked, last, alone && same_list, ended < lookup.started)
     else {
         return;
     };
+    let answered = |server: &Name, since: Timestamp, completes: bool| {
+        let there = run.history.index.connections(lookup.node, server).iter();
+        let there = there.map(|index| &run.history.connections[*index]);
+        let mut answers = there.flat_map(|it| &it.answers);
+        answers.any(|(_, at, code)| {
+            *at >= since && *at <= lookup.started && (code.is_some() || !completes)
+        })
+    };
+    // Behind the last one of the list the first one is the next again.
+    if !answered(last, *last_since, true) {
+        return;
+    }
     report.exercised();
-    let there = run.history.index.connections(lookup.node, first).iter();
-    let there = there.map(|index| &run.history.connections[*index]);
-    let mut answers = there.flat_map(|it| &it.answers);
-    if !answers.any(|(_, at, _)| *at >= *since && *at <= lookup.started) {
+    if !answered(first, *since, false) {
         let (who, topic) = (run.name(lookup.node), lookup.topic);
         let text = format!(
             "{who} looks {topic} up at {first} first, which gave no answer to the lookup before"
@@ -242,6 +303,8 @@ fn given_up(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, due: u64) -> bool 
 mod tests {
     use rmq_mock_namesrv::event::Event as NameServerEvent;
     use rmq_producer::event::Event;
+    use rmq_remoting::code::request;
+    use rmq_remoting::event::Event as Transport;
 
     use super::*;
     use crate::fault::FaultKind;
@@ -286,6 +349,28 @@ mod tests {
                 asks_next(scene, "10.0.1.1:9876")
             },
         ),
+        accepts(
+            "the last one answers as another connection to it is dialled",
+            || {
+                let scene = asked_twice().say(Event::Transport(reply(4)));
+                ends(scene, LookupEnd::Unchanged)
+            },
+        ),
+        accepts("an answer comes when the next one is asked", || {
+            let scene = asked_twice().say(Event::NameServerChosen {
+                lookup: 2.into(),
+                server: "10.0.1.2:9876".into(),
+            });
+            let scene = scene.at(32_000).say(Event::Transport(Transport::Late {
+                connection: 4.into(),
+                opaque: 77,
+            }));
+            ends(scene.at(33_000), LookupEnd::Unreachable)
+        }),
+        rejects("the answer of the last one counts for nothing", || {
+            let scene = asked_twice().say(Event::Transport(reply(4)));
+            ends(scene.at(33_000), LookupEnd::Unreachable).wrong()
+        }),
         rejects("the first one uses up the time", || {
             let scene = frozen().lookup(2, LookupReason::Poll).at(33_000);
             ends(scene, LookupEnd::Unreachable).wrong()
@@ -316,7 +401,45 @@ mod tests {
             lookup: 2.into(),
             server: "10.0.1.2:9876".into(),
         });
-        ends(scene.at(31_510), LookupEnd::Unchanged).at(60_000)
+        let scene = scene
+            .open(5, "ns-2")
+            .at(31_510)
+            .say(Event::Transport(reply(5)));
+        ends(scene, LookupEnd::Unchanged).at(60_000)
+    }
+
+    /// A poll asks the first name server, which reads the request, and then asks it once more.
+    fn asked_twice() -> Scene {
+        let scene = Scene::new().open(4, "ns-1").at(30_000);
+        let scene = scene.lookup(2, LookupReason::Poll);
+        let scene = scene.say(Event::Transport(Transport::Written {
+            connection: 4.into(),
+            opaque: 77,
+        }));
+        let peer = scene.local(4);
+        let scene = scene.name_server(
+            "ns-1",
+            NameServerEvent::Received {
+                request: 1,
+                peer,
+                code: request::GET_ROUTEINFO_BY_TOPIC,
+                opaque: 77,
+                topic: Some("orders".into()),
+            },
+        );
+        let scene = scene.at(31_500).say(Event::NameServerChosen {
+            lookup: 2.into(),
+            server: "10.0.1.1:9876".into(),
+        });
+        scene.at(31_700)
+    }
+
+    fn reply(connection: u64) -> Transport {
+        Transport::Reply {
+            connection: connection.into(),
+            opaque: 77,
+            code: 0,
+        }
     }
 
     /// Another poll begins at this name server.

@@ -4,14 +4,15 @@
 //! old one, in a copy of the list or in an open connection, finds out by an outage. So each lookup
 //! asks only servers of the list that is in force when it chooses, the list is never empty, and no
 //! name server outside of it reads a route request of the producer. And what the program takes out of the list is
-//! out at once, and what it puts back is in.
+//! out at once, and what it puts back is in; only connections to what is out are closed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use rmq_remoting::event::CloseCause;
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::fault::{FaultEvent, FaultKind, FaultNumber, Place};
+use crate::fault::{Fault, FaultEvent, FaultKind, FaultNumber, NameServerList, Place};
 use crate::trace::history::Timestamp;
 use crate::trace::{NodeEvent, NodeId, NodeKind};
 
@@ -38,6 +39,14 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "was …, and … has not changed its list",
             &["the server that is taken out leaves the list"],
         ),
+        side(
+            "closes its connection to …, which is in its list",
+            &["the connection to the server that is taken out closes, and no other"],
+        ),
+        side(
+            "keeps its connection to …, which left its list",
+            &["the connection to the server that is taken out closes, and no other"],
+        ),
     ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
@@ -45,6 +54,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     changes(run, report);
+    connections(run, report);
     for (node, timestamp, servers) in &run.history.lists {
         if servers.is_empty() {
             let who = run.name(*node);
@@ -92,12 +102,11 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     }
 }
 
-/// A change that the program made: the server that it took out of a producer's list, or put back.
+/// A change that the program made: the servers that it took out of a producer's list, or put in.
 struct Change<'t> {
     made: Timestamp,
     node: NodeId,
-    server: &'t Name,
-    is_in: bool,
+    servers: Vec<(&'t Name, bool)>,
 }
 
 /// A process that is slow takes so long at most to change its list.
@@ -121,37 +130,93 @@ fn changes(run: &CheckedRun<'_>, report: &mut CheckReport) {
             continue;
         };
         report.exercised();
-        if list.contains(change.server) != change.is_in {
-            let (who, server) = (run.name(node), change.server);
-            let how = if change.is_in {
-                "put back"
-            } else {
-                "taken out"
-            };
+        for (server, is_in) in &change.servers {
+            if list.contains(server) == *is_in {
+                continue;
+            }
+            let (who, how) = (run.name(node), if *is_in { "put in" } else { "taken out" });
             let text = format!("{server} was {how}, and {who} has not changed its list");
             report.wrong(change.made, text);
         }
     }
 }
 
-/// The changes that the program made, but for those that would have left no server or a list as it was.
+/// A change of the list closes the connections to the servers that left it, and no other.
+fn connections(run: &CheckedRun<'_>, report: &mut CheckReport) {
+    let first = |node: &NodeId| run.history.lists.iter().position(|(of, ..)| of == node);
+    for (index, (node, since, servers)) in run.history.lists.iter().enumerate() {
+        let before = run.history.lists[..index].iter().rev();
+        let before = before.clone().find(|(of, ..)| of == node);
+        let Some((.., before)) = before.filter(|_| first(node) != Some(index)) else {
+            continue;
+        };
+        let who = run.name(*node);
+        for server in *before {
+            let stays = servers.contains(server);
+            for at in run.history.index.connections(*node, server) {
+                let connection = &run.history.connections[*at];
+                let opened = connection.opened.is_some_and(|(opened, _)| opened < *since);
+                let end = connection.ends().min();
+                if !opened || end.is_some_and(|end| end < *since) {
+                    continue;
+                }
+                report.exercised();
+                let offline = connection
+                    .closed
+                    .filter(|(_, cause)| *cause == CloseCause::Offline);
+                let due = run.due(*node, since.ms, CHANGE_MS);
+                match (stays, offline, end) {
+                    (true, Some((closed, _)), _) if closed.ms == since.ms => {
+                        let text = format!(
+                            "{who} closes its connection to {server}, which is in its list"
+                        );
+                        report.wrong(closed, text);
+                    }
+                    (false, _, end) if end.is_none_or(|end| end.ms > due) => {
+                        let back = run.history.lists[index + 1..].iter();
+                        let changed = back
+                            .filter(|(of, at, _)| of == node && at.ms <= due)
+                            .count()
+                            > 0;
+                        if !changed && due < run.trace.end_ms && !run.truth.was_gone(*node, 0, due)
+                        {
+                            let text = format!(
+                                "{who} keeps its connection to {server}, which left its list"
+                            );
+                            report.wrong(*since, text);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// The changes that the program made: where the list would have become empty it has all that is left, which
+/// says nothing of one server.
 fn made<'t>(run: &CheckedRun<'t>) -> Vec<Change<'t>> {
     let header = run.header();
-    let servers = header.of_kind(NodeKind::NameServer).count();
-    let mut out: BTreeMap<FaultNumber, (NodeId, NodeId)> = BTreeMap::new();
+    // A server that takes another one's place at any time is in the list only then.
+    let spares: Vec<(&Name, &Name)> = changes_of(run)
+        .filter_map(|(node, list)| Some((node, list.instead.as_ref()?)))
+        .collect();
+    let mut out: BTreeMap<FaultNumber, (NodeId, &NameServerList)> = BTreeMap::new();
     let mut made = Vec::new();
+    if changes_of(run).next().is_none() {
+        return made;
+    }
     for (at, record) in run.trace.records.iter().enumerate() {
         let (changed, is_in) = match &record.what {
             NodeEvent::Fault(FaultEvent::On { fault, data }) => {
-                let (FaultKind::NameServerList(list), Place::Node(name)) =
-                    (&data.kind, &data.place)
-                else {
+                let Some((name, list)) = change_of(data) else {
                     continue;
                 };
-                let ends = header.node(name).zip(header.node(&list.without));
-                let Some((node, server)) = ends else { continue };
-                out.insert(*fault, (node, server));
-                ((node, server), false)
+                let Some(node) = header.node(name) else {
+                    continue;
+                };
+                out.insert(*fault, (node, list));
+                ((node, list), false)
             }
             NodeEvent::Fault(FaultEvent::Off { fault, .. }) => match out.remove(fault) {
                 Some(changed) => (changed, true),
@@ -159,21 +224,58 @@ fn made<'t>(run: &CheckedRun<'t>) -> Vec<Change<'t>> {
             },
             _ => continue,
         };
-        let (node, server) = changed;
+        let (node, list) = changed;
+        let address = |name: &Name| header.nodes[header.node(name)?.index()].address.as_ref();
+        let known = run.history.lists.iter();
+        let known = known.filter(|(of, since, _)| *of == node && since.at < at);
+        let known = known.map(|(.., servers)| *servers);
         let own = out.values().filter(|(of, _)| *of == node);
-        let away: BTreeSet<NodeId> = own.map(|(_, server)| *server).collect();
-        let is_so = away.contains(&server) != is_in;
-        let address = header.nodes[server.index()].address.as_ref();
-        if let Some(server) = address.filter(|_| is_so && away.len() < servers) {
-            made.push(Change {
-                made: Timestamp { at, ms: record.ms },
-                node,
-                server,
-                is_in,
-            });
+        let own: Vec<&NameServerList> = own.map(|(_, list)| *list).collect();
+        let is_listed = |server: &Name| {
+            let is_gone = own.iter().any(|it| it.without == *server);
+            let is_spare = spares.contains(&(&header.nodes[node.index()].name, server));
+            let stands_in = own.iter().any(|it| it.instead.as_ref() == Some(server));
+            // One that was never in the list may be a spare whose time has not come.
+            let was_in = known
+                .clone()
+                .any(|servers| address(server).is_some_and(|it| servers.contains(it)));
+            !is_gone && (stands_in || (was_in && !is_spare))
+        };
+        let mut servers = header.of_kind(NodeKind::NameServer);
+        if !servers.any(|it| is_listed(&header.nodes[it.index()].name)) {
+            continue;
         }
+        let moved = [
+            Some((&list.without, is_in)),
+            list.instead.as_ref().map(|it| (it, !is_in)),
+        ];
+        let moved = moved.into_iter().flatten();
+        let moved = moved.filter(|(server, is_in)| is_listed(server) == *is_in);
+        let servers = moved.filter_map(|(server, is_in)| Some((address(server)?, is_in)));
+        made.push(Change {
+            made: Timestamp { at, ms: record.ms },
+            node,
+            servers: servers.collect(),
+        });
     }
     made
+}
+
+/// The producer whose list a fault changes, and how.
+fn change_of(fault: &Fault) -> Option<(&Name, &NameServerList)> {
+    match (&fault.kind, &fault.place) {
+        (FaultKind::NameServerList(list), Place::Node(node)) => Some((node, list)),
+        _ => None,
+    }
+}
+
+/// Every change of a list that the run makes.
+fn changes_of<'t>(run: &CheckedRun<'t>) -> impl Iterator<Item = (&'t Name, &'t NameServerList)> {
+    let records = run.trace.records.iter();
+    records.filter_map(|record| match &record.what {
+        NodeEvent::Fault(FaultEvent::On { data, .. }) => change_of(data),
+        _ => None,
+    })
 }
 
 /// The list of a producer at some moment.
@@ -192,6 +294,7 @@ mod tests {
     use rmq_mock_namesrv::event::Event as NameServerEvent;
     use rmq_producer::event::{Event, LookupReason};
     use rmq_remoting::code::request;
+    use rmq_remoting::event::CloseCause;
 
     use crate::fault::{FaultKind, NameServerList};
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
@@ -221,8 +324,7 @@ mod tests {
             scene.end(TraceEnd::Finished, 30_000)
         }),
         rejects("the server that is taken out stays", || {
-            let scene = list(Scene::new().at(1_000), &["10.0.1.1:9876"]);
-            let scene = scene.at(10_000).fault(1, without(), "p1").wrong();
+            let scene = taken_out().wrong();
             scene.end(TraceEnd::Finished, 30_000)
         }),
         rejects("the server that is put back stays away", || {
@@ -230,17 +332,55 @@ mod tests {
             let scene = scene.fault_ends(1, "p1").wrong();
             scene.end(TraceEnd::Finished, 30_000)
         }),
+        accepts(
+            "the connection to the server that is taken out closes, and no other",
+            || {
+                let scene = changed(&["10.0.1.2:9876"]).close(4, "ns-1", CloseCause::Offline);
+                scene.end(TraceEnd::Finished, 30_000)
+            },
+        ),
+        rejects("the connection to the server that stays closes", || {
+            let scene = changed(&["10.0.1.1:9876"]).close(4, "ns-1", CloseCause::Offline);
+            scene.wrong().end(TraceEnd::Finished, 30_000)
+        }),
+        rejects(
+            "the connection to the server that is taken out stays",
+            || {
+                changed(&["10.0.1.2:9876"])
+                    .wrong()
+                    .end(TraceEnd::Finished, 30_000)
+            },
+        ),
+        rejects("another server takes its place, and the list stays", || {
+            let scene = list(Scene::new().at(1_000), &["10.0.1.1:9876"]);
+            let replaced = FaultKind::NameServerList(NameServerList {
+                without: "ns-1".into(),
+                instead: Some("ns-2".into()),
+            });
+            let mut scene = scene.at(10_000).fault(1, replaced, "p1");
+            scene.marked = Some(scene.trace.records.len() - 1);
+            scene.end(TraceEnd::Finished, 30_000)
+        }),
         rejects("the list becomes empty", || list(Scene::new(), &[]).wrong()),
     ];
 
+    /// A producer with a connection to the first name server gets this list.
+    fn changed(servers: &[&str]) -> Scene {
+        let scene = list(Scene::new().at(0), &["10.0.1.1:9876", "10.0.1.2:9876"]);
+        list(scene.open(4, "ns-1").at(10_000), servers)
+    }
+
     /// The program takes the first name server out of the list.
     fn taken_out() -> Scene {
-        Scene::new().at(10_000).fault(1, without(), "p1")
+        let scene = list(Scene::new().at(0), &["10.0.1.1:9876", "10.0.1.2:9876"]);
+        scene.at(10_000).fault(1, without(), "p1")
     }
 
     fn without() -> FaultKind {
-        let without = "ns-1".into();
-        FaultKind::NameServerList(NameServerList { without })
+        FaultKind::NameServerList(NameServerList {
+            without: "ns-1".into(),
+            instead: None,
+        })
     }
 
     fn list(scene: Scene, servers: &[&str]) -> Scene {

@@ -25,7 +25,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
         side("polls … times in … ms", &["a poll each period"]),
         side(
             "looks … up for a send, and has its route",
-            &["a poll each period"],
+            &[
+                "a poll each period",
+                "a topic that nobody sent to is forgotten",
+            ],
         ),
         side(
             "looks … up for a failed attempt, and no send goes on",
@@ -126,7 +129,7 @@ fn spaced(
     }
 }
 
-/// A send's own lookup is of a topic that has no route yet.
+/// A send's own lookup is of a topic that has no route yet, or that is forgotten because no send needed it.
 fn needed(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut CheckReport) {
     let route = run
         .history
@@ -134,7 +137,8 @@ fn needed(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, report: &mut CheckRe
     let usable = route.filter(|index| !run.history.snapshots[*index].queues.is_empty());
     let published = usable.map(|index| run.history.snapshots[index].timestamp.ms);
     let forgets = |from| run.truth.was_gone(lookup.node, from, lookup.started.ms);
-    if published.is_some_and(|at| !forgets(at)) {
+    let forgotten = run.may_have_forgotten(lookup.node, lookup.topic, lookup.started);
+    if published.is_some_and(|at| !forgets(at)) && !forgotten {
         let (who, topic) = (run.name(lookup.node), lookup.topic);
         let text = format!("{who} looks {topic} up for a send, and has its route");
         report.wrong(lookup.started, text);
@@ -288,6 +292,10 @@ mod tests {
         accepts("a poll each period", || {
             let scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
             scene.at(60_000).lookup(3, LookupReason::Poll)
+        }),
+        accepts("a topic that nobody sent to is forgotten", || {
+            let scene = Scene::new().facts(|it| it.policies[0].forget_ms = 12_000);
+            scene.at(20_000).call(1).lookup(2, LookupReason::FirstSend)
         }),
         accepts("each lookup is read once", || {
             read(

@@ -229,6 +229,7 @@ mod tests {
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            queue_of: None,
             group: None,
         };
         scene.work(called).call_in(send, Mode::Async)

@@ -148,6 +148,7 @@ fn nothing_fails(run: &CheckedRun<'_>, report: &mut CheckReport) {
             && !run.no_such_queue(send)
             && !run.waited_for_others(send)
             && !run.chose_nowhere(send)
+            && !run.asks_for_a_delay(send)
             && !(*failure == Failure::NoRoute && known_ms.is_some_and(|ms| send.called.ms <= ms))
         {
             let (who, number) = (run.name(send.node), send.number);

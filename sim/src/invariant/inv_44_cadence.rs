@@ -107,6 +107,7 @@ fn heartbeats(
         let needed = |until| {
             let history = &run.history;
             history.routed(connection.node, connection.to, last, until)
+                && run.still_routes(connection.node, connection.to, run.after(until))
         };
         let owed = healthy && timestamp.ms >= due && needed(due);
         if owed {

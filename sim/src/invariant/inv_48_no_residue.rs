@@ -182,7 +182,8 @@ fn says_goodbye(run: &CheckedRun<'_>, life: &LifeHistory<'_>, report: &mut Check
         let Some(address) = &info.address else {
             continue;
         };
-        let routed = run.history.routed(node, address, begun, begun.ms);
+        let routed = run.history.routed(node, address, begun, begun.ms)
+            && run.still_routes(node, address, begun);
         // A fault that is over may still hold back what was sent.
         let since = begun.ms.saturating_sub(RECOVERY_MS);
         let well = run.truth.worst(node, broker, since, stopped.ms) == Condition::Healthy;

@@ -252,6 +252,7 @@ mod tests {
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            queue_of: None,
             group: None,
         })
     }

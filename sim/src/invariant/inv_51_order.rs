@@ -164,6 +164,7 @@ mod tests {
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            queue_of: None,
             group: group.map(Into::into),
         })
     }

@@ -2,13 +2,15 @@
 //!
 //! Also those of several producers with equal address and process number: the key is what retries,
 //! audits and consumers recognise a message by. A program may give a message the key of an earlier one, to
-//! send it again; the producer then keeps to it.
+//! send it again; the producer then keeps to it. And no two messages of a client have one counter in their
+//! keys, which counts 65,536 of them: of one millisecond they would have one key.
 
 use std::collections::BTreeMap;
 
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
+use crate::trace::NodeId;
 use crate::trace::history::SendHistory;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -30,13 +32,25 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "has another unique key than …",
             &["a program sends a message again"],
         ),
+        side(
+            "has the counter of … in its key",
+            &["the counter goes on at its beginning"],
+        ),
     ],
     #[cfg(test)]
     examples: tests::EXAMPLES,
 };
 
+/// The characters of a key that a client makes; a program's own may have any.
+const LENGTH: usize = 32;
+/// The first of them say which client made it: address, process and constant.
+const MAKER: usize = 20;
+/// The last ones are the counter.
+const COUNTER: usize = 28;
+
 fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
     let mut keys: BTreeMap<&Name, &SendHistory<'_>> = BTreeMap::new();
+    let mut counters: BTreeMap<(NodeId, &str, &str), &SendHistory<'_>> = BTreeMap::new();
     for send in &run.history.sends {
         let Some(built) = send.built else { continue };
         report.exercised();
@@ -54,8 +68,20 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
             let (other, its) = (run.name(first.node), first.number);
             let text = format!("{who} s{number} has the unique key of {other} s{its}");
             report.wrong(built.timestamp, text);
+        } else if let Some((maker, counter)) = parts(built.unique_key)
+            && let Some(first) = counters.insert((send.node, maker, counter), send)
+        {
+            let (who, number, its) = (run.name(send.node), send.number, first.number);
+            let text = format!("{who} s{number} has the counter of s{its} in its key");
+            report.wrong(built.timestamp, text);
         }
     }
+}
+
+/// The maker and the counter in a key of the form that clients make.
+fn parts(key: &str) -> Option<(&str, &str)> {
+    let is_made = key.len() == LENGTH && key.bytes().all(|it| it.is_ascii_hexdigit());
+    is_made.then(|| (&key[..MAKER], &key[COUNTER..]))
 }
 
 #[cfg(test)]
@@ -84,6 +110,12 @@ mod tests {
         rejects("a second send has the first one's key", || {
             same_key(Scene::new().at(0).call(1).call(2)).wrong()
         }),
+        accepts("the counter goes on at its beginning", || {
+            keyed(keyed(Scene::new().call(1), "FFFF").call(2), "0000")
+        }),
+        rejects("the counter stays at its end", || {
+            keyed(keyed(Scene::new().call(1), "FFFF").call(2), "FFFF").wrong()
+        }),
         rejects("a second producer makes the first one's key", || {
             same_key(Scene::new().call(1).second_producer().call(1)).wrong()
         }),
@@ -101,6 +133,16 @@ mod tests {
             }
         }
         scene
+    }
+
+    /// The last message has a key of a client, with this counter.
+    fn keyed(scene: Scene, counter: &str) -> Scene {
+        let millis = scene.trace.records.len();
+        scene.change(|what| {
+            if let NodeEvent::Producer(Event::Built { unique_key: it, .. }) = what {
+                *it = format!("0A00000100010A0B0C0D{millis:08X}{counter}").into();
+            }
+        })
     }
 
     fn same_key(scene: Scene) -> Scene {

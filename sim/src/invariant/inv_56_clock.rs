@@ -65,6 +65,9 @@ fn timeless(what: &NodeEvent) -> NodeEvent {
         })
         | NodeEvent::Broker(BrokerEvent::Stored {
             unique_key: key, ..
+        })
+        | NodeEvent::Work(WorkEvent::Hooked {
+            unique_key: key, ..
         }) => {
             *key = none();
         }

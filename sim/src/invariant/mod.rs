@@ -36,6 +36,7 @@ use crate::trace::{NodeId, NodeKind, PolicyFacts, Trace, TraceEnd, TraceHeader, 
 use crate::truth::{self, Truth};
 use crate::verdict::{Class, Finding, Verdict};
 
+mod forgotten;
 mod hedging;
 mod inv_01_exactly_once;
 mod inv_02_deadline;
@@ -381,7 +382,15 @@ impl<'t> CheckedRun<'t> {
             .is_some_and(PolicyFacts::is_limited);
         let first = send.attempts.first().map(|it| it.started);
         let began = first.or(send.over()).map_or(0, |it| it.ms);
-        limited && began > send.called.ms.saturating_add(self.header().slack_ms)
+        // Of a short time any part is missed.
+        let slack_ms = self.header().slack_ms.min(send.timeout_ms / 4);
+        limited && began > send.called.ms.saturating_add(slack_ms)
+    }
+
+    /// Whether the message asks for a delay, which the brokers of the laboratory refuse.
+    fn asks_for_a_delay(&self, send: &SendHistory<'_>) -> bool {
+        let mut requests = send.requests.iter().map(|it| &self.history.requests[*it]);
+        requests.any(|it| it.seen.delay.is_some())
     }
 
     /// Whether the caller chose a queue that the topic's route does not have.

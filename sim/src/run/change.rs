@@ -7,7 +7,9 @@ use rmq_remoting::observe::Name;
 
 use super::controller::{RunController, Servers, number};
 use crate::backend::Backend;
-use crate::fault::{FaultKind, FaultNumber, Restart, Running, Strike, Struck};
+use crate::fault::{
+    FaultKind, FaultNumber, NameServerList, Place, Restart, Running, Strike, Struck,
+};
 use crate::trace::{NodeId, NodeKind};
 
 impl RunController {
@@ -43,20 +45,37 @@ impl RunController {
         }
     }
 
-    /// The list of name servers that a producer should have now; all if every one is taken out.
+    /// The list of name servers that a producer should have now; none is taken out if every one is.
     pub(super) fn name_servers_of(&self, producer: NodeId) -> String {
         let servers = self.servers.lock();
-        let of_producer = servers.taken_out.values().filter(|(of, _)| *of == producer);
-        let gone: Vec<&Name> = of_producer.map(|(_, name)| name).collect();
-        let listed = |gone: &[&Name]| {
+        let changes = servers.lists.values().filter(|(of, _)| *of == producer);
+        let changes: Vec<_> = changes.map(|(_, change)| change).collect();
+        let name = self.layout.info(producer).map(|info| &info.name);
+        let faults = self.scenario.faults.iter();
+        // Those that are listed only in another one's place.
+        let spare = faults.filter_map(|fault| match (&fault.kind, &fault.place) {
+            (FaultKind::NameServerList(list), Place::Node(node)) if Some(node) == name => {
+                list.instead.as_ref()
+            }
+            _ => None,
+        });
+        let spare: Vec<&Name> = spare.collect();
+        let is_gone = |server: &Name| changes.iter().any(|it| it.without == *server);
+        let is_here = |server: &Name| changes.iter().any(|it| it.instead.as_ref() == Some(server));
+        let listed = |is_listed: &dyn Fn(&Name) -> bool| {
             let all = self.layout.all();
             let listed = all.filter(|(_, info)| info.kind == NodeKind::NameServer);
-            let kept = listed.filter(|(_, info)| !gone.contains(&&info.name));
+            let kept = listed.filter(|(_, info)| is_listed(&info.name));
             let kept = kept.filter_map(|(_, info)| info.address.as_deref());
             kept.collect::<Vec<_>>().join(";")
         };
-        let kept = listed(&gone);
-        if kept.is_empty() { listed(&[]) } else { kept }
+        let known = |server: &Name| !spare.contains(&server) || is_here(server);
+        let lists = [
+            listed(&|server| known(server) && !is_gone(server)),
+            listed(&known),
+        ];
+        let list = lists.into_iter().find(|list| !list.is_empty());
+        list.unwrap_or_else(|| listed(&|_| true))
     }
 
     /// Tells a producer's client its list of name servers, from its own machine. Whether it has one.
@@ -126,18 +145,16 @@ impl Running for Arc<RunController> {
         has
     }
 
-    fn without_name_server(
+    fn change_name_servers(
         &self,
         producer: NodeId,
         fault: FaultNumber,
-        without: Option<&Name>,
+        change: Option<&NameServerList>,
     ) -> bool {
         let mut servers = self.servers.lock();
-        match without {
-            Some(name) => servers
-                .taken_out
-                .insert(fault, (producer, Name::clone(name))),
-            None => servers.taken_out.remove(&fault),
+        match change {
+            Some(change) => servers.lists.insert(fault, (producer, change.clone())),
+            None => servers.lists.remove(&fault),
         };
         drop(servers);
         self.tell_name_servers(producer)

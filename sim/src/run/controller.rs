@@ -21,7 +21,7 @@ use super::layout::Layout;
 use super::nodes::AddedNode;
 use super::sends::SendMatcher;
 use crate::backend::{Modelled, SharedBackend};
-use crate::fault::{Fault, FaultEvent, FaultKind, Place, Position, Struck};
+use crate::fault::{Fault, FaultEvent, FaultKind, NameServerList, Place, Position, Struck};
 use crate::scenario::Scenario;
 use crate::trace::{NodeEvent, NodeId, Recorder, WorkEvent};
 
@@ -80,8 +80,8 @@ pub(super) struct Servers {
     pub(super) clients: BTreeMap<NodeId, (Client, SharedHost)>,
     /// The tasks that change a list.
     pub(super) changes: Vec<Task>,
-    /// The name servers that faults, by their numbers, have taken out of a producer's list.
-    pub(super) taken_out: BTreeMap<u32, (NodeId, Name)>,
+    /// The changes of a producer's list of name servers that faults, by their numbers, have made.
+    pub(super) lists: BTreeMap<u32, (NodeId, NameServerList)>,
     /// How many queues a topic had before a fault, by the fault's number, changed that.
     pub(super) resized: BTreeMap<u32, i32>,
     /// How often a node has moved to a new address.

@@ -53,11 +53,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         attempts_async: policy.attempts.async_,
         attempts_target_queue_sync: policy.attempts.target_queue_sync,
         attempts_target_queue_async: policy.attempts.target_queue_async,
-        attempt_timeout_ms: match policy.attempt_timeout {
-            AttemptTimeout::Equal => timeout_ms / u64::from(policy.attempts.sync.max(1)),
-            AttemptTimeout::Whole => timeout_ms,
-            AttemptTimeout::Cap(cap) => cap.min(timeout_ms),
-        },
+        attempt_timeout_ms: attempt_timeout(policy),
         timeout_ms,
         second_connections: policy.hedge_over == HedgeOver::Heard,
         least_silence_ms: millis(peer::LEAST_SILENCE),
@@ -79,6 +75,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         isolation: isolation(policy),
         refreshes_on_failure: policy.refresh_on_failure,
         refresh_spacing_ms: policy.periods.refresh_spacing,
+        forget_ms: policy.periods.forget,
         poll_ms: policy.periods.poll,
         heartbeat_ms: policy.periods.heartbeat,
         name_server_timeout_ms: policy.name_server_timeout,
@@ -103,7 +100,18 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         limits_known: false,
         group: None,
         client_outlives: false,
+        namespace: None,
         heartbeat_timeout_ms: policy.periods.heartbeat_timeout,
+    }
+}
+
+/// The time of an attempt that is not the last.
+fn attempt_timeout(policy: &Policy) -> u64 {
+    let whole = policy.send_timeout;
+    match policy.attempt_timeout {
+        AttemptTimeout::Equal => whole / u64::from(policy.attempts.sync.max(1)),
+        AttemptTimeout::Whole => whole,
+        AttemptTimeout::Cap(cap) => cap.min(whole),
     }
 }
 

@@ -1,7 +1,9 @@
-//! The hooks that a program under simulation may have: one that panics, one that forbids.
+//! The hooks that a program under simulation may have: one that panics, one that forbids, one that watches.
 
 use rmq_producer::{AttemptEnd, ForbiddenHook, Message, MessageHook, SendContext, SendHook};
 use rmq_remoting::observe::Name;
+
+use crate::trace::{NodeEvent, NodeId, Recorder, WorkEvent};
 
 /// Panics whenever it is called, which must change nothing of any send.
 #[derive(Debug)]
@@ -40,5 +42,34 @@ impl ForbiddenHook for ForbidsBroker {
             true => Err(format!("the scenario forbids {}", self.0)),
             false => Ok(()),
         }
+    }
+}
+
+/// Records what it hears of attempts.
+#[derive(Debug)]
+pub(super) struct WatchingHook {
+    pub(super) recorder: Recorder,
+    /// Where the program lives.
+    pub(super) node: NodeId,
+}
+
+impl WatchingHook {
+    fn hears(&self, context: &SendContext<'_>, begins: bool) {
+        let event = WorkEvent::Hooked {
+            unique_key: Name::clone(context.message_id),
+            attempt: context.attempt,
+            begins,
+        };
+        self.recorder.push(self.node, NodeEvent::Work(event));
+    }
+}
+
+impl SendHook for WatchingHook {
+    fn before(&self, context: &SendContext<'_>) {
+        self.hears(context, true);
+    }
+
+    fn after(&self, context: &SendContext<'_>, _end: AttemptEnd<'_>) {
+        self.hears(context, false);
     }
 }

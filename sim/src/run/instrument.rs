@@ -115,6 +115,7 @@ impl ClientInstrument for OneClient {
     fn starts(&self, producer: &ProducerStart<'_>) {
         let facts = PolicyFacts {
             group: Some(Name::clone(producer.group)),
+            namespace: producer.namespace_v2.cloned(),
             most_sends: producer.most_sends,
             most_bytes: producer.most_bytes,
             refuses: producer.refuses,

@@ -13,7 +13,7 @@ use rmq_producer::{Client, Policy, Producer, ProducerBuilder, WhenFull};
 use rmq_remoting::observe::Name;
 
 use super::facts::policy_of;
-use super::hooks::{ForbidsBroker, PanickingHook};
+use super::hooks::{ForbidsBroker, PanickingHook, WatchingHook};
 use super::play::{ProducerNode, RunningCluster, until_done};
 use crate::fault::{Fault, Place};
 use crate::scenario::{Hooks, Limits, Namespace, ProducerPlan, Scenario};
@@ -71,7 +71,9 @@ impl RunningCluster {
         let mut machines = Vec::new();
         for plan in scenario.producers.iter().filter(|it| it.client.is_none()) {
             let machine = self.boot_producer(&plan.name);
-            let shared = match scenario.is_shared(plan) {
+            // Only a client that the program makes can be told where its messages' ids begin.
+            let own = plan.first_message.is_some();
+            let shared = match scenario.is_shared(plan) || own {
                 true => Some(self.shared_client(scenario, plan, &machine)?),
                 false => None,
             };
@@ -90,7 +92,14 @@ impl RunningCluster {
                     Producer::builder(plan.group.as_str()).client(shared.client.clone())
                 }
             };
-            let producer = settings(plan, builder.policy(policy)).start().await;
+            let mut builder = settings(plan, builder.policy(policy));
+            if plan.hooks == Hooks::Watch {
+                builder = builder.send_hook(Arc::new(WatchingHook {
+                    recorder: self.controller.recorder.clone(),
+                    node: machine.node,
+                }));
+            }
+            let producer = builder.start().await;
             let producer = producer.map_err(|error| error.to_string())?;
             if plan.client.is_none() {
                 self.has_client(plan, machine, producer.client());
@@ -126,6 +135,9 @@ impl RunningCluster {
         }
         if let Some(opaque) = plan.first_opaque {
             builder = builder.first_opaque(opaque);
+        }
+        if let Some(counter) = plan.first_message {
+            builder = builder.first_message(counter);
         }
         if let Some(Namespace::V2(name)) = &plan.namespace {
             builder = builder.namespace_v2(name.as_str());
@@ -252,7 +264,8 @@ fn settings(plan: &ProducerPlan, mut builder: ProducerBuilder) -> ProducerBuilde
         builder = builder.namespace(name.as_str());
     }
     match &plan.hooks {
-        Hooks::None => builder,
+        // One that watches needs the trace, which is the run's.
+        Hooks::None | Hooks::Watch => builder,
         Hooks::Panic => builder
             .message_hook(Arc::new(PanickingHook))
             .send_hook(Arc::new(PanickingHook)),

@@ -122,6 +122,7 @@ impl Probe {
             timeout_ms: None,
             application_crc: application_crc(0, [("KEYS", &**keys), ("WAIT", "true")]),
             own_id: None,
+            queue_of: None,
             group: self.group.clone(),
         });
         let message = Message::new(Name::clone(&self.topic), body).with_key(Name::clone(keys));

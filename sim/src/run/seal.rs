@@ -10,7 +10,7 @@ use super::effect::Effect;
 use super::facts::{facts_of, policy_of};
 use super::play::RunHandle;
 use super::producers::shared_group;
-use crate::scenario::{Hooks, Limits};
+use crate::scenario::{Hooks, ProducerPlan};
 use crate::trace::{NodeId, NodeInfo, NodeKind, PolicyFacts, TraceHeader, TraceRecord};
 
 /// The slack of every bound, in milliseconds: scheduling and a few round trips.
@@ -88,15 +88,16 @@ impl RunController {
         let mut nodes = self.layout.nodes.clone();
         let mut policies: Vec<PolicyFacts> = Vec::new();
         let mut names: Vec<String> = Vec::new();
-        let mut add = |(node, group), policy: rmq_producer::Policy, limits: Option<Limits>| {
-            let limits_known = limits.is_some();
-            let limits = limits.unwrap_or_default();
+        let mut add = |(node, group), policy: rmq_producer::Policy, plan: Option<&ProducerPlan>| {
+            let limits_known = plan.is_some();
+            let limits = plan.map(|plan| plan.limits).unwrap_or_default();
             policies.push(PolicyFacts {
                 most_sends: limits.sends,
                 most_bytes: limits.bytes,
                 refuses: limits.refuses,
                 limits_known,
                 group,
+                namespace: plan.and_then(|plan| scenario.namespace_of_requests(plan)),
                 ..facts_of(node, &policy)
             });
             if !names.contains(&policy.name) {
@@ -118,11 +119,7 @@ impl RunController {
             );
             if let Ok(policy) = policy {
                 let group = shared_group(scenario, plan);
-                add(
-                    (self.layout.node(plan.node()), group),
-                    policy,
-                    Some(plan.limits),
-                );
+                add((self.layout.node(plan.node()), group), policy, Some(plan));
             }
         }
         for added in self.added_nodes.lock().iter_mut() {

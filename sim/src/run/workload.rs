@@ -123,6 +123,7 @@ impl Caller {
             timeout_ms: workload.timeout_ms,
             application_crc: workload.application_crc(keys),
             own_id: own_id.clone(),
+            queue_of: workload.target.other_topic().cloned(),
             group: self.group.clone(),
         });
         let message = Message::new(Name::clone(&workload.topic), body).with_key(Name::clone(keys));
@@ -146,9 +147,13 @@ impl Caller {
             Target::Last => dispatch.by(Selector::own(|queues, _| queues.last().cloned())),
             Target::Nothing => dispatch.by(Selector::own(|_, _| None)),
             Target::Keys(keys) => dispatch.by(Selector::hash(&key_of(*keys, send))),
-            Target::Queue { broker, queue } => {
-                let (topic, broker) = (Name::clone(&workload.topic), Name::clone(broker));
-                dispatch.to(MessageQueue::new(topic, broker, *queue))
+            Target::Queue {
+                broker,
+                queue,
+                topic,
+            } => {
+                let topic = Name::clone(topic.as_ref().unwrap_or(&workload.topic));
+                dispatch.to(MessageQueue::new(topic, Name::clone(broker), *queue))
             }
         }
     }

@@ -74,6 +74,7 @@ pub(super) struct Producer {
     pub(super) first_name_server: Option<Spanned<u32>>,
     pub(super) id_constant: Option<Spanned<u32>>,
     pub(super) first_opaque: Option<Spanned<i32>>,
+    pub(super) first_message: Option<Spanned<u16>>,
     pub(super) fault_tolerance: Option<bool>,
     pub(super) stop: Option<Spanned<Ms>>,
     pub(super) dropped: Option<Spanned<bool>>,
@@ -113,12 +114,13 @@ pub(super) struct Workload {
     pub(super) own_ids: Option<bool>,
 }
 
-/// `{ broker = "broker-a", id = 1 }`
+/// `{ broker = "broker-a", id = 1 }`, or with the topic that it is a queue of
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct TargetQueue {
     pub(super) broker: String,
     pub(super) id: i32,
+    pub(super) topic: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,6 +138,7 @@ pub(crate) struct Fault {
     pub(crate) address: Option<Spanned<String>>,
     pub(crate) step: Option<Spanned<Ms>>,
     pub(crate) without: Option<Spanned<String>>,
+    pub(crate) instead: Option<Spanned<String>>,
     pub(crate) queues: Option<Spanned<i32>>,
     // Links.
     pub(crate) latency: Option<Spanned<Latency>>,

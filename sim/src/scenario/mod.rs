@@ -122,6 +122,15 @@ impl Scenario {
         plan.client.is_some() || producers.any(|it| it.client.as_ref() == Some(&plan.name))
     }
 
+    /// The namespace that the requests of a producer name: that of its client.
+    pub(crate) fn namespace_of_requests(&self, plan: &ProducerPlan) -> Option<Name> {
+        let client = self.producers.iter().find(|it| it.name == *plan.node())?;
+        match &client.namespace {
+            Some(Namespace::V2(name)) => Some(Name::from(name.as_str())),
+            Some(Namespace::V1(_)) | None => None,
+        }
+    }
+
     /// Gives producers that share a client the policy of that client.
     pub(crate) fn agree(&mut self) {
         let owners = self.producers.clone();
@@ -304,6 +313,8 @@ pub struct ProducerPlan {
     pub id_constant: Option<u32>,
     /// The id of its first request, instead of 0: near the edge, it wraps in mid-run.
     pub first_opaque: Option<i32>,
+    /// The counter in the unique key of its first message, instead of 0: near the edge, it wraps in mid-run.
+    pub first_message: Option<u16>,
     /// Whether it remembers slow and failed brokers (RocketMQ's `sendLatencyFaultEnable`), instead
     /// of what its policy says.
     pub fault_tolerance: Option<bool>,
@@ -367,6 +378,8 @@ pub enum Hooks {
     Panic,
     /// A hook forbids every attempt at this broker.
     Forbid(Name),
+    /// A send hook tells what it hears of attempts: that each begins, and that it ends.
+    Watch,
 }
 
 /// Where a policy comes from.
@@ -498,6 +511,8 @@ pub enum Target {
         broker: Name,
         /// The id of the queue at that broker.
         queue: i32,
+        /// The topic that the queue is of, if that is another one than its messages'.
+        topic: Option<Name>,
     },
     /// The sends take so many keys in turn, and the hash of its key chooses a send's queue.
     Keys(u32),
@@ -510,6 +525,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// The topic of the queue that the caller chooses, if that is another one than the message's.
+    pub(crate) fn other_topic(&self) -> Option<&Name> {
+        match self {
+            Self::Queue { topic, .. } => topic.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The key of a send, if keys choose the queue.
     pub fn key_of(&self, send: u64) -> Option<Name> {
         match self {

@@ -285,6 +285,7 @@ fn producer(plan: &ProducerPlan, text: &mut String) {
         first_name_server,
         id_constant,
         first_opaque,
+        first_message,
         fault_tolerance,
         stop_ms,
         dropped,
@@ -309,6 +310,7 @@ fn producer(plan: &ProducerPlan, text: &mut String) {
     table.maybe("first-name-server", *first_name_server);
     table.maybe("id-constant", *id_constant);
     table.maybe("first-opaque", *first_opaque);
+    table.maybe("first-message", *first_message);
     table.maybe("fault-tolerance", *fault_tolerance);
     table.maybe("stop", stop_ms.map(duration));
     table.maybe("dropped", dropped.then_some(true));
@@ -331,6 +333,7 @@ fn producer(plan: &ProducerPlan, text: &mut String) {
     match hooks {
         Hooks::None => {}
         Hooks::Panic => table.quoted("hooks", "panic"),
+        Hooks::Watch => table.quoted("hooks", "watch"),
         Hooks::Forbid(broker) => table.quoted("forbids", broker),
     }
     table.end(&format!("[producer.{}]", key(name)), text);
@@ -374,10 +377,17 @@ fn workload(plan: &Workload, text: &mut String) {
     table.push("body", body_bytes);
     match target {
         Target::Any => {}
-        Target::Queue { broker, queue } => {
+        Target::Queue {
+            broker,
+            queue,
+            topic,
+        } => {
+            let topic = topic.as_ref().map(|it| format!(", topic = {}", quote(it)));
+            let topic = topic.unwrap_or_default();
+            let broker = quote(broker);
             table.push(
                 "queue",
-                format!("{{ broker = {}, id = {queue} }}", quote(broker)),
+                format!("{{ broker = {broker}, id = {queue}{topic} }}"),
             );
         }
         Target::Keys(keys) => table.push("keys", keys),

@@ -97,7 +97,7 @@ pub(super) fn simplify(shrinker: &mut Shrinker<'_>) {
 /// Producers with the settings that they have if nobody says otherwise.
 fn producers(shrinker: &mut Shrinker<'_>) {
     for index in 0..shrinker.best.producers.len() {
-        let changes: [(&str, Change<ProducerPlan>); 15] = [
+        let changes: [(&str, Change<ProducerPlan>); 16] = [
             ("the default group", |it| {
                 it.group = format!("group-{}", it.name);
             }),
@@ -107,6 +107,7 @@ fn producers(shrinker: &mut Shrinker<'_>) {
             ("any first name server", |it| it.first_name_server = None),
             ("any id", |it| it.id_constant = None),
             ("the first request's id", |it| it.first_opaque = None),
+            ("the first message's id", |it| it.first_message = None),
             ("the policy's memory", |it| it.fault_tolerance = None),
             ("no early stop", |it| it.stop_ms = None),
             ("a stop at the end", |it| it.dropped = false),

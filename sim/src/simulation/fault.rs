@@ -142,7 +142,10 @@ pub fn name_server_list(producer: &str, without: &str) -> FaultBuilder<OfNode> {
     let without = Name::from(without);
     at(
         producer,
-        FaultKind::NameServerList(NameServerList { without }),
+        FaultKind::NameServerList(NameServerList {
+            without,
+            instead: None,
+        }),
     )
 }
 

@@ -118,6 +118,8 @@ pub struct PolicyFacts {
     pub refreshes_on_failure: bool,
     /// From one such lookup of a topic to the next, at least, in milliseconds.
     pub refresh_spacing_ms: u64,
+    /// A topic that no send needed for so long is forgotten, in milliseconds; 0: never.
+    pub forget_ms: u64,
     /// The period of the route refresh, in milliseconds.
     pub poll_ms: u64,
     /// The period of heartbeats, in milliseconds.
@@ -167,6 +169,8 @@ pub struct PolicyFacts {
     /// The client goes on when its last producer has stopped: the program that made it ends it, and when
     /// is not known.
     pub client_outlives: bool,
+    /// The namespace that its requests name in a field of theirs; absent if they name none.
+    pub namespace: Option<Name>,
     /// The time of one heartbeat, in milliseconds.
     pub heartbeat_timeout_ms: u64,
     /// Whether the limits above are the producer's. Those that a program sets itself are not known.
@@ -346,6 +350,8 @@ pub enum WorkEvent {
         application_crc: u32,
         /// The unique key that the caller gave the message; none: it left that to the producer.
         own_id: Option<Name>,
+        /// The topic of the queue that the caller chose, if that is not the message's.
+        queue_of: Option<Name>,
         /// The group of the producer, where several share a client; none: it is the client's only one.
         group: Option<Name>,
     },
@@ -373,6 +379,15 @@ pub enum WorkEvent {
     },
     /// All faults ended and the cluster is healed: from now on progress is demanded.
     Healed,
+    /// A send hook of the program hears of an attempt.
+    Hooked {
+        /// The unique key of the message.
+        unique_key: Name,
+        /// The number of the attempt, from 1.
+        attempt: u32,
+        /// Whether the attempt begins; otherwise it has ended.
+        begins: bool,
+    },
     /// The program drops the last handle of a producer that it has not stopped.
     HandleDropped {
         /// The group of the producer, where several share a client; none: it is the client's only one.

@@ -99,6 +99,8 @@ macro_rules! actions {
             &odd_route::NULLS,
             &odd_route::EMPTY,
             $(&$new_module::KIND,)*
+            &odd_route::ORDERED,
+            &odd_route::STATIC,
         ];
     };
 }

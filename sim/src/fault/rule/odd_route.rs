@@ -1,7 +1,7 @@
-//! `bare-id-route`, `text-number-route`, `null-route`, `empty-route`: the forms of a route that a
-//! client of RocketMQ meets and that no specification has.
+//! `bare-id-route`, `text-number-route`, `null-route`, `empty-route`, `ordered-route`, `static-route`: the forms
+//! of a route that a client of RocketMQ meets and that no specification has.
 //!
-//! They are four kinds of fault and one of behaviour: the name server knows the forms.
+//! They are six kinds of fault and one of behaviour: the name server knows the forms.
 
 use rmq_mock_namesrv::control::{self as name_server, RouteAlteration};
 use rmq_mock_namesrv::odd::OddRoute;
@@ -52,6 +52,18 @@ pub(in crate::fault) const EMPTY: Kind = form!(
     "a bad name server: it says success and has no broker"
 );
 
+pub(in crate::fault) const ORDERED: Kind = form!(
+    "ordered-route",
+    Ordered,
+    "an operator has made the topic an ordered one: half of its queues are written down"
+);
+
+pub(in crate::fault) const STATIC: Kind = form!(
+    "static-route",
+    Static,
+    "an operator has made the topic a static one, with logical queues"
+);
+
 /// The kind of a form.
 pub(super) fn kind_of(form: OddRoute) -> &'static Kind {
     match form {
@@ -59,6 +71,8 @@ pub(super) fn kind_of(form: OddRoute) -> &'static Kind {
         OddRoute::TextNumbers => &TEXT_NUMBERS,
         OddRoute::Nulls => &NULLS,
         OddRoute::Empty => &EMPTY,
+        OddRoute::Ordered => &ORDERED,
+        OddRoute::Static => &STATIC,
     }
 }
 
@@ -72,10 +86,10 @@ impl AtServer for OddRoute {
 
 impl Action for OddRoute {
     fn meaning(&self) -> Meaning {
-        // It can be read; one with nothing in it is no route.
+        // It can be read; one with nothing in it is no route, and others name other queues than there are.
         Meaning::of(match self {
             OddRoute::BareIds | OddRoute::TextNumbers | OddRoute::Nulls => Condition::Healthy,
-            OddRoute::Empty => Condition::Refusing,
+            OddRoute::Empty | OddRoute::Ordered | OddRoute::Static => Condition::Refusing,
         })
     }
 }

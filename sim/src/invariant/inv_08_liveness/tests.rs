@@ -56,6 +56,12 @@ pub(super) const EXAMPLES: &[Example] = &[
         let scene = scene.attempt_by(1, 2, queue("b/0"), 3);
         scene.request(1, 2, 2).succeeds(1, 2)
     }),
+    rejects("another broker is told of, and the retry waits on", || {
+        let scene = refused_by_the_only_one().at(100);
+        let scene = scene.lookup(9, LookupReason::FailedAttempt);
+        let scene = scene.found(9, 3, &["a/0", "a/1", "b/0"]).at(900);
+        scene.attempt_by(1, 2, queue("b/0"), 3).wrong()
+    }),
     rejects("a retry at one that was lost once waits", || {
         let scene = Scene::new().at(0).found(1, 2, &["a/0", "b/0"]).call(1);
         let scene = scene.attempt_by(1, 1, queue("a/0"), 2).at(5);

@@ -107,6 +107,7 @@ fn in_route(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, at: Timest
     own.any(|(index, snapshot)| {
         let mut addresses = snapshot.addresses.iter();
         let in_force = run.history.in_force(node, snapshot.topic, at) == Some(index);
+        let in_force = in_force && !run.may_have_forgotten(node, snapshot.topic, at);
         in_force && addresses.any(|(_, address)| address == connection.to)
     })
 }

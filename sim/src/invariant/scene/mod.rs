@@ -150,6 +150,7 @@ fn policy(node: NodeId) -> PolicyFacts {
         isolation: None,
         refreshes_on_failure: true,
         refresh_spacing_ms: 1000,
+        forget_ms: 3_600_000,
         poll_ms: 30_000,
         heartbeat_ms: 30_000,
         name_server_timeout_ms: 3000,
@@ -178,6 +179,7 @@ fn policy(node: NodeId) -> PolicyFacts {
         limits_known: true,
         group: None,
         client_outlives: false,
+        namespace: None,
         heartbeat_timeout_ms: 3000,
     }
 }

@@ -28,6 +28,7 @@ impl Scene {
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            queue_of: None,
         };
         self.work(called).call(send)
     }
@@ -150,6 +151,8 @@ impl Scene {
             broker_name: Some(Name::clone(&on_wire.to.broker)),
             unique_key: Some(key(self.who, send)),
             keys: None,
+            namespace: None,
+            delay: None,
             nth_of_key: 1,
             sys_flag: 0,
             born_ms: self.built_ms(send),

@@ -21,6 +21,10 @@ pub(super) fn refuse_its_settings(
             raw.first_name_server.as_ref().map(Spanned::span),
         ),
         ("first-opaque", raw.first_opaque.as_ref().map(Spanned::span)),
+        (
+            "first-message",
+            raw.first_message.as_ref().map(Spanned::span),
+        ),
         ("id-constant", raw.id_constant.as_ref().map(Spanned::span)),
         ("namespace-v2", raw.namespace_v2.as_ref().map(Spanned::span)),
     ];

@@ -128,6 +128,7 @@ fn producer(
         first_name_server,
         id_constant: raw.id_constant.map(Spanned::into_inner),
         first_opaque: raw.first_opaque.map(Spanned::into_inner),
+        first_message: raw.first_message.map(Spanned::into_inner),
         fault_tolerance: raw.fault_tolerance,
         stop_ms,
     })
@@ -195,10 +196,11 @@ fn hooks(
             Ok(Hooks::Forbid(Name::from(broker.get_ref().as_str())))
         }
         (Some(hooks), None) if hooks.get_ref() == "panic" => Ok(Hooks::Panic),
+        (Some(hooks), None) if hooks.get_ref() == "watch" => Ok(Hooks::Watch),
         (Some(hooks), _) => Err(source.error(
             hooks.span(),
             format!("hooks cannot be \"{}\" here", hooks.get_ref()),
-            "write hooks = \"panic\", or forbids = \"broker-a\"",
+            "write hooks = \"panic\" or \"watch\", or forbids = \"broker-a\"",
         )),
     }
 }

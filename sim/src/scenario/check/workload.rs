@@ -113,6 +113,7 @@ fn target(
             Ok(Target::Queue {
                 broker: Name::from(queue.broker),
                 queue: queue.id,
+                topic: queue.topic.map(Name::from),
             })
         }
         (None, Some(keys), None) => within(source, "keys", &keys, 1, MAX_KEYS).map(Target::Keys),

@@ -186,6 +186,8 @@ fn route_action() -> impl Strategy<Value = RuleAction> {
         Just(RuleAction::OddRoute(OddRoute::TextNumbers)),
         Just(RuleAction::OddRoute(OddRoute::Nulls)),
         Just(RuleAction::OddRoute(OddRoute::Empty)),
+        Just(RuleAction::OddRoute(OddRoute::Ordered)),
+        Just(RuleAction::OddRoute(OddRoute::Static)),
     ]
 }
 
@@ -254,7 +256,8 @@ fn kind_and_place() -> impl Strategy<Value = (FaultKind, Place)> {
         (of_node, node()),
         (
             Just(FaultKind::NameServerList(NameServerList {
-                without: "ns-1".into()
+                without: "ns-1".into(),
+                instead: Some("ns-2".into()),
             })),
             Just(Place::Node("p1".into()))
         ),
@@ -329,9 +332,10 @@ fn fault() -> impl Strategy<Value = Fault> {
 }
 
 fn target() -> impl Strategy<Value = Target> {
-    let queue = |queue| Target::Queue {
+    let queue = |queue: i32| Target::Queue {
         broker: "broker-b".into(),
         queue,
+        topic: (queue == 3).then(|| "another".into()),
     };
     prop_oneof![
         Just(Target::Any),
@@ -408,6 +412,14 @@ fn workload() -> impl Strategy<Value = Workload> {
         )
 }
 
+fn hooks(figures: Option<(u64, u64)>) -> Hooks {
+    match figures {
+        Some((low, _)) if low > 4 => Hooks::Watch,
+        Some(_) => Hooks::Forbid("broker-a".into()),
+        None => Hooks::Panic,
+    }
+}
+
 fn scenario() -> impl Strategy<Value = Scenario> {
     let order = prop_oneof![Just(Order::Fifo), Just(Order::Seeded), Just(Order::Drawn)];
     let network =
@@ -434,7 +446,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             name: "made.toml".to_owned(),
             seconds: 60,
             cluster: ClusterPlan {
-                name_servers: 1,
+                name_servers: 2,
                 brokers: vec!["broker-a".into(), "broker-b".into()],
                 profile,
                 topics: vec![("orders \"x\"".into(), 4)],
@@ -455,16 +467,14 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                     refuses: figures.is_some(),
                 },
                 namespace: figures.map(|_| Namespace::V1("ns".to_owned())),
-                hooks: match figures {
-                    Some(_) => Hooks::Forbid("broker-a".into()),
-                    None => Hooks::Panic,
-                },
+                hooks: hooks(figures),
                 timeout_ms: Some(network.latency_ms),
                 retries: Some(0),
                 first_queue: Some(7),
                 first_name_server: Some(0),
                 id_constant: None,
                 first_opaque: figures.map(|(low, _)| i32::MAX - i32::try_from(low).unwrap_or(0)),
+                first_message: figures.map(|(low, _)| low as u16),
                 fault_tolerance: figures.map(|(low, _)| low > 4),
                 stop_ms: figures.map(|(_, high)| high),
             }],

@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 
 use super::{
     AttemptHistory, AttemptRequest, BuiltMessage, ConnectionHistory, EndedAttempt, HealthHistory,
-    History, Index, LifeHistory, LookupHistory, ProducerKey, ProducerPhase, RouteQueues,
-    SendHistory, SnapshotHistory, Timestamp, WorkHistory, presence,
+    History, HookedHistory, Index, LifeHistory, LookupHistory, ProducerKey, ProducerPhase,
+    RouteQueues, SendHistory, SnapshotHistory, Timestamp, WorkHistory, presence,
 };
 use crate::trace::{NodeEvent, NodeId, Trace, TraceHeader, WorkEvent};
 
@@ -21,6 +21,8 @@ pub(super) struct Builder<'t> {
     works: BTreeMap<&'t str, usize>,
     /// Where in the list of requests each broker's present incarnation begins.
     pub(super) incarnations: Vec<(NodeId, usize)>,
+    /// Where the route requests of name servers' present incarnations are, by server and number.
+    pub(super) asked: BTreeMap<(NodeId, u64), usize>,
     /// The send looked up last: its events mostly come in a row.
     last: Option<(NodeId, SendNumber, usize)>,
     /// The node that was called last, and the bytes of the body: the producer tells of the send next.
@@ -34,6 +36,7 @@ pub(super) fn build(trace: &Trace) -> History<'_> {
         sends: BTreeMap::new(),
         works: BTreeMap::new(),
         incarnations: Vec::new(),
+        asked: BTreeMap::new(),
         last: None,
         body: None,
         header: &trace.header,
@@ -379,6 +382,7 @@ impl<'t> Builder<'t> {
                 timeout_ms,
                 application_crc,
                 own_id,
+                queue_of,
                 group,
                 mode: _,
             } => {
@@ -395,6 +399,7 @@ impl<'t> Builder<'t> {
                     timeout_ms: *timeout_ms,
                     application_crc: *application_crc,
                     own_id: own_id.as_ref(),
+                    queue_of: queue_of.as_ref(),
                     returned: SmallVec::new(),
                     dropped: None,
                 });
@@ -410,6 +415,17 @@ impl<'t> Builder<'t> {
             WorkEvent::HandleDropped { group } => {
                 self.enters(timestamp, (node, group.as_ref()), ProducerPhase::Dropped);
             }
+            WorkEvent::Hooked {
+                unique_key,
+                attempt,
+                begins,
+            } => self.history.hooked.push(HookedHistory {
+                node,
+                timestamp,
+                unique_key,
+                attempt: *attempt,
+                begins: *begins,
+            }),
             WorkEvent::ProcessEnded => self.process_ended(node, timestamp),
             WorkEvent::StopCalled { .. } | WorkEvent::StopReturned { .. } | WorkEvent::Healed => {}
         }

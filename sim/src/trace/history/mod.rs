@@ -19,12 +19,14 @@ use smallvec::SmallVec;
 use super::record::{NodeId, Trace, WorkResult};
 use super::work;
 
+mod asked;
 mod build;
 mod index;
 mod presence;
 mod route;
 mod servers;
 
+pub(crate) use asked::Asked;
 pub(crate) use index::Index;
 pub(crate) use presence::{
     GoodbyeHistory, HeartbeatHistory, LifeHistory, ProducerKey, ProducerPhase,
@@ -55,6 +57,8 @@ pub struct History<'t> {
     pub connections: Vec<ConnectionHistory<'t>>,
     /// What callers did and got.
     pub work: Vec<WorkHistory<'t>>,
+    /// What send hooks heard of attempts.
+    pub hooked: Vec<HookedHistory<'t>>,
     /// Heartbeats as the brokers read them.
     pub heartbeats: Vec<HeartbeatHistory<'t>>,
     /// Producers that say goodbye, as the brokers read it.
@@ -415,6 +419,8 @@ pub struct WorkHistory<'t> {
     pub application_crc: u32,
     /// The unique key that its caller gave the message.
     pub own_id: Option<&'t Name>,
+    /// The topic of the queue that its caller chose, if that is not the message's.
+    pub queue_of: Option<&'t Name>,
     /// Every return; more than one is a fault of the producer.
     pub returned: SmallVec<[(Timestamp, &'t WorkResult); 1]>,
     /// When the caller dropped it.
@@ -428,17 +434,19 @@ impl<'t> WorkHistory<'t> {
     }
 }
 
-/// A route request as a name server read it.
+/// What a send hook of a program heard of an attempt.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'t> {
-    /// The name server that read the request.
-    pub server: NodeId,
-    /// The address of the client's end of the connection.
-    pub peer: SocketAddr,
-    /// When the name server read the request.
+pub struct HookedHistory<'t> {
+    /// The node whose program it is.
+    pub node: NodeId,
+    /// When it heard that.
     pub timestamp: Timestamp,
-    /// The topic whose route is asked for.
-    pub topic: &'t Name,
+    /// The unique key of the message.
+    pub unique_key: &'t Name,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// Whether the attempt began; otherwise it ended.
+    pub begins: bool,
 }
 
 /// News of how many write queues a topic has at brokers, from some moment on.

@@ -263,17 +263,33 @@ impl<'t> Builder<'t> {
     ) {
         match event {
             NameServerEvent::Received {
+                request,
                 peer,
                 topic: Some(topic),
                 code,
-                ..
+                opaque,
             } if *code == request::GET_ROUTEINFO_BY_TOPIC => {
+                self.asked
+                    .insert((node, *request), self.history.asked.len());
                 self.history.asked.push(Asked {
                     server: node,
                     peer: *peer,
                     timestamp,
                     topic,
+                    opaque: *opaque,
+                    ruled: None,
+                    answered: None,
                 });
+            }
+            NameServerEvent::Ruled { request, rule } => {
+                if let Some(index) = self.asked.get(&(node, *request)) {
+                    self.history.asked[*index].ruled = Some(rule);
+                }
+            }
+            NameServerEvent::Answered { request, code } => {
+                if let Some(index) = self.asked.remove(&(node, *request)) {
+                    self.history.asked[index].answered = Some((timestamp, *code));
+                }
             }
             NameServerEvent::BrokerAdded {
                 broker,
@@ -295,7 +311,11 @@ impl<'t> Builder<'t> {
                 address,
                 is_master: false,
             }),
-            NameServerEvent::Listening { .. } => self.history.boots.push((node, timestamp)),
+            NameServerEvent::Listening { .. } => {
+                // Its requests are numbered anew.
+                self.asked.retain(|(server, _), _| *server != node);
+                self.history.boots.push((node, timestamp));
+            }
             NameServerEvent::RouteChanged {
                 topic,
                 write_queues,
