@@ -116,7 +116,7 @@ fn share(draw: &Draw, mut plans: Vec<ProducerPlan>) -> Vec<ProducerPlan> {
 
 /// What a program may change of the default policy, one at a time: each of them is a branch of a
 /// decision that the presets share or that none of them takes.
-const CHANGES: [&str; 24] = [
+const CHANGES: [&str; 21] = [
     r#"{ health = { detector = { enabled = true } } }"#,
     r#"{ not-safe = "retry" }"#,
     r#"{ not-safe = "retry-sync" }"#,
@@ -137,9 +137,6 @@ const CHANGES: [&str; 24] = [
     r#"{ wire = { header = "binary" } }"#,
     r#"{ checks = { max-body = 1000 } }"#,
     r#"{ periods = { poll = 5000, heartbeat = 7000 } }"#,
-    r#"{ periods = { poll = 5000, forget = 12000 } }"#,
-    r#"{ periods = { poll = 5000, forget = 7000 } }"#,
-    r#"{ periods = { poll = 10000, forget = 10000 } }"#,
     r#"{ default-queues = 16 }"#,
 ];
 

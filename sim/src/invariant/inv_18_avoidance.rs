@@ -270,7 +270,9 @@ fn among_the_avoided(
     let all_avoided = queues
         .names()
         .all(|it| said_ill(run, send.producer(), it, now));
-    if !all_avoided || !facts.prefers_reachable {
+    // What has no time for a dial and an answer says nothing of its broker, to either side.
+    let hasty = attempt.timeout_ms <= run.header().round_trip_ms;
+    if !all_avoided || !facts.prefers_reachable || hasty {
         return;
     }
     // What is open there may have taught something else by then.
