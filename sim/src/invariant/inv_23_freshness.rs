@@ -90,12 +90,10 @@ fn waits_for_its_broker(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &m
         return;
     };
     report.exercised();
-    // Without a route at its call it waited for the topic's first one, and for no other.
-    if run
-        .history
-        .in_force(send.node, send.topic, send.called)
-        .is_none()
-    {
+    // Without a route at its call it waited for the topic's first one, and for no other. One that has waited
+    // goes on without the lookup behind that.
+    let route = run.history.in_force(send.node, send.topic, send.called);
+    if route.is_none() || first.started.ms > send.called.ms {
         return;
     }
     let began = first.started;

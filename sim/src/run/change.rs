@@ -79,8 +79,8 @@ impl RunController {
     }
 
     /// Tells a producer's client its list of name servers, from its own machine. Whether it has one.
-    fn tell_name_servers(&self, producer: NodeId) -> bool {
-        let list = self.name_servers_of(producer);
+    fn tell_name_servers(self: &Arc<Self>, producer: NodeId) -> bool {
+        let controller = Arc::clone(self);
         let mut servers = self.servers.lock();
         let Some((client, host)) = servers.clients.get(&producer).cloned() else {
             // It has not started, or has no client of the scenario: it gets the list at its start.
@@ -89,6 +89,8 @@ impl RunController {
         let change = host.spawn(
             "name-server-list",
             Box::pin(async move {
+                // The list as it is by then: of two changes that a frozen process makes late, any may come first.
+                let list = controller.name_servers_of(producer);
                 if let Err(refused) = client.update_name_servers(&list) {
                     tracing::debug!(%refused, "the list of name servers stays");
                 }
