@@ -7,6 +7,12 @@
 //! So many seeds each run with every test; a nightly job runs more of them:
 //! `ROCKETMQ_SIM_SEEDS=10000 cargo test --release -p rmq-tests --test strangers`.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "programs of strangers use all of Tokio"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -182,7 +188,7 @@ fn a_message_is_sent_again_under_its_id() {
             || "7F00000100002A18B4AAC20EF3A5B100".into(),
             |it: Sent| it.message_id,
         );
-        let again = || order(1).with_id(id.clone());
+        let again = || order(1).with_id(&*id);
         expect.of(producer.send(again()?).await)?;
         expect.of(producer.send(again()?).await)?;
         producer.stop().await;

@@ -155,6 +155,7 @@ impl Callers {
             timeout_ms: None,
             application_crc: 0,
             own_id: None,
+            queue_of: None,
             group: None,
         });
         let message = Message::new("orders", body).with_key(&keys);

@@ -111,11 +111,9 @@ fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<I
         if heard.is_some_and(|heard| heard > in_vain) || left(run, connection, in_vain) {
             break;
         }
-        // Of those that were open beside each other and ended together, none was dialled in spite of another.
-        if in_vain <= next {
-            times += 1;
-            next = it.dialled;
-        }
+        // One that had another beside it when it ended has delayed no dial.
+        times += usize::from(in_vain <= next);
+        next = it.dialled;
         ends.push((in_vain, it.dialled));
     }
     ends.sort_unstable();
