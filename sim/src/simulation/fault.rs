@@ -313,6 +313,10 @@ rules! {
     null_route = RuleAction::OddRoute(OddRoute::Nulls);
     /// A name server says success, and its route has no broker.
     empty_route = RuleAction::OddRoute(OddRoute::Empty);
+    /// A name server tells a topic in the ordered form: which brokers it has, and how many queues of each.
+    ordered_route = RuleAction::OddRoute(OddRoute::Ordered);
+    /// A name server tells a topic in the static form, which maps logical queues to brokers.
+    static_route = RuleAction::OddRoute(OddRoute::Static);
 }
 
 fn millis(long: Duration) -> u64 {
@@ -591,6 +595,8 @@ mod tests {
             text_number_route,
             null_route,
             empty_route,
+            ordered_route,
+            static_route,
         ];
         faults.extend(rules.map(|rule| Fault::from(rule(a))));
         let constructed: BTreeSet<&str> = faults.iter().map(|it| it.kind.name()).collect();

@@ -199,10 +199,10 @@ pub use fault::{
     answer_then_close, bandwidth, bare_id_route, black_hole, clock_jump, close_after, close_before,
     corrupt, crash, delay_replies, delay_requests, drop_replies, drop_requests, empty_answer,
     empty_route, freeze, garbage, half_frame, half_frame_close, half_open, hold, latency, loss,
-    name_server_list, null_route, partial_route, partition, partition_one_way, permuted_route,
-    power_loss, read_only, refuse, reply_twice, reset, reset_after, reset_at_byte, reset_before,
-    resize, slice, slow, stale_route, stop, stop_reading, store_then_answer, swallow_dials,
-    text_number_route, tls_alert, unknown_opaque,
+    name_server_list, null_route, ordered_route, partial_route, partition, partition_one_way,
+    permuted_route, power_loss, read_only, refuse, reply_twice, reset, reset_after, reset_at_byte,
+    reset_before, resize, slice, slow, stale_route, static_route, stop, stop_reading,
+    store_then_answer, swallow_dials, text_number_route, tls_alert, unknown_opaque,
 };
 pub use ledger::ClusterLedger;
 pub use node::SimNode;

@@ -47,14 +47,9 @@ pub(super) fn dials(
         let pause = pause.saturating_mul(1 << doublings.min(31));
         pause.min(policy.longest_redial_pause_ms)
     };
-    let since = |end: Timestamp| connection.dialled.ms.saturating_sub(end.ms);
     let (times, last) = (vain.times, vain.last);
-    // Of two beside each other the first end has set the time of this dial, whatever the second one came to.
-    let set = |end: Timestamp| since(end) >= pause(times.saturating_sub(1));
-    let (since, pause) = (since(last), pause(times));
-    if vain.beside.is_some_and(set) {
-        return;
-    }
+    let since = connection.dialled.ms.saturating_sub(last.ms);
+    let pause = pause(times);
     let restarted = run
         .truth
         .was_gone(connection.node, last.ms, connection.dialled.ms);
@@ -68,12 +63,10 @@ pub(super) fn dials(
 
 /// Dials of an address that came to nothing in a row.
 struct InVain {
-    /// How many they were; two beside each other that ended together count once.
+    /// How many they were, none of them beside another one.
     times: usize,
     /// When the last one came to nothing.
     last: Timestamp,
-    /// When the one before did, if the last one was under way then.
-    beside: Option<Timestamp>,
 }
 
 /// The dials of the address that came to nothing in a row before this one.
@@ -92,8 +85,7 @@ fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<I
         .iter()
         .flat_map(|it| it.answers.iter().map(|(_, at, _)| *at));
     let heard = answers.filter(|at| *at < connection.dialled).max();
-    let mut times = 0;
-    let mut ends = Vec::new();
+    let mut vain: Option<InVain> = None;
     let mut next = connection.dialled;
     for it in before.iter().rev() {
         let in_vain = match (it.failed, it.closed) {
@@ -111,19 +103,18 @@ fn in_vain(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>) -> Option<I
         if heard.is_some_and(|heard| heard > in_vain) || left(run, connection, in_vain) {
             break;
         }
-        // One that had another beside it when it ended has delayed no dial.
-        times += usize::from(in_vain <= next);
+        // One that had another beside it when it ended has delayed no dial: the other begins the count.
+        if in_vain > next {
+            break;
+        }
+        let found = vain.get_or_insert(InVain {
+            times: 0,
+            last: in_vain,
+        });
+        found.times += 1;
         next = it.dialled;
-        ends.push((in_vain, it.dialled));
     }
-    ends.sort_unstable();
-    let (last, dialled) = ends.pop()?;
-    let before = ends.last().map(|(end, _)| *end);
-    Some(InVain {
-        times,
-        last,
-        beside: before.filter(|end| *end > dialled),
-    })
+    vain
 }
 
 /// Whether the dialled address left a route between a dial in vain and this one: with it goes the count.
