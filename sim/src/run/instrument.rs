@@ -116,10 +116,8 @@ impl ClientInstrument for OneClient {
         let facts = PolicyFacts {
             group: Some(Name::clone(producer.group)),
             namespace: producer.namespace_v2.cloned(),
-            most_sends: producer.most_sends,
-            most_bytes: producer.most_bytes,
-            refuses: producer.refuses,
-            limits_known: true,
+            // Nobody tells how large the body of a call is, so that no limit can be judged.
+            limits_known: false,
             client_outlives: producer.client_outlives,
             ..facts_of(self.watch.node, producer.policy)
         };

@@ -3,23 +3,28 @@
 //! A failure that a person cannot repeat is worth little, and a program that asks the operating system for
 //! the time, for randomness or for a thread cannot be repeated. It is told so, and where it first shows.
 
-use crate::run::Run;
+use crate::run::{Run, RunError};
+use crate::trace::Digest;
 use crate::trace::diverge::first_difference;
 
 /// What to do about it.
 const REMEDY: &str = "ask the host for time (unix_millis) and randomness (draw), write `biased;` first in \
                       select!, use BTreeMap where an order is seen, and start no threads";
 
-/// In which event two plays of one seed differ first, with a remedy; nothing if they are one run.
-pub(super) fn difference(first: &Run, second: &Run) -> Option<String> {
-    if first.digest == second.digest {
-        return None;
-    }
-    let header = &first.trace.header;
-    let said = match first_difference(&first.trace, &second.trace) {
+/// In which event two plays of one seed differ first, with a remedy; nothing if another play is the run with
+/// this digest once more.
+pub(super) fn difference(
+    first: &Digest,
+    play: impl Fn() -> Result<Run, RunError>,
+) -> Option<String> {
+    let second = play().ok().filter(|it| it.digest != *first)?;
+    // The first one is gone, and whatever the program draws makes a third one another run again.
+    let third = play().ok();
+    let header = &second.trace.header;
+    let differs = third.and_then(|third| first_difference(&second.trace, &third.trace));
+    let said = match differs {
         Some(difference) => difference.headline(header),
-        // The clients of the program are others: a policy, a number of nodes.
-        None => "the producers of the two plays differ".to_owned(),
+        None => "they differ where a third play did not".to_owned(),
     };
     Some(format!(
         "nondeterminism: two plays of the seed differ\n{said}\n  remedy: {REMEDY}"

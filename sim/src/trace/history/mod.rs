@@ -1,9 +1,8 @@
 //! A trace, joined: each send with its attempts, the requests that brokers saw and what was stored.
 //!
-//! Records stand in the order things happened, mixed over all nodes. Checkers and views think in
-//! sends, lookups and connections. The joining is made here, once for all of them and in one pass:
-//! connection = the pair of addresses, request = (connection, opaque), message = unique key.
-//! Nothing is copied but references into the trace, and nothing is checked.
+//! Records stand in the order things happened, mixed over all nodes. Checkers and views think in sends, lookups
+//! and connections. The joining is made here, in one pass: connection = the pair of addresses, request =
+//! (connection, opaque), message = unique key. Only references are copied, and nothing is checked.
 
 use std::net::SocketAddr;
 
