@@ -1,12 +1,13 @@
 //! A healthy cluster, one hostile server in it, and a producer that sends.
 
 use std::alloc::System;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
-use rmq_host::{Listener, SharedHost, Task};
+use rmq_host::{BoxFuture, Connection, Host, Identity, Listener, SharedHost, Task};
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_producer::{Message, Producer, SendError, Sent};
 use rmq_remoting::client::{ClientSettings, RemotingClient};
@@ -60,6 +61,36 @@ const EVERY: Duration = Duration::from_millis(10);
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// The grain of virtual time: an end in the millisecond of the deadline is in time.
 const GRAIN: Duration = Duration::from_millis(1);
+
+/// A machine whose clients nobody observes: the trace of a flood would be most of the memory.
+#[derive(Debug)]
+struct Unobserved(SharedHost);
+
+impl Host for Unobserved {
+    fn connect(&self, to: &str) -> BoxFuture<'static, io::Result<Connection>> {
+        self.0.connect(to)
+    }
+
+    fn listen(&self, at: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
+        self.0.listen(at)
+    }
+
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) -> Task {
+        self.0.spawn(name, task)
+    }
+
+    fn unix_millis(&self) -> i64 {
+        self.0.unix_millis()
+    }
+
+    fn draw(&self, site: &'static str, position: u64) -> u64 {
+        self.0.draw(site, position)
+    }
+
+    fn identity(&self) -> Identity {
+        self.0.identity()
+    }
+}
 
 /// What a run came to.
 #[derive(Debug, Default)]
@@ -145,12 +176,9 @@ async fn play(sim: &Sim, role: Role, peer: Peer, seen: &Mutex<Seen>) -> Result<(
     };
     let (before, most) = (live(), Arc::new(AtomicUsize::new(0)));
     let _watching = watch(&mallory, &most);
-    let builder = sim.producer("p").send_timeout(TIMEOUT);
-    // A trace of all that a flood brings would be the memory that is measured.
-    let builder = builder.with(|builder| {
-        let builder = builder.observer(Arc::new(Silent));
-        builder.name_servers(servers).first_name_server(0)
-    });
+    let host = Arc::new(Unobserved(sim.host("p")));
+    let builder = Producer::builder("p").send_timeout(TIMEOUT).host(host);
+    let builder = builder.name_servers(servers).first_name_server(0);
     let producer = builder.start().await?;
     send_all(&producer, seen).await;
     producer.stop().await;
