@@ -2,18 +2,63 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
 use super::address::{ToSocketAddrs, resolve};
 use super::listener::no_addresses;
 use super::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::process::{Process, here};
 use crate::socket::{Dial, Socket};
+
+/// Reads of a type whose field is the end of a stream.
+macro_rules! reads_from_end {
+    ($Type:ty, $end:tt) => {
+        impl ::tokio::io::AsyncRead for $Type {
+            fn poll_read(
+                self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                buf: &mut ::tokio::io::ReadBuf<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                self.$end.poll_read(cx, buf)
+            }
+        }
+    };
+}
+
+/// Writes of a type whose field is the end of a stream. The kernel sends at once: there is nothing to flush.
+macro_rules! writes_to_end {
+    ($Type:ty, $end:tt) => {
+        impl ::tokio::io::AsyncWrite for $Type {
+            fn poll_write(
+                self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                data: &[u8],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                self.$end.poll_write(cx, data)
+            }
+
+            fn poll_flush(
+                self: ::std::pin::Pin<&mut Self>,
+                _cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                ::std::task::Poll::Ready(Ok(()))
+            }
+
+            fn poll_shutdown(
+                self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                self.$end.poll_shutdown(cx)
+            }
+        }
+    };
+}
+
+pub(super) use {reads_from_end, writes_to_end};
 
 /// A connection of a simulated node, as `tokio::net::TcpStream`.
 #[derive(Debug)]
@@ -141,30 +186,5 @@ impl TcpStream {
     }
 }
 
-impl AsyncRead for TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.end.poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.end.poll_write(cx, data)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.end.poll_shutdown(cx)
-    }
-}
+reads_from_end!(TcpStream, end);
+writes_to_end!(TcpStream, end);
