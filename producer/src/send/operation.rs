@@ -106,7 +106,7 @@ impl SendOperation {
             mode: send.call.mode,
             timeout_ms: timeout,
             target_queue: send.target_queue.as_ref().map(Into::into),
-            unique_key: send.call.message.unique_key().map(Name::from),
+            unique_key: send.call.message.unique_key_name().cloned(),
         });
         send
     }
