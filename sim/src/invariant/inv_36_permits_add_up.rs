@@ -45,7 +45,7 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         .header()
         .policies
         .iter()
-        .filter(|it| it.limits_known && it.is_limited())
+        .filter(|it| it.of_scenario && it.is_limited())
     {
         limits(run, policy, report);
     }

@@ -91,8 +91,8 @@ fn outlives(run: &CheckedRun<'_>, connection: &ConnectionHistory<'_>, report: &m
     let Some((closed, CloseCause::Stopped)) = connection.closed else {
         return;
     };
-    if !run.policy(node).is_some_and(|it| it.limits_known) {
-        // A producer that a program made itself may have been dropped, which nobody tells.
+    if !run.policy(node).is_some_and(|it| it.of_scenario) {
+        // One of its producers may have been dropped, which nobody tells.
         return;
     }
     if !run.stops(node).any(|at| at < closed) {

@@ -97,7 +97,7 @@ pub fn facts_of(node: NodeId, policy: &Policy) -> PolicyFacts {
         most_sends: None,
         most_bytes: None,
         refuses: false,
-        limits_known: false,
+        of_scenario: false,
         group: None,
         client_outlives: false,
         namespace: None,

@@ -116,8 +116,7 @@ impl ClientInstrument for OneClient {
         let facts = PolicyFacts {
             group: Some(Name::clone(producer.group)),
             namespace: producer.namespace_v2.cloned(),
-            // Nobody tells how large the body of a call is, so that no limit can be judged.
-            limits_known: false,
+            of_scenario: false,
             client_outlives: producer.client_outlives,
             ..facts_of(self.watch.node, producer.policy)
         };
@@ -158,15 +157,9 @@ impl RunController {
         let Some((component, host)) = component else {
             unreachable!("checks run on the engine, which has components")
         };
-        nodes.push(AddedNode {
-            name,
-            node: component,
-            part_of: Some(node),
-            host: Arc::clone(&host),
-            clients: 0,
-            producers: Vec::new(),
-            process: None,
-        });
+        let mut client = AddedNode::new(&name, component, Arc::clone(&host));
+        client.part_of = Some(node);
+        nodes.push(client);
         (component, host)
     }
 

@@ -30,11 +30,26 @@ pub(super) struct AddedNode {
     /// The producers of its client that were started, and the names of their policies.
     pub(super) producers: Vec<(PolicyFacts, String)>,
     /// What runs there; none on a machine that the check's own code uses from outside.
-    pub(super) process: Option<NodeProcess>,
+    process: Option<NodeProcess>,
+}
+
+impl AddedNode {
+    /// A machine that nothing runs on yet.
+    pub(super) fn new(name: &str, node: NodeId, host: SharedHost) -> Self {
+        Self {
+            name: Name::from(name),
+            node,
+            part_of: None,
+            host,
+            clients: 0,
+            producers: Vec::new(),
+            process: None,
+        }
+    }
 }
 
 /// A process of a node: what it is made of, and how it is made again.
-pub(super) struct NodeProcess {
+struct NodeProcess {
     program: Program,
     disk: Disk,
     /// Holds the process: dropping it kills the program.
@@ -68,15 +83,7 @@ impl RunController {
         }
         let node = new_node(&self.backend, name, added_nodes.len());
         let host = self.instrumented(node, self.backend.boot(node));
-        added_nodes.push(AddedNode {
-            name: Name::from(name),
-            node,
-            part_of: None,
-            host: Arc::clone(&host),
-            clients: 0,
-            producers: Vec::new(),
-            process: None,
-        });
+        added_nodes.push(AddedNode::new(name, node, Arc::clone(&host)));
         drop(added_nodes);
         self.node_added();
         host
@@ -90,18 +97,14 @@ impl RunController {
             return false;
         }
         let node = new_node(&self.backend, name, added_nodes.len());
+        let host = self.instrumented(node, self.backend.boot(node));
         added_nodes.push(AddedNode {
-            name: Name::from(name),
-            node,
-            part_of: None,
-            host: self.instrumented(node, self.backend.boot(node)),
-            clients: 0,
-            producers: Vec::new(),
             process: Some(NodeProcess {
                 program,
                 disk: Disk::default(),
                 main: None,
             }),
+            ..AddedNode::new(name, node, host)
         });
         drop(added_nodes);
         self.start_program(node);

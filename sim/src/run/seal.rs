@@ -10,7 +10,7 @@ use super::effect::Effect;
 use super::facts::{facts_of, policy_of};
 use super::play::RunHandle;
 use super::producers::shared_group;
-use crate::scenario::{Hooks, ProducerPlan};
+use crate::scenario::Hooks;
 use crate::trace::{NodeId, NodeInfo, NodeKind, PolicyFacts, TraceHeader, TraceRecord};
 
 /// The slack of every bound, in milliseconds: scheduling and a few round trips.
@@ -88,20 +88,10 @@ impl RunController {
         let mut nodes = self.layout.nodes.clone();
         let mut policies: Vec<PolicyFacts> = Vec::new();
         let mut names: Vec<String> = Vec::new();
-        let mut add = |(node, group), policy: rmq_producer::Policy, plan: Option<&ProducerPlan>| {
-            let limits_known = plan.is_some();
-            let limits = plan.map(|plan| plan.limits).unwrap_or_default();
-            policies.push(PolicyFacts {
-                most_sends: limits.sends,
-                most_bytes: limits.bytes,
-                refuses: limits.refuses,
-                limits_known,
-                group,
-                namespace: plan.and_then(|plan| scenario.namespace_of_requests(plan)),
-                ..facts_of(node, &policy)
-            });
-            if !names.contains(&policy.name) {
-                names.push(policy.name);
+        let mut add = |facts: PolicyFacts, name: String| {
+            policies.push(facts);
+            if !names.contains(&name) {
+                names.push(name);
             }
         };
         let mut forbidden = Vec::new();
@@ -118,8 +108,16 @@ impl RunController {
                 "policies are checked before a run: {policy:?}"
             );
             if let Ok(policy) = policy {
-                let group = shared_group(scenario, plan);
-                add((self.layout.node(plan.node()), group), policy, Some(plan));
+                let facts = PolicyFacts {
+                    most_sends: plan.limits.sends,
+                    most_bytes: plan.limits.bytes,
+                    refuses: plan.limits.refuses,
+                    of_scenario: true,
+                    group: shared_group(scenario, plan),
+                    namespace: scenario.namespace_of_requests(plan),
+                    ..facts_of(self.layout.node(plan.node()), &policy)
+                };
+                add(facts, policy.name);
             }
         }
         for added in self.added_nodes.lock().iter_mut() {
@@ -130,10 +128,7 @@ impl RunController {
                 part_of: added.part_of,
             });
             for (facts, name) in added.policies() {
-                policies.push(facts);
-                if !names.contains(&name) {
-                    names.push(name);
-                }
+                add(facts, name);
             }
         }
         let one_way = scenario.network.latency_ms + scenario.network.jitter_ms;

@@ -173,8 +173,9 @@ pub struct PolicyFacts {
     pub namespace: Option<Name>,
     /// The time of one heartbeat, in milliseconds.
     pub heartbeat_timeout_ms: u64,
-    /// Whether the limits above are the producer's. Those that a program sets itself are not known.
-    pub limits_known: bool,
+    /// Whether it is one of the scenario's, which tells its limits, the size of each body and when a handle is
+    /// dropped. Of a producer that a check's own program makes nobody tells these.
+    pub of_scenario: bool,
 }
 
 /// What hedging costs: the producer's budget, as its policy has it.
@@ -236,7 +237,7 @@ impl IsolationFacts {
 impl PolicyFacts {
     /// Whether a send may have to wait for others, or be refused because of them.
     pub fn is_limited(&self) -> bool {
-        !self.limits_known || self.most_sends.is_some() || self.most_bytes.is_some()
+        !self.of_scenario || self.most_sends.is_some() || self.most_bytes.is_some()
     }
 
     /// Attempts that a send of this mode may make, to any queue or to one of the caller's choice.

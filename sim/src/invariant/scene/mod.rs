@@ -176,7 +176,7 @@ fn policy(node: NodeId) -> PolicyFacts {
         most_sends: None,
         most_bytes: None,
         refuses: false,
-        limits_known: true,
+        of_scenario: true,
         group: None,
         client_outlives: false,
         namespace: None,
