@@ -17,7 +17,11 @@ pub(super) fn difference(
     first: &Digest,
     play: impl Fn() -> Result<Run, RunError>,
 ) -> Option<String> {
-    let second = play().ok().filter(|it| it.digest != *first)?;
+    let second = match play() {
+        Ok(second) if second.digest == *first => return None,
+        Ok(second) => second,
+        Err(error) => return Some(format!("nondeterminism: a second play has no run: {error}")),
+    };
     // The first one is gone, and whatever the program draws makes a third one another run again.
     let third = play().ok();
     let header = &second.trace.header;
