@@ -5,7 +5,7 @@
 //! faults that know of each other. So in a part of the runs one of them is arranged around a workload, at times
 //! and places that are drawn; a cluster that lacks what it takes has none.
 
-use rmq_remoting::code::{request, response};
+use rmq_remoting::code::response;
 use rmq_remoting::observe::Name;
 
 use super::draw::Draw;
@@ -100,6 +100,27 @@ impl Around<'_> {
             .then(|| (send, last - send + 1))
     }
 
+    /// Every name server answers lookups so, of all topics or of one.
+    fn routes_everywhere(
+        &self,
+        topic: Option<&Name>,
+        times: (u64, u64),
+        then: &RuleAction,
+    ) -> Vec<Fault> {
+        let servers = self.name_servers();
+        let rules = servers
+            .iter()
+            .map(|it| routes(it, topic, times, then.clone()));
+        rules.collect()
+    }
+
+    /// No route names a broker.
+    fn hidden(&self, broker: &Name, times: (u64, u64)) -> Vec<Fault> {
+        let broker = Name::clone(broker);
+        let then = RuleAction::PartialRoute(PartialRoute { broker });
+        self.routes_everywhere(None, times, &then)
+    }
+
     fn is_known(&self) -> bool {
         let mut topics = self.knobs.cluster.topics.iter();
         topics.any(|(topic, _)| *topic == self.work.topic)
@@ -114,12 +135,8 @@ fn routes(
     then: RuleAction,
 ) -> Fault {
     let rule = Rule {
-        codes: vec![request::GET_ROUTEINFO_BY_TOPIC],
         topic: topic.cloned(),
-        queue: None,
-        per_mille: None,
-        times: None,
-        then,
+        ..Rule::of(Rule::default_codes(false), then)
     };
     timed(FaultKind::Rule(rule), server, (from, for_ms))
 }
@@ -158,14 +175,7 @@ fn at_send(
 }
 
 fn sends_rule(then: RuleAction) -> FaultKind {
-    FaultKind::Rule(Rule {
-        codes: vec![request::SEND_MESSAGE, request::SEND_MESSAGE_V2],
-        topic: None,
-        queue: None,
-        per_mille: None,
-        times: None,
-        then,
-    })
+    FaultKind::Rule(Rule::of(Rule::default_codes(true), then))
 }
 
 fn unknown_topic() -> RuleAction {
@@ -275,12 +285,8 @@ fn topic_is_lost(around: Around<'_>) -> Option<Vec<Fault>> {
         at.saturating_sub(200),
         around.draw.one_of("lost-for", [5_000, 20_000]),
     );
-    let servers = around.name_servers();
     let topic = Some(&around.work.topic);
-    let mut faults: Vec<Fault> = servers
-        .iter()
-        .map(|it| routes(it, topic, lost, unknown_topic()))
-        .collect();
+    let mut faults = around.routes_everywhere(topic, lost, &unknown_topic());
     let moves = around.knobs.gives_dead_peers_up() && around.draw.coin("moves", 600);
     let restart = Restart {
         keep_data: true,
@@ -300,14 +306,7 @@ fn queue_comes_back(around: Around<'_>) -> Option<Vec<Fault>> {
     let (_, at) = around.send();
     let from = around.work.start_ms.saturating_sub(100);
     let hidden = (from, (at - from.min(at)).max(200));
-    let without = || {
-        RuleAction::PartialRoute(PartialRoute {
-            broker: Name::clone(broker),
-        })
-    };
-    let servers = around.name_servers();
-    let hidden = servers.iter().map(|it| routes(it, None, hidden, without()));
-    Some(hidden.collect())
+    Some(around.hidden(broker, hidden))
 }
 
 /// The only broker of the route refuses connections, and another one comes into the route just then.
@@ -319,16 +318,10 @@ fn broker_comes_under_a_pause(around: Around<'_>) -> Option<Vec<Fault>> {
     let from = around.work.start_ms.saturating_sub(100);
     // The last route request that leaves it out was before the send.
     let hidden = (from, at.saturating_sub(from + 3).max(1));
-    let servers = around.name_servers();
-    let without = || {
-        RuleAction::PartialRoute(PartialRoute {
-            broker: Name::clone(other),
-        })
-    };
-    let hidden = servers.iter().map(|it| routes(it, None, hidden, without()));
+    let mut faults = around.hidden(other, hidden);
     let crash = FaultKind::Crash(Crash(Restart::default()));
-    let down = timed(crash, one, (at.saturating_sub(2), 5_000));
-    Some(hidden.chain([down]).collect())
+    faults.push(timed(crash, one, (at.saturating_sub(2), 5_000)));
+    Some(faults)
 }
 
 /// All brokers are away for a while; later one of them is away again, and the others lose what they are sent.
@@ -365,17 +358,7 @@ fn answers_are_due_as_a_broker_leaves(around: Around<'_>) -> Option<Vec<Fault>> 
     let before = draw.between("before", 20, 400);
     let (send, left) = around.sends_from(POLL_MS - before)?;
     let leaving = draw.pick("leaving", brokers);
-    let without = || {
-        RuleAction::PartialRoute(PartialRoute {
-            broker: Name::clone(&leaving),
-        })
-    };
-    let servers = around.name_servers();
-    let polls = (POLL_MS - 500, 2_000);
-    let mut faults: Vec<Fault> = servers
-        .iter()
-        .map(|it| routes(it, None, polls, without()))
-        .collect();
+    let mut faults = around.hidden(&leaving, (POLL_MS - 500, 2_000));
     let late = RuleAction::Delay(Delay {
         // Connections that nobody needs are closed at the heartbeat, a second after the poll.
         ms: before + 1_000 + draw.between("late", 0, 200),

@@ -299,14 +299,7 @@ mod tests {
 
     /// The first name server answers a poll with a route in some form.
     fn asked_in(form: OddRoute) -> Scene {
-        let rule = Rule {
-            codes: vec![request::GET_ROUTEINFO_BY_TOPIC],
-            topic: None,
-            queue: None,
-            per_mille: None,
-            times: None,
-            then: RuleAction::OddRoute(form),
-        };
+        let rule = Rule::of(Rule::default_codes(false), RuleAction::OddRoute(form));
         let scene = told(4)
             .open(4, "ns-1")
             .fault(1, FaultKind::Rule(rule), "ns-1");

@@ -13,7 +13,7 @@ use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
 use crate::fault::{Fault, FaultEvent, FaultKind, FaultNumber, NameServerList, Place};
-use crate::trace::history::Timestamp;
+use crate::trace::history::{ConnectionHistory, Timestamp};
 use crate::trace::{NodeEvent, NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -143,53 +143,53 @@ fn changes(run: &CheckedRun<'_>, report: &mut CheckReport) {
 
 /// A change of the list closes the connections to the servers that left it, and no other.
 fn connections(run: &CheckedRun<'_>, report: &mut CheckReport) {
-    let first = |node: &NodeId| run.history.lists.iter().position(|(of, ..)| of == node);
     for (index, (node, since, servers)) in run.history.lists.iter().enumerate() {
-        let before = run.history.lists[..index].iter().rev();
-        let before = before.clone().find(|(of, ..)| of == node);
-        let Some((.., before)) = before.filter(|_| first(node) != Some(index)) else {
+        let mut earlier = run.history.lists[..index].iter().rev();
+        let Some((.., before)) = earlier.find(|(of, ..)| of == node) else {
             continue;
         };
-        let who = run.name(*node);
+        let due_ms = run.due(*node, since.ms, CHANGE_MS);
+        let mut later = run.history.lists[index + 1..].iter();
+        let changes = later.any(|(of, at, _)| of == node && at.ms <= due_ms);
+        let gone = run.truth.was_gone(*node, 0, due_ms);
+        let must_close = !changes && !gone && due_ms < run.trace.end_ms;
         for server in *before {
-            let stays = servers.contains(server);
-            for at in run.history.index.connections(*node, server) {
-                let connection = &run.history.connections[*at];
-                let opened = connection.opened.is_some_and(|(opened, _)| opened < *since);
-                let end = connection.ends().min();
-                if !opened || end.is_some_and(|end| end < *since) {
-                    continue;
-                }
+            let there = run.history.index.connections(*node, server).iter();
+            let there = there.map(|at| &run.history.connections[*at]);
+            for connection in there.filter(|it| is_open(it, *since)) {
                 report.exercised();
-                let offline = connection
-                    .closed
-                    .filter(|(_, cause)| *cause == CloseCause::Offline);
-                let due = run.due(*node, since.ms, CHANGE_MS);
-                match (stays, offline, end) {
-                    (true, Some((closed, _)), _) if closed.ms == since.ms => {
-                        let text = format!(
-                            "{who} closes its connection to {server}, which is in its list"
-                        );
-                        report.wrong(closed, text);
-                    }
-                    (false, _, end) if end.is_none_or(|end| end.ms > due) => {
-                        let back = run.history.lists[index + 1..].iter();
-                        let changed = back
-                            .filter(|(of, at, _)| of == node && at.ms <= due)
-                            .count()
-                            > 0;
-                        if !changed && due < run.trace.end_ms && !run.truth.was_gone(*node, 0, due)
-                        {
-                            let text = format!(
-                                "{who} keeps its connection to {server}, which left its list"
-                            );
-                            report.wrong(*since, text);
-                        }
-                    }
-                    _ => {}
+                if servers.contains(server) {
+                    stays(run, connection, *since, report);
+                } else if must_close && connection.ends().all(|end| end.ms > due_ms) {
+                    let who = run.name(*node);
+                    let text =
+                        format!("{who} keeps its connection to {server}, which left its list");
+                    report.wrong(*since, text);
                 }
             }
         }
+    }
+}
+
+/// Whether a connection was open right before a moment.
+fn is_open(connection: &ConnectionHistory<'_>, now: Timestamp) -> bool {
+    let opened = connection.opened.is_some_and(|(opened, _)| opened < now);
+    opened && connection.ends().all(|end| end >= now)
+}
+
+/// No change of the list closes a connection to a server that stays in it.
+fn stays(
+    run: &CheckedRun<'_>,
+    connection: &ConnectionHistory<'_>,
+    changed: Timestamp,
+    report: &mut CheckReport,
+) {
+    if let Some((closed, CloseCause::Offline)) = connection.closed
+        && closed.ms == changed.ms
+    {
+        let (who, server) = (run.name(connection.node), connection.to);
+        let text = format!("{who} closes its connection to {server}, which is in its list");
+        report.wrong(closed, text);
     }
 }
 

@@ -126,14 +126,7 @@ mod tests {
 
     /// The first send of the only workload gets no answer.
     fn silence(mut scene: Scene) -> Scene {
-        let rule = Rule {
-            codes: vec![],
-            topic: None,
-            queue: None,
-            per_mille: None,
-            times: None,
-            then: RuleAction::DropReply,
-        };
+        let rule = Rule::of(&[], RuleAction::DropReply);
         let data = Fault {
             kind: FaultKind::Rule(rule),
             place: Place::Node("broker-a".into()),

@@ -127,7 +127,6 @@ fn answered(
 #[cfg(test)]
 mod tests {
     use rmq_producer::event::LookupReason;
-    use rmq_remoting::code::request;
 
     use crate::fault::{FaultKind, PowerLoss, Restart, Rule, RuleAction};
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
@@ -167,14 +166,7 @@ mod tests {
     /// A broker moves while a name server answers by a rule, and an attempt goes where the server
     /// said.
     fn moved_while(then: RuleAction) -> Scene {
-        let rule = Rule {
-            codes: vec![request::GET_ROUTEINFO_BY_TOPIC],
-            topic: None,
-            queue: None,
-            per_mille: None,
-            times: None,
-            then,
-        };
+        let rule = Rule::of(Rule::default_codes(false), then);
         let moves = FaultKind::PowerLoss(PowerLoss(Restart {
             keep_data: true,
             new_address: true,

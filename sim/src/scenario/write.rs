@@ -8,13 +8,12 @@ use std::fmt::Write as _;
 
 use rmq_remoting::observe::Name;
 
-use super::check::default_codes;
 use super::file::FORMAT;
 use super::{
     Bound, Callback, ClusterPlan, Expect, Hooks, Limits, Namespace, NetworkPlan, Order,
     PolicySource, ProducerPlan, Scenario, SendMode, Target, Workload,
 };
-use crate::fault::{Fault, Place};
+use crate::fault::{Fault, Place, Rule};
 
 mod fault;
 
@@ -417,7 +416,7 @@ fn faults(faults: &[Fault], name_servers: &[Name], text: &mut String) {
     let mut tables: Vec<(Vec<&Place>, Table)> = Vec::new();
     for fault in faults {
         let is_broker = matches!(&fault.place, Place::Node(node) if !name_servers.contains(node));
-        let table = fault::table(fault, default_codes(is_broker));
+        let table = fault::table(fault, Rule::default_codes(is_broker));
         match tables.last_mut() {
             Some((places, last)) if *last == table => places.push(&fault.place),
             _ => tables.push((vec![&fault.place], table)),

@@ -8,7 +8,6 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::time::Duration;
 
-use rmq_remoting::code::request;
 use rmq_remoting::observe::Name;
 
 use crate::fault::rule::{Answer, Delay, DelayRequest, PartialRoute, Since, StoreThenAnswer};
@@ -338,16 +337,8 @@ fn along<K>(from: &str, to: &str, kind: FaultKind) -> FaultBuilder<K> {
 }
 
 fn rule(server: &str, then: RuleAction) -> FaultBuilder<OfRequests> {
-    let rule = Rule {
-        // Which requests, is known when the server is: see `complete`.
-        codes: Vec::new(),
-        topic: None,
-        queue: None,
-        per_mille: None,
-        times: None,
-        then,
-    };
-    at(server, FaultKind::Rule(rule))
+    // Which requests, is known when the server is: see `complete`.
+    at(server, FaultKind::Rule(Rule::of(&[], then)))
 }
 
 fn new<K>(kind: FaultKind, place: Place) -> FaultBuilder<K> {
@@ -368,10 +359,7 @@ pub(super) fn complete(fault: &mut Fault, is_name_server: impl Fn(&str) -> bool)
     if let (FaultKind::Rule(rule), Place::Node(node)) = (&mut fault.kind, &fault.place)
         && rule.codes.is_empty()
     {
-        rule.codes = match is_name_server(node) {
-            true => vec![request::GET_ROUTEINFO_BY_TOPIC],
-            false => vec![request::SEND_MESSAGE, request::SEND_MESSAGE_V2],
-        };
+        rule.codes = Rule::default_codes(!is_name_server(node)).to_vec();
     }
 }
 

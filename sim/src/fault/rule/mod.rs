@@ -333,6 +333,27 @@ const SENDS: [i32; 3] = [
 ];
 
 impl Rule {
+    /// A rule for every request of these codes.
+    pub(crate) fn of(codes: &[i32], then: RuleAction) -> Self {
+        Self {
+            codes: codes.to_vec(),
+            topic: None,
+            queue: None,
+            per_mille: None,
+            times: None,
+            then,
+        }
+    }
+
+    /// The codes of a rule that names none: sends at a broker, route requests at a name server.
+    pub(crate) fn default_codes(at_broker: bool) -> &'static [i32] {
+        if at_broker {
+            &[request::SEND_MESSAGE, request::SEND_MESSAGE_V2]
+        } else {
+            &[request::GET_ROUTEINFO_BY_TOPIC]
+        }
+    }
+
     /// Why no server would do this: a rule that answers a send as stored without storing it. The
     /// producer would be accused of the loss.
     pub fn lie(&self) -> Option<Lie> {

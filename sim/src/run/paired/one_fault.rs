@@ -1,7 +1,6 @@
 //! The one fault that the runs of a pair differ in.
 
 use dst_engine::chance::{Chance, below};
-use rmq_remoting::code::request;
 use rmq_remoting::observe::Name;
 
 use crate::fault::rule::{Delay, Since};
@@ -106,11 +105,7 @@ fn drawn(scenario: &Scenario, chance: &Chance) -> Option<Fault> {
 /// What a broker does with sends.
 fn sends(then: RuleAction, times: Option<u32>) -> FaultKind {
     FaultKind::Rule(Rule {
-        codes: vec![request::SEND_MESSAGE, request::SEND_MESSAGE_V2],
-        topic: None,
-        queue: None,
-        per_mille: None,
         times,
-        then,
+        ..Rule::of(Rule::default_codes(true), then)
     })
 }

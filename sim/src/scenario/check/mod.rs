@@ -23,7 +23,7 @@ mod rule;
 mod workload;
 
 pub(crate) use keys::FaultKeys;
-pub(super) use rule::{LAST_CODE, default_codes};
+pub(super) use rule::LAST_CODE;
 
 const MAX_SECONDS: u64 = 86_400;
 const MAX_NAME_SERVERS: u32 = 9;

@@ -20,7 +20,8 @@ pub(super) fn rule(keys: &FaultKeys<'_>, then: RuleAction) -> Result<Rule, Scena
     let source = nodes.source;
     let codes = match &raw.request {
         Some(requests) => request_codes(nodes, requests)?,
-        None => default_codes(matches!(place, Place::Node(node) if nodes.is_broker(node))).to_vec(),
+        None => Rule::default_codes(matches!(place, Place::Node(node) if nodes.is_broker(node)))
+            .to_vec(),
     };
     let per_mille = match &raw.per_mille {
         Some(chance) => Some(within(source, "per-mille", chance, 1, 1_000)?),
@@ -57,15 +58,6 @@ pub(super) fn rule(keys: &FaultKeys<'_>, then: RuleAction) -> Result<Rule, Scena
 
 /// The largest code that a name is looked up for.
 pub(in crate::scenario) const LAST_CODE: i32 = 2_000;
-
-/// The codes of a rule that names none: sends at a broker, route requests at a name server.
-pub(in crate::scenario) fn default_codes(at_broker: bool) -> &'static [i32] {
-    if at_broker {
-        &[code::request::SEND_MESSAGE, code::request::SEND_MESSAGE_V2]
-    } else {
-        &[code::request::GET_ROUTEINFO_BY_TOPIC]
-    }
-}
 
 fn request_codes(nodes: &Nodes<'_>, raw: &Spanned<Codes>) -> Result<Vec<i32>, ScenarioError> {
     let codes = &raw.get_ref().0;
