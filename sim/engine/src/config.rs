@@ -186,7 +186,7 @@ pub enum RunEnd {
     Panicked {
         /// The task, with its node.
         task: WaitingTask,
-        /// The panic's text. It stays out of digests.
+        /// The panic's text and, in brackets, its place in the source. It stays out of digests.
         message: String,
     },
 }

@@ -389,4 +389,5 @@ pub use engine::Engine;
 pub use event::{DialEnd, EndCause, EngineEvent, EventSink, Ignore, TaskOff};
 pub use handle::EngineHandle;
 pub use node::NodeId;
+pub use panics::quietly;
 pub use strike::Strike;

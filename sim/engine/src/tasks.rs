@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use rmq_host::{BoxFuture, TaskEnd, TaskReporter, panic_message};
+use rmq_host::{BoxFuture, TaskEnd, TaskReporter};
 use tracing::Span;
 
 use crate::command::NewTask;
 use crate::config::WaitingTask;
 use crate::node::NodeId;
+use crate::panics;
 use crate::ready::{Lists, TaskRef};
 use crate::strike::Strike;
 
@@ -55,9 +56,9 @@ fn span(task: &'static str, node: impl FnOnce() -> Option<Arc<str>>) -> Span {
     tracing::error_span!("task", node = &*node().unwrap_or_default(), name = task)
 }
 
-/// Polls, turning a panic into a value.
+/// Polls, turning a panic into a value: what it says and where it happened.
 pub(super) fn guarded<T>(poll: impl FnOnce() -> Poll<T>) -> Result<Poll<T>, String> {
-    catch_unwind(AssertUnwindSafe(poll)).map_err(|panic| panic_message(&*panic))
+    catch_unwind(AssertUnwindSafe(poll)).map_err(|panic| panics::text(&*panic))
 }
 
 /// Drops what may panic while being dropped; such a panic has nobody left to tell.
