@@ -88,6 +88,7 @@ pub(super) fn smallest(chosen: &Chosen, seed: u64, limit: u32) -> Result<Shrunk,
     play(chosen, &scenario, seed)?;
     let bar = progress_bar();
     let failing = shrink::failing(seed);
+    let limit = shrink::Limit::of_runs(limit);
     let shrunk = shrink::shrink(&scenario, &failing, limit, &mut |progress| {
         let sign = if progress.kept { "kept" } else { "no" };
         bar.set_message(format!(

@@ -25,6 +25,7 @@ mod write;
 
 pub(crate) use check::FaultKeys;
 pub use error::ScenarioError;
+pub(crate) use value::Ms;
 pub(crate) use write::Table;
 
 impl Scenario {

@@ -17,7 +17,7 @@ pub(crate) struct Ms(pub(super) u64);
 
 impl Ms {
     /// Reads the text form.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         let scale = match unit.trim() {
@@ -36,6 +36,13 @@ impl Ms {
         let ms = number.and_then(|number| number.checked_mul(scale));
         ms.map(Self)
             .ok_or_else(|| format!("\"{text}\" is longer than any run\nwrite a shorter duration"))
+    }
+}
+
+impl Ms {
+    /// The milliseconds.
+    pub(crate) fn get(self) -> u64 {
+        self.0
     }
 }
 

@@ -81,6 +81,14 @@ impl Scenario {
         text
     }
 
+    /// Its faults alone, as they stand in a file.
+    pub(crate) fn faults_in_toml(&self) -> String {
+        let mut text = String::new();
+        let names = self.cluster.name_server_names();
+        faults(&self.faults, &names, &mut text);
+        text
+    }
+
     /// What is in it: `2 name servers, 3 brokers, 1 producer, 58 sends, 1 fault, 60 s`.
     pub fn in_words(&self) -> String {
         let many = |count: u64, what: &str| match count {

@@ -28,6 +28,37 @@ pub(super) fn remove(shrinker: &mut Shrinker<'_>) {
     }
 }
 
+/// How much earlier or later a fault is tried alone, in milliseconds.
+const MOVES: [i64; 25] = [
+    0, -1, 1, -2, 2, -5, 5, -10, 10, -20, 20, -35, 35, -50, 50, -75, 75, -100, 100, -200, 200,
+    -500, 500, -1_000, 1_000,
+];
+
+/// Tries each fault alone, a little earlier or later than it was: without the others everything happens at
+/// another time, and what it took two faults to meet, one may meet there.
+pub(super) fn alone(shrinker: &mut Shrinker<'_>) {
+    let faults = shrinker.best.faults.clone();
+    for fault in faults.iter().filter(|_| faults.len() > 1) {
+        let Position::Time { ms } = fault.at else {
+            continue;
+        };
+        for by in MOVES {
+            let Some(ms) = ms.checked_add_signed(by) else {
+                continue;
+            };
+            let at = Position::Time { ms };
+            let moved = Fault {
+                at,
+                ..fault.clone()
+            };
+            let step = format!("alone: {moved}, {}", moved.at);
+            if shrinker.attempt(&step, |scenario| scenario.faults = vec![moved]) {
+                return;
+            }
+        }
+    }
+}
+
 /// Makes each fault shorter, rarer and less special.
 pub(super) fn weaken(shrinker: &mut Shrinker<'_>) {
     for index in 0..shrinker.best.faults.len() {

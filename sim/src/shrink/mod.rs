@@ -14,13 +14,16 @@
 //! - `nodes`: workloads, producers, brokers, name servers and topics;
 //! - `work`: fewer sends, a shorter run, a plainer network, plainer sends.
 //!
-//! They are repeated until no step is kept, or until the limit of runs. Nothing is drawn, so the
-//! same failure always shrinks to the same file.
+//! They are repeated until no step is kept, or until the limit of runs or of time. Nothing is drawn, so the
+//! same failure always shrinks to the same file, unless its time is up.
+//!
+//! Of a check, whose program is no part of the scenario, only the faults are taken away and weakened.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::fault::EngineKind;
 use crate::invariant::{self, Source};
@@ -43,6 +46,21 @@ pub(crate) struct FailureId {
     pub figure: Option<&'static str>,
     /// The figure is below what is expected, so that doing less would fail by itself.
     pub too_few: bool,
+    /// What a program says of itself, without what differs from run to run: numbers and keys.
+    pub said: Option<String>,
+}
+
+/// Whoever speaks in the program's own words, of which there are as many as the program has assertions.
+const PROGRAMS: [&str; 3] = ["check", "program", "INV-57"];
+
+/// A text without the words that have a digit.
+fn without_numbers(text: &str) -> String {
+    let words = text.split_whitespace();
+    let words = words.map(|word| match word.contains(|it: char| it.is_ascii_digit()) {
+        true => "#",
+        false => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 impl FailureId {
@@ -58,7 +76,13 @@ impl FailureId {
             by,
             figure: None,
             too_few: false,
+            said: None,
         };
+        if let Some(first) = verdict.findings.first()
+            && PROGRAMS.contains(&by)
+        {
+            id.said = Some(without_numbers(&first.text));
+        }
         if by == "expect" {
             let mut missed = run.summary.missed(&scenario.expect);
             // A figure that is too high says more than one that is too low because of it.
@@ -102,10 +126,15 @@ pub(crate) fn failing(seed: u64) -> impl Fn(&Scenario) -> Result<Option<FailureI
         let run = run::run_with(&scenario, knobs)?;
         if most_events.get().is_none() {
             let records = run.trace.records.len() as u64;
-            most_events.set(Some(FEW_EVENTS + EVENTS_A_RECORD * records));
+            most_events.set(Some(self::most_events(records)));
         }
         Ok(FailureId::of(&run, &scenario))
     }
+}
+
+/// How many events a run may have whose first one had so many records.
+pub(crate) fn most_events(records: u64) -> u64 {
+    FEW_EVENTS + EVENTS_A_RECORD * records
 }
 
 /// A run may have so many events, however short the first one was.
@@ -143,7 +172,23 @@ pub(crate) struct Shrunk {
     pub passing: Option<(String, Scenario)>,
 }
 
-/// Shrinks a scenario with at most `limit` runs; none if it does not fail.
+/// When the shrinker stops, whatever it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    /// After so many runs.
+    pub runs: u32,
+    /// After so long; `None`: however long it takes.
+    pub time: Option<Duration>,
+}
+
+impl Limit {
+    /// So many runs, however long they take.
+    pub(crate) fn of_runs(runs: u32) -> Self {
+        Self { runs, time: None }
+    }
+}
+
+/// Shrinks a scenario; none if it does not fail.
 ///
 /// # Errors
 ///
@@ -151,43 +196,66 @@ pub(crate) struct Shrunk {
 pub(crate) fn shrink(
     scenario: &Scenario,
     failing: &Failing<'_>,
-    limit: u32,
+    limit: Limit,
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Result<Option<Shrunk>, RunError> {
     let Some(failure) = failing(scenario)? else {
         return Ok(None);
     };
-    let mut shrinker = Shrinker {
+    let mut shrinker = Shrinker::new(
+        scenario,
         failing,
         failure,
-        best: scenario.clone(),
-        limit,
+        (limit, Nodes::OfScenario),
         progress,
-        runs: 1,
-        steps: Vec::new(),
-        tried: BTreeSet::new(),
-        passing: None,
-        broken: None,
-    };
-    shrinker.all();
-    if let Some(error) = shrinker.broken {
-        return Err(error);
-    }
-    Ok(Some(Shrunk {
-        complete: shrinker.runs < limit,
-        scenario: shrinker.best,
-        failure: shrinker.failure,
-        runs: shrinker.runs,
-        steps: shrinker.steps,
-        passing: shrinker.passing,
-    }))
+    );
+    shrinker.runs = 1;
+    shrinker.forget_expectations();
+    shrinker.until_nothing_is_left(|it| {
+        faults::remove(it);
+        nodes::remove(it);
+        work::lessen(it);
+        faults::weaken(it);
+        work::simplify(it);
+    });
+    shrinker.finish().map(Some)
+}
+
+/// Takes the faults of a check away and weakens them, as long as its run fails in the same way.
+///
+/// # Errors
+///
+/// A run could not be made.
+pub(crate) fn shrink_faults(
+    scenario: &Scenario,
+    failing: &Failing<'_>,
+    failure: FailureId,
+    limit: Limit,
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Result<Shrunk, RunError> {
+    let mut shrinker = Shrinker::new(
+        scenario,
+        failing,
+        failure,
+        (limit, Nodes::MoreWillCome),
+        progress,
+    );
+    shrinker.until_nothing_is_left(|it| {
+        faults::remove(it);
+        faults::alone(it);
+        faults::weaken(it);
+    });
+    shrinker.finish()
 }
 
 struct Shrinker<'a> {
     failing: &'a Failing<'a>,
     failure: FailureId,
     best: Scenario,
-    limit: u32,
+    limit: Limit,
+    /// Whether the scenario is all there is, so that what is left must stand as a file.
+    nodes: Nodes,
+    began: Instant,
     progress: &'a mut dyn FnMut(&Progress<'_>),
     runs: u32,
     steps: Vec<String>,
@@ -198,19 +266,62 @@ struct Shrinker<'a> {
     broken: Option<RunError>,
 }
 
-impl Shrinker<'_> {
-    fn all(&mut self) {
-        self.forget_expectations();
+impl<'a> Shrinker<'a> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a person waits for it: wall time only says when to stop"
+    )]
+    fn new(
+        scenario: &Scenario,
+        failing: &'a Failing<'a>,
+        failure: FailureId,
+        (limit, nodes): (Limit, Nodes),
+        progress: &'a mut dyn FnMut(&Progress<'_>),
+    ) -> Self {
+        Self {
+            failing,
+            failure,
+            best: scenario.clone(),
+            limit,
+            nodes,
+            began: Instant::now(),
+            progress,
+            runs: 0,
+            steps: Vec::new(),
+            tried: BTreeSet::new(),
+            passing: None,
+            broken: None,
+        }
+    }
+
+    /// Repeats the steps until none is kept, or the limit is reached.
+    fn until_nothing_is_left(&mut self, steps: impl Fn(&mut Self)) {
         loop {
-            let steps = self.steps.len();
-            faults::remove(self);
-            nodes::remove(self);
-            work::lessen(self);
-            faults::weaken(self);
-            work::simplify(self);
-            if self.steps.len() == steps || self.runs >= self.limit {
+            let before = self.steps.len();
+            steps(self);
+            if self.steps.len() == before || self.is_over() {
                 return;
             }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let time = self.limit.time.is_some_and(|it| self.began.elapsed() >= it);
+        time || self.runs >= self.limit.runs
+    }
+
+    fn finish(self) -> Result<Shrunk, RunError> {
+        let complete = !self.is_over();
+        match self.broken {
+            Some(error) => Err(error),
+            None => Ok(Shrunk {
+                complete,
+                scenario: self.best,
+                failure: self.failure,
+                runs: self.runs,
+                steps: self.steps,
+                passing: self.passing,
+            }),
         }
     }
 
@@ -231,8 +342,8 @@ impl Shrinker<'_> {
     fn attempt(&mut self, step: &str, change: impl FnOnce(&mut Scenario)) -> bool {
         let mut candidate = self.best.clone();
         change(&mut candidate);
-        let over = self.runs >= self.limit || self.broken.is_some();
-        if over || candidate == self.best || !stands(&candidate) {
+        let over = self.is_over() || self.broken.is_some();
+        if over || candidate == self.best || !stands(&candidate, self.nodes) {
             return false;
         }
         if !self.tried.insert(candidate.to_toml()) {
@@ -312,8 +423,13 @@ fn fits<T: TryFrom<u64>>(figure: u64) -> T {
     fitting
 }
 
-/// Whether the candidate is a scenario: it can run, and reads the same when it is written.
-fn stands(candidate: &Scenario) -> bool {
+/// Whether the candidate is a scenario: it can run, and where it is all there is, it reads the same when it
+/// is written.
+fn stands(candidate: &Scenario, nodes: Nodes) -> bool {
+    let can_run = || run::check(candidate, EngineKind::Event, nodes).is_ok();
+    if nodes == Nodes::MoreWillCome {
+        return can_run();
+    }
     let load = |wanted: &str| {
         let policies = candidate.producers.iter().map(|plan| &plan.policy);
         let text = policies.into_iter().find_map(|policy| match policy {
@@ -323,8 +439,7 @@ fn stands(candidate: &Scenario) -> bool {
         text.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     };
     let read = Scenario::parse(&candidate.name, &candidate.to_toml(), &load);
-    read.is_ok_and(|it| it == *candidate)
-        && run::check(candidate, EngineKind::Event, Nodes::OfScenario).is_ok()
+    read.is_ok_and(|it| it == *candidate) && can_run()
 }
 
 #[cfg(test)]

@@ -33,12 +33,13 @@ fn id(by: &'static str) -> FailureId {
         by,
         figure: None,
         too_few: false,
+        said: None,
     }
 }
 
 fn shrunk(scenario: &Scenario, failing: &dyn Fn(&Scenario) -> Option<FailureId>) -> Shrunk {
     let failing = |it: &Scenario| Ok(failing(it));
-    shrink(scenario, &failing, 2_000, &mut |_| {})
+    shrink(scenario, &failing, Limit::of_runs(2_000), &mut |_| {})
         .unwrap()
         .unwrap()
 }
@@ -85,7 +86,7 @@ fn the_same_failure_shrinks_to_the_same_file_in_as_many_runs() {
 
 #[test]
 fn a_pass_is_nothing_to_shrink() {
-    let nothing = shrink(&large(), &|_| Ok(None), 100, &mut |_| {});
+    let nothing = shrink(&large(), &|_| Ok(None), Limit::of_runs(100), &mut |_| {});
     assert!(nothing.unwrap().is_none());
 }
 
@@ -95,7 +96,7 @@ fn a_run_that_cannot_be_made_is_an_error_and_no_pass() {
         40.. => Ok(Some(id("INV-01"))),
         _ => Err(RunError::Broken("no runtime".to_owned())),
     };
-    let error = shrink(&large(), &failing, 100, &mut |_| {}).unwrap_err();
+    let error = shrink(&large(), &failing, Limit::of_runs(100), &mut |_| {}).unwrap_err();
     assert_eq!(error.to_string(), "no runtime");
 }
 
@@ -103,7 +104,7 @@ fn a_run_that_cannot_be_made_is_an_error_and_no_pass() {
 fn the_limit_of_runs_ends_it_with_a_scenario_that_still_fails() {
     let mut told = 0;
     let failing = |it: &Scenario| Ok(two_faults(it));
-    let shrunk = shrink(&large(), &failing, 9, &mut |_| told += 1);
+    let shrunk = shrink(&large(), &failing, Limit::of_runs(9), &mut |_| told += 1);
     let shrunk = shrunk.unwrap().unwrap();
     assert_eq!((shrunk.runs, told, shrunk.complete), (9, 8, false));
     assert_eq!(two_faults(&shrunk.scenario), Some(shrunk.failure));
