@@ -15,6 +15,7 @@
 //! | limit | 14 | a livelock, or the limit of events |
 //! | invalid scenario | 15 | the scenario contradicts itself, or asks this engine for what it cannot do |
 
+use std::error::Error;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -170,6 +171,17 @@ impl fmt::Display for Verdict {
             Some(first) => write!(f, "{}: {first}", self.class),
         }
     }
+}
+
+/// An error with all of its causes, each on a line of its own.
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&format!("\n  caused by: {cause}"));
+        next = cause.source();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn troubled() -> Simulation {
 }
 
 /// Runs a program in both.
-fn passes(program: impl AsyncFn(Sim, Expect) -> Result<(), CheckError>) {
+fn passes(program: impl AsyncFn(Sim, Expect) -> Result<(), CheckError> + Sync) {
     healthy().check(async |sim| program(sim, Expect::Success).await);
     troubled().check(async |sim| program(sim, Expect::Anything).await);
 }

@@ -12,14 +12,13 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rmq_producer::{Message, Producer};
 use rmq_sim::simulation::{CheckError, Cluster, Sim, Simulation};
 
 /// What a check says of a program that sends what `choose` makes of the number of a send.
-fn verdict(choose: impl AsyncFn(u64) -> String) -> String {
+fn verdict(choose: impl AsyncFn(u64) -> String + Sync) -> String {
     let program = async |sim: Sim| -> Result<(), CheckError> {
         let producer: Producer = sim.producer("app").start().await?;
         for n in 0..20 {
@@ -30,10 +29,9 @@ fn verdict(choose: impl AsyncFn(u64) -> String) -> String {
         Ok(())
     };
     let simulation = Simulation::new(Cluster::new().brokers(2)).seeds(0..3);
-    let checked = catch_unwind(AssertUnwindSafe(|| simulation.check(program)));
-    match checked {
-        Ok(()) => "pass".to_owned(),
-        Err(panic) => panic.downcast_ref::<String>().cloned().unwrap_or_default(),
+    match simulation.try_check(program) {
+        Ok(_) => "pass".to_owned(),
+        Err(failure) => failure.to_string(),
     }
 }
 

@@ -5,36 +5,34 @@
 //! a person reads.
 
 use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rmq_producer::Message;
 use rmq_sim::fault::Fault;
 use rmq_sim::simulation::{
-    Cluster, Simulation, answer, bare_id_route, black_hole, crash, delay_replies, drop_replies,
-    drop_requests, freeze, latency, name_server_list, partition, power_loss, read_only, refuse,
-    resize, stale_route, stop,
+    CheckFailure, Checked, Cluster, Simulation, answer, bare_id_route, black_hole, crash,
+    delay_replies, drop_replies, drop_requests, freeze, latency, name_server_list, partition,
+    power_loss, read_only, refuse, resize, stale_route, stop,
 };
 
 const MS: Duration = Duration::from_millis(1);
 
 /// What a check says that must not pass.
-fn refusal(check: impl FnOnce()) -> String {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(check)) else {
-        return "IT PASSED".to_owned();
-    };
-    let text = panic.downcast_ref::<String>().cloned();
-    text.unwrap_or_else(|| "a panic without a text".to_owned())
+fn refusal(checked: Result<Checked, CheckFailure>) -> String {
+    match checked {
+        Ok(checked) => format!("IT PASSED: {checked}"),
+        Err(failure) => failure.to_string(),
+    }
 }
 
 /// One send on a cluster of two brokers.
-fn run(simulation: Simulation) {
-    simulation.check(async |sim| {
+fn run(simulation: Simulation) -> Result<Checked, CheckFailure> {
+    simulation.try_check(async |sim| {
         let producer = sim.producer("app").start().await?;
         producer.send(Message::new("orders", "x")).await?;
         producer.stop().await;
         Ok(())
-    });
+    })
 }
 
 fn healthy() -> Simulation {
@@ -43,7 +41,7 @@ fn healthy() -> Simulation {
 
 fn with(fault: impl Into<Fault>) -> String {
     let simulation = healthy().fault(fault);
-    refusal(|| run(simulation))
+    refusal(run(simulation))
 }
 
 #[test]
@@ -152,11 +150,11 @@ fn a_fault_for_no_time_or_no_request_is_an_error_with_a_remedy() {
 
 #[test]
 fn a_check_without_seeds_or_with_an_impossible_cluster_is_an_error_with_a_remedy() {
-    let of = |cluster: Cluster| refusal(|| run(Simulation::new(cluster).seeds(0..3)));
+    let of = |cluster: Cluster| refusal(run(Simulation::new(cluster).seeds(0..3)));
     let cluster = Cluster::new;
     let long = "o".repeat(128);
     let plans = [
-        ("no seed", refusal(|| run(healthy().seeds(5..5)))),
+        ("no seed", refusal(run(healthy().seeds(5..5)))),
         ("no broker", of(cluster().brokers(0))),
         ("too many brokers", of(cluster().brokers(200))),
         ("no name server", of(cluster().name_servers(0))),
@@ -174,18 +172,16 @@ fn a_check_without_seeds_or_with_an_impossible_cluster_is_an_error_with_a_remedy
 
 #[test]
 fn an_oracle_that_saw_nothing_is_an_error_with_a_remedy() {
-    let nothing_sent = refusal(|| {
-        healthy().check(async |sim| {
-            sim.ledger().assert_each_key_stored();
-            Ok(())
-        });
+    let nothing_sent = healthy().try_check(async |sim| {
+        sim.ledger().assert_each_key_stored();
+        Ok(())
     });
-    snapshot("oracle", &[("nothing was sent", nothing_sent)]);
+    snapshot("oracle", &[("nothing was sent", refusal(nothing_sent))]);
 }
 
 #[tokio::test]
 async fn a_simulation_within_a_runtime_says_which_attribute_to_write() {
-    let text = refusal(|| run(healthy()));
+    let text = refusal(run(healthy()));
     snapshot("runtime", &[("inside #[tokio::test]", text)]);
 }
 
@@ -193,7 +189,11 @@ async fn a_simulation_within_a_runtime_says_which_attribute_to_write() {
 fn forty_brokers_have_names_and_a_fault_that_may_miss_is_none() {
     let cluster = Cluster::new().brokers(40).topic("orders", 1);
     let never = crash("broker-40").after_stored(5_000).may_miss();
-    run(Simulation::new(cluster).fault(never).seeds(0..1));
+    let checked = run(Simulation::new(cluster).fault(never).seeds(0..1));
+    assert_eq!(
+        checked.map(|it| it.seeds).map_err(|it| it.to_string()),
+        Ok(1)
+    );
 }
 
 fn snapshot(name: &str, cases: &[(&str, String)]) {

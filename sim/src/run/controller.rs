@@ -107,6 +107,7 @@ pub(crate) struct RunController {
     pub(super) layout: Layout,
     pub(super) backend: SharedBackend,
     pub(super) recorder: Recorder,
+    pub(super) seed: u64,
     pub(super) chance: Chance,
     /// The servers and their disks.
     pub(super) servers: Mutex<Servers>,
@@ -144,6 +145,7 @@ impl RunController {
             layout,
             backend,
             recorder,
+            seed,
             chance: Chance::new(seed).part("lab", 0),
             servers: Mutex::default(),
             faults: Mutex::new(faults),

@@ -12,6 +12,7 @@ use crate::fault::{FaultKind, Restart, Struck};
 use crate::simulation::{CheckError, Disk};
 use crate::trace::{NodeEvent, NodeId, PolicyFacts, WorkEvent};
 use crate::truth;
+use crate::verdict;
 
 /// The first machine that is not of the scenario.
 const ADDED_NODES: u16 = 1_000;
@@ -149,6 +150,7 @@ impl RunController {
     fn program_returned(&self, node: NodeId, returned: Result<(), CheckError>) {
         if let Err(error) = returned {
             let name = self.added_name(node);
+            let error = verdict::with_causes(&*error);
             let text = format!("the program of {name} ended with an error: {error}");
             self.trouble.program.lock().get_or_insert(text);
             self.trouble.came.notify_one();

@@ -113,6 +113,11 @@ impl RunningCluster {
         Arc::new(self.controller.watch(node))
     }
 
+    /// The seed of the run.
+    pub(crate) fn seed(&self) -> u64 {
+        self.controller.seed
+    }
+
     /// The name servers' addresses.
     pub(crate) fn name_servers(&self) -> String {
         self.controller.layout.name_servers.join(";")

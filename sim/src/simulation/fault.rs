@@ -510,5 +510,8 @@ impl<K> From<FaultBuilder<K>> for Fault {
     }
 }
 
+mod source;
+pub(super) use source::in_rust;
+
 #[cfg(test)]
 mod tests;

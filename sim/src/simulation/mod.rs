@@ -171,18 +171,20 @@
 //! ```
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmq_remoting::observe::Name;
 use rmq_remoting::profile::Profile;
 
 use crate::fault::{EngineKind, Fault};
-use crate::run::{self, Missed, Nodes, Run, RunConfig, RunningCluster};
+use crate::run::{self, Nodes, Run, RunConfig, RunningCluster};
 use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
-use crate::trace::short;
+use crate::trace::{NodeId, TraceEnd};
+use crate::verdict;
 
+mod check;
 mod clock;
 mod disk;
 mod fault;
@@ -192,6 +194,8 @@ mod plan;
 mod replay;
 mod sim;
 
+use check::Check;
+pub use check::{CheckFailure, Checked, ShrunkFaults};
 pub use clock::VirtualTime;
 pub use disk::Disk;
 pub use fault::{
@@ -207,7 +211,7 @@ pub use fault::{
 pub use ledger::ClusterLedger;
 pub use node::SimNode;
 use plan::SeedPlan;
-pub use plan::{SEED_VARIABLE, SEEDS_VARIABLE};
+pub use plan::{JOBS_VARIABLE, SEED_VARIABLE, SEEDS_VARIABLE, TIME_VARIABLE};
 pub use sim::{Sim, SimProducer};
 
 /// The error with which a check fails.
@@ -215,6 +219,9 @@ pub type CheckError = Box<dyn Error + Send + Sync>;
 
 /// The longest a run may be, in virtual seconds.
 const MAX_SECONDS: u64 = 3_600;
+
+/// The longest that a failure is made smaller, unless a simulation says otherwise.
+const SHRINKING: Duration = Duration::from_secs(10);
 
 /// The servers of a simulation.
 ///
@@ -293,6 +300,8 @@ fn names(count: u8) -> Vec<Name> {
 pub struct Simulation {
     scenario: Scenario,
     seeds: Range<u64>,
+    jobs: Option<usize>,
+    shrinking: Duration,
 }
 
 impl Simulation {
@@ -315,6 +324,8 @@ impl Simulation {
         Self {
             scenario,
             seeds: 0..100,
+            jobs: None,
+            shrinking: SHRINKING,
         }
     }
 
@@ -351,8 +362,30 @@ impl Simulation {
         self
     }
 
-    /// Runs your code once for each seed, and fails at the first seed that fails. It starts when
-    /// every broker has registered, or after one second if a fault keeps one from it.
+    /// How many seeds are played side by side, each on a thread of its own; as many as there are processors
+    /// unless set, or unless [`JOBS_VARIABLE`] says so. The outcome is the same. With 1 all seeds are played on
+    /// the thread that called, one after the other.
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.jobs = Some(jobs);
+        self
+    }
+
+    /// How long a failure's faults are made fewer and milder, at most; 10 seconds of real time unless set,
+    /// and nothing is made smaller with zero. A test that compares the text of a failure sets it so long that
+    /// it is never reached.
+    pub fn shrinking(mut self, at_most: Duration) -> Self {
+        self.shrinking = at_most;
+        self
+    }
+
+    /// Runs your code once for each seed, on all processors, and fails at the first seed that fails, which is
+    /// the same one on any number of them. In each run your code starts when every broker has registered, or
+    /// after one second if a fault keeps one from it.
+    ///
+    /// What it has done is printed as one line ([`Checked`]), which the test harness shows if it is asked to.
+    /// A failure is told whole ([`CheckFailure`]), its traces are written below `target/rocketmq-sim`, and its
+    /// seed is kept in a file beside the test, `orders.failing-seeds` for `orders.rs`, to be tried first from
+    /// then on.
     ///
     /// # Panics
     ///
@@ -363,47 +396,38 @@ impl Simulation {
         reason = "a failing check fails the test that called it"
     )]
     #[track_caller]
-    pub fn check(self, check: impl AsyncFn(Sim) -> Result<(), CheckError>) {
-        let plan = match SeedPlan::of_environment(&self.seeds) {
+    pub fn check(self, check: impl AsyncFn(Sim) -> Result<(), CheckError> + Sync) {
+        let plan = match SeedPlan::of_environment(&self.seeds, self.jobs) {
             Ok(plan) => plan,
             Err(flaw) => panic!("{flaw}"),
         };
-        if let Err(flaw) = plan::check(&self.scenario) {
-            panic!("{flaw}");
-        }
-        let scenario = Arc::new(self.scenario);
-        let mut effects = Effects::default();
-        for seed in plan.seeds.clone() {
-            let run = match run_one(&scenario, seed, &check) {
-                Ok(run) => run,
-                Err(error) => panic!("{error}"),
-            };
-            if plan.repeats {
-                // The one place where a library prints: the reader asked for this seed's trace.
-                print_trace(&run);
-            }
-            if !run.verdict.is_pass() {
-                panic!("{}", failure(&run, seed));
-            }
-            effects.add(&run);
-            if plan.is_played_twice(seed) {
-                // One run is held at a time: a flood makes a long trace.
-                let first = run.digest;
-                drop(run);
-                let play = || run_one(&scenario, seed, &check);
-                if let Some(text) = replay::difference(&first, play) {
-                    panic!("seed {seed}: {text}\n{}", repeat(seed));
-                }
-            }
-        }
-        if let Some(missed) = effects.missed(&scenario) {
-            // One seed alone may well miss.
-            if plan.repeats {
-                warn(&missed);
-            } else {
-                panic!("{missed}\n  remedy: mend its place or its start, or say may_miss()");
-            }
-        }
+        check::or_panic(&Check {
+            scenario: &Arc::new(self.scenario),
+            play: &|scenario, knobs| run_one(scenario, knobs, &check),
+            plan,
+            shrinking: self.shrinking,
+        });
+    }
+
+    /// As [`check`](Self::check), for a program that goes on after a failure, or that expects one: nothing is
+    /// printed, written or kept.
+    ///
+    /// # Errors
+    ///
+    /// What makes [`check`](Self::check) panic.
+    pub fn try_check(
+        self,
+        check: impl AsyncFn(Sim) -> Result<(), CheckError> + Sync,
+    ) -> Result<Checked, CheckFailure> {
+        let plan =
+            SeedPlan::of_environment(&self.seeds, self.jobs).map_err(CheckFailure::of_text)?;
+        let check = Check {
+            scenario: &Arc::new(self.scenario),
+            play: &|scenario, knobs| run_one(scenario, knobs, &check),
+            plan,
+            shrinking: self.shrinking,
+        };
+        check.carry_out(&[])
     }
 
     /// Runs your code with one seed and returns the run, for a closer look or a snapshot.
@@ -435,103 +459,37 @@ impl Simulation {
         check: impl AsyncFn(Sim) -> Result<(), CheckError>,
     ) -> Result<Run, run::RunError> {
         plan::check(&self.scenario).map_err(run::RunError::Broken)?;
-        run_one(&Arc::new(self.scenario), seed, &check)
+        let knobs = RunConfig::draw(&self.scenario, seed, EngineKind::Event);
+        run_one(&Arc::new(self.scenario), knobs, &check)
     }
 }
 
 fn run_one(
     scenario: &Arc<Scenario>,
-    seed: u64,
+    knobs: RunConfig,
     check: &impl AsyncFn(Sim) -> Result<(), CheckError>,
 ) -> Result<Run, run::RunError> {
     run::check(scenario, EngineKind::Event, Nodes::MoreWillCome)?;
-    let knobs = RunConfig::draw(scenario, seed, EngineKind::Event);
     let outcome = run::carry_out(scenario, knobs, async |cluster: RunningCluster| {
         cluster.until_up().await;
         check(Sim { cluster }).await
     })?;
     let mut run = run::checked(scenario, knobs, outcome.played);
+    if let TraceEnd::Panicked {
+        node: NodeId::OUTSIDE,
+        message,
+        ..
+    } = &run.trace.end
+    {
+        // The main task of the run is the check itself, which needs no checker to say so.
+        let said = |finding: &verdict::Finding| finding.text.contains(&**message);
+        run.verdict.findings.retain(|finding| !said(finding));
+        run.verdict.add("check", message.clone());
+    }
     if let Some(Err(error)) = outcome.value {
-        run.verdict.add("check", error.to_string());
+        run.verdict.add("check", verdict::with_causes(&*error));
     }
     Ok(run)
-}
-
-/// What the faults of a check did in all of its seeds.
-#[derive(Debug, Default)]
-struct Effects {
-    seeds: u64,
-    /// For each fault: the seeds in which it started, in which it struck, and in which a node of it
-    /// was never there.
-    counts: Vec<(u64, u64, u64)>,
-}
-
-impl Effects {
-    fn add(&mut self, run: &Run) {
-        self.seeds += 1;
-        self.counts.resize(run.effects.len(), (0, 0, 0));
-        for (count, effect) in self.counts.iter_mut().zip(&run.effects) {
-            count.0 += u64::from(effect.started);
-            count.1 += u64::from(effect.missed().is_none());
-            count.2 += u64::from(effect.no_such_node);
-        }
-    }
-
-    /// A line for each fault that struck in no seed; nothing if all struck.
-    fn missed(&self, scenario: &Scenario) -> Option<String> {
-        let faults = scenario.faults.iter().zip(&self.counts);
-        let missed = faults
-            .filter(|(fault, (_, struck, _))| *struck == 0 && self.seeds > 0 && !fault.may_miss);
-        let lines = missed.map(|(fault, (started, _, no_such_node))| {
-            let how = match (started, no_such_node) {
-                (0, _) => Missed::NeverStarted,
-                (_, 0) => Missed::NeverStruck,
-                (..) => Missed::NoSuchNode,
-            };
-            let seeds = self.seeds;
-            format!(
-                "the fault \"{fault}\", {}, {how} in any of {seeds} seeds",
-                fault.at
-            )
-        });
-        let lines: Vec<String> = lines.collect();
-        (!lines.is_empty()).then(|| lines.join("\n"))
-    }
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "a test that tests nothing must not pass in silence"
-)]
-fn warn(text: &str) {
-    eprintln!("warning: {text}");
-}
-
-/// Everything about a failed seed that a person needs, the line that repeats it last.
-fn failure(run: &Run, seed: u64) -> String {
-    let mut text = format!("seed {seed}: {}", run.verdict);
-    for finding in run.verdict.findings.iter().skip(1) {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\n  and {finding}");
-    }
-    let _ = write!(text, "\n{}", repeat(seed));
-    text
-}
-
-/// The line that repeats a seed.
-fn repeat(seed: u64) -> String {
-    format!(
-        "repeat   {SEED_VARIABLE}={seed} cargo test {} -- --nocapture",
-        test_name()
-    )
-}
-
-#[expect(
-    clippy::print_stdout,
-    reason = "the trace of the one seed that was asked for"
-)]
-fn print_trace(run: &Run) {
-    println!("{}", short::render(&run.trace));
 }
 
 /// The name of the test that runs: Rust's test harness calls the thread by it.

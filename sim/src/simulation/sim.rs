@@ -64,6 +64,11 @@ impl Sim {
         self.cluster.machine(name)
     }
 
+    /// The seed of this run, for what a program draws by itself: the same seed, the same draw.
+    pub fn seed(&self) -> u64 {
+        self.cluster.seed()
+    }
+
     /// The name servers' addresses, as a producer's `name_servers` takes them.
     pub fn name_servers(&self) -> String {
         self.cluster.name_servers()

@@ -17,6 +17,7 @@
 //! | `+` | the broker created the topic |
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::history::History;
 use super::record::{NodeId, NodeKind, Trace};
@@ -99,10 +100,32 @@ impl Columns {
 /// # }
 /// ```
 pub fn render(trace: &Trace) -> String {
+    rendered(trace, |_| 0..usize::MAX)
+}
+
+/// A part of [`render`]'s text: up to so many lines around a record, given by its index in the trace, or the
+/// last lines of the trace. The head and the columns' names are there as in the whole.
+pub fn around(trace: &Trace, record: Option<usize>, lines: usize) -> String {
+    let at = record.and_then(|at| trace.records.get(at));
+    rendered(trace, |rows| {
+        let behind = match at {
+            Some(record) => rows.partition_point(|row| row.ms <= record.ms),
+            None => rows.len(),
+        };
+        // What a person looks for is mostly before it.
+        let end = rows.len().min(behind + lines / 4);
+        end.saturating_sub(lines)..end
+    })
+}
+
+fn rendered(trace: &Trace, part: impl Fn(&[Row]) -> Range<usize>) -> String {
     let history = History::of(trace);
     let names = Names::of(&trace.header);
     let columns = Columns::of(trace);
-    let rows = rows::rows(trace, &history, &names, &columns);
+    let mut rows = rows::rows(trace, &history, &names, &columns);
+    let part = part(&rows);
+    rows.truncate(part.end);
+    rows.drain(..part.start);
     let titles: Vec<&str> = columns
         .0
         .iter()
