@@ -176,7 +176,11 @@ fn changes<'h, 't>(
             all.extend(hedge.map(|at| (at, Change::Hedge(attempt, next))));
             let hedges = index > 0 && send.attempts[index - 1].hedged.is_some();
             let answer = attempt.reply.map(|(at, _)| at).or(attempt.late);
-            all.extend(answer.filter(|_| hedges).map(|at| (at, Change::GiveBack)));
+            // A slow process looks at an answer later, when the budget may have room again.
+            let seen = attempt.ended.map(|end| end.timestamp);
+            let seen = seen.filter(|seen| answer.is_some_and(|at| at.ms < seen.ms));
+            let brought = answer.into_iter().chain(seen).filter(|_| hedges);
+            all.extend(brought.map(|at| (at, Change::GiveBack)));
         }
     }
     all.sort_by_key(|(at, _)| *at);

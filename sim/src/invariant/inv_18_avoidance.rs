@@ -285,7 +285,18 @@ fn among_the_avoided(
     if there.any(|(other, it)| it.open_at(now, other.over())) {
         return;
     }
-    let reachable = |broker: &&Name| last(broker).is_some_and(|(_, stage)| stage != Stage::Dial);
+    // What came of a dial that outlasted its attempt may have been learnt or not.
+    let refused_since = |broker: &Name, since: Timestamp| {
+        run.attempts().any(|(other, it)| {
+            let ours = other.producer() == send.producer() && it.to.broker == *broker;
+            let end = it.ended.filter(|end| ours && end.stage == Stage::Dial);
+            end.is_some_and(|end| since < end.timestamp && end.timestamp < now)
+        })
+    };
+    let reachable = |broker: &&Name| {
+        let known = last(broker).filter(|(_, stage)| *stage != Stage::Dial);
+        known.is_some_and(|(since, _)| !refused_since(broker, since))
+    };
     let mut better = queues.names().filter(reachable);
     report.exercised();
     let failed = last(&attempt.to.broker).filter(|(_, stage)| *stage == Stage::Dial);

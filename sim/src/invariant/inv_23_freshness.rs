@@ -34,7 +34,10 @@ pub(super) const INVARIANT: Invariant = Invariant {
         ),
         side(
             "ends for want of an address while … is looked up",
-            &["a send waits for the lookup of its queue's broker"],
+            &[
+                "a send waits for the lookup of its queue's broker",
+                "a send has waited, and the next lookup begins at once",
+            ],
         ),
     ],
     #[cfg(test)]
@@ -93,16 +96,17 @@ fn waits_for_its_broker(run: &CheckedRun<'_>, send: &SendHistory<'_>, report: &m
     // Without a route at its call it waited for the topic's first one, and for no other. One that has waited
     // goes on without the lookup behind that.
     let route = run.history.in_force(send.node, send.topic, send.called);
-    if route.is_none() || first.started.ms > send.called.ms {
+    let began = first.started;
+    let own = run.history.lookups.iter();
+    let own = own.filter(|it| it.node == send.node && it.topic == send.topic);
+    let mut ends = own.clone().filter_map(|it| Some(it.ended?.0));
+    let has_waited = began.ms > send.called.ms || ends.any(|end| send.called < end && end < began);
+    if route.is_none() || has_waited {
         return;
     }
-    let began = first.started;
-    let mut lookups = run.history.lookups.iter();
-    let under_way = lookups.any(|it| {
-        let ours = it.node == send.node && it.topic == send.topic;
-        ours && it.started < began && it.ended.is_none_or(|(ended, _)| ended > began)
-    });
-    if under_way {
+    let mut under_way =
+        own.filter(|it| it.started < began && it.ended.is_none_or(|(ended, _)| ended > began));
+    if under_way.next().is_some() {
         let (who, number, topic) = (run.name(send.node), send.number, send.topic);
         let text =
             format!("{who} s{number} ends for want of an address while {topic} is looked up");
@@ -306,6 +310,15 @@ mod tests {
             });
             gives_up(scene).end(TraceEnd::Finished, 1_000)
         }),
+        accepts(
+            "a send has waited, and the next lookup begins at once",
+            || {
+                let (lookup, end) = (2.into(), LookupEnd::Unchanged);
+                let scene = without_its_broker().say(Event::LookupEnded { lookup, end });
+                let scene = scene.lookup(3, LookupReason::FailedAttempt);
+                gives_up(scene).end(TraceEnd::Finished, 1_000)
+            },
+        ),
         rejects("a send does not wait for the lookup that it starts", || {
             gives_up(without_its_broker())
                 .wrong()

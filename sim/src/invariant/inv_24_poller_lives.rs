@@ -9,7 +9,7 @@ use rmq_producer::event::LookupReason;
 use rmq_remoting::observe::Name;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{SnapshotHistory, Timestamp};
+use crate::trace::history::{LookupHistory, SnapshotHistory, Timestamp};
 use crate::trace::{NodeId, NodeKind};
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -23,6 +23,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
         &[
             "a poll each period, answered or not",
             "a poll waits for the lookup of a failed attempt",
+            "a poll's turn comes while a failed attempt looks up",
             "a stopped producer polls no more",
             "a process that is gone polls no more",
             "a topic that nobody sent to is forgotten",
@@ -79,7 +80,8 @@ fn polls(
     let calls = u64::try_from(servers.saturating_mul(topics.len())).unwrap_or(u64::MAX);
     let pass = policy.name_server_timeout_ms.saturating_mul(calls);
     let bound = policy.poll_ms.saturating_add(pass);
-    let mut last = known;
+    // The first turn may come at any time.
+    let (mut last, mut from) = (known, known.ms);
     for lookup in &run.history.lookups {
         let later = lookup.started > known;
         let own = later
@@ -93,32 +95,52 @@ fn polls(
             continue;
         }
         report.exercised();
-        let due = due(run, (node, topic), last, bound);
+        let due = due(run, (node, topic), last, (from, bound));
         if lookup.started.ms > due && !run.may_have_forgotten(node, topic, run.after(due)) {
             late(run, node, topic, (last, lookup.started.ms), report);
         }
         last = lookup.started;
+        from = last.ms.saturating_add(policy.poll_ms);
     }
     let end = ends(run, node, known);
-    let due = due(run, (node, topic), last, bound);
+    let due = due(run, (node, topic), last, (from, bound));
     let owed = end > due && !run.may_have_forgotten(node, topic, run.after(due));
     if owed && !run.truth.was_gone(node, last.ms, end) {
         late(run, node, topic, (last, end), report);
     }
 }
 
-/// When the next poll is due. A lookup that is under way then may end first, within its time.
-fn due(run: &CheckedRun<'_>, (node, topic): (NodeId, &Name), last: Timestamp, bound: u64) -> u64 {
+/// When the next poll is due. A lookup of the topic that is under way then may end first, within its time: the
+/// two would be one. So one whose lookup was under way when the poll's turn came has the next turn.
+fn due(
+    run: &CheckedRun<'_>,
+    (node, topic): (NodeId, &Name),
+    last: Timestamp,
+    (from, bound): (u64, u64),
+) -> u64 {
     let due = run.due(node, last.ms, bound);
     let limit = run
         .policy(node)
         .map_or(0, |policy| policy.name_server_timeout_ms);
-    let lookups = run.history.lookups.iter();
-    let same = lookups.filter(|it| it.node == node && it.topic == topic && it.started.ms <= due);
-    let ends = same.map(|lookup| {
+    let own = run.history.lookups.iter().filter(|it| it.node == node);
+    let end = |lookup: &LookupHistory<'_>| {
         let longest = run.due(node, lookup.started.ms, limit);
         lookup.ended.map_or(longest, |(ended, _)| ended.ms)
+    };
+    let same = own
+        .clone()
+        .filter(|it| it.topic == topic && it.started.ms <= due);
+    let ends = same.clone().map(|lookup| {
+        // The default topic is asked for in its place.
+        let mut others = own.clone();
+        let instead = others
+            .find(|it| it.reason == LookupReason::DefaultTopic && it.started.ms == end(lookup));
+        instead.map_or_else(|| end(lookup), end)
     });
+    let joined =
+        same.filter(|it| it.reason != LookupReason::Poll && it.started > last && end(it) >= from);
+    let next_turn = joined.map(|it| run.due(node, end(it), bound)).max();
+    let due = due.max(next_turn.unwrap_or(0));
     let under_way = ends.filter(|ends| *ends > due).max();
     under_way.map_or(due, |ends| run.due(node, ends, 0))
 }
@@ -163,6 +185,26 @@ mod tests {
             let end = LookupEnd::Unreachable;
             let scene = scene.at(38_000).say(Event::LookupEnded { lookup, end });
             poll(poll(scene, 38_000, 3), 60_000, 4).end(TraceEnd::Finished, 90_000)
+        }),
+        accepts(
+            "a poll's turn comes while a failed attempt looks up",
+            || {
+                let scene = poll(Scene::new(), 30_000, 2).at(59_000);
+                let scene = scene.lookup(3, LookupReason::FailedAttempt).at(61_000);
+                let (lookup, end) = (3.into(), LookupEnd::Unreachable);
+                let scene = scene.say(Event::LookupEnded { lookup, end });
+                poll(scene, 90_000, 4).end(TraceEnd::Finished, 95_000)
+            },
+        ),
+        rejects("a failed attempt looks up between two turns", || {
+            let mut scene = Scene::new().at(30_000).lookup(2, LookupReason::Poll);
+            scene.marked = Some(scene.trace.records.len() - 2);
+            let (lookup, end) = (2.into(), LookupEnd::Unreachable);
+            let scene = scene.say(Event::LookupEnded { lookup, end });
+            let scene = scene.at(45_000).lookup(3, LookupReason::FailedAttempt);
+            let (lookup, end) = (3.into(), LookupEnd::Unreachable);
+            let scene = scene.at(46_000).say(Event::LookupEnded { lookup, end });
+            scene.end(TraceEnd::Finished, 100_000)
         }),
         accepts("a stopped producer polls no more", || {
             Scene::new()

@@ -27,6 +27,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
             "a broker was frozen meanwhile",
             "the attempt at a broker was superseded",
             "a broker is avoided for what was wrong before",
+            "a name server that lies is asked meanwhile",
             "a policy makes topics on the first broker only",
         ],
     )],
@@ -52,7 +53,8 @@ fn check(run: &CheckedRun<'_>, report: &mut CheckReport) {
         for broker in route.queues.names().filter(|it| well(run, route, it, due)) {
             report.exercised();
             let tried = run.was_tried(route.node, route.topic, broker, due);
-            if !tried && !stored(run, route.topic, broker, due) {
+            let told_otherwise = told_otherwise(run, route, due);
+            if !tried && !stored(run, route.topic, broker, due) && !told_otherwise {
                 let (who, topic) = (run.name(route.node), route.topic);
                 report.wrong(
                     due,
@@ -97,6 +99,14 @@ fn well(
     })
 }
 
+/// Whether a name server that lies was asked for the topic meanwhile: what it told of may be less.
+fn told_otherwise(run: &CheckedRun<'_>, route: &SnapshotHistory<'_>, until: Timestamp) -> bool {
+    run.history.asked.iter().any(|asked| {
+        let meanwhile = route.timestamp <= asked.timestamp && asked.timestamp <= until;
+        meanwhile && asked.topic == route.topic && asked.ruled.is_some()
+    })
+}
+
 fn stored(run: &CheckedRun<'_>, topic: &Name, broker: &Name, until: Timestamp) -> bool {
     run.history.requests.iter().any(|request| {
         let here = request.seen.topic == *topic && run.name(request.broker) == &**broker;
@@ -108,7 +118,9 @@ fn stored(run: &CheckedRun<'_>, topic: &Name, broker: &Name, until: Timestamp) -
 
 #[cfg(test)]
 mod tests {
+    use rmq_mock_namesrv::event::Event as NameServerEvent;
     use rmq_producer::event::{Event, LookupReason, Stage};
+    use rmq_remoting::code::request;
 
     use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, queue, rejects};
@@ -140,6 +152,24 @@ mod tests {
         accepts("a policy makes topics on the first broker only", || {
             let scene = Scene::new().facts(|it| it.policies[0].creates_everywhere = false);
             sent(default_route(scene), &["a/0", "a/0", "a/0", "a/0"])
+        }),
+        accepts("a name server that lies is asked meanwhile", || {
+            let lies = |scene: Scene| {
+                let (peer, opaque) = (scene.local(1), 9);
+                let (code, topic) = (request::GET_ROUTEINFO_BY_TOPIC, Some("orders".into()));
+                let asked = NameServerEvent::Received {
+                    request: 7,
+                    peer,
+                    code,
+                    opaque,
+                    topic,
+                };
+                let (request, rule) = (7, "ordered-route".into());
+                let ruled = NameServerEvent::Ruled { request, rule };
+                scene.name_server("ns-1", asked).name_server("ns-1", ruled)
+            };
+            let scene = lies(default_route(Scene::new()).at(50));
+            sent(scene, &["a/0", "a/0", "a/0", "a/0"])
         }),
         rejects("a topic stays on the broker of its first message", || {
             sent(default_route(Scene::new()), &["a/0", "a/0", "a/0", "a/0"]).wrong()

@@ -24,6 +24,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
                 "a heartbeat each period",
                 "a frozen broker hears nothing",
                 "a broker that left the route hears no more",
+                "heartbeats go to the newer one of two connections",
                 "a broker hears of the producer as soon as the connection opens",
             ],
         ),
@@ -73,9 +74,17 @@ fn heartbeats(
     let Some(policy) = run.policy(connection.node) else {
         return;
     };
+    // Where there is a newer one, that one is used.
+    let same = run
+        .history
+        .index
+        .connections(connection.node, connection.to);
+    let same = same.iter().map(|index| &run.history.connections[*index]);
+    let newer = same.filter_map(|it| Some(it.opened?.0));
     let end = connection
         .ends()
         .chain(run.stops(connection.node))
+        .chain(newer)
         .filter(|timestamp| *timestamp > opened)
         .min();
     let end = end.unwrap_or_else(|| run.end());
@@ -216,6 +225,20 @@ mod tests {
             "a broker hears of the producer as soon as the connection opens",
             || at_once(2).end(TraceEnd::Finished, 20_000),
         ),
+        accepts("heartbeats go to the newer one of two connections", || {
+            let scene = all(Scene::new(), 1000).at(20_000);
+            let scene = scene.open(4, "broker-a").at(31_000);
+            let scene = heartbeat(heartbeat(scene, "broker-a", 4), "broker-b", 2);
+            heartbeat(scene, "broker-c", 3).end(TraceEnd::Finished, 60_000)
+        }),
+        rejects("the newer one of two connections is forgotten", || {
+            let scene = all(Scene::new(), 1000)
+                .at(20_000)
+                .open(4, "broker-a")
+                .wrong();
+            let scene = heartbeat(heartbeat(scene.at(31_000), "broker-a", 1), "broker-b", 2);
+            heartbeat(scene, "broker-c", 3).end(TraceEnd::Finished, 60_000)
+        }),
         rejects(
             "a broker does not hear of the producer when the connection opens",
             || {

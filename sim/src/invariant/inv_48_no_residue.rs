@@ -188,18 +188,22 @@ fn says_goodbye(run: &CheckedRun<'_>, life: &LifeHistory<'_>, report: &mut Check
         };
         let routed = run.history.routed(node, address, begun, begun.ms)
             && run.still_routes(node, address, begun);
-        // A fault that is over may still hold back what was sent.
-        let since = begun.ms.saturating_sub(RECOVERY_MS);
-        let well = run.truth.worst(node, broker, since, stopped.ms) == Condition::Healthy;
+        // A fault that is over may still hold back what was sent: the longer it was, the longer.
+        let well = |heard: Timestamp| {
+            let since = begun.ms.saturating_sub(RECOVERY_MS).min(heard.ms);
+            run.truth.worst(node, broker, since, stopped.ms) == Condition::Healthy
+        };
         let connections = run.history.index.connections(node, address).iter();
         let open = connections.map(|index| &run.history.connections[*index]);
         let open = open.filter(|it| {
             let opened = it.opened.filter(|(opened, _)| *opened < begun);
             // One that was not heard of may be dead.
-            opened.is_some() && it.ends().all(|end| end > begun) && !it.answers.is_empty()
+            let heard = it.answers.last().map(|(_, heard, _)| *heard);
+            let there = opened.is_some() && it.ends().all(|end| end > begun);
+            there && heard.is_some_and(well)
         });
         let locals: Vec<_> = open.filter_map(|it| Some(it.opened?.1)).collect();
-        if !routed || !well || locals.is_empty() || run.truth.was_gone(broker, 0, stopped.ms) {
+        if !routed || locals.is_empty() || run.truth.was_gone(broker, 0, stopped.ms) {
             continue;
         }
         report.exercised();

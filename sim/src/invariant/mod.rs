@@ -406,15 +406,16 @@ impl<'t> CheckedRun<'t> {
     /// was borrowed from the default topic, because a name server did not know the topic yet (scenario
     /// `borrowed-route.toml`), or that an operator took away (`fewer-queues.toml`).
     fn no_such_queue(&self, send: &SendHistory<'_>) -> bool {
-        let Some(last) = send.attempts.last() else {
-            return false;
-        };
         let code = self.header().profile.invalid_parameter();
-        let refused = last.ended.and_then(|end| end.code) == Some(code);
-        let routes = last.snapshot.into_iter().chain(send.selected_from);
-        let mut routes = routes.map(|index| &self.history.snapshots[index]);
-        let borrowed = routes.any(|route| self.is_borrowed(route));
-        refused && (borrowed || self.truth.was_resized(send.topic))
+        let routes = |attempt: &AttemptHistory<'_>| {
+            let routes = attempt.snapshot.into_iter().chain(send.selected_from);
+            routes.map(|index| &self.history.snapshots[index])
+        };
+        send.attempts.iter().any(|attempt| {
+            let refused = attempt.ended.and_then(|end| end.code) == Some(code);
+            let borrowed = || routes(attempt).any(|route| self.is_borrowed(route));
+            refused && (borrowed() || self.truth.was_resized(send.topic))
+        })
     }
 
     /// The last millisecond in which `node` may do what it has to do within `bound_ms` of
