@@ -11,8 +11,8 @@
 //!
 //! # A test of your own code
 //!
-//! The module [`simulation`] runs a closure in a simulated cluster, once for each seed. It leads from the
-//! first line to a failing seed and its trace.
+//! The module [`simulation`] runs a closure in a simulated cluster, once for each seed. The [`tutorial`] leads
+//! from an empty file to a failure with one fault, its repair, and a snapshot.
 //!
 //! ```
 //! use rmq_producer::Message;
@@ -139,6 +139,7 @@
 //!
 //! # The modules
 //!
+//! * [`tutorial`]: from an empty file to a snapshot, step by step.
 //! * [`simulation`]: your own code in a simulated cluster, over many seeds, in `cargo test`.
 //! * [`scenario`]: a cluster, its work and its faults, as a file or as values; [`run`] plays one.
 //! * [`fault`]: everything that can go wrong, one file for each kind.
@@ -171,6 +172,7 @@ pub mod run;
 pub mod scenario;
 pub mod simulation;
 pub mod trace;
+pub mod tutorial;
 pub mod verdict;
 
 #[doc(hidden)]
