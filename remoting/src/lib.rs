@@ -40,6 +40,7 @@ pub mod header;
 #[warn(clippy::arithmetic_side_effects)]
 mod lenient;
 pub mod message;
+pub mod millis;
 mod number;
 pub mod observe;
 #[warn(clippy::arithmetic_side_effects)]
