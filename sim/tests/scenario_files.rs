@@ -134,6 +134,25 @@ fn a_text_that_is_no_toml_and_one_of_another_format_have_one_error() {
 }
 
 #[test]
+fn what_a_run_would_refuse_is_told_in_the_line_of_the_fault_and_of_the_producer() {
+    let text = with(
+        "[producer.p2]\nchanges = { send-timeout = \"20min\" }\n\
+         [[fault]]\ndo = \"answer\"\non = \"broker-a\"\ncode = 2\ntopic = \"orders\"\nqueue = 9\n\
+         [[fault]]\ndo = \"drop-reply\"\non = [\"broker-a\", \"broker-b\"]\ntopic = \"orders\"\nqueue = 8\n",
+    );
+    let text = text.replace("[producer.p1]", "topics = { orders = 4 }\n[producer.p1]");
+    assert_errors(
+        &text,
+        &[
+            (11, 1, "producer p2: send-timeout is 1200000 ms"),
+            (14, 6, "is about queue 9"),
+            (20, 6, "\"drop-reply broker-a"),
+            (20, 6, "\"drop-reply broker-b"),
+        ],
+    );
+}
+
+#[test]
 fn a_duration_is_a_number_of_milliseconds_or_a_text_with_a_unit() {
     let fault = |at: &str, by: &str| {
         with(&format!(

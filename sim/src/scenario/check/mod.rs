@@ -1,6 +1,6 @@
 //! From the file as written to a scenario that can be run: names exist, figures are possible.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use rmq_remoting::observe::Name;
@@ -12,6 +12,7 @@ use super::read::Suspects;
 use super::value::Ms;
 use super::{ClusterPlan, Expect, NetworkPlan, Order, ProducerPlan, Scenario, file};
 use crate::fault::TARGET;
+use crate::run::{self, Subject};
 use crate::trace::NodeKind;
 
 mod client;
@@ -114,6 +115,9 @@ pub(super) fn scenario(
     let cluster_at = raw.cluster.span();
     let cluster = cluster(source, raw.cluster.into_inner());
     let network = network(source, raw.network);
+    let producers_at = raw.producer.iter();
+    let producers_at = producers_at.map(|(name, table)| (Name::from(name.as_str()), table.span()));
+    let producers_at = producers_at.collect();
     let producers = producer::producers(source, &cluster, (raw.producer, suspects), load);
     let nodes = Nodes {
         source,
@@ -134,16 +138,20 @@ pub(super) fn scenario(
         })
     });
     let workloads: Vec<_> = workloads.collect();
+    let mut places = Places::of(&producers, producers_at);
     let faults = raw.fault.into_iter().flat_map(|raw| {
-        source.checked(suspects.has(&raw), || {
+        let at = raw.get_ref().kind.span();
+        let faults = source.checked(suspects.has(&raw), || {
             let faults = fault::fault(&nodes, seconds, &workloads, raw);
             source.or(faults, Vec::new())
-        })
+        });
+        places.faults.extend(faults.iter().map(|_| at.clone()));
+        faults
     });
     let faults = faults.collect();
     let bound = raw.liveness.as_ref();
     let liveness = bound.map(|bound| duration(source, "liveness", bound, 1_000, 3_600_000));
-    Scenario {
+    let scenario = Scenario {
         name,
         seconds,
         cluster,
@@ -153,6 +161,42 @@ pub(super) fn scenario(
         faults,
         liveness_ms: source.maybe(liveness),
         expect: expect(&raw.expect),
+    };
+    if source.flaws.borrow().is_empty() {
+        places.refuse(source, &scenario);
+    }
+    scenario
+}
+
+/// Where the parts of a scenario stand in its file.
+struct Places {
+    /// By the scenario's list of producers.
+    producers: Vec<Range<usize>>,
+    /// By the scenario's list of faults.
+    faults: Vec<Range<usize>>,
+}
+
+impl Places {
+    fn of(producers: &[ProducerPlan], tables: BTreeMap<Name, Range<usize>>) -> Self {
+        let place = |plan: &ProducerPlan| tables.get(&plan.name).cloned().unwrap_or_default();
+        Self {
+            producers: producers.iter().map(place).collect(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Notes what a run would refuse, whatever carries it out, where the file says it.
+    fn refuse(&self, source: Source<'_>, scenario: &Scenario) {
+        for (subject, error) in run::flaws(scenario, run::Nodes::OfScenario) {
+            let place = match subject {
+                Subject::Fault(index) => self.faults.get(index),
+                Subject::Producer(index) => self.producers.get(index),
+            };
+            let text = error.to_string();
+            let (what, remedy) = text.split_once("\n  remedy: ").unwrap_or((&text, ""));
+            let flaw = source.error(place.cloned().unwrap_or_default(), what, remedy);
+            source.or(Err(flaw), ());
+        }
     }
 }
 
