@@ -40,7 +40,7 @@ mod text;
 
 use std::time::Duration;
 
-use rmq_remoting::millis::Millis;
+use rmq_remoting::settings::Millis;
 use serde::{Deserialize, Deserializer};
 
 #[cfg(feature = "config")]

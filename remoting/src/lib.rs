@@ -40,7 +40,6 @@ pub mod header;
 #[warn(clippy::arithmetic_side_effects)]
 mod lenient;
 pub mod message;
-pub mod millis;
 mod number;
 pub mod observe;
 #[warn(clippy::arithmetic_side_effects)]
@@ -57,6 +56,7 @@ pub mod route;
 pub mod server;
 pub mod service;
 mod serving;
+pub mod settings;
 #[warn(clippy::arithmetic_side_effects)]
 pub mod text;
 pub mod topic;

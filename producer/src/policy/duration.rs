@@ -1,6 +1,6 @@
 //! How a policy's times are read: as in every settings file, a number of milliseconds or a text.
 
-use rmq_remoting::millis::Millis;
+use rmq_remoting::settings::Millis;
 use serde::{Deserialize, Deserializer};
 
 /// A time, in milliseconds.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
+use rmq_remoting::settings::explain;
+
 /// A scenario that cannot be run: where, what, and the remedy. All that is wrong with a file is told at
 /// once: this is the first thing, and [`others`](Self::others) has the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +123,7 @@ impl Source<'_> {
     pub(super) fn toml_error(&self, error: &toml::de::Error) -> ScenarioError {
         // An error without a place is told of the first line.
         let at = error.span().unwrap_or(0..0);
-        let (what, remedy) = explain(error.message());
+        let (what, remedy) = explain(error.message(), "scenarios/healthy.toml");
         self.error(at, what, remedy)
     }
 }
@@ -146,35 +148,4 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> ScenarioError {
         remedy: remedy.to_owned(),
         others: Vec::new(),
     }
-}
-
-/// Splits a reader's message into what is wrong and what to do. Messages of this crate's own
-/// types already consist of these two lines.
-fn explain(message: &str) -> (String, String) {
-    if let Some((what, remedy)) = message.split_once('\n') {
-        return (what.to_owned(), remedy.to_owned());
-    }
-    if let Some(rest) = message.strip_prefix("unknown field `")
-        && let Some((key, expected)) = rest.split_once("`, expected ")
-    {
-        let known = expected.replace("one of ", "").replace('`', "");
-        return (
-            format!("there is no key \"{key}\" here"),
-            format!("remove it, or use one of: {known}"),
-        );
-    }
-    if let Some(rest) = message.strip_prefix("missing field `") {
-        let key = rest.trim_end_matches('`');
-        return (
-            format!("the key \"{key}\" is missing"),
-            format!("add a line `{key} = …` to this table"),
-        );
-    }
-    if let Some((what, expected)) = message.split_once(", expected ") {
-        return (what.to_owned(), format!("write {expected} here"));
-    }
-    (
-        message.to_owned(),
-        "mend the TOML here; scenarios/healthy.toml shows the form".to_owned(),
-    )
 }

@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-use rmq_remoting::millis::FORM;
-pub(crate) use rmq_remoting::millis::Millis as Ms;
 use rmq_remoting::observe::Name;
+use rmq_remoting::settings::FORM;
+pub(crate) use rmq_remoting::settings::Millis as Ms;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor, value};
 
 use super::Bound;

@@ -24,7 +24,6 @@ mod rule;
 mod workload;
 
 pub(crate) use keys::FaultKeys;
-pub(super) use rule::LAST_CODE;
 
 const MAX_SECONDS: u64 = 86_400;
 const MAX_NAME_SERVERS: u32 = 9;
