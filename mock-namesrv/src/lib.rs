@@ -50,7 +50,7 @@
 //!     r#"
 //!     [[rule]]
 //!     name = "closed"
-//!     when = { code = 105 }
+//!     when = { request = 105 }
 //!     then = { do = "close-before" }
 //!     "#,
 //! )?;

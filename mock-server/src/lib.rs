@@ -21,7 +21,7 @@
 //!     r#"
 //!     [[rule]]
 //!     name = "busy"
-//!     when = { code = 310, topic = "orders", every = 2 }
+//!     when = { request = "SEND_MESSAGE_V2", topic = "orders", every = 2 }
 //!     then = { do = "answer", code = 2, remark = "too many requests" }
 //!     "#,
 //! )?;

@@ -13,7 +13,7 @@
 //!     r#"
 //!     group         = "order-service"
 //!     name-servers  = ["10.0.0.1:9876", "10.0.0.2:9876"]  # else the variable NAMESRV_ADDR
-//!     send-timeout  = 2000                                # milliseconds
+//!     send-timeout  = "2s"                                # or 2000: milliseconds
 //!     retries       = 2
 //!     namespace     = "tenant-1"                          # brokers know its topics as tenant-1%topic
 //!
@@ -26,7 +26,7 @@
 //!     preset        = "strict"                            # and what differs from it
 //!     compress-over = 16384
 //!     [policy.periods]
-//!     poll          = 10000
+//!     poll          = "10s"
 //!     "#,
 //! )?;
 //! assert_eq!(config.policy.periods.poll, 10_000);
@@ -40,6 +40,7 @@ mod text;
 
 use std::time::Duration;
 
+use rmq_remoting::settings::Millis;
 use serde::{Deserialize, Deserializer};
 
 #[cfg(feature = "config")]
@@ -76,7 +77,8 @@ pub struct Config {
     pub group: String,
     /// The name servers. Without them the environment variable `NAMESRV_ADDR` is asked at the start.
     pub name_servers: Option<NameServerAddresses>,
-    /// The whole time of a send, instead of the policy's. Written in milliseconds.
+    /// The whole time of a send, instead of the policy's. Written as a number of milliseconds, or as a
+    /// text like `"2s"`; so are the times of the policy.
     #[serde(default, deserialize_with = "milliseconds")]
     pub send_timeout: Option<Duration>,
     /// How often a failed attempt is repeated, instead of the policy's: see
@@ -143,8 +145,8 @@ impl Config {
 }
 
 fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let written = Option::<u64>::deserialize(deserializer)?;
-    Ok(written.map(Duration::from_millis))
+    let written = Option::<Millis>::deserialize(deserializer)?;
+    Ok(written.map(Millis::duration))
 }
 
 /// A builder with these settings; what a file cannot say (host, observer, hooks) is added to it.

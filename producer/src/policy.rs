@@ -15,6 +15,7 @@
 //! ```
 
 mod differences;
+mod duration;
 mod habits;
 mod presets;
 
@@ -33,7 +34,8 @@ pub use habits::{
 /// The names of the presets.
 pub const PRESETS: [&str; 4] = ["strict", "java_5_3", "java_4_9", "go_2_1"];
 
-/// Everything a producer decides by. Times are in whole milliseconds.
+/// Everything a producer decides by. Times are in whole milliseconds; a file may have them as texts with a
+/// unit, too: `"200ms"`, `"5s"`, `"2min"`.
 ///
 /// A policy begins as a preset, and a program changes what it wants otherwise:
 ///
@@ -55,6 +57,7 @@ pub struct Policy {
     pub name: String,
     /// The whole time of a send when the call gives none. Shorten it for callers that would
     /// rather fail than wait. Read by [`timeout`](crate::decide::budget::timeout).
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub send_timeout: u64,
     /// How many attempts a send has. Read by [`attempts`](crate::decide::budget::attempts).
     pub attempts: Attempts,
@@ -114,12 +117,14 @@ pub struct Policy {
     pub name_servers: NameServers,
     /// The time of one lookup, over all its name servers. Read by
     /// [`lookup_time`](crate::decide::name_server::lookup_time).
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub name_server_timeout: u64,
     /// Whether opening a connection counts against the send's time. Read by
     /// [`dial_time`](crate::decide::budget::dial_time).
     pub dial: Dial,
     /// The longest a connection may take to open. Raise it on links with round trips of seconds.
     /// Read by [`dial_time`](crate::decide::budget::dial_time).
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub dial_timeout: u64,
     /// How dials of an address are spaced that come to nothing, for all sends together. Read by
     /// [`redial`](crate::decide::peer::redial).
@@ -148,6 +153,7 @@ pub struct Policy {
     /// The longest an attempt waits, in milliseconds, whose broker has just refused a connection of
     /// the same send while there is no other broker; so the attempts outlast a restart. 0: none
     /// waits. Read by [`pause`](crate::decide::budget::pause).
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub refused_spacing: u64,
     /// What a broker's announcement of its shutdown (code 1500) means. Read by
     /// [`drained`](crate::decide::retry::drained).

@@ -5,7 +5,7 @@
 
 /// Declares a table of codes: one constant each, and the lookup from number to name.
 macro_rules! codes {
-    ($(#[$doc:meta])* $module:ident, $lookup:ident: $($(#[$each:meta])* $name:ident = $value:literal,)*) => {
+    ($(#[$doc:meta])* $module:ident, $lookup:ident, $reverse:ident: $($(#[$each:meta])* $name:ident = $value:literal,)*) => {
         $(#[$doc])*
         pub mod $module {
             $($(#[$each])* pub const $name: i32 = $value;)*
@@ -21,12 +21,23 @@ macro_rules! codes {
                 _ => None,
             }
         }
+
+        /// The code of [`
+        #[doc = stringify!($module)]
+        /// `] that has this standard name, if one has.
+        #[must_use]
+        pub fn $reverse(name: &str) -> Option<i32> {
+            $(if name == stringify!($name) {
+                return Some($value);
+            })*
+            None
+        }
     };
 }
 
 codes! {
     /// What a request asks for.
-    request, request_name:
+    request, request_name, request_code:
     /// Send a message, long field names. To a broker.
     SEND_MESSAGE = 10,
     /// Pull messages. To a broker.
@@ -143,7 +154,7 @@ codes! {
 
 codes! {
     /// How a request was answered.
-    response, response_name:
+    response, response_name, response_code:
     /// What the request asked for is done.
     SUCCESS = 0,
     /// An exception, or anything without a code of its own.

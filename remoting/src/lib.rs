@@ -56,6 +56,7 @@ pub mod route;
 pub mod server;
 pub mod service;
 mod serving;
+pub mod settings;
 #[warn(clippy::arithmetic_side_effects)]
 pub mod text;
 pub mod topic;

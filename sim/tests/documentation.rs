@@ -2,6 +2,9 @@
 //! compared line by line. `UPDATE_README=1 cargo test --workspace --test documentation` makes the blocks
 //! anew.
 //!
+//! Tables of `docs/scenarios.md` that stand between markers, and that of `sim/src/fault/faults.md`, are what
+//! the definitions of the faults say, and are made anew in the same way.
+//!
 //! Left out are the walk-through of a planted bug, whose output is that of another build, and `zoo`,
 //! which takes half an hour.
 
@@ -11,6 +14,8 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use rmq_sim::fault::catalogue;
 
 /// Where the walk-through of a planted bug begins and ends.
 const PLANTED: &str = "## Find a failover bug in five minutes";
@@ -95,6 +100,69 @@ fn readme_prints_what_the_program_prints() {
     if update {
         fs::write(&path, text).expect("README can be written");
     }
+}
+
+/// The page with another text between the markers of a part.
+fn with_part(page: &str, part: &str, table: &str) -> String {
+    let begin = format!("<!-- {part}: ");
+    let from = page.find(&begin).expect("a marker");
+    let from = from + page[from..].find('\n').expect("a line ends") + 1;
+    let end = format!("<!-- end of {part} -->");
+    let to = from + page[from..].find(&end).expect("the end's marker");
+    format!("{}\n{table}\n{}", &page[..from], &page[to..])
+}
+
+/// The page with another table in place of its only one.
+fn with_table(page: &str, table: &str) -> String {
+    let from = page.find("| `do`").expect("a table");
+    let rows = page[from..]
+        .lines()
+        .take_while(|line| line.starts_with('|'));
+    let length: usize = rows.map(|line| line.len() + 1).sum();
+    format!("{}{table}{}", &page[..from], &page[from + length..])
+}
+
+#[test]
+fn the_lists_of_faults_and_rules_are_those_of_the_definitions() {
+    let [rules, faults] = [true, false]
+        .map(|rule| catalogue::markdown_of(catalogue::all().filter(|it| it.is_rule() == rule)));
+    let pages: [(&str, &dyn Fn(&str) -> String); 2] = [
+        ("docs/scenarios.md", &|page| {
+            with_part(&with_part(page, "faults", &faults), "rules", &rules)
+        }),
+        ("sim/src/fault/faults.md", &|page| {
+            with_table(page, &catalogue::markdown())
+        }),
+    ];
+    for (path, renewed) in pages {
+        let path = workspace().join(path);
+        let page = fs::read_to_string(&path).expect("the page");
+        let now = renewed(&page);
+        if std::env::var_os("UPDATE_README").is_some() {
+            fs::write(&path, now).expect("the page can be written");
+        } else {
+            assert!(
+                page == now,
+                "{}: UPDATE_README=1 cargo test --workspace --test documentation makes the lists anew",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_part_is_replaced_between_its_markers_and_nothing_else_is() {
+    let page = "a\n<!-- rules: x -->\nold\n<!-- end of rules -->\nb\n";
+    let new = with_part(page, "rules", "| new |\n");
+    assert_eq!(
+        new,
+        "a\n<!-- rules: x -->\n\n| new |\n\n<!-- end of rules -->\nb\n"
+    );
+    assert_eq!(with_part(&new, "rules", "| new |\n"), new);
+    assert_eq!(
+        with_table("a\n| `do` |\n| --- |\nb\n", "| t |\n"),
+        "a\n| t |\nb\n"
+    );
 }
 
 #[test]

@@ -45,8 +45,132 @@ fn refused(text: &str, line: usize, what: &str, remedy: &str) {
     assert!(error.what.contains(what), "{error}");
     assert!(error.remedy.contains(remedy), "{error}");
     let text = error.to_string();
-    assert!(text.starts_with(&format!("test.toml:{line}: ")), "{text}");
+    assert!(text.starts_with(&format!("test.toml:{line}:")), "{text}");
     assert!(text.contains("\n  remedy: "), "{text}");
+}
+
+/// Every error of a text, as its line, column and the first words.
+fn errors(text: &str) -> Vec<(usize, usize, String)> {
+    let mut first = parse(text).expect_err("the scenario is broken");
+    let others = std::mem::take(&mut first.others);
+    let all = [first].into_iter().chain(others);
+    let place = |it: ScenarioError| Some((it.line?, it.column?, it.what));
+    all.map(|it| place(it).expect("a place")).collect()
+}
+
+fn assert_errors(text: &str, expected: &[(usize, usize, &str)]) {
+    let found = errors(text);
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for ((line, column, what), (at, character, words)) in found.iter().zip(expected) {
+        assert_eq!((line, column), (at, character), "{found:#?}");
+        assert!(what.contains(words), "{found:#?}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_with_a_file_is_told_at_once_and_in_its_order() {
+    let text = with(
+        "body = true\nfold = 3\nevery = \"soon\"\n\
+         [[fault]]\ndo = \"crash\"\non = \"broker-c\"\nat = \"90s\"\ncode = 2\n\
+         [[fault]]\ndo = \"crush\"\non = \"broker-a\"\n\
+         [[fault]]\ndo = \"delay\"\non = \"broker-a\"\nby = \"1 week\"\n\
+         [expect]\nok = \"many\"\n",
+    );
+    assert_errors(
+        &text,
+        &[
+            (10, 8, "invalid type: boolean"),
+            (11, 1, "no key \"fold\""),
+            (12, 9, "\"soon\" is no duration"),
+            (15, 6, "no node is called \"broker-c\""),
+            (16, 6, "would start at 90000 ms"),
+            (17, 8, "\"code\" means nothing"),
+            (19, 6, "no fault \"crush\""),
+            (24, 6, "\"1 week\" is no duration"),
+            (26, 6, "invalid type: string \"many\""),
+        ],
+    );
+    let shown = parse(&text).expect_err("it is broken").to_string();
+    assert_eq!(shown.matches("\n  remedy: ").count(), 9, "{shown}");
+    assert!(
+        shown.contains(
+            "test.toml:12:9: \"soon\" is no duration\n  remedy: write a number of milliseconds or a text like \"200ms\""
+        ),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_table_that_cannot_be_read_does_not_make_those_wrong_that_name_it() {
+    let text =
+        with("[[workload]]\nproducer = \"p1\"\nsends = 3\n[[fault]]\ndo = \"crash\"\non = 3\n");
+    assert_errors(
+        &text,
+        &[
+            (10, 1, "\"topic\" is missing"),
+            (15, 6, "invalid type: integer `3`"),
+        ],
+    );
+    let text = with("").replace(
+        "brokers = [\"broker-a\", \"broker-b\"]",
+        "brokers = 3\nprofil = 1",
+    );
+    assert_errors(
+        &text,
+        &[
+            (4, 11, "invalid type: integer `3`"),
+            (5, 1, "no key \"profil\""),
+        ],
+    );
+}
+
+#[test]
+fn a_text_that_is_no_toml_and_one_of_another_format_have_one_error() {
+    assert_eq!(errors("format = 2\nseconds =\nfold").len(), 1);
+    assert_errors(
+        "seconds = 1\nformat = 9\nfold = 1\n",
+        &[(2, 10, "format 9 is unknown")],
+    );
+}
+
+#[test]
+fn what_a_run_would_refuse_is_told_in_the_line_of_the_fault_and_of_the_producer() {
+    let text = with(
+        "[producer.p2]\nchanges = { send-timeout = \"20min\" }\n\
+         [[fault]]\ndo = \"answer\"\non = \"broker-a\"\ncode = 2\ntopic = \"orders\"\nqueue = 9\n\
+         [[fault]]\ndo = \"drop-reply\"\non = [\"broker-a\", \"broker-b\"]\ntopic = \"orders\"\nqueue = 8\n",
+    );
+    let text = text.replace("[producer.p1]", "topics = { orders = 4 }\n[producer.p1]");
+    assert_errors(
+        &text,
+        &[
+            (11, 1, "producer p2: send-timeout is 1200000 ms"),
+            (14, 6, "is about queue 9"),
+            (20, 6, "\"drop-reply broker-a"),
+            (20, 6, "\"drop-reply broker-b"),
+        ],
+    );
+}
+
+#[test]
+fn a_duration_is_a_number_of_milliseconds_or_a_text_with_a_unit() {
+    let fault = |at: &str, by: &str| {
+        with(&format!(
+            "every = {by}\n[[fault]]\ndo = \"clock-jump\"\non = \"p1\"\nat = {at}\nby = {by}\n"
+        ))
+    };
+    let texts = parse(&fault("\"5s\"", "\"2min\"").replace("seconds = 60", "seconds = 9000"));
+    let numbers = parse(&fault("5000", "120000").replace("seconds = 60", "seconds = 9000"));
+    assert_eq!(texts.expect("it reads"), numbers.expect("it reads"));
+    let text = with("[network]\nlatency = { ms = \"2ms\", jitter = 3 }\n");
+    assert_eq!(parse(&text).expect("it reads").network.jitter_ms, 3);
+    refused(&with("every = -1\n"), FIRST, "cannot be -1 ms", "0 or more");
+    refused(
+        &with("every = \"3h\"\n"),
+        FIRST,
+        "no duration",
+        "a number of milliseconds or a text like \"200ms\"",
+    );
 }
 
 #[test]
@@ -131,8 +255,11 @@ fn the_reference_names_every_key_of_every_table_and_no_other() {
         ("## `[expect]`", format!("{head}[expect]\nzzz = 1")),
     ];
     for (title, with_unknown) in tables {
-        let remedy = parse(&with_unknown).expect_err("an unknown key").remedy;
-        let (_, known) = remedy.split_once("use one of: ").expect("the keys");
+        let told = parse(&with_unknown)
+            .expect_err("an unknown key")
+            .to_string();
+        let (_, known) = told.split_once("use one of: ").expect("the keys");
+        let known = known.lines().next().expect("a line");
         let known = known.replace(" or ", ", ");
         let mut known: Vec<&str> = known.split(", ").collect();
         // Tables have sections of their own.
@@ -301,12 +428,12 @@ fn impossible_figures_are_refused() {
         &with("[[fault]]\ndo = \"crash\"\non = \"broker-a\"\nfor = \"ten\"\n"),
         FIRST + 3,
         "\"ten\" is no duration",
-        "whole number and a unit",
+        "a number of milliseconds or a text like",
     );
     refused(
         &with("[[fault]]\ndo = \"crash\"\non = \"broker-a\"\nfor = \"99999999999999999999s\"\n"),
         FIRST + 3,
-        "is longer than any run",
+        "is longer than anything lasts",
         "shorter duration",
     );
     refused(

@@ -34,7 +34,7 @@ impl Zone<'_> {
 /// assert_eq!(route.broker_datas, [broker("broker-b")]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "route", deny_unknown_fields)]
+#[serde(from = "Written", into = "Written")]
 pub enum RouteAlteration {
     /// As it was when [`Memory::keep`](crate::Memory::keep) was called with this number; as it is
     /// now if it never was.
@@ -57,6 +57,57 @@ pub enum RouteAlteration {
         /// In which way the route is odd.
         form: OddRoute,
     },
+}
+
+/// An alteration as a file has it, in the words of a scenario.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
+enum Written {
+    StaleRoute { kept: u32 },
+    PartialRoute { broker: Name },
+    PermutedRoute { order: u64 },
+    BareIdRoute,
+    TextNumberRoute,
+    NullRoute,
+    EmptyRoute,
+    OrderedRoute,
+    StaticRoute,
+}
+
+impl From<Written> for RouteAlteration {
+    fn from(written: Written) -> Self {
+        let form = match written {
+            Written::StaleRoute { kept } => return Self::Stale { kept },
+            Written::PartialRoute { broker } => return Self::Without { broker },
+            Written::PermutedRoute { order } => return Self::Permuted { order },
+            Written::BareIdRoute => OddRoute::BareIds,
+            Written::TextNumberRoute => OddRoute::TextNumbers,
+            Written::NullRoute => OddRoute::Nulls,
+            Written::EmptyRoute => OddRoute::Empty,
+            Written::OrderedRoute => OddRoute::Ordered,
+            Written::StaticRoute => OddRoute::Static,
+        };
+        Self::Odd { form }
+    }
+}
+
+impl From<RouteAlteration> for Written {
+    fn from(alteration: RouteAlteration) -> Self {
+        let form = match alteration {
+            RouteAlteration::Stale { kept } => return Self::StaleRoute { kept },
+            RouteAlteration::Without { broker } => return Self::PartialRoute { broker },
+            RouteAlteration::Permuted { order } => return Self::PermutedRoute { order },
+            RouteAlteration::Odd { form } => form,
+        };
+        match form {
+            OddRoute::BareIds => Self::BareIdRoute,
+            OddRoute::TextNumbers => Self::TextNumberRoute,
+            OddRoute::Nulls => Self::NullRoute,
+            OddRoute::Empty => Self::EmptyRoute,
+            OddRoute::Ordered => Self::OrderedRoute,
+            OddRoute::Static => Self::StaticRoute,
+        }
+    }
 }
 
 impl RouteAlteration {

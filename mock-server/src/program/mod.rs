@@ -123,7 +123,7 @@ where
 fn read<A: DeserializeOwned>(path: &Path) -> Result<RuleBook<A>, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read the rules {}: {error}", path.display()))?;
-    RuleBook::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
+    RuleBook::from_toml(&text).map_err(|error| error.in_file(path.display()))
 }
 
 /// Prints the page of a program for `man`.

@@ -13,6 +13,7 @@
 mod action;
 mod rule_book;
 mod steps;
+mod written;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use rmq_remoting::observe::Name;
 pub use action::{Action, NoAlteration};
 pub use rule_book::{Match, Rule, RuleBook, RuleId};
 pub use steps::{Exit, Handling, Steps};
+pub use written::RulesError;
 
 /// What can be seen of a request when a decision about it is due.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,7 @@ use rmq_remoting::observe::Name;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::written::{self, RulesError};
 use super::{Action, Control, NoAlteration, Ruled, Seen};
 
 /// Which requests a rule is about. An absent field matches everything.
@@ -26,7 +27,8 @@ use super::{Action, Control, NoAlteration, Ruled, Seen};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Match {
-    /// The code of the request.
+    /// The code of the request. In a file: `request`, as a number or by its name.
+    #[serde(rename = "request", deserialize_with = "super::written::request")]
     pub code: Option<i32>,
     /// The topic that the request must name.
     pub topic: Option<Name>,
@@ -48,7 +50,11 @@ pub struct Match {
 
 /// A rule: which requests, what happens to them, and how often at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    bound(deserialize = "A: DeserializeOwned")
+)]
 pub struct Rule<A = NoAlteration> {
     /// What traces and events call it.
     pub name: Name,
@@ -143,34 +149,30 @@ impl<A> RuleBook<A> {
         book
     }
 
-    /// The rules of a TOML file: `[[rule]]` tables with the fields of [`Rule`].
+    /// The rules of a TOML file: `[[rule]]` tables with the fields of [`Rule`], in the words of a
+    /// scenario. A code is a number or its name, a duration a number of milliseconds or a text.
     ///
     /// # Errors
     ///
-    /// It is no TOML, or has an unknown field or action; the message says where.
+    /// It is no TOML, or has an unknown key or action; the message says where, and what to write instead,
+    /// for each rule that has a mistake.
     ///
     /// ```
     /// use rmq_mock_server::rules::{NoAlteration, RuleBook};
     ///
     /// let book = RuleBook::<NoAlteration>::from_toml(
-    ///     "[[rule]]\nname = \"dead\"\ntimes = 2\nthen = { do = \"reset-before\" }\n",
+    ///     "[[rule]]\nname = \"dead\"\nwhen = { request = \"SEND_MESSAGE_V2\" }\nthen = { do = \"reset-before\" }\n",
     /// );
     /// assert_eq!(book.map(|book| book.names()), Ok(vec!["dead".into()]));
     ///
     /// let mistake = RuleBook::<NoAlteration>::from_toml("[[rule]]\nname = \"x\"\nthen = { do = \"die\" }\n");
-    /// assert!(mistake.is_err_and(|error| error.to_string().contains("line 3")));
+    /// assert!(mistake.is_err_and(|error| error.to_string().starts_with("line 3, column 8: ")));
     /// ```
-    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error>
+    pub fn from_toml(text: &str) -> Result<Self, RulesError>
     where
         A: DeserializeOwned,
     {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct File<A> {
-            #[serde(default = "Vec::new")]
-            rule: Vec<Rule<A>>,
-        }
-        Ok(Self::with(toml::from_str::<File<A>>(text)?.rule))
+        written::rules(text).map(Self::with)
     }
 
     /// Adds a rule behind the others.
@@ -289,7 +291,7 @@ mod tests {
 
     /// A way of a server of its own to answer wrongly.
     #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-    #[serde(rename_all = "kebab-case", tag = "route", deny_unknown_fields)]
+    #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
     enum Own {
         Without { broker: Name },
     }
@@ -467,12 +469,12 @@ mod tests {
         let text = r#"
             [[rule]]
             name = "busy"
-            when = { code = 310, topic = "t", nth = 1 }
+            when = { request = 310, topic = "t", nth = 1 }
             then = { do = "answer", code = 2, remark = "busy" }
             [[rule]]
             name = "slow"
             times = 1
-            then = { do = "delay", ms = 1200 }
+            then = { do = "delay-request", by = 1200 }
         "#;
         let book = RuleBook::<NoAlteration>::from_toml(text).unwrap();
         let topic = Name::from("t");
@@ -488,7 +490,7 @@ mod tests {
         let text = r#"
             [[rule]]
             name = "partial"
-            then = { do = "delay", ms = 5, then = { do = "alter", how = { route = "without", broker = "b" } } }
+            then = { do = "delay-request", by = 5, then = { do = "without", broker = "b" } }
         "#;
         let book = RuleBook::<Own>::from_toml(text).unwrap();
         let ruled = book.decide(&send(&Name::from("t"), 0, 1));

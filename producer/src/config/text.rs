@@ -168,7 +168,7 @@ fn invalid(text: &str, at: usize, key: String, problem: &str) -> ConfigError {
             column: before[line_start..].chars().count() + 1,
             key,
         },
-        problem: problem.to_owned(),
+        problem: problem.replace('\n', "; "),
     }
 }
 
@@ -248,13 +248,17 @@ mod tests {
                 "[policy.periods]\nforget = 1\n poll = 0\n[policy]",
                 "line 3, column 2: policy.periods.poll: policy `strict`: periods.poll is 0",
             ),
+            (
+                "group = 'g'\nsend-timeout = 'soon'",
+                "line 2, column 16: send-timeout: \"soon\" is no duration; write a number of milliseconds",
+            ),
             ("group = 'g'\nretries 2", "line 2, column 9: "),
         ] {
             let error = Config::from_toml(text).unwrap_err().to_string();
             assert!(error.starts_with(told), "{error}");
         }
         let policy = Policy::from_toml("[periods]\npoll = 'x'").unwrap_err();
-        let told = "line 2, column 1: periods.poll: invalid type: string \"x\"";
+        let told = "line 2, column 1: periods.poll: \"x\" is no duration; write a number";
         assert!(policy.to_string().starts_with(told), "{policy}");
     }
 

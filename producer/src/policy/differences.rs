@@ -24,7 +24,8 @@ impl KeyError {
     fn new(key: &[String], problem: impl fmt::Display) -> Self {
         Self {
             key: key.join("."),
-            problem: problem.to_string(),
+            // A reader of durations has a line of its own for the remedy.
+            problem: problem.to_string().replace('\n', "; "),
         }
     }
 }
@@ -137,6 +138,23 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_a_number_of_milliseconds_or_a_text_and_a_count_is_no_time() {
+        let texts = json!({
+            "send-timeout": "2s", "periods": { "poll": "500ms" }, "attempt-timeout": { "cap": "1s" },
+            "health": { "table": [[0, "0ms"], ["550ms", "30s"]] },
+            "dead-peer": { "replace": { "unanswered": 3, "silent": "2min" } }
+        });
+        let numbers = json!({
+            "send-timeout": 2000, "periods": { "poll": 500 }, "attempt-timeout": { "cap": 1000 },
+            "health": { "table": [[0, 0], [550, 30_000]] },
+            "dead-peer": { "replace": { "unanswered": 3, "silent": 120_000 } }
+        });
+        assert_eq!(read(texts), read(numbers));
+        let error = read(json!({ "attempts": { "sync": "3s" } })).unwrap_err();
+        assert!(error.starts_with("attempts.sync: invalid type"), "{error}");
+    }
+
+    #[test]
     fn a_policy_that_was_written_whole_is_read_as_it_was() {
         for preset in super::super::PRESETS {
             let policy = Policy::preset(preset).unwrap();
@@ -169,7 +187,7 @@ mod tests {
             ),
             (
                 json!({ "periods": { "poll": "x" } }),
-                "periods.poll: invalid type",
+                "periods.poll: \"x\" is no duration; write a number of milliseconds or a text",
             ),
             (
                 json!({ "periods": { "poll": 0 } }),

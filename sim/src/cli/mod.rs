@@ -22,6 +22,7 @@ use crate::verdict::Class;
 mod baseline;
 mod bench;
 mod chosen;
+mod colour;
 mod compare;
 mod diff;
 mod digest;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::print;
+use super::{colour, print};
 use crate::run::{PairedRun, PairedRuns};
-use crate::trace::{TraceHeader, TraceRecord, json, short};
+use crate::trace::{TraceHeader, TraceRecord, json};
 
 /// Both traces of a pair that failed.
 pub(super) fn traces(pair: &PairedRuns) -> String {
@@ -12,7 +12,7 @@ pub(super) fn traces(pair: &PairedRuns) -> String {
         format!(
             "{name:<8} {}\n\n{}\n",
             run.played,
-            short::render(&run.trace)
+            colour::trace(&run.trace)
         )
     };
     one("one", &pair.one) + &one("other", &pair.other)

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use super::{CliError, EngineName, pair, print, stopwatch, whole};
+use super::{CliError, EngineName, colour, pair, print, stopwatch, whole};
 use crate::generate;
 use crate::run::{self, Run};
 use crate::scenario::Scenario;
-use crate::trace::{json, short};
+use crate::trace::json;
 use crate::verdict::Class;
 
 /// What `run` is given.
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<Class, CliError> {
     })?;
     let wall = start.elapsed();
     match args.trace {
-        TraceForm::Short => print::to_stdout(&format!("\n{}\n", short::render(&run.trace)))?,
+        TraceForm::Short => print::to_stdout(&format!("\n{}\n", colour::trace(&run.trace)))?,
         TraceForm::Full => print::to_stdout(&String::from_utf8_lossy(&lines(&run)))?,
         TraceForm::None => {}
     }

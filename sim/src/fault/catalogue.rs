@@ -25,9 +25,21 @@ pub fn find(name: &str) -> Option<&'static Kind> {
 
 /// The catalogue as a table in Markdown; the keys that every rule has are left out.
 pub fn markdown() -> String {
+    markdown_of(all())
+}
+
+/// Some kinds of the catalogue as a table in Markdown, such as those that are rules.
+///
+/// ```
+/// use rmq_sim::fault::catalogue::{all, markdown_of};
+///
+/// let rules = markdown_of(all().filter(|kind| kind.is_rule()));
+/// assert!(rules.contains("| `drop-reply`") && !rules.contains("| `crash`"));
+/// ```
+pub fn markdown_of(kinds: impl Iterator<Item = &'static Kind>) -> String {
     let titles = ["`do`", "on", "keys", "in the real world", "engines"].map(str::to_owned);
     let mut lines = vec![titles, ["---"; 5].map(str::to_owned)];
-    for kind in all() {
+    for kind in kinds {
         let engines: Vec<String> = kind.possible_on().map(|it| it.to_string()).collect();
         let keys: Vec<String> = kind.keys.iter().map(|key| format!("`{key}`")).collect();
         lines.push([
@@ -71,7 +83,7 @@ mod tests {
         let now = markdown();
         assert_eq!(
             table, now,
-            "put the output of `cargo sim faults` into sim/src/fault/faults.md:\n{now}"
+            "UPDATE_README=1 cargo test --workspace --test documentation makes the table anew:\n{now}"
         );
     }
 

@@ -87,7 +87,7 @@ const LONGEST_MS: u64 = 365 * 86_400_000;
 
 /// How far the clock jumps, in milliseconds.
 fn by(keys: &FaultKeys<'_>) -> Result<i64, ScenarioError> {
-    let by = keys.get(&keys.raw.by, "by", "\"-1m\"")?;
+    let by = keys.get(&keys.raw.by, "by", "\"-1min\"")?;
     let ms = by.get_ref().0;
     if ms != 0 && ms.unsigned_abs() <= LONGEST_MS {
         return Ok(ms);

@@ -57,7 +57,7 @@ pub use facts::facts_of;
 pub(crate) use nodes::ProcessParts;
 pub use paired::{PairedRun, PairedRuns, Parting, pair_of};
 pub(crate) use play::RunningCluster;
-pub(crate) use refuse::{Nodes, check};
+pub(crate) use refuse::{Nodes, Subject, check, flaws};
 pub(crate) use sends::Sends;
 pub use summary::Summary;
 
@@ -119,6 +119,9 @@ pub enum RunError {
         /// What its policy or settings have wrong.
         cause: String,
     },
+    /// Several things are wrong with the scenario, which are told at once: each is one of the others.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<RunError>),
     /// A node could not start: a port in use.
     #[error("{0}")]
     Broken(String),

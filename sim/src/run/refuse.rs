@@ -8,7 +8,7 @@ use rmq_remoting::observe::Name;
 use super::RunError;
 use super::facts::policy_of;
 use crate::fault::{EngineKind, Fault, FaultKind, Place, Position, Rule, Site};
-use crate::scenario::Scenario;
+use crate::scenario::{ProducerPlan, Scenario};
 use crate::trace::NodeKind;
 
 /// Where the nodes of a run come from.
@@ -26,43 +26,72 @@ const LONGEST_TIMEOUT_MS: u64 = 600_000;
 /// What is wrong with a fault, to be read after it, and what to do about it.
 type Flaw = (String, String);
 
-/// Refuses what makes no sense or what the engine cannot do, before anything runs.
-pub(crate) fn check(scenario: &Scenario, engine: EngineKind, nodes: Nodes) -> Result<(), RunError> {
-    for fault in &scenario.faults {
-        let flaw = place(scenario, fault, nodes)
+/// The part of a scenario that is wrong, by its place in the scenario's lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A fault.
+    Fault(usize),
+    /// A producer, whose policy makes no sense.
+    Producer(usize),
+}
+
+/// Everything that makes no sense on any engine: what it is about, and the error.
+pub(crate) fn flaws(scenario: &Scenario, nodes: Nodes) -> Vec<(Subject, RunError)> {
+    let faults = scenario.faults.iter().enumerate();
+    let faults = faults.filter_map(|(index, fault)| {
+        let (reason, remedy) = place(scenario, fault, nodes)
             .or_else(|| time(scenario, fault))
             .or_else(|| rule(scenario, fault))
             .or_else(|| {
                 let lie = fault.kind.lie()?;
                 Some((lie.what.to_owned(), lie.remedy.to_owned()))
-            });
-        if let Some((reason, remedy)) = flaw {
-            return Err(RunError::Fault {
-                fault: fault.to_string(),
-                reason,
-                remedy,
-            });
-        }
-        if let Some(reason) = fault.kind.kind().engines.impossible_on(engine) {
-            return Err(RunError::Impossible {
-                engine,
-                fault: fault.to_string(),
-                reason: reason.to_owned(),
-                remedy: "run it on the engine event, or remove the fault",
-            });
-        }
-    }
-    for plan in &scenario.producers {
-        let refused = |cause: String| RunError::Policy {
-            producer: Name::clone(&plan.name),
-            cause,
+            })?;
+        let fault = fault.to_string();
+        let error = RunError::Fault {
+            fault,
+            reason,
+            remedy,
         };
-        let policy = policy_of(plan).map_err(|cause| refused(cause.to_string()))?;
-        let timeout = policy.send_timeout;
-        if timeout > LONGEST_TIMEOUT_MS {
-            let most = format!("a run waits for a send for {LONGEST_TIMEOUT_MS} ms at most");
-            return Err(refused(format!("send-timeout is {timeout} ms; {most}")));
-        }
+        Some((Subject::Fault(index), error))
+    });
+    let producers = scenario.producers.iter().enumerate();
+    let producers = producers.filter_map(|(index, plan)| {
+        let cause = policy(plan).err()?;
+        let producer = Name::clone(&plan.name);
+        let error = RunError::Policy { producer, cause };
+        Some((Subject::Producer(index), error))
+    });
+    faults.chain(producers).collect()
+}
+
+/// Refuses what makes no sense or what the engine cannot do, before anything runs: all of it at once.
+pub(crate) fn check(scenario: &Scenario, engine: EngineKind, nodes: Nodes) -> Result<(), RunError> {
+    let flaws = flaws(scenario, nodes).into_iter();
+    let mut errors: Vec<RunError> = flaws.map(|(_, error)| error).collect();
+    let impossible = scenario.faults.iter().filter_map(|fault| {
+        let reason = fault.kind.kind().engines.impossible_on(engine)?;
+        Some(RunError::Impossible {
+            engine,
+            fault: fault.to_string(),
+            reason: reason.to_owned(),
+            remedy: "run it on the engine event, or remove the fault",
+        })
+    });
+    errors.extend(impossible);
+    match errors.len() {
+        0 => Ok(()),
+        1 => errors.pop().map_or(Ok(()), Err),
+        _ => Err(RunError::Several(errors)),
+    }
+}
+
+/// Why a producer has no policy that a run can wait for.
+fn policy(plan: &ProducerPlan) -> Result<(), String> {
+    let policy = policy_of(plan).map_err(|cause| cause.to_string())?;
+    let timeout = policy.send_timeout;
+    if timeout > LONGEST_TIMEOUT_MS {
+        let most = format!("a run waits for a send for {LONGEST_TIMEOUT_MS} ms at most");
+        return Err(format!("send-timeout is {timeout} ms; {most}"));
     }
     Ok(())
 }

@@ -1,20 +1,40 @@
 //! What is wrong with a scenario file, said so that a person can mend it at once.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-/// A scenario that cannot be run: where, what, and the remedy.
+use rmq_remoting::settings::explain;
+
+/// A scenario that cannot be run: where, what, and the remedy. All that is wrong with a file is told at
+/// once: this is the first thing, and [`others`](Self::others) has the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScenarioError {
     /// The file, as it was named.
     pub file: String,
     /// The line, from 1, if one line is to blame.
     pub line: Option<usize>,
+    /// The character in the line, from 1, if one line is to blame.
+    pub column: Option<usize>,
     /// What is wrong at that place, in words.
     pub what: String,
     /// What to do about it.
     pub remedy: String,
+    /// What else is wrong with the file, in its order. These have no others.
+    pub others: Vec<ScenarioError>,
+}
+
+impl ScenarioError {
+    /// One error of all that is wrong with a file, in its order; none if nothing is.
+    pub(super) fn of(mut flaws: Vec<ScenarioError>) -> Option<Self> {
+        flaws.sort_by_key(|flaw| (flaw.line, flaw.column));
+        flaws.dedup();
+        let mut flaws = flaws.into_iter();
+        let mut first = flaws.next()?;
+        first.others.extend(flaws);
+        Some(first)
+    }
 }
 
 impl std::error::Error for ScenarioError {}
@@ -25,18 +45,62 @@ impl fmt::Display for ScenarioError {
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
-        write!(f, ": {}\n  remedy: {}", self.what, self.remedy)
+        if let Some(column) = self.column {
+            write!(f, ":{column}")?;
+        }
+        write!(f, ": {}\n  remedy: {}", self.what, self.remedy)?;
+        self.others
+            .iter()
+            .try_for_each(|other| write!(f, "\n{other}"))
     }
 }
+
+/// What was found wrong with a file so far.
+pub(super) type Flaws = RefCell<Vec<ScenarioError>>;
 
 /// The text of a file, which turns byte positions into lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) file: &'a str,
     pub(super) text: &'a str,
+    /// Where what is wrong is noted, so that the reader can go on to the rest.
+    pub(super) flaws: &'a Flaws,
 }
 
 impl Source<'_> {
+    /// Takes note of what is wrong, and goes on with another value: nothing is made of a file that has a
+    /// flaw.
+    pub(super) fn or<T>(&self, read: Result<T, ScenarioError>, instead: T) -> T {
+        read.unwrap_or_else(|flaw| {
+            self.flaws.borrow_mut().push(flaw);
+            instead
+        })
+    }
+
+    /// Checks something of which a part could not be read: what is wrong with the rest is not told, as it
+    /// may be no fault of the file.
+    pub(super) fn checked<T>(&self, suspect: bool, check: impl FnOnce() -> T) -> T {
+        let before = self.flaws.borrow().len();
+        let checked = check();
+        if suspect {
+            self.flaws.borrow_mut().truncate(before);
+        }
+        checked
+    }
+
+    /// As [`or`](Self::or), for what may be left out.
+    pub(super) fn maybe<T>(&self, read: Option<Result<T, ScenarioError>>) -> Option<T> {
+        read.and_then(|read| self.or(read.map(Some), None))
+    }
+
+    /// What was noted, as the error of the file.
+    pub(super) fn refusal(&self) -> ScenarioError {
+        ScenarioError::of(self.flaws.take()).unwrap_or_else(|| {
+            let what = "this file has more mistakes than one sees at once";
+            self.error(0..0, what, "begin with scenarios/healthy.toml")
+        })
+    }
+
     /// An error at a position of the text.
     pub(super) fn error(
         &self,
@@ -48,8 +112,10 @@ impl Source<'_> {
         ScenarioError {
             file: self.file.to_owned(),
             line: Some(before.bytes().filter(|byte| *byte == b'\n').count() + 1),
+            column: Some(before.chars().rev().take_while(|it| *it != '\n').count() + 1),
             what: what.into(),
             remedy: remedy.into(),
+            others: Vec::new(),
         }
     }
 
@@ -57,7 +123,7 @@ impl Source<'_> {
     pub(super) fn toml_error(&self, error: &toml::de::Error) -> ScenarioError {
         // An error without a place is told of the first line.
         let at = error.span().unwrap_or(0..0);
-        let (what, remedy) = explain(error.message());
+        let (what, remedy) = explain(error.message(), "scenarios/healthy.toml");
         self.error(at, what, remedy)
     }
 }
@@ -77,38 +143,9 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> ScenarioError {
     ScenarioError {
         file: path.display().to_string(),
         line: None,
+        column: None,
         what,
         remedy: remedy.to_owned(),
+        others: Vec::new(),
     }
-}
-
-/// Splits a reader's message into what is wrong and what to do. Messages of this crate's own
-/// types already consist of these two lines.
-fn explain(message: &str) -> (String, String) {
-    if let Some((what, remedy)) = message.split_once('\n') {
-        return (what.to_owned(), remedy.to_owned());
-    }
-    if let Some(rest) = message.strip_prefix("unknown field `")
-        && let Some((key, expected)) = rest.split_once("`, expected ")
-    {
-        let known = expected.replace("one of ", "").replace('`', "");
-        return (
-            format!("there is no key \"{key}\" here"),
-            format!("remove it, or use one of: {known}"),
-        );
-    }
-    if let Some(rest) = message.strip_prefix("missing field `") {
-        let key = rest.trim_end_matches('`');
-        return (
-            format!("the key \"{key}\" is missing"),
-            format!("add a line `{key} = …` to this table"),
-        );
-    }
-    if let Some((what, expected)) = message.split_once(", expected ") {
-        return (what.to_owned(), format!("write {expected} here"));
-    }
-    (
-        message.to_owned(),
-        "mend the TOML here; scenarios/healthy.toml shows the form".to_owned(),
-    )
 }

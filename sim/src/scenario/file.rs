@@ -58,9 +58,8 @@ pub(super) struct Network {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Latency {
-    pub(crate) ms: u64,
-    #[serde(default)]
-    pub(crate) jitter: u64,
+    pub(crate) ms: Ms,
+    pub(crate) jitter: Option<Ms>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,6 +20,7 @@ mod check;
 mod error;
 mod file;
 mod format_1;
+mod read;
 mod value;
 mod write;
 
@@ -48,7 +49,7 @@ impl Scenario {
     /// # Errors
     ///
     /// The text is no scenario, or a policy file cannot be loaded; the error says where, what, and the
-    /// remedy.
+    /// remedy, of all that is wrong at once. A text that is no TOML has the one error of its reader.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -75,13 +76,24 @@ impl Scenario {
         load: &dyn Fn(&str) -> std::io::Result<String>,
     ) -> Result<Self, ScenarioError> {
         let text = &*format_1::scenario(text);
-        let source = error::Source { file, text };
-        let raw: file::File = toml::from_str(text).map_err(|error| source.toml_error(&error))?;
+        let flaws = error::Flaws::default();
+        let source = error::Source {
+            file,
+            text,
+            flaws: &flaws,
+        };
+        let Some((raw, suspects)) = read::file(source) else {
+            return Err(source.refusal());
+        };
         let name = Path::new(file).file_name().map_or_else(
             || file.to_owned(),
             |name| name.to_string_lossy().into_owned(),
         );
-        check::scenario(source, name, raw, load)
+        let scenario = check::scenario(source, name, (raw, &suspects), load);
+        match ScenarioError::of(flaws.take()) {
+            None => Ok(scenario),
+            Some(error) => Err(error),
+        }
     }
 
     /// The `KEYS` of a send: `s21`, or `w2s21` where there are several workloads. Unique in a run.

@@ -6,63 +6,14 @@
 use std::fmt;
 
 use rmq_remoting::observe::Name;
+use rmq_remoting::settings::FORM;
+pub(crate) use rmq_remoting::settings::Millis as Ms;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor, value};
 
 use super::Bound;
 use crate::fault::Place;
 
-/// A duration, written `"3s"`, `"200ms"` or `"2m"`; in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ms(pub(super) u64);
-
-impl Ms {
-    /// Reads the text form.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let scale = match unit.trim() {
-            "ms" => Some(1),
-            "s" => Some(1_000),
-            "m" => Some(60_000),
-            _ => None,
-        };
-        let Some(scale) = scale.filter(|_| digits > 0) else {
-            return Err(format!(
-                "\"{text}\" is no duration\nwrite a whole number and a unit: \"3s\", \"200ms\" or \"2m\""
-            ));
-        };
-        // A number of digits alone is only refused where it is too large.
-        let number = number.parse::<u64>().ok();
-        let ms = number.and_then(|number| number.checked_mul(scale));
-        ms.map(Self)
-            .ok_or_else(|| format!("\"{text}\" is longer than any run\nwrite a shorter duration"))
-    }
-}
-
-impl Ms {
-    /// The milliseconds.
-    pub(crate) fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Ms {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Ms;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration with its unit, like \"3s\" or \"200ms\"")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Ms, E> {
-                Ms::parse(text).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_any(Text)
-    }
-}
-
-/// A span of time that may go back, written `"90s"` or `"-90s"`; in milliseconds.
+/// A span of time that may go back, written `"90s"` or `"-90s"`, or as a number of milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Jump(pub(crate) i64);
 
@@ -72,20 +23,23 @@ impl<'de> Deserialize<'de> for Jump {
         impl Visitor<'_> for Text {
             type Value = Jump;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration with its unit, like \"3s\" or \"200ms\"")
+                f.write_str(FORM)
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Jump, E> {
                 let (sign, size) = match text.strip_prefix('-') {
                     Some(size) => (-1, size),
                     None => (1, text),
                 };
-                let ms = Ms::parse(size).map_err(E::custom)?;
+                let ms = size.parse::<Ms>().map_err(E::custom)?;
                 let ms = i64::try_from(ms.0).map_err(|_| {
                     E::custom(format!(
                         "no clock jumps by \"{text}\"\nwrite a shorter duration"
                     ))
                 })?;
                 Ok(Jump(sign * ms))
+            }
+            fn visit_i64<E: de::Error>(self, ms: i64) -> Result<Jump, E> {
+                Ok(Jump(ms))
             }
         }
         deserializer.deserialize_any(Text)
@@ -175,11 +129,14 @@ impl<'de> Deserialize<'de> for At {
             type Value = At;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
-                    "a time like \"35s\", or a position like { received = \"SEND_MESSAGE_V2\", n = 5 }",
+                    "a time like \"35s\" or a number of milliseconds, or a position like { received = \"SEND_MESSAGE_V2\", n = 5 }",
                 )
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<At, E> {
-                Ms::parse(text).map(At::Time).map_err(E::custom)
+                text.parse().map(At::Time).map_err(E::custom)
+            }
+            fn visit_i64<E: de::Error>(self, ms: i64) -> Result<At, E> {
+                Ms::deserialize(value::I64Deserializer::new(ms)).map(At::Time)
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<At, A::Error> {
                 Logical::deserialize(value::MapAccessDeserializer::new(map)).map(At::Logical)

@@ -136,8 +136,10 @@ fn number(name: &str, text: &OsStr, what: &str) -> Result<u64, String> {
 
 /// How long a variable of the environment says.
 fn duration(text: &OsStr) -> Result<Duration, String> {
-    let ms = text.to_str().and_then(|text| Ms::parse(text.trim()).ok());
-    ms.map(|ms| Duration::from_millis(ms.get())).ok_or_else(|| {
+    let ms = text
+        .to_str()
+        .and_then(|text| text.trim().parse::<Ms>().ok());
+    ms.map(|ms| Duration::from_millis(ms.0)).ok_or_else(|| {
         format!(
             "{TIME_VARIABLE} is {text:?}, which is no duration\n  \
              remedy: write a whole number and a unit, like 60s or 10m, or unset it"

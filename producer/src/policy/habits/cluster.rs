@@ -12,8 +12,10 @@ pub struct Health {
     /// Whether anything is remembered between sends.
     pub enabled: bool,
     /// From which latency on a broker is avoided for how long, both in milliseconds, ascending.
+    #[serde(deserialize_with = "crate::policy::duration::pairs")]
     pub table: Vec<(u64, u64)>,
     /// The latency that a failure counts as.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub failure: u64,
     /// The stages at which the end of an attempt is a failure of its broker.
     pub failures: Vec<Stage>,
@@ -41,10 +43,13 @@ pub struct Detector {
     /// Whether brokers that are avoided are asked in the background.
     pub enabled: bool,
     /// From one round to the next, in milliseconds; the first one comes as late.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub period: u64,
     /// How long a broker is left alone after it was asked, in milliseconds.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub interval: u64,
     /// How long an answer may take, in milliseconds.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub timeout: u64,
 }
 
@@ -134,23 +139,32 @@ pub struct Presence {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Periods {
     /// The first refresh of the routes after the start.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub first_poll: u64,
     /// Between two refreshes of the routes. A change of topology is seen within this time.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub poll: u64,
     /// The first heartbeat after the start.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub first_heartbeat: u64,
     /// Between two heartbeats to a broker, which closes what is silent for 120 s.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub heartbeat: u64,
     /// The longest a heartbeat or its answer may take.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub heartbeat_timeout: u64,
     /// The least time between two lookups of one topic that failed attempts ask for.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub refresh_spacing: u64,
     /// A connection without traffic for so long is closed.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub idle: u64,
     /// A topic to which nothing was sent for so long is forgotten: its route is no longer refreshed,
     /// and the next send looks it up anew. 0: never. Raise it for programs that send rarely and
     /// must be able to while all name servers are down.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub forget: u64,
     /// `stop` takes no longer than this.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub stop: u64,
 }

@@ -24,10 +24,13 @@ pub enum TimeoutScan {
     #[serde(rename_all = "kebab-case")]
     Every {
         /// The time between two scans.
+        #[serde(deserialize_with = "crate::policy::duration::ms")]
         period: u64,
         /// The first scan after the start.
+        #[serde(deserialize_with = "crate::policy::duration::ms")]
         first: u64,
         /// What a request gets beyond its deadline.
+        #[serde(deserialize_with = "crate::policy::duration::ms")]
         grace: u64,
     },
 }
@@ -59,6 +62,7 @@ pub enum DeadPeer {
         unanswered: u32,
         /// The peer has been silent for so long since the first of them. More than a slow broker
         /// takes for an answer.
+        #[serde(deserialize_with = "crate::policy::duration::ms")]
         silent: u64,
     },
 }
@@ -82,8 +86,10 @@ pub enum Dial {
 pub struct Redial {
     /// The pause before the third dial in a row; it doubles with each one that follows. 0: there is
     /// none.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub first: u64,
     /// The longest pause before an address is dialled again, in milliseconds.
+    #[serde(deserialize_with = "crate::policy::duration::ms")]
     pub most: u64,
 }
 

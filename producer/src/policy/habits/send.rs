@@ -69,7 +69,7 @@ pub enum AttemptTimeout {
     /// All the time that is left, but no more than the timeout: a silent broker uses up the send.
     Whole,
     /// In sync sends at most so many milliseconds, the last attempt all that is left.
-    Cap(u64),
+    Cap(#[serde(deserialize_with = "crate::policy::duration::ms")] u64),
 }
 
 /// What the timeout of a send is a limit of.

@@ -11,7 +11,7 @@ pub(super) fn refuse_its_settings(
     source: Source<'_>,
     raw: &file::Producer,
     client: &Spanned<String>,
-) -> Result<(), ScenarioError> {
+) {
     let owner = client.get_ref();
     let given = [
         ("policy", raw.policy.as_ref().map(Spanned::span)),
@@ -28,14 +28,14 @@ pub(super) fn refuse_its_settings(
         ("id-constant", raw.id_constant.as_ref().map(Spanned::span)),
         ("namespace-v2", raw.namespace_v2.as_ref().map(Spanned::span)),
     ];
-    let mut given = given.into_iter().filter_map(|(key, at)| Some((key, at?)));
-    match given.next() {
-        None => Ok(()),
-        Some((key, at)) => Err(source.error(
+    let given = given.into_iter().filter_map(|(key, at)| Some((key, at?)));
+    for (key, at) in given {
+        let flaw = source.error(
             at,
             format!("{key} is the client's, and the client is that of \"{owner}\""),
             format!("remove it, or write it under [producer.{owner}]"),
-        )),
+        );
+        source.or(Err(flaw), ());
     }
 }
 
@@ -44,39 +44,48 @@ pub(super) fn share(
     source: Source<'_>,
     plans: &mut [ProducerPlan],
     clients: Vec<(usize, Spanned<String>)>,
-) -> Result<(), ScenarioError> {
+) {
     for (index, client) in clients {
-        let owner = plans.iter().find(|plan| *plan.name == **client.get_ref());
-        let owner = owner.filter(|owner| owner.client.is_none());
-        let Some(owner) = owner else {
-            let own = plans.iter().filter(|plan| plan.client.is_none());
-            let own: Vec<&str> = own.map(|plan| &*plan.name).collect();
-            return Err(source.error(
-                client.span(),
-                format!(
-                    "no producer with a client of its own is called \"{}\"",
-                    client.get_ref()
-                ),
-                format!("write one of: {}", own.join(", ")),
-            ));
-        };
-        let (policy, changes) = (owner.policy.clone(), owner.changes.clone());
-        let plan = &plans[index];
-        let mut others = plans.iter().filter(|it| it.node() == plan.node());
-        let same = |it: &&ProducerPlan| it.name != plan.name && group(it) == group(plan);
-        if let Some(other) = others.find(same) {
-            return Err(source.error(
-                client.span(),
-                format!(
-                    "{} and {} have one client and one group",
-                    other.name, plan.name
-                ),
-                "give each producer of a client a group of its own",
-            ));
-        }
-        plans[index].policy = policy;
-        plans[index].changes = changes;
+        source.or(share_one(source, plans, index, &client), ());
     }
+}
+
+fn share_one(
+    source: Source<'_>,
+    plans: &mut [ProducerPlan],
+    index: usize,
+    client: &Spanned<String>,
+) -> Result<(), ScenarioError> {
+    let owner = plans.iter().find(|plan| *plan.name == **client.get_ref());
+    let owner = owner.filter(|owner| owner.client.is_none());
+    let Some(owner) = owner else {
+        let own = plans.iter().filter(|plan| plan.client.is_none());
+        let own: Vec<&str> = own.map(|plan| &*plan.name).collect();
+        return Err(source.error(
+            client.span(),
+            format!(
+                "no producer with a client of its own is called \"{}\"",
+                client.get_ref()
+            ),
+            format!("write one of: {}", own.join(", ")),
+        ));
+    };
+    let (policy, changes) = (owner.policy.clone(), owner.changes.clone());
+    let plan = &plans[index];
+    let mut others = plans.iter().filter(|it| it.node() == plan.node());
+    let same = |it: &&ProducerPlan| it.name != plan.name && group(it) == group(plan);
+    if let Some(other) = others.find(same) {
+        return Err(source.error(
+            client.span(),
+            format!(
+                "{} and {} have one client and one group",
+                other.name, plan.name
+            ),
+            "give each producer of a client a group of its own",
+        ));
+    }
+    plans[index].policy = policy;
+    plans[index].changes = changes;
     Ok(())
 }
 

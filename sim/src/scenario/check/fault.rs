@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::keys::FaultKeys;
 use super::position::Frame;
 use super::{MAX_SECONDS, Nodes, duration, rule};
-use crate::fault::{Fault, FaultKind, Kind, Place, Read, catalogue};
+use crate::fault::{Fault, FaultKind, Kind, Place, Position, Read, catalogue};
 use crate::scenario::error::ScenarioError;
 use crate::scenario::value::{At, Logical};
 use crate::scenario::{Workload, file};
@@ -22,7 +22,7 @@ pub(super) fn fault(
     let whole = raw.span();
     let raw = raw.into_inner();
     let known = known_kind(nodes, &raw)?;
-    refuse_foreign_keys(nodes, &raw, known)?;
+    refuse_foreign_keys(nodes, &raw, known);
     let places = raw.on.get_ref().0.clone();
     let places_at = raw.on.span();
     if places.is_empty() {
@@ -32,16 +32,10 @@ pub(super) fn fault(
             "write on = \"broker-a\"",
         ));
     }
-    let for_ms = match &raw.lasts {
-        Some(lasts) => Some(duration(
-            nodes.source,
-            "a fault's duration",
-            lasts,
-            1,
-            MAX_SECONDS * 1_000,
-        )?),
-        None => None,
-    };
+    let (source, most) = (nodes.source, MAX_SECONDS * 1_000);
+    let lasts = raw.lasts.as_ref();
+    let lasts = lasts.map(|lasts| duration(source, "a fault's duration", lasts, 1, most));
+    let for_ms = source.maybe(lasts);
     let frame = Frame {
         nodes,
         seconds,
@@ -56,8 +50,10 @@ pub(super) fn fault(
             whole: &whole,
             place: &place,
         };
-        let kind = read(known, &keys)?;
-        check_place(nodes, &kind, &place, &places_at)?;
+        source.or(check_place(nodes, known, &place, &places_at), ());
+        let Some(kind) = source.or(read(known, &keys).map(Some), None) else {
+            continue;
+        };
         if place.has_target() && !waits_for_send(&raw) {
             return Err(nodes.source.error(
                 places_at,
@@ -70,13 +66,12 @@ pub(super) fn fault(
             let what = format!("\"{}\" {}", kind.name(), lie.what);
             return Err(nodes.source.error(code_at, what, lie.remedy));
         }
-        let at = frame.position(&kind, &place, raw.at.clone())?;
+        let at = frame.position(&kind, &place, raw.at.clone());
+        let at = source.or(at, Position::Time { ms: 0 });
         if kind.is_at_once() && for_ms.is_some() {
-            return Err(nodes.source.error(
-                kind_at,
-                format!("\"{}\" strikes connections once and for good", kind.name()),
-                "remove `for`; use a partition for a link that heals",
-            ));
+            let what = format!("\"{}\" strikes connections once and for good", kind.name());
+            let remedy = "remove `for`; use a partition for a link that heals";
+            source.or(Err(source.error(kind_at.clone(), what, remedy)), ());
         }
         faults.push(Fault {
             kind,
@@ -109,11 +104,7 @@ fn known_kind(nodes: &Nodes<'_>, raw: &file::Fault) -> Result<&'static Kind, Sce
 }
 
 /// Refuses a key that means nothing for the kind of fault, as the catalogue has it.
-fn refuse_foreign_keys(
-    nodes: &Nodes<'_>,
-    raw: &file::Fault,
-    kind: &Kind,
-) -> Result<(), ScenarioError> {
+fn refuse_foreign_keys(nodes: &Nodes<'_>, raw: &file::Fault, kind: &Kind) {
     let given = [
         ("data", raw.data.as_ref().map(Spanned::span)),
         ("address", raw.address.as_ref().map(Spanned::span)),
@@ -142,14 +133,14 @@ fn refuse_foreign_keys(
         {
             let others = catalogue::all().filter(|kind| kind.has_key(key));
             let others: Vec<&str> = others.map(|kind| kind.name).collect();
-            return Err(nodes.source.error(
+            let flaw = nodes.source.error(
                 span,
                 format!("\"{key}\" means nothing for the fault \"{}\"", kind.name),
                 format!("remove it; it belongs to: {}", others.join(", ")),
-            ));
+            );
+            nodes.source.or(Err(flaw), ());
         }
     }
-    Ok(())
 }
 
 /// Reads the parameters of a kind.
@@ -162,19 +153,18 @@ fn read(kind: &Kind, keys: &FaultKeys<'_>) -> Result<FaultKind, ScenarioError> {
 
 fn check_place(
     nodes: &Nodes<'_>,
-    kind: &FaultKind,
+    kind: &Kind,
     place: &Place,
     at: &Range<usize>,
 ) -> Result<(), ScenarioError> {
     for name in place.names() {
         nodes.known(name, at.clone())?;
     }
-    let site = kind.kind().site;
-    let allowed = site.allows(place, |node| nodes.kind(node));
+    let allowed = kind.site.allows(place, |node| nodes.kind(node));
     allowed.map_err(|remedy| {
         nodes.source.error(
             at.clone(),
-            format!("the fault \"{}\" cannot be on \"{place}\"", kind.name()),
+            format!("the fault \"{}\" cannot be on \"{place}\"", kind.name),
             remedy.to_owned(),
         )
     })

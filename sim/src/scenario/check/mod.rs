@@ -1,6 +1,6 @@
 //! From the file as written to a scenario that can be run: names exist, figures are possible.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use rmq_remoting::observe::Name;
@@ -8,10 +8,11 @@ use rmq_remoting::profile::Profile;
 use toml::Spanned;
 
 use super::error::{ScenarioError, Source};
-use super::file::FORMAT;
+use super::read::Suspects;
 use super::value::Ms;
 use super::{ClusterPlan, Expect, NetworkPlan, Order, ProducerPlan, Scenario, file};
 use crate::fault::TARGET;
+use crate::run::{self, Subject};
 use crate::trace::NodeKind;
 
 mod client;
@@ -23,7 +24,6 @@ mod rule;
 mod workload;
 
 pub(crate) use keys::FaultKeys;
-pub(super) use rule::LAST_CODE;
 
 const MAX_SECONDS: u64 = 86_400;
 const MAX_NAME_SERVERS: u32 = 9;
@@ -102,25 +102,22 @@ fn has(list: &[Name], name: &str) -> bool {
     list.iter().any(|known| &**known == name)
 }
 
-/// Checks a file and makes the scenario.
+/// Checks a file and makes the scenario, which is worth nothing if anything wrong was noted.
 pub(super) fn scenario(
     source: Source<'_>,
     name: String,
-    raw: file::File,
+    (raw, suspects): (file::File, &Suspects),
     load: Load<'_>,
-) -> Result<Scenario, ScenarioError> {
-    if *raw.format.get_ref() != FORMAT {
-        return Err(source.error(
-            raw.format.span(),
-            format!("format {} is unknown", raw.format.get_ref()),
-            "write `format = 2`",
-        ));
-    }
-    let seconds = within(source, "seconds", &raw.seconds, 1, MAX_SECONDS)?;
+) -> Scenario {
+    let seconds = within(source, "seconds", &raw.seconds, 1, MAX_SECONDS);
+    let seconds = source.or(seconds, MAX_SECONDS);
     let cluster_at = raw.cluster.span();
-    let cluster = cluster(source, raw.cluster.into_inner())?;
-    let network = network(source, raw.network)?;
-    let producers = producer::producers(source, &cluster, raw.producer, load)?;
+    let cluster = cluster(source, raw.cluster.into_inner());
+    let network = network(source, raw.network);
+    let producers_at = raw.producer.iter();
+    let producers_at = producers_at.map(|(name, table)| (Name::from(name.as_str()), table.span()));
+    let producers_at = producers_at.collect();
+    let producers = producer::producers(source, &cluster, (raw.producer, suspects), load);
     let nodes = Nodes {
         source,
         name_servers: cluster.name_server_names(),
@@ -129,25 +126,31 @@ pub(super) fn scenario(
         shared: shared(&producers),
     };
     if let Some(twice) = nodes.producers.iter().find(|name| nodes.is_server(name)) {
-        return Err(source.error(
-            cluster_at,
-            format!("\"{twice}\" is a server and a producer"),
-            "give each node a name of its own",
-        ));
+        let what = format!("\"{twice}\" is a server and a producer");
+        let flaw = source.error(cluster_at, what, "give each node a name of its own");
+        source.or(Err(flaw), ());
     }
-    let mut workloads = Vec::new();
-    for workload in raw.workload {
-        workloads.push(workload::workload(&nodes, &cluster, seconds, workload)?);
-    }
-    let mut faults = Vec::new();
-    for fault in raw.fault {
-        faults.extend(fault::fault(&nodes, seconds, &workloads, fault)?);
-    }
-    let liveness_ms = match &raw.liveness {
-        Some(bound) => Some(duration(source, "liveness", bound, 1_000, 3_600_000)?),
-        None => None,
-    };
-    Ok(Scenario {
+    let workloads = raw.workload.into_iter();
+    let workloads = workloads.map(|raw| {
+        source.checked(suspects.has(&raw), || {
+            workload::workload(&nodes, &cluster, seconds, raw)
+        })
+    });
+    let workloads: Vec<_> = workloads.collect();
+    let mut places = Places::of(&producers, producers_at);
+    let faults = raw.fault.into_iter().flat_map(|raw| {
+        let at = raw.get_ref().kind.span();
+        let faults = source.checked(suspects.has(&raw), || {
+            let faults = fault::fault(&nodes, seconds, &workloads, raw);
+            source.or(faults, Vec::new())
+        });
+        places.faults.extend(faults.iter().map(|_| at.clone()));
+        faults
+    });
+    let faults = faults.collect();
+    let bound = raw.liveness.as_ref();
+    let liveness = bound.map(|bound| duration(source, "liveness", bound, 1_000, 3_600_000));
+    let scenario = Scenario {
         name,
         seconds,
         cluster,
@@ -155,9 +158,45 @@ pub(super) fn scenario(
         producers,
         workloads,
         faults,
-        liveness_ms,
+        liveness_ms: source.maybe(liveness),
         expect: expect(&raw.expect),
-    })
+    };
+    if source.flaws.borrow().is_empty() {
+        places.refuse(source, &scenario);
+    }
+    scenario
+}
+
+/// Where the parts of a scenario stand in its file.
+struct Places {
+    /// By the scenario's list of producers.
+    producers: Vec<Range<usize>>,
+    /// By the scenario's list of faults.
+    faults: Vec<Range<usize>>,
+}
+
+impl Places {
+    fn of(producers: &[ProducerPlan], tables: BTreeMap<Name, Range<usize>>) -> Self {
+        let place = |plan: &ProducerPlan| tables.get(&plan.name).cloned().unwrap_or_default();
+        Self {
+            producers: producers.iter().map(place).collect(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Notes what a run would refuse, whatever carries it out, where the file says it.
+    fn refuse(&self, source: Source<'_>, scenario: &Scenario) {
+        for (subject, error) in run::flaws(scenario, run::Nodes::OfScenario) {
+            let place = match subject {
+                Subject::Fault(index) => self.faults.get(index),
+                Subject::Producer(index) => self.producers.get(index),
+            };
+            let text = error.to_string();
+            let (what, remedy) = text.split_once("\n  remedy: ").unwrap_or((&text, ""));
+            let flaw = source.error(place.cloned().unwrap_or_default(), what, remedy);
+            source.or(Err(flaw), ());
+        }
+    }
 }
 
 /// A figure within its limits.
@@ -218,74 +257,81 @@ fn node_name(
     Ok(Name::from(name))
 }
 
-fn cluster(source: Source<'_>, raw: file::Cluster) -> Result<ClusterPlan, ScenarioError> {
+fn cluster(source: Source<'_>, raw: file::Cluster) -> ClusterPlan {
     let name_servers = match raw.name_servers {
-        Some(count) => within(source, "name-servers", &count, 1, MAX_NAME_SERVERS)?,
+        Some(count) => {
+            let count = within(source, "name-servers", &count, 1, MAX_NAME_SERVERS);
+            source.or(count, MAX_NAME_SERVERS)
+        }
         None => 1,
     };
-    let list = raw.brokers.get_ref();
-    if list.is_empty() || list.len() > MAX_BROKERS {
-        return Err(source.error(
-            raw.brokers.span(),
-            format!("a cluster cannot have {} brokers", list.len()),
-            format!("name 1 to {MAX_BROKERS} brokers: brokers = [\"broker-a\"]"),
-        ));
-    }
-    let mut taken = BTreeSet::new();
-    let mut brokers = Vec::new();
-    for broker in list {
-        brokers.push(node_name(
-            source,
-            broker.get_ref(),
-            broker.span(),
-            &mut taken,
-        )?);
-    }
-    let profile = match raw.profile {
-        Some(profile) => profile.get_ref().parse().map_err(|_| {
+    let brokers = brokers(source, &raw.brokers);
+    let profile = raw.profile.map(|profile| {
+        profile.get_ref().parse().map_err(|_| {
             let all = Profile::ALL.map(|known| format!("\"{known}\""));
             source.error(
                 profile.span(),
                 format!("the servers cannot behave as release {}", profile.get_ref()),
                 format!("write one of: {}", all.join(", ")),
             )
-        })?,
-        None => Profile::default(),
-    };
+        })
+    });
+    let profile = source.maybe(profile).unwrap_or_default();
     let mut topics = Vec::new();
     for (topic, queues) in raw.topics {
-        let queues = within(source, "the number of queues", &queues, 1, 1024)?;
-        topics.push((Name::from(topic), queues));
+        let queues = within(source, "the number of queues", &queues, 1, 1024);
+        topics.push((Name::from(topic), source.or(queues, 1)));
     }
     let mut only_on = Vec::new();
     for (topic, on) in raw.only_on {
         if !topics.iter().any(|(known, _)| **known == *topic) {
-            return Err(source.error(
+            let flaw = source.error(
                 on.span(),
                 format!("there is no topic \"{topic}\""),
                 "name one of the topics of this table",
-            ));
+            );
+            source.or(Err(flaw), ());
         }
         let names = on.get_ref().iter().map(|name| Name::from(name.as_str()));
         let names: Vec<Name> = names.collect();
-        names
-            .iter()
-            .try_for_each(|name| known_broker(source, &brokers, name, on.span()))?;
+        for name in &names {
+            source.or(known_broker(source, &brokers, name, on.span()), ());
+        }
         only_on.push((Name::from(topic), names));
     }
     let mut without_master = Vec::new();
     for broker in raw.without_master {
-        known_broker(source, &brokers, broker.get_ref(), broker.span())?;
+        let known = known_broker(source, &brokers, broker.get_ref(), broker.span());
+        source.or(known, ());
         without_master.push(Name::from(broker.get_ref().as_str()));
     }
-    Ok(ClusterPlan {
+    ClusterPlan {
         name_servers,
         brokers,
         profile,
         topics,
         only_on,
         without_master,
-    })
+    }
+}
+
+/// The brokers' names. One that is no name stays: who names it elsewhere need not be told of it again.
+fn brokers(source: Source<'_>, raw: &Spanned<Vec<Spanned<String>>>) -> Vec<Name> {
+    let list = raw.get_ref();
+    if list.is_empty() || list.len() > MAX_BROKERS {
+        let flaw = source.error(
+            raw.span(),
+            format!("a cluster cannot have {} brokers", list.len()),
+            format!("name 1 to {MAX_BROKERS} brokers: brokers = [\"broker-a\"]"),
+        );
+        source.or(Err(flaw), ());
+    }
+    let mut taken = BTreeSet::new();
+    let name = |broker: &Spanned<String>| {
+        let name = node_name(source, broker.get_ref(), broker.span(), &mut taken);
+        source.or(name, Name::from(broker.get_ref().as_str()))
+    };
+    list.iter().map(name).collect()
 }
 
 fn known_broker(
@@ -304,28 +350,25 @@ fn known_broker(
     ))
 }
 
-fn network(source: Source<'_>, raw: file::Network) -> Result<NetworkPlan, ScenarioError> {
+fn network(source: Source<'_>, raw: file::Network) -> NetworkPlan {
     let mut plan = NetworkPlan::default();
-    if let Some(latency) = raw.latency {
-        let (ms, jitter) = latency_range(source, &latency)?;
+    let latency = raw.latency.map(|latency| latency_range(source, &latency));
+    if let Some((ms, jitter)) = source.maybe(latency) {
         plan.latency_ms = ms;
         plan.jitter_ms = jitter;
     }
-    if let Some(order) = raw.ready_order {
-        plan.ready_order = match order.get_ref().as_str() {
-            "fifo" => Order::Fifo,
-            "seeded" => Order::Seeded,
-            "drawn" => Order::Drawn,
-            other => {
-                return Err(source.error(
-                    order.span(),
-                    format!("there is no ready order \"{other}\""),
-                    "write \"fifo\", \"seeded\", or \"drawn\" for one of them by seed",
-                ));
-            }
-        };
-    }
-    Ok(plan)
+    let order = raw.ready_order.map(|order| match order.get_ref().as_str() {
+        "fifo" => Ok(Order::Fifo),
+        "seeded" => Ok(Order::Seeded),
+        "drawn" => Ok(Order::Drawn),
+        other => Err(source.error(
+            order.span(),
+            format!("there is no ready order \"{other}\""),
+            "write \"fifo\", \"seeded\", or \"drawn\" for one of them by seed",
+        )),
+    });
+    plan.ready_order = source.maybe(order).unwrap_or(plan.ready_order);
+    plan
 }
 
 /// A latency and its jitter, at least a millisecond and at most a minute.
@@ -333,7 +376,8 @@ pub(super) fn latency_range(
     source: Source<'_>,
     raw: &Spanned<file::Latency>,
 ) -> Result<(u64, u64), ScenarioError> {
-    let (ms, jitter) = (raw.get_ref().ms, raw.get_ref().jitter);
+    let ms = raw.get_ref().ms.0;
+    let jitter = raw.get_ref().jitter.map_or(0, |jitter| jitter.0);
     if (1..=60_000).contains(&ms) && jitter <= 60_000 {
         return Ok((ms, jitter));
     }
@@ -359,7 +403,7 @@ pub(super) fn duration(
     Err(source.error(
         figure.span(),
         format!("{what} cannot be {ms} ms"),
-        format!("write a duration from \"{min}ms\" to \"{max}ms\""),
+        format!("write a duration from \"{min}ms\" to \"{max}ms\", or the number of milliseconds"),
     ))
 }
 

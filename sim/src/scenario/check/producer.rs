@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::client;
 use super::{Load, MAX_SECONDS, duration, known_broker, node_name, within};
 use crate::scenario::error::{ScenarioError, Source};
+use crate::scenario::read::Suspects;
 use crate::scenario::{
     ClusterPlan, Hooks, Limits, Namespace, PolicySource, ProducerPlan, file, format_1,
 };
@@ -42,20 +43,21 @@ fn policy(
 pub(super) fn producers(
     source: Source<'_>,
     cluster: &ClusterPlan,
-    raw: BTreeMap<String, Spanned<file::Producer>>,
+    (raw, suspects): (BTreeMap<String, Spanned<file::Producer>>, &Suspects),
     load: Load<'_>,
-) -> Result<Vec<ProducerPlan>, ScenarioError> {
+) -> Vec<ProducerPlan> {
     let mut plans = Vec::new();
     let mut clients = Vec::new();
     for (name, raw) in raw {
         if let Some(client) = &raw.get_ref().client {
-            client::refuse_its_settings(source, raw.get_ref(), client)?;
+            client::refuse_its_settings(source, raw.get_ref(), client);
             clients.push((plans.len(), client.clone()));
         }
-        plans.push(producer(source, cluster, &name, raw, load)?);
+        let suspect = suspects.has(&raw);
+        plans.push(source.checked(suspect, || producer(source, cluster, &name, raw, load)));
     }
-    client::share(source, &mut plans, clients)?;
-    Ok(plans)
+    client::share(source, &mut plans, clients);
+    plans
 }
 
 /// Checks one producer of a scenario file.
@@ -65,59 +67,47 @@ fn producer(
     name: &str,
     raw: Spanned<file::Producer>,
     load: Load<'_>,
-) -> Result<ProducerPlan, ScenarioError> {
+) -> ProducerPlan {
     let at = raw.span();
     let raw = raw.into_inner();
-    let name = node_name(source, name, at, &mut BTreeSet::new())?;
-    let policy = match raw.policy {
-        None => PolicySource::Preset("strict"),
-        Some(policy) => self::policy(source, &policy, load)?,
+    let known = node_name(source, name, at, &mut BTreeSet::new());
+    let name = source.or(known, Name::from(name));
+    let strict = PolicySource::Preset("strict");
+    let policy = raw.policy.map(|policy| self::policy(source, &policy, load));
+    let policy = source.maybe(policy).unwrap_or(strict);
+    let time = |what, time: &Option<_>, most| {
+        let time = time.as_ref();
+        source.maybe(time.map(|time| duration(source, what, time, 1, most)))
     };
-    let timeout_ms = match raw.timeout {
-        Some(timeout) => Some(duration(source, "a timeout", &timeout, 1, 600_000)?),
-        None => None,
-    };
-    let retries = match raw.retries {
-        Some(retries) => Some(within(source, "retries", &retries, 0, 100)?),
-        None => None,
-    };
-    let stop_at = raw.stop.as_ref().map(Spanned::span);
-    let stop_ms = match raw.stop {
-        Some(stop) => Some(duration(source, "the stop", &stop, 1, MAX_SECONDS * 1_000)?),
-        None => None,
-    };
-    let first_name_server = match raw.first_name_server {
-        Some(first) => Some(within(
-            source,
-            "first-name-server",
-            &first,
-            0,
-            cluster.name_servers - 1,
-        )?),
-        None => None,
-    };
-    let hooks = hooks(source, cluster, raw.hooks, raw.forbids)?;
-    let namespace = namespace(source, raw.namespace, raw.namespace_v2)?;
+    let timeout_ms = time("a timeout", &raw.timeout, 600_000);
+    let stop_ms = time("the stop", &raw.stop, MAX_SECONDS * 1_000);
+    let retries = raw.retries.as_ref();
+    let retries = source.maybe(retries.map(|it| within(source, "retries", it, 0, 100)));
+    let last = cluster.name_servers - 1;
+    let first = raw.first_name_server.as_ref();
+    let first = first.map(|first| within(source, "first-name-server", first, 0, last));
+    let first_name_server = source.maybe(first);
+    let hooks = hooks(source, cluster, raw.hooks, raw.forbids);
+    let hooks = source.or(hooks, Hooks::None);
+    let namespace = namespace(source, raw.namespace, raw.namespace_v2);
     let limits = Limits {
         sends: raw.max_open_sends,
         bytes: raw.max_open_bytes,
-        refuses: refuses(source, raw.when_full)?,
+        refuses: source.or(refuses(source, raw.when_full), false),
     };
     let dropped = raw.dropped.is_some_and(|dropped| *dropped.get_ref());
-    if let (true, Some(_), Some(at)) = (dropped, stop_ms, stop_at) {
-        return Err(source.error(
-            at,
-            "a producer is stopped, or it is dropped without that",
-            "remove stop or dropped",
-        ));
+    if let (true, Some(stop)) = (dropped, &raw.stop) {
+        let what = "a producer is stopped, or it is dropped without that";
+        let flaw = source.error(stop.span(), what, "remove stop or dropped");
+        source.or(Err(flaw), ());
     }
-    let changes = changes(source, &policy, raw.changes)?;
-    Ok(ProducerPlan {
+    let changes = changes(source, &policy, raw.changes);
+    ProducerPlan {
         client: raw.client.map(|client| Name::from(client.into_inner())),
         dropped,
-        changes,
+        changes: source.or(changes, None),
         limits,
-        namespace,
+        namespace: source.or(namespace, None),
         hooks,
         group: raw.group.unwrap_or_else(|| format!("group-{name}")),
         name,
@@ -131,7 +121,7 @@ fn producer(
         first_message: raw.first_message.map(Spanned::into_inner),
         fault_tolerance: raw.fault_tolerance,
         stop_ms,
-    })
+    }
 }
 
 /// The differences from the policy, which must give a policy with it.

@@ -56,9 +56,6 @@ pub(super) fn rule(keys: &FaultKeys<'_>, then: RuleAction) -> Result<Rule, Scena
     })
 }
 
-/// The largest code that a name is looked up for.
-pub(in crate::scenario) const LAST_CODE: i32 = 2_000;
-
 fn request_codes(nodes: &Nodes<'_>, raw: &Spanned<Codes>) -> Result<Vec<i32>, ScenarioError> {
     let codes = &raw.get_ref().0;
     if codes.is_empty() {
@@ -73,31 +70,29 @@ fn request_codes(nodes: &Nodes<'_>, raw: &Spanned<Codes>) -> Result<Vec<i32>, Sc
 }
 
 pub(super) fn request_code(nodes: &Nodes<'_>, raw: Spanned<Code>) -> Result<i32, ScenarioError> {
-    named_code(nodes, raw, code::request_name, "request", "SEND_MESSAGE_V2")
+    named_code(nodes, raw, code::request_code, "request", "SEND_MESSAGE_V2")
 }
 
 pub(super) fn response_code(nodes: &Nodes<'_>, raw: Spanned<Code>) -> Result<i32, ScenarioError> {
-    named_code(nodes, raw, code::response_name, "response", "SYSTEM_BUSY")
+    named_code(nodes, raw, code::response_code, "response", "SYSTEM_BUSY")
 }
 
 fn named_code(
     nodes: &Nodes<'_>,
     raw: Spanned<Code>,
-    name_of: fn(i32) -> Option<&'static str>,
+    find: fn(&str) -> Option<i32>,
     what: &str,
     example: &str,
 ) -> Result<i32, ScenarioError> {
     let at = raw.span();
     match raw.into_inner() {
         Code::Number(number) => Ok(number),
-        Code::Named(name) => (0..=LAST_CODE)
-            .find(|number| name_of(*number) == Some(name.as_str()))
-            .ok_or_else(|| {
-                nodes.source.error(
-                    at,
-                    format!("no {what} code is called \"{name}\""),
-                    format!("write its number, or its name in RocketMQ, like \"{example}\""),
-                )
-            }),
+        Code::Named(name) => find(&name).ok_or_else(|| {
+            nodes.source.error(
+                at,
+                format!("no {what} code is called \"{name}\""),
+                format!("write its number, or its name in RocketMQ, like \"{example}\""),
+            )
+        }),
     }
 }

@@ -22,52 +22,35 @@ pub(super) fn workload(
     cluster: &ClusterPlan,
     seconds: u64,
     raw: Spanned<file::Workload>,
-) -> Result<Workload, ScenarioError> {
+) -> Workload {
     let source = nodes.source;
     let raw = raw.into_inner();
     let producer = raw.producer.get_ref();
     if !has(&nodes.producers, producer) {
-        return Err(source.error(
+        let flaw = source.error(
             raw.producer.span(),
             format!("no producer is called \"{producer}\""),
             format!(
                 "add a table [producer.{producer}], or use one of: {}",
                 nodes.producers.join(", ")
             ),
-        ));
+        );
+        source.or(Err(flaw), ());
     }
-    let mode = mode(source, raw.mode)?;
-    let sends_at = raw.sends.span();
-    let sends = within(source, "sends", &raw.sends, 1, MAX_SENDS)?;
-    let every_ms = raw.every.map_or(Ok(1_000), |every| {
-        duration(source, "the pause between sends", &every, 1, 3_600_000)
-    })?;
-    let start_ms = raw.start.map_or(Ok(1_000), |start| {
-        duration(source, "the first send", &start, 0, seconds * 1_000)
-    })?;
-    let last_ms = start_ms + (sends - 1) * every_ms;
-    if last_ms >= seconds * 1_000 {
-        return Err(source.error(
-            sends_at,
-            format!("the last send would be at {last_ms} ms, and the run ends at {seconds} s"),
-            "lower sends, every or start, or raise seconds",
-        ));
-    }
-    let target = target(nodes, cluster, raw.queue, raw.keys, raw.select)?;
-    let body_bytes = raw
+    let mode = source.or(mode(source, raw.mode), SendMode::Sync);
+    let times = times(source, seconds, &raw.sends, &raw.every, &raw.start);
+    let (sends, every_ms, start_ms) = source.or(times, (MAX_SENDS, 1, 0));
+    let target = target(nodes, cluster, raw.queue, raw.keys, raw.select);
+    let body = raw
         .body
-        .map_or(Ok(16), |body| within(source, "body", &body, 0, MAX_BODY))?;
-    let timeout_ms = match raw.timeout {
-        Some(timeout) => Some(duration(source, "a timeout", &timeout, 1, 600_000)?),
-        None => None,
-    };
-    let delay_level = match raw.delay_level {
-        Some(level) => Some(within(source, "delay-level", &level, 1, MAX_DELAY_LEVEL)?),
-        None => None,
-    };
-    let (callers, drop_after_ms, callback) =
-        manners(source, mode, raw.callers, raw.drop_after, raw.callback)?;
-    Ok(Workload {
+        .map(|body| within(source, "body", &body, 0, MAX_BODY));
+    let timeout = raw.timeout;
+    let timeout = timeout.map(|timeout| duration(source, "a timeout", &timeout, 1, 600_000));
+    let level = raw.delay_level;
+    let level = level.map(|level| within(source, "delay-level", &level, 1, MAX_DELAY_LEVEL));
+    let manners = manners(source, mode, raw.callers, raw.drop_after, raw.callback);
+    let (callers, drop_after_ms, callback) = source.or(manners, (1, None, Callback::Plain));
+    Workload {
         callers,
         drop_after_ms,
         callback,
@@ -77,16 +60,43 @@ pub(super) fn workload(
         sends,
         every_ms,
         start_ms,
-        body_bytes,
-        target,
-        timeout_ms,
+        body_bytes: source.maybe(body).unwrap_or(16),
+        target: source.or(target, Target::Any),
+        timeout_ms: source.maybe(timeout),
         tag: raw.tag,
-        delay_level,
+        delay_level: source.maybe(level),
         flag: raw.flag.unwrap_or(0),
         property: raw.property,
         waits_stored: raw.waits_stored.unwrap_or(true),
         own_ids: raw.own_ids.unwrap_or(false),
-    })
+    }
+}
+
+/// How many sends, how far apart, and when the first: the last must begin within the run.
+fn times(
+    source: Source<'_>,
+    seconds: u64,
+    sends: &Spanned<u64>,
+    every: &Option<Spanned<Ms>>,
+    start: &Option<Spanned<Ms>>,
+) -> Result<(u64, u64, u64), ScenarioError> {
+    let sends_at = sends.span();
+    let sends = within(source, "sends", sends, 1, MAX_SENDS)?;
+    let every_ms = every.as_ref().map_or(Ok(1_000), |every| {
+        duration(source, "the pause between sends", every, 1, 3_600_000)
+    })?;
+    let start_ms = start.as_ref().map_or(Ok(1_000), |start| {
+        duration(source, "the first send", start, 0, seconds * 1_000)
+    })?;
+    let last_ms = start_ms + (sends - 1) * every_ms;
+    if last_ms < seconds * 1_000 {
+        return Ok((sends, every_ms, start_ms));
+    }
+    Err(source.error(
+        sends_at,
+        format!("the last send would be at {last_ms} ms, and the run ends at {seconds} s"),
+        "lower sends, every or start, or raise seconds",
+    ))
 }
 
 /// Where the sends go, if the caller chooses: a queue, so many keys, or a selector of its own.

@@ -6,7 +6,6 @@ use super::{Table, duration, list, quote};
 use crate::fault::{Fault, FaultKind, Position, Rule};
 
 /// The largest code that is written by its name.
-const LAST_CODE: i32 = crate::scenario::check::LAST_CODE;
 
 /// The table of a fault without its place; `default_codes` are those of a rule at its place that names none.
 pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
@@ -69,7 +68,7 @@ fn times(rule: &Rule, at: &Position, for_ms: Option<u64>, table: &mut Table) {
 
 pub(super) fn named(number: i32, name_of: fn(i32) -> Option<&'static str>) -> String {
     match name_of(number) {
-        Some(name) if number <= LAST_CODE => quote(name),
+        Some(name) => quote(name),
         _ => number.to_string(),
     }
 }

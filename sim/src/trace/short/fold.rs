@@ -7,7 +7,7 @@
 use rmq_producer::event::{Outcome, SendNumber};
 
 use super::names::Names;
-use super::{Columns, Row};
+use super::{Columns, Glyphs, Row};
 use crate::trace::history::{History, SendHistory};
 use crate::trace::record::NodeId;
 
@@ -122,14 +122,7 @@ impl Fold {
         };
         let mut row = Row::new(self.ms, text);
         for (column, seen, stored) in self.cells {
-            let glyphs = match (seen, stored) {
-                (1, 1) => "*=".to_owned(),
-                (1, 0) => "*".to_owned(),
-                (_, 0) => format!("{seen}*"),
-                (seen, stored) if seen == stored => format!("{stored}="),
-                (seen, stored) => format!("{seen}*{stored}="),
-            };
-            row = row.cell(Some(column), &glyphs);
+            row = row.glyphs(Some(column), Glyphs::Folded { seen, stored });
         }
         row
     }

@@ -5,6 +5,13 @@
 //! unchanged polls) is left out, so that a whole failover fits on one screen. No opaque, port or
 //! hash appears: two runs that a person would call equal print the same text.
 //!
+//! No line is longer than 120 characters, and the width of a column depends on the names of the nodes
+//! alone: what moves a fault changes the lines whose time it changes, and no other. A text that is too
+//! long for its column goes on in lines without a time. Columns have short names, which the legend
+//! explains: `a` for `broker-a`, `n1` for `ns-1`. Servers that do not fit beside the others, such as
+//! dozens of brokers, share the column `rest`: first those that nothing happened to, then the last ones
+//! of those that are left.
+//!
 //! | glyph | in a server's column |
 //! |---|---|
 //! | `*` | the server read the attempt |
@@ -16,26 +23,65 @@
 //! | `+a` `-a` | the name server learned of broker a, forgot it |
 //! | `+` | the broker created the topic |
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::ops::Range;
 
 use super::history::History;
 use super::record::{NodeId, NodeKind, Trace};
 
 mod fold;
+mod layout;
 mod names;
 mod rows;
 mod words;
 
 use names::Names;
 
-/// One line of the short trace.
+/// One thing worth knowing: mostly one line of the short trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
     ms: u64,
     text: String,
-    /// What stands in the columns of servers: column and glyphs.
-    cells: Vec<(usize, String)>,
+    cells: Vec<Cell>,
+}
+
+/// What stands in the column of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Cell {
+    column: usize,
+    glyphs: Vec<Glyphs>,
+}
+
+/// Glyphs that stay together, should their cell go on in a second line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Glyphs {
+    /// As they are printed.
+    Text(String),
+    /// Folded sends: requests read, messages stored.
+    Folded { seen: u64, stored: u64 },
+}
+
+impl Glyphs {
+    /// Whether they tell of more than what goes well.
+    fn is_trouble(&self) -> bool {
+        match self {
+            Self::Text(text) => text.contains(['!', 'x', '.']) && !text.starts_with(['+', '-']),
+            Self::Folded { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Glyphs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Folded { seen: 1, stored: 1 } => f.write_str("*="),
+            Self::Folded { seen: 1, stored: 0 } => f.write_str("*"),
+            Self::Folded { seen, stored: 0 } => write!(f, "{seen}*"),
+            Self::Folded { seen, stored } if seen == stored => write!(f, "{stored}="),
+            Self::Folded { seen, stored } => write!(f, "{seen}*{stored}="),
+        }
+    }
 }
 
 impl Row {
@@ -48,15 +94,62 @@ impl Row {
     }
 
     /// Adds glyphs to a column, if the node has one.
-    fn cell(mut self, column: Option<usize>, glyphs: &str) -> Self {
-        let Some(column) = column.filter(|_| !glyphs.is_empty()) else {
+    fn cell(self, column: Option<usize>, glyphs: &str) -> Self {
+        if glyphs.is_empty() {
+            return self;
+        }
+        self.glyphs(column, Glyphs::Text(glyphs.to_owned()))
+    }
+
+    fn glyphs(mut self, column: Option<usize>, glyphs: Glyphs) -> Self {
+        let Some(column) = column else {
             return self;
         };
-        match self.cells.iter_mut().find(|(at, _)| *at == column) {
-            Some((_, cell)) => cell.push_str(glyphs),
-            None => self.cells.push((column, glyphs.to_owned())),
+        match self.cells.iter_mut().find(|cell| cell.column == column) {
+            Some(cell) => cell.glyphs.push(glyphs),
+            None => self.cells.push(Cell {
+                column,
+                glyphs: vec![glyphs],
+            }),
         }
         self
+    }
+}
+
+/// One line as it is printed, and what a terminal may show of it in colour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "cli"),
+    expect(dead_code, reason = "only a command line prints in colour")
+)]
+pub(crate) struct Line {
+    /// The whole line, without its end.
+    pub(crate) text: String,
+    /// The columns of servers begin at this byte.
+    pub(crate) servers: usize,
+    /// What its words are about.
+    pub(crate) tone: Tone,
+}
+
+/// What the words of a line are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Nothing that a reader looks for first.
+    Plain,
+    /// A fault, or something that failed.
+    Trouble,
+    /// What is said of all lines, before them.
+    Legend,
+}
+
+impl Tone {
+    fn of(text: &str) -> Self {
+        let failed = [" x ", "FAILED", "PANICKED"];
+        if text.starts_with(['!', 'x']) || failed.iter().any(|it| text.contains(it)) {
+            Self::Trouble
+        } else {
+            Self::Plain
+        }
     }
 }
 
@@ -103,9 +196,9 @@ pub fn render(trace: &Trace) -> String {
     rendered(trace, |_| 0..usize::MAX)
 }
 
-/// A part of [`render`]'s text: up to so many lines around a record, given by its index in the trace, or the
-/// last lines of the trace. The head and the columns' names are there as in the whole.
-pub fn around(trace: &Trace, record: Option<usize>, lines: usize) -> String {
+/// A part of [`render`]'s text: up to so many events around a record, given by its index in the trace, or the
+/// last events of the trace. The head and the columns' names are there as in the whole.
+pub fn around(trace: &Trace, record: Option<usize>, events: usize) -> String {
     let at = record.and_then(|at| trace.records.get(at));
     rendered(trace, |rows| {
         let behind = match at {
@@ -113,12 +206,22 @@ pub fn around(trace: &Trace, record: Option<usize>, lines: usize) -> String {
             None => rows.len(),
         };
         // What a person looks for is mostly before it.
-        let end = rows.len().min(behind + lines / 4);
-        end.saturating_sub(lines)..end
+        let end = rows.len().min(behind + events / 4);
+        end.saturating_sub(events)..end
     })
 }
 
 fn rendered(trace: &Trace, part: impl Fn(&[Row]) -> Range<usize>) -> String {
+    let lines = part_of_lines(trace, part).into_iter();
+    lines.map(|line| line.text + "\n").collect()
+}
+
+/// The lines of the short trace.
+pub(crate) fn lines(trace: &Trace) -> Vec<Line> {
+    part_of_lines(trace, |_| 0..usize::MAX)
+}
+
+fn part_of_lines(trace: &Trace, part: impl Fn(&[Row]) -> Range<usize>) -> Vec<Line> {
     let history = History::of(trace);
     let names = Names::of(&trace.header);
     let columns = Columns::of(trace);
@@ -126,22 +229,41 @@ fn rendered(trace: &Trace, part: impl Fn(&[Row]) -> Range<usize>) -> String {
     let part = part(&rows);
     rows.truncate(part.end);
     rows.drain(..part.start);
-    let titles: Vec<&str> = columns
-        .0
-        .iter()
-        .map(|node| trace.header.name(*node))
-        .collect();
-    let mut text = head(trace);
-    table(&mut text, &producers(trace), &titles, &rows);
-    text
+    let layout = layout::Layout::of(trace, &names, &columns, &rows);
+    let mut lines = head(trace, &names);
+    let rest = layout.rest(|at| names.short(columns.0[at]));
+    lines.extend(rest.iter().flat_map(|rest| legend(rest)));
+    lines.push(layout.titles(&producers(trace)));
+    lines.extend(rows.iter().flat_map(|row| layout.lines(row)));
+    lines
 }
 
-fn head(trace: &Trace) -> String {
+/// What was played, and the legend.
+fn head(trace: &Trace, names: &Names<'_>) -> Vec<Line> {
     let header = &trace.header;
-    format!(
-        "{}  seed {}  {}  {} engine    (* attempt  = stored  ! fault  x broken  . late)\n",
-        header.scenario, header.seed, header.policy, header.engine
-    )
+    let (seed, policy) = (header.seed, &header.policy);
+    let played = format!(
+        "{}  seed {seed}  {policy}  {} engine",
+        header.scenario, header.engine
+    );
+    let glyphs = "* attempt  = stored  ! fault  x broken  . late";
+    let legend_of = match names.legend() {
+        Some(names) => format!("{glyphs}    {names}"),
+        None => glyphs.to_owned(),
+    };
+    [legend(&played), legend(&legend_of)].concat()
+}
+
+/// A text before the trace, in as many lines as it needs.
+fn legend(text: &str) -> Vec<Line> {
+    let width = layout::LONGEST_LINE;
+    let lines = layout::wrapped(text, width, width).into_iter();
+    let line = |text: String| Line {
+        servers: text.len(),
+        text,
+        tone: Tone::Legend,
+    };
+    lines.map(line).collect()
 }
 
 /// The title of the column of decisions.
@@ -151,65 +273,6 @@ fn producers(trace: &Trace) -> String {
         (Some(only), None) => trace.header.name(only).to_owned(),
         _ => "producers".to_owned(),
     }
-}
-
-fn table(text: &mut String, title: &str, titles: &[&str], rows: &[Row]) {
-    let width = |it: &str| it.chars().count();
-    let said = rows
-        .iter()
-        .map(|row| width(&row.text))
-        .max()
-        .unwrap_or(0)
-        .max(width(title))
-        + 2;
-    let widths: Vec<usize> = titles
-        .iter()
-        .enumerate()
-        .map(|(column, title)| {
-            let cells = rows.iter().flat_map(|row| &row.cells);
-            let cells = cells
-                .filter(|(at, _)| *at == column)
-                .map(|(_, cell)| width(cell));
-            cells.max().unwrap_or(0).max(width(title)) + 2
-        })
-        .collect();
-    let cells = titles
-        .iter()
-        .map(|title| (*title).to_owned())
-        .enumerate()
-        .collect::<Vec<_>>();
-    line(text, ("ms", title), said, &widths, &cells);
-    for row in rows {
-        line(
-            text,
-            (&row.ms.to_string(), &row.text),
-            said,
-            &widths,
-            &row.cells,
-        );
-    }
-}
-
-fn line(
-    text: &mut String,
-    (ms, said): (&str, &str),
-    said_width: usize,
-    widths: &[usize],
-    cells: &[(usize, String)],
-) {
-    let start = text.len();
-    // Writing to a string cannot fail.
-    let _ = write!(text, "{ms:>7}   {said:said_width$}");
-    for (column, width) in widths.iter().enumerate() {
-        let cell = cells
-            .iter()
-            .find(|(at, _)| *at == column)
-            .map_or("", |(_, cell)| cell);
-        let _ = write!(text, "{cell:width$}");
-    }
-    let end = text[start..].trim_end().len();
-    text.truncate(start + end);
-    text.push('\n');
 }
 
 #[cfg(test)]
@@ -244,16 +307,17 @@ mod tests {
             .succeeds(21, 2);
         let scene = scene.at(40_002).fault_ends(1, "broker-a");
         insta::assert_snapshot!(render(&scene.trace), @r"
-scene  seed 1  strict  event engine    (* attempt  = stored  ! fault  x broken  . late)
-     ms   p1                                  ns-1  ns-2  broker-a  broker-b  broker-c
-      0   orders <- ns-1: a4 b4 c4 (route 1)  105
-   1004   s1-s6 ok   4ms each                             2=        2=        2=
-  20000   s21 #1 -> a/0  1000ms                           *
-  20002   ! crash broker-a                                !x
+scene  seed 1  strict  event engine
+* attempt  = stored  ! fault  x broken  . late    n1: ns-1 …  a: broker-a …
+     ms   p1                                                           n1     n2     a     b     c
+      0   orders <- ns-1: a4 b4 c4 (route 1)                           105
+   1004   s1-s6 ok   4ms each                                                        2=    2=    2=
+  20000   s21 #1 -> a/0  1000ms                                                      *
+  20002   ! crash broker-a                                                           !x
   20005   s21 #1 x lost after 5ms, retry
-  20005   s21 #2 -> b/0  1000ms                                     *=
+  20005   s21 #2 -> b/0  1000ms                                                            *=
   20009   s21 ok b/0@2   9ms, 2 attempts
-  40002   ! broker-a back                                 !
+  40002   ! broker-a back                                                            !
 ");
     }
 }

@@ -37,6 +37,37 @@ impl<'t> Names<'t> {
         }
     }
 
+    /// A name server's short name: `n1` for `ns-1`.
+    pub(super) fn name_server(&self, name: &str) -> String {
+        match name.strip_prefix("ns-") {
+            Some(number) if !number.is_empty() => format!("n{number}"),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// The short name of a server: what its column is called.
+    pub(super) fn short(&self, node: NodeId) -> String {
+        let name = self.header.name(node);
+        match self.header.nodes[node.index()].kind {
+            NodeKind::NameServer => self.name_server(name),
+            _ => self.broker(name).to_owned(),
+        }
+    }
+
+    /// `n1: ns-1 …  a: broker-a …`: what short names stand for, by the first of each sort.
+    pub(super) fn legend(&self) -> Option<String> {
+        let sorts = [NodeKind::NameServer, NodeKind::Broker].into_iter();
+        let parts = sorts.filter_map(|kind| {
+            let mut nodes = self.header.of_kind(kind);
+            let first = nodes.next()?;
+            let (name, short) = (self.header.name(first), self.short(first));
+            let more = if nodes.next().is_some() { " …" } else { "" };
+            (short != name).then(|| format!("{short}: {name}{more}"))
+        });
+        let parts: Vec<String> = parts.collect();
+        (!parts.is_empty()).then(|| parts.join("  "))
+    }
+
     /// A producer's name before a line of its own, where there are several.
     pub(super) fn who(&self, node: NodeId) -> String {
         if self.many {
