@@ -100,6 +100,20 @@ impl<'de> Deserialize<'de> for Millis {
     }
 }
 
+/// What a reader expects, without the types of a programming language.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "bool" | "a boolean" => "true or false",
+        "a string" => "a text in quotes",
+        "a sequence" => "a list, like [\"broker-a\"],",
+        "a map" => "a table, like { min = 1 },",
+        other if other.starts_with("struct ") => "a table of keys",
+        other => other,
+    }
+}
+
 /// A code as a file has it, which does not say yet whether a request's or a response's is meant.
 enum Written {
     Number(i32),
@@ -209,7 +223,10 @@ pub fn explain(message: &str, example: &str) -> (String, String) {
         );
     }
     if let Some((what, expected)) = message.split_once(", expected ") {
-        return (what.to_owned(), format!("write {expected} here"));
+        return (
+            what.to_owned(),
+            format!("write {} here", in_words(expected)),
+        );
     }
     (
         message.to_owned(),
@@ -275,6 +292,16 @@ mod tests {
                 "invalid type: boolean, expected a time",
                 "invalid type",
                 "write a time",
+            ),
+            (
+                "invalid type: boolean, expected usize",
+                "invalid type",
+                "a whole number from 0",
+            ),
+            (
+                "invalid type: integer, expected struct Cluster",
+                "invalid type",
+                "a table of keys",
             ),
             ("odd", "odd", "the manual shows"),
         ] {

@@ -107,3 +107,27 @@ fn a_scenario_whose_fault_names_no_node_or_the_wrong_kind_of_place_is_refused() 
     }
     assert!(with_fault(FaultKind::Freeze, node("broker-a")).is_ok());
 }
+
+#[test]
+fn all_faults_that_make_no_sense_are_refused_at_once() {
+    let mut scenario = generate(3);
+    let freeze = |name: &str| Fault {
+        kind: FaultKind::Freeze,
+        place: Place::Node(name.into()),
+        at: Position::Time { ms: 0 },
+        for_ms: None,
+        may_miss: false,
+    };
+    scenario.faults = vec![freeze("broker-y"), freeze("broker-a"), freeze("broker-z")];
+    let Err(RunError::Several(errors)) = run(&Arc::new(scenario), 3, EngineKind::Event) else {
+        panic!("two of the three are refused");
+    };
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(
+        texts[0].contains("broker-y") && texts[1].contains("broker-z"),
+        "{texts:?}"
+    );
+    let text = RunError::Several(errors).to_string();
+    assert_eq!(text.matches("\n  remedy: ").count(), 2, "{text}");
+}

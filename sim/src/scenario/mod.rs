@@ -75,25 +75,7 @@ impl Scenario {
         text: &str,
         load: &dyn Fn(&str) -> std::io::Result<String>,
     ) -> Result<Self, ScenarioError> {
-        let text = &*format_1::scenario(text);
-        let flaws = error::Flaws::default();
-        let source = error::Source {
-            file,
-            text,
-            flaws: &flaws,
-        };
-        let Some((raw, suspects)) = read::file(source) else {
-            return Err(source.refusal());
-        };
-        let name = Path::new(file).file_name().map_or_else(
-            || file.to_owned(),
-            |name| name.to_string_lossy().into_owned(),
-        );
-        let scenario = check::scenario(source, name, (raw, &suspects), load);
-        match ScenarioError::of(flaws.take()) {
-            None => Ok(scenario),
-            Some(error) => Err(error),
-        }
+        read::scenario(file, text, load)
     }
 
     /// The `KEYS` of a send: `s21`, or `w2s21` where there are several workloads. Unique in a run.

@@ -6,13 +6,39 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
-use super::error::{ScenarioError, Source};
+use super::check::{self, Load};
+use super::error::{Flaws, ScenarioError, Source};
 use super::file::{FORMAT, File};
+use super::{Scenario, format_1};
+
+/// Reads and checks the text of a file; `load` gives the text of a policy file that it names.
+pub(super) fn scenario(file: &str, text: &str, load: Load<'_>) -> Result<Scenario, ScenarioError> {
+    let text = &*format_1::scenario(text);
+    let flaws = Flaws::default();
+    let source = Source {
+        file,
+        text,
+        flaws: &flaws,
+    };
+    let Some((raw, suspects)) = self::file(source) else {
+        return Err(source.refusal());
+    };
+    let name = Path::new(file).file_name().map_or_else(
+        || file.to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    let scenario = check::scenario(source, name, (raw, &suspects), load);
+    match ScenarioError::of(flaws.take()) {
+        None => Ok(scenario),
+        Some(error) => Err(error),
+    }
+}
 
 /// More mistakes than anybody reads; the rest of such a file is not looked at.
 const MOST: usize = 100;
@@ -31,7 +57,7 @@ impl Suspects {
 
 /// The file as it is written. None if it cannot go on to be checked, for what is noted as wrong: it is no
 /// TOML, of another format, or whole tables are wrong, which others name.
-pub(super) fn file(source: Source<'_>) -> Option<(File, Suspects)> {
+fn file(source: Source<'_>) -> Option<(File, Suspects)> {
     let tree = match DeTable::parse(source.text) {
         Ok(tree) => tree,
         Err(error) => {

@@ -433,7 +433,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         Just(PolicySource::Preset("java_5_3")),
         Just(PolicySource::Text {
             file: "own.toml".to_owned(),
-            text: "whatever".to_owned()
+            text: "compress-over = 100".to_owned()
         })
     ];
     let figures = proptest::option::of((0..9u64, 9..99u64));
