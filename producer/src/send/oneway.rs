@@ -4,6 +4,7 @@
 //! be written in time has failed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmq_remoting::observe::Name;
 use tokio::time::{Instant, timeout_at};
@@ -65,7 +66,17 @@ async fn write_out(
     to: Destination,
 ) -> Result<(), SendError> {
     if is_late(&send) {
-        // The machine was too busy to come to this task in time.
+        // The machine was too busy to come to this task in time. A hook has heard the beginning of the attempt.
+        let attempt = Attempt {
+            number: 1,
+            to: to.to,
+            address: to.address,
+            stage: Stage::Silent,
+            code: None,
+            after: Duration::ZERO,
+            cause: Cause::Silent,
+        };
+        hooks::hear_failure(&send, &prepared.outgoing.encoded, &attempt);
         let error = send.error(Failure::Deadline);
         return Err(send.fail(error));
     }

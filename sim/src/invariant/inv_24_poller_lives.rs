@@ -77,7 +77,9 @@ fn polls(
         .collect();
     topics.sort_unstable();
     topics.dedup();
-    let calls = u64::try_from(servers.saturating_mul(topics.len())).unwrap_or(u64::MAX);
+    // And behind the lookup of a send that was there first.
+    let turns = topics.len().saturating_add(1);
+    let calls = u64::try_from(servers.saturating_mul(turns)).unwrap_or(u64::MAX);
     let pass = policy.name_server_timeout_ms.saturating_mul(calls);
     let bound = policy.poll_ms.saturating_add(pass);
     // The first turn may come at any time.

@@ -232,8 +232,9 @@ fn times(run: &CheckedRun<'_>, lookup: &LookupHistory<'_>, policy: &PolicyFacts)
         return (most, most);
     }
     let sends = run.history.sends.iter().filter(|send| {
+        // Whose time was over when the lookup could begin has begun it, and leaves it no time.
         let waits =
-            send.called < lookup.started && send.over().is_none_or(|it| it > lookup.started);
+            send.called < lookup.started && send.over().is_none_or(|it| it.ms >= lookup.started.ms);
         waits && send.node == lookup.node && send.topic == lookup.topic
     });
     let left = sends.map(|send| send.deadline_ms().saturating_sub(lookup.started.ms));

@@ -13,6 +13,7 @@
 //! connections, elsewhere. Once the second one is heard, the first one ends with its last request.
 
 use rmq_producer::event::Mode;
+use rmq_remoting::code::response;
 use rmq_remoting::event::CloseCause;
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
@@ -177,9 +178,14 @@ fn rival(other: &ConnectionHistory<'_>, connection: &ConnectionHistory<'_>) -> b
     let Some((opened, _)) = connection.opened else {
         return false;
     };
+    // Its peer has asked for that, whether it is closed for it before the run ends or not.
+    let leaves = |(_, at, code): &(i32, Timestamp, Option<i32>)| {
+        *code == Some(response::GO_AWAY) && *at < opened
+    };
     let drains = other
         .closed
-        .is_some_and(|(_, cause)| cause == CloseCause::Drained);
+        .is_some_and(|(_, cause)| cause == CloseCause::Drained)
+        || other.answers.iter().any(leaves);
     other.node == connection.node
         && other.to == connection.to
         && other
@@ -295,7 +301,11 @@ fn used_after_close(
     };
     // In a friendly end what was accepted before still leaves.
     let friendly = matches!(cause, CloseCause::Stopped | CloseCause::Offline);
-    let last_ms = closed.ms + run.header().slack_ms;
+    let last_ms = match run.truth.slow_since(connection.node, closed.ms) {
+        None => closed.ms + run.header().slack_ms,
+        // It leaves some steps later, however long they are.
+        Some(_) => u64::MAX,
+    };
     let mut written = connection.written.iter();
     if let Some((_, written)) =
         written.find(|(_, at)| *at > closed && !(friendly && at.ms <= last_ms))
