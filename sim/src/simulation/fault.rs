@@ -50,7 +50,7 @@ use crate::fault::{
 /// rmq_sim::simulation::black_hole("orders-app", "broker-a").for_secs(3);
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "give it to Simulation::fault"]
+#[must_use = "give it to Simulation::fault or Sim::inject"]
 pub struct FaultBuilder<K> {
     fault: Fault,
     kind: PhantomData<K>,

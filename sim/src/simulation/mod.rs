@@ -51,6 +51,10 @@
 //!
 //! A check whose fault struck in no seed fails as well: it has not tested what it seems to.
 //!
+//! Where the moment is one of your own code, the check starts the fault itself: [`Sim::crash`],
+//! [`Sim::partition`], [`Sim::answer`], and [`Sim::inject`] for every other kind, each until its guard is
+//! dropped.
+//!
 //! # A seed that fails
 //!
 //! This program makes one attempt and forgets a message whose send failed. In most seeds no message is
@@ -186,6 +190,7 @@ use crate::trace::short;
 mod clock;
 mod disk;
 mod fault;
+mod inject;
 mod ledger;
 mod node;
 mod plan;
@@ -204,6 +209,8 @@ pub use fault::{
     reset_before, resize, slice, slow, stale_route, static_route, stop, stop_reading,
     store_then_answer, swallow_dials, text_number_route, tls_alert, unknown_opaque,
 };
+use inject::InjectedEffects;
+pub use inject::InjectedFault;
 pub use ledger::ClusterLedger;
 pub use node::SimNode;
 use plan::SeedPlan;
@@ -464,11 +471,13 @@ struct Effects {
     /// For each fault: the seeds in which it started, in which it struck, and in which a node of it
     /// was never there.
     counts: Vec<(u64, u64, u64)>,
+    injected: InjectedEffects,
 }
 
 impl Effects {
     fn add(&mut self, run: &Run) {
         self.seeds += 1;
+        self.injected.add(run);
         self.counts.resize(run.effects.len(), (0, 0, 0));
         for (count, effect) in self.counts.iter_mut().zip(&run.effects) {
             count.0 += u64::from(effect.started);
@@ -494,7 +503,7 @@ impl Effects {
                 fault.at
             )
         });
-        let lines: Vec<String> = lines.collect();
+        let lines: Vec<String> = lines.chain(self.injected.missed(self.seeds)).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 }
