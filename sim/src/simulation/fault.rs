@@ -318,7 +318,7 @@ rules! {
     static_route = RuleAction::OddRoute(OddRoute::Static);
 }
 
-fn millis(long: Duration) -> u64 {
+pub(super) fn millis(long: Duration) -> u64 {
     u64::try_from(long.as_millis()).unwrap_or(u64::MAX)
 }
 

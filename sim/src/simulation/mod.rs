@@ -53,7 +53,7 @@
 //!
 //! Where the moment is one of your own code, the check starts the fault itself: [`Sim::crash`],
 //! [`Sim::partition`], [`Sim::answer`], and [`Sim::inject`] for every other kind, each until its guard is
-//! dropped.
+//! dropped. And [`Simulation::faults`] lets each seed draw faults that nobody thought of.
 //!
 //! # A seed that fails
 //!
@@ -190,6 +190,7 @@ use crate::trace::short;
 mod clock;
 mod disk;
 mod fault;
+mod generated;
 mod inject;
 mod ledger;
 mod node;
@@ -209,6 +210,7 @@ pub use fault::{
     reset_before, resize, slice, slow, stale_route, static_route, stop, stop_reading,
     store_then_answer, swallow_dials, text_number_route, tls_alert, unknown_opaque,
 };
+pub use generated::{Generated, generated};
 use inject::InjectedEffects;
 pub use inject::InjectedFault;
 pub use ledger::ClusterLedger;
@@ -300,6 +302,7 @@ fn names(count: u8) -> Vec<Name> {
 pub struct Simulation {
     scenario: Scenario,
     seeds: Range<u64>,
+    generated: Option<Generated>,
 }
 
 impl Simulation {
@@ -322,6 +325,7 @@ impl Simulation {
         Self {
             scenario,
             seeds: 0..100,
+            generated: None,
         }
     }
 
@@ -375,12 +379,12 @@ impl Simulation {
             Ok(plan) => plan,
             Err(flaw) => panic!("{flaw}"),
         };
-        if let Err(flaw) = plan::check(&self.scenario) {
+        if let Err(flaw) = self.makes_sense() {
             panic!("{flaw}");
         }
-        let scenario = Arc::new(self.scenario);
         let mut effects = Effects::default();
         for seed in plan.seeds.clone() {
+            let scenario = Arc::new(self.scenario_of(seed));
             let run = match run_one(&scenario, seed, &check) {
                 Ok(run) => run,
                 Err(error) => panic!("{error}"),
@@ -403,7 +407,7 @@ impl Simulation {
                 }
             }
         }
-        if let Some(missed) = effects.missed(&scenario) {
+        if let Some(missed) = effects.missed(&self.scenario) {
             // One seed alone may well miss.
             if plan.repeats {
                 warn(&missed);
@@ -441,8 +445,17 @@ impl Simulation {
         seed: u64,
         check: impl AsyncFn(Sim) -> Result<(), CheckError>,
     ) -> Result<Run, run::RunError> {
-        plan::check(&self.scenario).map_err(run::RunError::Broken)?;
-        run_one(&Arc::new(self.scenario), seed, &check)
+        self.makes_sense().map_err(run::RunError::Broken)?;
+        run_one(&Arc::new(self.scenario_of(seed)), seed, &check)
+    }
+
+    /// What is wrong with what was asked for, with a remedy.
+    fn makes_sense(&self) -> Result<(), String> {
+        plan::check(&self.scenario)?;
+        match &self.generated {
+            Some(generated) => generated.check(&self.scenario),
+            None => Ok(()),
+        }
     }
 }
 
