@@ -573,6 +573,7 @@ impl RunFindings {
             class,
             findings: self.findings.clone(),
             exercised: self.exercised(),
+            not_judged: Vec::new(),
         }
     }
 

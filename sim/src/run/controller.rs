@@ -137,6 +137,8 @@ pub(crate) struct RunController {
     pub(super) trouble: Trouble,
     /// A broker has registered for the first time.
     pub(super) came_up: Notify,
+    /// A broker has stored a message.
+    pub(super) arrivals: Arc<Notify>,
 }
 
 impl RunController {
@@ -161,6 +163,7 @@ impl RunController {
             added_nodes: Mutex::default(),
             trouble: Trouble::default(),
             came_up: Notify::new(),
+            arrivals: Arc::default(),
         })
     }
 

@@ -9,6 +9,7 @@
 //!   clients that a check's own code makes.
 //! - `refuse`: plans that make no sense, before anything runs.
 //! - `inject`: faults that a check starts while its run goes on.
+//! - `reader`: what brokers have stored, as it comes.
 //! - `effect`: whether faults started, and what they did.
 //! - `control`, `watch`: how faults reach servers, and what may start a fault.
 //! - `paired`: two runs that differ in one thing; `beside`: what that is.
@@ -44,6 +45,7 @@ mod paired;
 mod play;
 mod producers;
 mod progress;
+mod reader;
 mod refuse;
 mod seal;
 mod sends;
@@ -60,6 +62,7 @@ pub use inject::Injection;
 pub(crate) use nodes::ProcessParts;
 pub use paired::{PairedRun, PairedRuns, Parting, pair_of};
 pub(crate) use play::RunningCluster;
+pub(crate) use reader::ReadSoFar;
 pub(crate) use refuse::{Nodes, check};
 pub(crate) use sends::Sends;
 pub use summary::Summary;

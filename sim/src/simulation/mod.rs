@@ -187,7 +187,9 @@ use crate::run::{self, Missed, Nodes, Run, RunConfig, RunningCluster};
 use crate::scenario::{ClusterPlan, Expect, NetworkPlan, Order, Scenario};
 use crate::trace::short;
 
+mod checker;
 mod clock;
+mod consume;
 mod disk;
 mod fault;
 mod generated;
@@ -198,7 +200,10 @@ mod plan;
 mod replay;
 mod sim;
 
+pub use checker::{EventChecker, FinishedRun, Heard, OwnChecker, Report, checker, event_checker};
+use checker::{Exercised, Judges};
 pub use clock::VirtualTime;
+pub use consume::{Consumed, Consumer};
 pub use disk::Disk;
 pub use fault::{
     AtServer, FaultBuilder, Lasts, OfLink, OfNode, OfRequests, StrikesOnce, TakesAway, answer,
@@ -303,6 +308,7 @@ pub struct Simulation {
     scenario: Scenario,
     seeds: Range<u64>,
     generated: Option<Generated>,
+    judges: Judges,
 }
 
 impl Simulation {
@@ -326,6 +332,7 @@ impl Simulation {
             scenario,
             seeds: 0..100,
             generated: None,
+            judges: Judges::default(),
         }
     }
 
@@ -385,7 +392,7 @@ impl Simulation {
         let mut effects = Effects::default();
         for seed in plan.seeds.clone() {
             let scenario = Arc::new(self.scenario_of(seed));
-            let run = match run_one(&scenario, seed, &check) {
+            let run = match run_one((&scenario, &self.judges), seed, &check) {
                 Ok(run) => run,
                 Err(error) => panic!("{error}"),
             };
@@ -401,7 +408,7 @@ impl Simulation {
                 // One run is held at a time: a flood makes a long trace.
                 let first = run.digest;
                 drop(run);
-                let play = || run_one(&scenario, seed, &check);
+                let play = || run_one((&scenario, &self.judges), seed, &check);
                 if let Some(text) = replay::difference(&first, play) {
                     panic!("seed {seed}: {text}\n{}", repeat(seed));
                 }
@@ -413,6 +420,13 @@ impl Simulation {
                 warn(&missed);
             } else {
                 panic!("{missed}\n  remedy: mend its place or its start, or say may_miss()");
+            }
+        }
+        if let Some(idle) = effects.exercised.idle(&self.judges, effects.seeds) {
+            if plan.repeats {
+                warn(&idle);
+            } else {
+                panic!("{idle}");
             }
         }
     }
@@ -446,12 +460,14 @@ impl Simulation {
         check: impl AsyncFn(Sim) -> Result<(), CheckError>,
     ) -> Result<Run, run::RunError> {
         self.makes_sense().map_err(run::RunError::Broken)?;
-        run_one(&Arc::new(self.scenario_of(seed)), seed, &check)
+        let scenario = Arc::new(self.scenario_of(seed));
+        run_one((&scenario, &self.judges), seed, &check)
     }
 
     /// What is wrong with what was asked for, with a remedy.
     fn makes_sense(&self) -> Result<(), String> {
         plan::check(&self.scenario)?;
+        self.judges.check()?;
         match &self.generated {
             Some(generated) => generated.check(&self.scenario),
             None => Ok(()),
@@ -460,7 +476,7 @@ impl Simulation {
 }
 
 fn run_one(
-    scenario: &Arc<Scenario>,
+    (scenario, judges): (&Arc<Scenario>, &Judges),
     seed: u64,
     check: &impl AsyncFn(Sim) -> Result<(), CheckError>,
 ) -> Result<Run, run::RunError> {
@@ -471,6 +487,7 @@ fn run_one(
         check(Sim { cluster }).await
     })?;
     let mut run = run::checked(scenario, knobs, outcome.played);
+    judges.judge(&mut run);
     if let Some(Err(error)) = outcome.value {
         run.verdict.add("check", error.to_string());
     }
@@ -485,12 +502,14 @@ struct Effects {
     /// was never there.
     counts: Vec<(u64, u64, u64)>,
     injected: InjectedEffects,
+    exercised: Exercised,
 }
 
 impl Effects {
     fn add(&mut self, run: &Run) {
         self.seeds += 1;
         self.injected.add(run);
+        self.exercised.add(run);
         self.counts.resize(run.effects.len(), (0, 0, 0));
         for (count, effect) in self.counts.iter_mut().zip(&run.effects) {
             count.0 += u64::from(effect.started);
