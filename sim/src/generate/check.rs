@@ -144,6 +144,9 @@ impl OfCheck<'_> {
             Site::NameServer => name_servers(),
             Site::Producer => return None,
             Site::Link | Site::Pair | Site::LinkOrPair => {
+                if let Some((a, b)) = self.two_own(draw) {
+                    return Some((ends(draw, kind.site, a, b), Target::Network));
+                }
                 let (other, _) = match draw.coin("at-name-server", 300) {
                     true => name_servers(),
                     false => brokers(),
@@ -158,6 +161,17 @@ impl OfCheck<'_> {
             }
         };
         Some((Place::Node(node), target))
+    }
+
+    /// Two of the check's own machines, for a part of the links.
+    fn two_own(&self, draw: &Draw) -> Option<(Name, Name)> {
+        if !draw.coin("between-own", 400) || self.nodes.is_empty() {
+            return None;
+        }
+        let one = draw.pick("own", self.nodes);
+        let others = self.nodes.iter().filter(|name| **name != one);
+        let others: Vec<Name> = others.cloned().collect();
+        (!others.is_empty()).then(|| (one, draw.pick("other-own", &others)))
     }
 
     /// When a fault starts.

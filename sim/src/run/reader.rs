@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rmq_mock_broker::Disk;
 use rmq_mock_broker::ledger::Entry;
 use rmq_remoting::observe::Name;
-use tokio::sync::futures::OwnedNotified;
+use tokio::sync::Notify;
 
 use super::play::RunningCluster;
 use crate::trace::{NodeId, NodeKind};
@@ -18,9 +18,9 @@ pub(crate) struct ReadSoFar {
 }
 
 impl RunningCluster {
-    /// Ends when a broker has stored something, from now on.
-    pub(crate) fn arrival(&self) -> OwnedNotified {
-        Arc::clone(&self.controller.arrivals).notified_owned()
+    /// Notifies whoever waits when a broker has stored something.
+    pub(crate) fn arrivals(&self) -> Arc<Notify> {
+        Arc::clone(&self.controller.arrivals)
     }
 
     /// Shows what brokers have stored since, broker by broker, in the order in which each has stored it. One that

@@ -110,9 +110,10 @@ impl Consumer {
     /// });
     /// ```
     pub async fn next(&mut self) -> Consumed {
+        let arrivals = self.cluster.arrivals();
         loop {
             // Made before it looks, so that nothing comes between.
-            let arrives = self.cluster.arrival();
+            let arrives = arrivals.notified();
             if let Some(next) = self.take_one() {
                 return next;
             }

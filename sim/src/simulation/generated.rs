@@ -88,7 +88,7 @@ impl Generated {
     }
 
     /// The check's own machines that faults may be on as well: producers by their groups, machines of
-    /// [`Sim::host`](super::Sim::host). Their links are cut and slowed, they stand still, their clocks jump.
+    /// [`Sim::host`](super::Sim::host). Their links to servers and to each other are cut and slowed, they stand still, their clocks jump.
     pub fn nodes(mut self, names: impl IntoIterator<Item: Into<Name>>) -> Self {
         self.nodes.extend(names.into_iter().map(Into::into));
         self
@@ -273,6 +273,10 @@ mod tests {
                 *count.entry(fault.kind.name()).or_default() += 1;
             }
         }
+        let between_own = (0..200).flat_map(|seed| rich.plan_of(seed));
+        let is_between_own =
+            |fault: &Fault| fault.place.names().map(|it| &**it).eq(["app", "shop"]);
+        assert!(between_own.into_iter().any(|fault| is_between_own(&fault)));
         for kind in generate::kinds_of_check(&rich.scenario.cluster) {
             let of = count.get(kind.name).copied().unwrap_or(0);
             assert!(of >= 20, "{}: {of} in 2000 seeds", kind.name);
