@@ -128,6 +128,18 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// Invariants whose precondition was true at least once.
     pub exercised: usize,
+    /// Invariants that a check has left out, in the order in which it did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_judged: Vec<NotJudged>,
+}
+
+/// An invariant that a check has left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotJudged {
+    /// Its id: `INV-42`.
+    pub id: String,
+    /// Why it is not judged, in the words of the check.
+    pub reason: String,
 }
 
 impl Verdict {
@@ -142,6 +154,7 @@ impl Verdict {
             class,
             findings: vec![finding],
             exercised: 0,
+            not_judged: Vec::new(),
         }
     }
 
@@ -167,9 +180,13 @@ impl fmt::Display for Verdict {
                 f,
                 "{} ({} invariants exercised)",
                 self.class, self.exercised
-            ),
-            Some(first) => write!(f, "{}: {first}", self.class),
+            )?,
+            Some(first) => write!(f, "{}: {first}", self.class)?,
         }
+        for NotJudged { id, reason } in &self.not_judged {
+            write!(f, " (not judged: {id}, {reason})")?;
+        }
+        Ok(())
     }
 }
 

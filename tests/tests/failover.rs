@@ -56,23 +56,18 @@ fn the_outbox_loses_nothing_when_a_broker_crashes() {
 
 #[test]
 fn a_check_that_fails_says_how_to_repeat_it() {
-    let failed = std::panic::catch_unwind(|| {
-        Simulation::new(Cluster::new().brokers(1).topic("orders", 4))
-            .fault(freeze("broker-a").at_secs(2).for_secs(10))
-            .seeds(0..3)
-            .check(async |sim| {
-                let producer = sim.producer("orders-app").start().await?;
-                sim.until_secs(3).await;
-                producer
-                    .send(Message::new("orders", "into the void"))
-                    .await?;
-                Ok(())
-            });
-    });
-    let panic = failed.expect_err("a frozen single broker fails the send");
-    let text = panic
-        .downcast_ref::<String>()
-        .expect("the failure is a text");
+    let failed = Simulation::new(Cluster::new().brokers(1).topic("orders", 4))
+        .fault(freeze("broker-a").at_secs(2).for_secs(10))
+        .seeds(0..3)
+        .try_check(async |sim| {
+            let producer = sim.producer("orders-app").start().await?;
+            sim.until_secs(3).await;
+            let message = Message::new("orders", "into the void");
+            producer.send(message).await?;
+            Ok(())
+        });
+    let failure = failed.expect_err("a frozen single broker fails the send");
+    let text = failure.to_string();
     assert!(text.contains("broker-a"), "{text}");
     let repeat = "ROCKETMQ_SIM_SEED=0 cargo test a_check_that_fails_says_how_to_repeat_it";
     assert!(text.contains(repeat), "{text}");

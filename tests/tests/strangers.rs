@@ -1,7 +1,8 @@
 //! Programs that people write, in the laboratory: it must accuse none of them.
 //!
 //! Each test is a correct program that uses documented interfaces in an ordinary way, and that no author of
-//! a checker had in mind. It runs without faults, and under a crash, lost answers and a slow link. A wrong
+//! a checker had in mind. It runs without faults, under a crash, lost answers and a slow link, and under faults
+//! that each seed draws from the whole catalogue. A wrong
 //! accusation is the worst that a laboratory can do: whoever meets one believes no other.
 //!
 //! So many seeds each run with every test; a nightly job runs more of them:
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use rmq_producer::{Client, Config, Message, Meter, Policy, Producer, Sent};
 use rmq_sim::simulation::{
-    CheckError, Cluster, Sim, Simulation, crash, delay_replies, drop_replies, latency,
+    CheckError, Cluster, Sim, Simulation, crash, delay_replies, drop_replies, generated, latency,
 };
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -47,10 +48,20 @@ fn troubled() -> Simulation {
         .seeds(0..SEEDS)
 }
 
-/// Runs a program in both.
+/// The same cluster under whatever a seed draws.
+fn drawn() -> Simulation {
+    let cluster = Cluster::new().brokers(3).name_servers(2).topic("orders", 4);
+    Simulation::new(cluster)
+        .latency(2, 3)
+        .faults(generated().nodes(["app"]))
+        .seeds(0..SEEDS)
+}
+
+/// Runs a program in each of them.
 fn passes(program: impl AsyncFn(Sim, Expect) -> Result<(), CheckError> + Sync) {
     healthy().check(async |sim| program(sim, Expect::Success).await);
     troubled().check(async |sim| program(sim, Expect::Anything).await);
+    drawn().check(async |sim| program(sim, Expect::Anything).await);
 }
 
 /// What a program may ask of its sends.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use rmq_producer::Message;
 use rmq_sim::fault::Fault;
 use rmq_sim::simulation::{
-    CheckFailure, Checked, Cluster, Simulation, answer, bare_id_route, black_hole, crash,
-    delay_replies, drop_replies, drop_requests, freeze, latency, name_server_list, partition,
-    power_loss, read_only, refuse, resize, stale_route, stop,
+    CheckFailure, Checked, Cluster, Generated, Simulation, answer, bare_id_route, black_hole,
+    crash, delay_replies, drop_replies, drop_requests, freeze, generated, latency,
+    name_server_list, partition, power_loss, read_only, refuse, resize, stale_route, stop,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -168,6 +168,21 @@ fn a_check_without_seeds_or_with_an_impossible_cluster_is_an_error_with_a_remedy
         ("a topic without queues", of(cluster().topic("orders", 0))),
     ];
     snapshot("plans", &plans);
+}
+
+#[test]
+fn generated_faults_of_no_kind_are_an_error_with_a_remedy() {
+    let of = |faults: Generated| refusal(|| run(healthy().faults(faults)));
+    let drawn = [
+        ("a typo", of(generated().only(["drop-replys"]))),
+        ("a word of its own", of(generated().except(["explosion"]))),
+        (
+            "a kind that is never drawn",
+            of(generated().only(["corrupt"])),
+        ),
+        ("nothing left", of(generated().at_most(0))),
+    ];
+    snapshot("drawn", &drawn);
 }
 
 #[test]

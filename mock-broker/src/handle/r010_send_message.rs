@@ -332,6 +332,7 @@ fn append(
         first_offset: 0,
         ids: String::new(),
     };
+    let mut events = Vec::with_capacity(messages.len());
     let mut contents = shared.disk.contents();
     for message in messages {
         let entry = Entry {
@@ -366,9 +367,13 @@ fn append(
             offset: entry.log_offset,
         };
         stored.ids.push_str(&id.to_string());
-        shared.emit(stored_event(job, entry));
+        events.push(stored_event(job, entry));
     }
     drop(contents);
+    // Whoever hears of it may look at the disk, or change it.
+    for event in events {
+        shared.emit(event);
+    }
     shared.arrivals.notify_waiters();
     stored
 }

@@ -17,8 +17,10 @@
 //! - `knobs`: the plain struct, and the cluster; `work`: producers and workloads.
 //! - `kinds`: which faults there may be, and what each of them draws; `plan`: where and when; `aim`:
 //!   faults that aim at a row of the decision table; `situation`: faults that know of each other.
+//! - `check`: faults of a check, whose program is not known.
 
 mod aim;
+mod check;
 mod draw;
 mod kinds;
 mod knobs;
@@ -26,6 +28,7 @@ mod plan;
 mod situation;
 mod work;
 
+pub(crate) use check::{OfCheck, kinds as kinds_of_check};
 pub(crate) use draw::Draw;
 pub(crate) use kinds::Target;
 pub(crate) use knobs::Knobs;

@@ -332,7 +332,7 @@ pub(super) fn leaves_a_way(knobs: &Knobs, others: &[Fault], next: &Fault) -> boo
     !is_producer || gone.len() < knobs.cluster.name_servers as usize
 }
 
-fn lasts(draw: &Draw) -> u64 {
+pub(super) fn lasts(draw: &Draw) -> u64 {
     let about = draw.one_of(
         "lasts",
         [50, 1_000, 3_000, 5_000, 10_000, 10_000, 20_000, 35_000],

@@ -43,6 +43,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
             &[
                 "a failed attempt looks the topic up",
                 "the topic was looked up a moment before",
+                "a client that stands still is stopped before it looks up",
             ],
         ),
         side(
@@ -168,8 +169,13 @@ fn refreshes(
     };
     // What ends with its send, or because its producer stops, asks for nothing any more.
     let over = send.over().is_some_and(|over| over < end.timestamp);
-    let stops = run.stops(send.node).any(|at| at.ms <= end.timestamp.ms);
     let due = run.due(send.node, end.timestamp.ms, 0);
+    // The lookup of a client that stands still begins when it runs again, if it is not stopped before.
+    let stands = run
+        .truth
+        .thaw(send.node, end.timestamp.ms, end.timestamp.ms);
+    let stopped_by = stands.map_or(end.timestamp.ms, |_| due);
+    let stops = run.stops(send.node).any(|at| at.ms <= stopped_by);
     if over
         || stops
         || due >= run.trace.end_ms
@@ -284,6 +290,7 @@ mod tests {
     use rmq_producer::event::Event;
     use rmq_remoting::code::request;
 
+    use crate::fault::FaultKind;
     use crate::invariant::scene::{Example, Scene, accepts, rejects};
 
     use super::*;
@@ -308,6 +315,23 @@ mod tests {
         }),
         accepts("a failed attempt looks the topic up", || {
             lost().lookup(2, LookupReason::FailedAttempt)
+        }),
+        accepts(
+            "a client that stands still is stopped before it looks up",
+            || {
+                let scene = Scene::new().at(1_900).fault(1, FaultKind::Freeze, "p1");
+                let scene = lost_after(scene).at(3_000).stopping().stopped();
+                scene
+                    .at(9_000)
+                    .fault_ends(1, "p1")
+                    .at(12_000)
+                    .lookup(2, LookupReason::Poll)
+            },
+        ),
+        rejects("a client that stood still never looks the topic up", || {
+            let scene = Scene::new().at(1_900).fault(1, FaultKind::Freeze, "p1");
+            let scene = lost_after(scene).wrong().at(9_000).fault_ends(1, "p1");
+            scene.at(12_000).stopping().stopped()
         }),
         rejects("a failed attempt does not look the topic up", || {
             lost().wrong().at(9_000).call(2)

@@ -574,6 +574,7 @@ impl RunFindings {
             class,
             findings: self.findings.clone(),
             exercised: self.exercised(),
+            not_judged: Vec::new(),
         }
     }
 

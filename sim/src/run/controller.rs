@@ -53,6 +53,25 @@ pub(super) struct Progress {
     pub(super) measured_at_start: Option<u64>,
     /// The same when it was over; none of one that goes on.
     pub(super) measured_at_end: Option<u64>,
+    /// The line of the check that started it; none of a fault of the plan.
+    pub(super) injected: Option<Name>,
+}
+
+impl Progress {
+    /// A fault that has not begun.
+    pub(super) fn new(fault: Fault) -> Self {
+        Self {
+            data: Arc::new(fault),
+            phase: Phase::Waiting,
+            counted: 0,
+            applied: 0,
+            started: false,
+            waits_for_node: false,
+            measured_at_start: None,
+            measured_at_end: None,
+            injected: None,
+        }
+    }
 }
 
 /// The process of a server that runs: its main task, and how it is reached.
@@ -111,7 +130,7 @@ pub(crate) struct RunController {
     pub(super) chance: Chance,
     /// The servers and their disks.
     pub(super) servers: Mutex<Servers>,
-    /// The faults, in the order of the plan.
+    /// The faults in the order of the plan, then those that the check started itself.
     pub(super) faults: Mutex<Vec<Progress>>,
     /// Finds the workload and the send that a request belongs to.
     pub(super) sends: SendMatcher,
@@ -119,6 +138,8 @@ pub(crate) struct RunController {
     pub(super) trouble: Trouble,
     /// A broker has registered for the first time.
     pub(super) came_up: Notify,
+    /// A broker has stored a message.
+    pub(super) arrivals: Arc<Notify>,
 }
 
 impl RunController {
@@ -129,16 +150,7 @@ impl RunController {
         recorder: Recorder,
         seed: u64,
     ) -> Arc<Self> {
-        let faults = scenario.faults.iter().map(|fault| Progress {
-            data: Arc::new(fault.clone()),
-            phase: Phase::Waiting,
-            counted: 0,
-            applied: 0,
-            started: false,
-            waits_for_node: false,
-            measured_at_start: None,
-            measured_at_end: None,
-        });
+        let faults = scenario.faults.iter().cloned().map(Progress::new);
         let (faults, sends) = (faults.collect(), SendMatcher::new(&scenario));
         Arc::new(Self {
             scenario,
@@ -153,6 +165,7 @@ impl RunController {
             added_nodes: Mutex::default(),
             trouble: Trouble::default(),
             came_up: Notify::new(),
+            arrivals: Arc::default(),
         })
     }
 
@@ -167,11 +180,16 @@ impl RunController {
     pub(super) fn plan(self: &Arc<Self>) {
         for (index, fault) in self.scenario.faults.iter().enumerate() {
             if let Position::Time { ms } = fault.at {
-                let controller = Arc::clone(self);
-                self.backend
-                    .at(ms, Box::new(move || controller.start(index)));
+                self.start_at(ms, index);
             }
         }
+    }
+
+    /// Plans the start of a fault.
+    pub(super) fn start_at(self: &Arc<Self>, ms: u64, index: usize) {
+        let controller = Arc::clone(self);
+        self.backend
+            .at(ms, Box::new(move || controller.start(index)));
     }
 
     /// Starts a fault, once.
@@ -290,7 +308,7 @@ impl RunController {
     }
 
     /// Moves a fault on, if it is where it should be.
-    fn enter(&self, index: usize, from: Phase, to: Phase) -> Option<Arc<Fault>> {
+    pub(super) fn enter(&self, index: usize, from: Phase, to: Phase) -> Option<Arc<Fault>> {
         let mut faults = self.faults.lock();
         let fault = &mut faults[index];
         if fault.phase != from {

@@ -6,15 +6,17 @@
 
 use std::fmt;
 
+use rmq_remoting::observe::Name;
 use serde::Serialize;
 
 use super::controller::{Progress, RunController};
-use crate::fault::{FaultKind, FaultNumber, Struck};
+use super::inject::Injection;
+use crate::fault::{Fault, FaultKind, FaultNumber, Struck};
 
 /// What became of one fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Effect {
-    /// Its number in the plan, from 1.
+    /// Its number in the plan, from 1; a check's own faults follow those of the plan.
     pub fault: FaultNumber,
     /// Whether the moment came that the fault waits for.
     pub started: bool,
@@ -24,6 +26,9 @@ pub struct Effect {
     pub struck: Option<u64>,
     /// Whether it was on to the end and named a node that was never there.
     pub no_such_node: bool,
+    /// Of a fault that the check started itself: which, and where. None of a fault of the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub injected: Option<Injection>,
 }
 
 /// A fault that changed nothing.
@@ -101,6 +106,10 @@ impl RunController {
                 started: progress.started,
                 struck: self.struck(progress),
                 no_such_node: progress.waits_for_node && self.find(&progress.data.place).is_none(),
+                injected: progress.injected.as_ref().map(|at| Injection {
+                    fault: Fault::clone(&progress.data),
+                    at: Name::clone(at),
+                }),
             })
             .collect()
     }

@@ -8,6 +8,8 @@
 //! - `controller`: carries out the plan; `servers`, `workload`, `producers`: the nodes; `instrument`: the
 //!   clients that a check's own code makes.
 //! - `refuse`: plans that make no sense, before anything runs.
+//! - `inject`: faults that a check starts while its run goes on.
+//! - `reader`: what brokers have stored, as it comes.
 //! - `effect`: whether faults started, and what they did.
 //! - `control`, `watch`: how faults reach servers, and what may start a fault.
 //! - `paired`: two runs that differ in one thing; `beside`: what that is.
@@ -35,6 +37,7 @@ mod effect;
 mod engines;
 mod facts;
 mod hooks;
+mod inject;
 mod instrument;
 mod layout;
 mod nodes;
@@ -42,6 +45,7 @@ mod paired;
 mod play;
 mod producers;
 mod progress;
+mod reader;
 mod refuse;
 mod seal;
 mod sends;
@@ -54,9 +58,11 @@ use beside::Beside;
 pub use effect::{Effect, Missed};
 pub(crate) use engines::carry_out;
 pub use facts::facts_of;
+pub use inject::Injection;
 pub(crate) use nodes::ProcessParts;
 pub use paired::{PairedRun, PairedRuns, Parting, pair_of};
 pub(crate) use play::RunningCluster;
+pub(crate) use reader::ReadSoFar;
 pub(crate) use refuse::{Nodes, Subject, check, flaws};
 pub(crate) use sends::Sends;
 pub use summary::Summary;
@@ -80,7 +86,7 @@ pub struct Run {
     pub digest: Digest,
     /// What the brokers have stored in the end, with the broker's name.
     pub ledger: Vec<(Name, Entry)>,
-    /// What became of each fault, in the order of the plan.
+    /// What became of each fault, in the order of the plan; then of those that the check started itself.
     pub effects: Vec<Effect>,
     /// The two runs of the seed's pair, if its checker found something wrong with them.
     pub pair: Option<Box<PairedRuns>>,

@@ -1,6 +1,7 @@
 //! What happens within a run, from the first boot to the sealed trace, on whichever engine.
 
 use std::collections::BTreeSet;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use super::seal::Left;
 use super::sends::Sends;
 use super::workload::Caller;
 use crate::backend::SharedBackend;
+use crate::fault::Fault;
 use crate::scenario::Scenario;
 use crate::trace::{NodeId, Recorder};
 use crate::verdict::Finding;
@@ -106,6 +108,36 @@ impl RunningCluster {
     /// Adds a node with a program, and starts it. False: the name is taken.
     pub(crate) fn start_node(&self, name: &str, program: Program) -> bool {
         self.controller.add_process(name, program)
+    }
+
+    /// Adds a fault to those of the plan, from a line of the check. Its index, or why it makes no sense.
+    pub(crate) fn inject(&self, fault: Fault, from: &Location<'_>) -> Result<usize, String> {
+        self.controller.inject(fault, from)
+    }
+
+    /// Ends a fault now, or keeps it from starting.
+    pub(crate) fn heal(&self, index: usize) {
+        self.controller.heal_one(index);
+    }
+
+    /// How often a fault has struck so far.
+    pub(crate) fn struck(&self, index: usize) -> u64 {
+        self.controller.struck_so_far(index)
+    }
+
+    /// Starts a node again that faults have taken away. False: none has.
+    pub(crate) fn restart(&self, node: &str) -> bool {
+        self.controller.restart_one(node)
+    }
+
+    /// Whether a node of the scenario is a name server.
+    pub(crate) fn is_name_server(&self, name: &str) -> bool {
+        self.controller.is_name_server(name)
+    }
+
+    /// The names of all nodes that there are by now.
+    pub(crate) fn node_names(&self) -> Vec<Name> {
+        self.controller.known_names()
     }
 
     /// The observer of a producer's events.

@@ -5,7 +5,7 @@ use rmq_mock_broker::ledger::Entry;
 use rmq_remoting::observe::Name;
 
 use super::RunConfig;
-use super::controller::RunController;
+use super::controller::{Phase, RunController};
 use super::effect::Effect;
 use super::facts::{facts_of, policy_of};
 use super::play::RunHandle;
@@ -59,6 +59,10 @@ impl RunController {
             not_modelled: self.trouble.not_modelled.lock().take(),
             program: self.trouble.program.lock().take(),
         };
+        // Whoever still holds a fault's guard changes nothing any more.
+        for fault in self.faults.lock().iter_mut() {
+            fault.phase = Phase::Over;
+        }
         // Outside the lock: dropping a handle asks the engine to cancel its task.
         let processes = std::mem::take(&mut self.servers.lock().processes);
         drop(processes);

@@ -27,6 +27,7 @@ impl Observer<BrokerEvent> for Watch {
             .push(self.node, NodeEvent::Broker(event));
         if stored {
             self.controller.stored(self.node);
+            self.controller.arrivals.notify_waiters();
         }
     }
 }

@@ -50,7 +50,7 @@ use crate::fault::{
 /// rmq_sim::simulation::black_hole("orders-app", "broker-a").for_secs(3);
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "give it to Simulation::fault"]
+#[must_use = "give it to Simulation::fault or Sim::inject"]
 pub struct FaultBuilder<K> {
     fault: Fault,
     kind: PhantomData<K>,
@@ -318,7 +318,7 @@ rules! {
     static_route = RuleAction::OddRoute(OddRoute::Static);
 }
 
-fn millis(long: Duration) -> u64 {
+pub(super) fn millis(long: Duration) -> u64 {
     u64::try_from(long.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -119,7 +119,7 @@ impl ClusterLedger {
 }
 
 /// Whether a program calls a topic so that servers know by `stored`: with or without a namespace.
-fn is_called(stored: &str, topic: &str) -> bool {
+pub(super) fn is_called(stored: &str, topic: &str) -> bool {
     let within = stored.strip_suffix(topic);
     within.is_some_and(|namespace| {
         namespace.is_empty() || namespace.ends_with('%') && !namespace.starts_with('%')
@@ -131,7 +131,7 @@ fn is_called(stored: &str, topic: &str) -> bool {
     clippy::panic,
     reason = "a body that cannot be read is a verdict, as the assertions of a check are"
 )]
-fn as_given(entry: &Entry) -> Bytes {
+pub(super) fn as_given(entry: &Entry) -> Bytes {
     let packed = &entry.body[..];
     let mut body = Vec::new();
     let unpacked = match Compression::of(entry.sys_flag) {

@@ -51,6 +51,10 @@
 //!
 //! A check whose fault struck in no seed fails as well: it has not tested what it seems to.
 //!
+//! Where the moment is one of your own code, the check starts the fault itself: [`Sim::crash`],
+//! [`Sim::partition`], [`Sim::answer`], and [`Sim::inject`] for every other kind, each until its guard is
+//! dropped. And [`Simulation::faults`] lets each seed draw faults that nobody thought of.
+//!
 //! # A seed that fails
 //!
 //! This program makes one attempt and forgets a message whose send failed. In most seeds no message is
@@ -185,9 +189,13 @@ use crate::trace::{NodeId, TraceEnd};
 use crate::verdict;
 
 mod check;
+mod checker;
 mod clock;
+mod consume;
 mod disk;
 mod fault;
+mod generated;
+mod inject;
 mod ledger;
 mod node;
 mod plan;
@@ -196,7 +204,10 @@ mod sim;
 
 use check::Check;
 pub use check::{CheckFailure, Checked, ShrunkFaults};
+use checker::Judges;
+pub use checker::{EventChecker, FinishedRun, Heard, OwnChecker, Report, checker, event_checker};
 pub use clock::VirtualTime;
+pub use consume::{Consumed, Consumer};
 pub use disk::Disk;
 pub use fault::{
     AtServer, FaultBuilder, Lasts, OfLink, OfNode, OfRequests, StrikesOnce, TakesAway, answer,
@@ -208,6 +219,8 @@ pub use fault::{
     reset_before, resize, slice, slow, stale_route, static_route, stop, stop_reading,
     store_then_answer, swallow_dials, text_number_route, tls_alert, unknown_opaque,
 };
+pub use generated::{Generated, generated};
+pub use inject::InjectedFault;
 pub use ledger::ClusterLedger;
 pub use node::SimNode;
 use plan::SeedPlan;
@@ -302,6 +315,8 @@ pub struct Simulation {
     seeds: Range<u64>,
     jobs: Option<usize>,
     shrinking: Duration,
+    generated: Option<Generated>,
+    judges: Judges,
 }
 
 impl Simulation {
@@ -326,6 +341,8 @@ impl Simulation {
             seeds: 0..100,
             jobs: None,
             shrinking: SHRINKING,
+            generated: None,
+            judges: Judges::default(),
         }
     }
 
@@ -402,10 +419,9 @@ impl Simulation {
             Err(flaw) => panic!("{flaw}"),
         };
         check::or_panic(&Check {
-            scenario: &Arc::new(self.scenario),
-            play: &|scenario, knobs| run_one(scenario, knobs, &check),
+            simulation: &self,
+            play: &|scenario, knobs| run_one((scenario, &self.judges), knobs, &check),
             plan,
-            shrinking: self.shrinking,
         });
     }
 
@@ -422,10 +438,9 @@ impl Simulation {
         let plan =
             SeedPlan::of_environment(&self.seeds, self.jobs).map_err(CheckFailure::of_text)?;
         let check = Check {
-            scenario: &Arc::new(self.scenario),
-            play: &|scenario, knobs| run_one(scenario, knobs, &check),
+            simulation: &self,
+            play: &|scenario, knobs| run_one((scenario, &self.judges), knobs, &check),
             plan,
-            shrinking: self.shrinking,
         };
         check.carry_out(&[])
     }
@@ -458,14 +473,25 @@ impl Simulation {
         seed: u64,
         check: impl AsyncFn(Sim) -> Result<(), CheckError>,
     ) -> Result<Run, run::RunError> {
-        plan::check(&self.scenario).map_err(run::RunError::Broken)?;
-        let knobs = RunConfig::draw(&self.scenario, seed, EngineKind::Event);
-        run_one(&Arc::new(self.scenario), knobs, &check)
+        self.makes_sense().map_err(run::RunError::Broken)?;
+        let scenario = Arc::new(self.scenario_of(seed));
+        let knobs = RunConfig::draw(&scenario, seed, EngineKind::Event);
+        run_one((&scenario, &self.judges), knobs, &check)
+    }
+
+    /// What is wrong with what was asked for, with a remedy.
+    fn makes_sense(&self) -> Result<(), String> {
+        plan::check(&self.scenario)?;
+        self.judges.check()?;
+        match &self.generated {
+            Some(generated) => generated.check(&self.scenario),
+            None => Ok(()),
+        }
     }
 }
 
 fn run_one(
-    scenario: &Arc<Scenario>,
+    (scenario, judges): (&Arc<Scenario>, &Judges),
     knobs: RunConfig,
     check: &impl AsyncFn(Sim) -> Result<(), CheckError>,
 ) -> Result<Run, run::RunError> {
@@ -486,6 +512,7 @@ fn run_one(
         run.verdict.findings.retain(|finding| !said(finding));
         run.verdict.add("check", message.clone());
     }
+    judges.judge(&mut run);
     if let Some(Err(error)) = outcome.value {
         run.verdict.add("check", verdict::with_causes(&*error));
     }

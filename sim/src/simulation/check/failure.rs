@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::super::fault::in_rust;
 use super::super::plan::SEED_VARIABLE;
 use super::smallest::ShrunkFaults;
-use crate::fault::{Fault, Place, Rule};
+use super::tally::faults_of;
+use crate::fault::{Place, Rule};
 use crate::run::Run;
 use crate::scenario::Scenario;
 use crate::trace::short;
@@ -89,7 +90,7 @@ impl CheckFailure {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "  and {finding}");
         }
-        effects(&mut text, &scenario.faults, &run);
+        effects(&mut text, scenario, &run);
         if let Some(shrunk) = &shrunk {
             smallest(&mut text, scenario, shrunk);
         }
@@ -132,8 +133,8 @@ fn repeat(seed: u64, test: &str) -> String {
 }
 
 /// A line for each fault: what it is, and how often it struck.
-fn effects(text: &mut String, faults: &[Fault], run: &Run) {
-    for (nth, (fault, effect)) in faults.iter().zip(&run.effects).enumerate() {
+fn effects(text: &mut String, scenario: &Scenario, run: &Run) {
+    for (nth, (fault, effect)) in faults_of(scenario, run).zip(&run.effects).enumerate() {
         let title = if nth == 0 { "faults" } else { "" };
         let struck = match (effect.missed(), effect.struck) {
             (Some(missed), _) => missed.to_string(),

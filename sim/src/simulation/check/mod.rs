@@ -8,14 +8,14 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::plan::{self, SeedPlan};
-use super::replay;
+use super::plan::SeedPlan;
+use super::{Simulation, replay};
 use crate::fault::EngineKind;
 use crate::run::{Run, RunConfig, RunError};
 use crate::scenario::Scenario;
-use crate::trace::short;
+use crate::trace::{Digest, short};
 
 mod failure;
 mod files;
@@ -35,18 +35,16 @@ pub(super) type Play<'a> = dyn Fn(&Arc<Scenario>, RunConfig) -> Result<Run, RunE
 
 /// A check that is to be carried out.
 pub(super) struct Check<'a> {
-    /// The scenario, with the faults of all seeds.
-    pub(super) scenario: &'a Arc<Scenario>,
+    pub(super) simulation: &'a Simulation,
     pub(super) play: &'a Play<'a>,
     pub(super) plan: SeedPlan,
-    /// The longest that a failure is made smaller.
-    pub(super) shrinking: Duration,
 }
 
 /// How one seed ended.
 enum SeedEnd {
     Passed(Passed),
-    Failed(Box<Run>),
+    /// A run of this scenario failed.
+    Failed(Arc<Scenario>, Box<Run>),
     /// Two plays of it differ: how.
     NotTheSame(String),
     /// It could not be run.
@@ -60,9 +58,10 @@ impl Check<'_> {
         reason = "the stopwatch of a check: its rate, and when its time is up"
     )]
     pub(super) fn carry_out(&self, first: &[u64]) -> Result<Checked, CheckFailure> {
-        plan::check(self.scenario).map_err(CheckFailure::of_text)?;
+        let sense = self.simulation.makes_sense();
+        sense.map_err(CheckFailure::of_text)?;
         let began = Instant::now();
-        let mut tally = Tally::of(&self.scenario.faults);
+        let mut tally = Tally::of(&self.simulation.scenario.faults);
         let own = self.plan.seeds.clone();
         let others = own.filter(|seed| !first.contains(seed));
         let in_time = |_: &u64| self.plan.time.is_none_or(|most| began.elapsed() < most);
@@ -82,8 +81,8 @@ impl Check<'_> {
         if let Some((seed, end)) = failed {
             return Err(self.failure(seed, end));
         }
-        let checked = tally.checked(&self.scenario.name, began.elapsed());
-        match tally.missed() {
+        let checked = tally.checked(self.name(), began.elapsed());
+        match tally.vacuous(&self.simulation.judges) {
             Some(missed) if !self.plan.repeats => Err(CheckFailure::of_text(missed)),
             // One seed alone may well miss.
             missed => Ok(Checked { missed, ..checked }),
@@ -91,7 +90,8 @@ impl Check<'_> {
     }
 
     fn seed(&self, seed: u64) -> SeedEnd {
-        let play = || (self.play)(self.scenario, self.knobs(seed));
+        let scenario = Arc::new(self.simulation.scenario_of(seed));
+        let play = || (self.play)(&scenario, knobs(&scenario, seed));
         let run = match self.plan.repeats {
             // Whoever repeats a seed may want the panic's backtrace.
             true => play(),
@@ -106,45 +106,50 @@ impl Check<'_> {
             print(&short::render(&run.trace));
         }
         if !run.verdict.is_pass() {
-            return SeedEnd::Failed(Box::new(run));
+            return SeedEnd::Failed(scenario, Box::new(run));
         }
-        let passed = Passed::of(&run);
+        let passed = Passed::of(&scenario, &run);
         if self.plan.is_played_twice(seed) {
             // One run is held at a time: a flood makes a long trace.
             let first = run.digest;
             drop(run);
-            if let Some(text) = self.difference(seed, &first) {
+            if let Some(text) = self.difference(&scenario, seed, &first) {
                 return SeedEnd::NotTheSame(text);
             }
         }
         SeedEnd::Passed(passed)
     }
 
-    fn difference(&self, seed: u64, first: &crate::trace::Digest) -> Option<String> {
-        replay::difference(first, || (self.play)(self.scenario, self.knobs(seed)))
+    fn difference(&self, scenario: &Arc<Scenario>, seed: u64, first: &Digest) -> Option<String> {
+        replay::difference(first, || (self.play)(scenario, knobs(scenario, seed)))
     }
 
-    fn knobs(&self, seed: u64) -> RunConfig {
-        RunConfig::draw(self.scenario, seed, EngineKind::Event)
+    /// The name of the test.
+    fn name(&self) -> &str {
+        &self.simulation.scenario.name
     }
 
     fn failure(&self, seed: u64, end: SeedEnd) -> CheckFailure {
         match end {
             SeedEnd::Passed(_) => unreachable!("seed {seed} passed"),
             SeedEnd::Refused(error) => CheckFailure::of_text(error.to_string()),
-            SeedEnd::NotTheSame(text) => CheckFailure::of_seed(seed, text, &self.scenario.name),
-            SeedEnd::Failed(run) => {
+            SeedEnd::NotTheSame(text) => CheckFailure::of_seed(seed, text, self.name()),
+            SeedEnd::Failed(scenario, run) => {
                 // A failure that cannot be repeated cannot be made smaller either.
-                let again = || self.difference(seed, &run.digest);
+                let again = || self.difference(&scenario, seed, &run.digest);
                 if let Some(text) = dst_engine::quietly(again) {
                     let text = format!("{}\nand {text}", run.verdict);
-                    return CheckFailure::of_seed(seed, text, &self.scenario.name);
+                    return CheckFailure::of_seed(seed, text, self.name());
                 }
-                let shrunk = smallest::of(self, &run);
-                CheckFailure::of_run(self.scenario, seed, run, shrunk)
+                let shrunk = smallest::of(self, &scenario, &run);
+                CheckFailure::of_run(&scenario, seed, run, shrunk)
             }
         }
     }
+}
+
+fn knobs(scenario: &Scenario, seed: u64) -> RunConfig {
+    RunConfig::draw(scenario, seed, EngineKind::Event)
 }
 
 /// Carries a check out for a test: keeps a seed that fails, writes what a person looks at, and panics.
@@ -154,7 +159,7 @@ impl Check<'_> {
 )]
 #[track_caller]
 pub(super) fn or_panic(check: &Check<'_>) {
-    let name = &check.scenario.name;
+    let name = check.name();
     let kept = match KeptSeeds::beside(Location::caller(), name) {
         Ok(kept) => kept,
         Err(flaw) => panic!("{flaw}"),

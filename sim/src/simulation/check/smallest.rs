@@ -30,9 +30,10 @@ pub struct ShrunkFaults {
 }
 
 /// Makes the faults of a run that failed fewer and milder. `None`: nothing can be taken away.
-pub(super) fn of(check: &Check<'_>, run: &Run) -> Option<ShrunkFaults> {
-    let failure = FailureId::of(run, check.scenario)?;
-    if check.scenario.faults.is_empty() || check.shrinking.is_zero() {
+pub(super) fn of(check: &Check<'_>, scenario: &Scenario, run: &Run) -> Option<ShrunkFaults> {
+    let failure = FailureId::of(run, scenario)?;
+    let shrinking = check.simulation.shrinking;
+    if scenario.faults.is_empty() || shrinking.is_zero() {
         return None;
     }
     let records = run.trace.records.len() as u64;
@@ -51,12 +52,12 @@ pub(super) fn of(check: &Check<'_>, run: &Run) -> Option<ShrunkFaults> {
     };
     let limit = Limit {
         runs: MOST_RUNS,
-        time: Some(check.shrinking),
+        time: Some(shrinking),
     };
     let progress = ProgressLine::new();
     let shrink = || {
         let mut tell = |progress_now: &Progress<'_>| progress.tell(progress_now);
-        shrink::shrink_faults(check.scenario, &failing, failure.clone(), limit, &mut tell)
+        shrink::shrink_faults(scenario, &failing, failure.clone(), limit, &mut tell)
     };
     // A panic that fails the check was printed once.
     let shrunk = dst_engine::quietly(shrink).ok()?;

@@ -1,34 +1,51 @@
 //! What a check has done in all of its seeds: the proof that a pass means something.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::super::checker::{Exercised, Judges};
+use super::super::inject::InjectedEffects;
 use crate::fault::Fault;
 use crate::invariant;
 use crate::run::{Effect, Missed, Run};
+use crate::scenario::Scenario;
 use crate::trace::NodeEvent;
 
 /// What is kept of a seed that passed.
 pub(super) struct Passed {
     sends: u64,
     effects: Vec<Effect>,
-    exercised: Vec<&'static str>,
+    /// How often each fault struck, with the name of its kind.
+    struck: Vec<(&'static str, u64)>,
+    preconditions: Vec<(&'static str, u64)>,
 }
 
 impl Passed {
-    pub(super) fn of(run: &Run) -> Self {
+    pub(super) fn of(scenario: &Scenario, run: &Run) -> Self {
         let sends = run.trace.records.iter().filter(|record| {
             use rmq_producer::event::Event;
             matches!(&record.what, NodeEvent::Producer(Event::Call { .. }))
         });
-        let exercised = run.preconditions.iter().filter(|(_, count)| *count > 0);
+        let faults = run.effects.iter().zip(faults_of(scenario, run));
+        let struck = faults.map(|(effect, fault)| (fault.kind.name(), effect.struck.unwrap_or(0)));
         Self {
             sends: sends.count() as u64,
             effects: run.effects.clone(),
-            exercised: exercised.map(|(id, _)| *id).collect(),
+            struck: struck.collect(),
+            preconditions: run.preconditions.clone(),
         }
     }
+}
+
+/// The faults of a run, one for each of its effects: those of the plan, then those that the check injected.
+pub(super) fn faults_of<'r>(
+    scenario: &'r Scenario,
+    run: &'r Run,
+) -> impl Iterator<Item = &'r Fault> {
+    let injected = run.effects.iter().filter_map(|it| it.injected.as_ref());
+    let injected = injected.map(|injection| &injection.fault);
+    scenario.faults.iter().chain(injected)
 }
 
 /// What all seeds so far have done.
@@ -36,18 +53,20 @@ pub(super) struct Tally<'a> {
     faults: &'a [Fault],
     seeds: u64,
     sends: u64,
-    exercised: BTreeSet<&'static str>,
-    /// For each fault: the seeds in which it started, in which it struck, and in which a node of it
-    /// was never there; and how often it struck in all.
+    exercised: Exercised,
+    /// How often faults struck, by the name of their kind.
+    struck: BTreeMap<&'static str, u64>,
+    /// For each fault that every seed has.
     counts: Vec<Counts>,
+    injected: InjectedEffects,
 }
 
+/// In how many seeds a fault started, struck, and named a node that was never there.
 #[derive(Clone, Copy, Default)]
 struct Counts {
     started: u64,
-    struck_in: u64,
-    no_such_node: u64,
     struck: u64,
+    no_such_node: u64,
 }
 
 impl<'a> Tally<'a> {
@@ -57,44 +76,52 @@ impl<'a> Tally<'a> {
             faults,
             seeds: 0,
             sends: 0,
-            exercised: BTreeSet::new(),
+            exercised: Exercised::default(),
+            struck: BTreeMap::new(),
             counts: vec![Counts::default(); faults.len()],
+            injected: InjectedEffects::default(),
         }
     }
 
     pub(super) fn add(&mut self, passed: &Passed) {
         self.seeds += 1;
         self.sends += passed.sends;
-        self.exercised.extend(&passed.exercised);
+        self.exercised.add(&passed.preconditions);
+        self.injected.add(&passed.effects);
+        for (kind, times) in &passed.struck {
+            *self.struck.entry(kind).or_default() += times;
+        }
         for (count, effect) in self.counts.iter_mut().zip(&passed.effects) {
             count.started += u64::from(effect.started);
-            count.struck_in += u64::from(effect.missed().is_none());
+            count.struck += u64::from(effect.missed().is_none());
             count.no_such_node += u64::from(effect.no_such_node);
-            count.struck += effect.struck.unwrap_or(0);
         }
     }
 
     pub(super) fn checked(&self, name: &str, took: Duration) -> Checked {
-        let mut struck = BTreeMap::new();
-        for (fault, counts) in self.faults.iter().zip(&self.counts) {
-            *struck.entry(fault.kind.name()).or_default() += counts.struck;
-        }
         Checked {
             name: name.to_owned(),
             seeds: self.seeds,
             sends: self.sends,
-            struck,
-            exercised: self.exercised.len(),
+            struck: self.struck.clone(),
+            exercised: self.exercised.count(),
             took,
             missed: None,
         }
     }
 
+    /// What has tested nothing, with a remedy: faults that struck in no seed, checkers that had nothing to judge.
+    pub(super) fn vacuous(&self, judges: &Judges) -> Option<String> {
+        let idle = self.exercised.idle(judges, self.seeds);
+        let both: Vec<String> = self.missed().into_iter().chain(idle).collect();
+        (!both.is_empty()).then(|| both.join("\n"))
+    }
+
     /// A line for each fault that struck in no seed; nothing if all struck.
-    pub(super) fn missed(&self) -> Option<String> {
+    fn missed(&self) -> Option<String> {
         let faults = self.faults.iter().zip(&self.counts);
         let missed = faults
-            .filter(|(fault, counts)| counts.struck_in == 0 && self.seeds > 0 && !fault.may_miss);
+            .filter(|(fault, counts)| counts.struck == 0 && self.seeds > 0 && !fault.may_miss);
         let lines = missed.map(|(fault, counts)| {
             let how = match (counts.started, counts.no_such_node) {
                 (0, _) => Missed::NeverStarted,
@@ -107,7 +134,7 @@ impl<'a> Tally<'a> {
                 fault.at
             )
         });
-        let lines: Vec<String> = lines.collect();
+        let lines: Vec<String> = lines.chain(self.injected.missed(self.seeds)).collect();
         let remedy = "\n  remedy: mend its place or its start, or say may_miss()";
         (!lines.is_empty()).then(|| lines.join("\n") + remedy)
     }
