@@ -417,8 +417,8 @@ impl Judges {
 pub(super) struct Exercised(BTreeMap<&'static str, u64>);
 
 impl Exercised {
-    pub(super) fn add(&mut self, run: &Run) {
-        for (name, count) in &run.preconditions {
+    pub(super) fn add(&mut self, preconditions: &[(&'static str, u64)]) {
+        for (name, count) in preconditions {
             *self.0.entry(name).or_default() += count;
         }
     }

@@ -13,7 +13,7 @@ use rmq_remoting::observe::Name;
 use super::fault::{self, answer, crash, partition};
 use super::sim::Sim;
 use crate::fault::Fault;
-use crate::run::{Missed, Run, RunningCluster};
+use crate::run::{Effect, Missed, RunningCluster};
 
 /// A fault that a check has started. It ends when this is dropped, unless it [`keep`](Self::keep)s on.
 ///
@@ -237,8 +237,8 @@ struct Line {
 }
 
 impl InjectedEffects {
-    pub(super) fn add(&mut self, run: &Run) {
-        for effect in &run.effects {
+    pub(super) fn add(&mut self, effects: &[Effect]) {
+        for effect in effects {
             let Some(injected) = &effect.injected else {
                 continue;
             };

@@ -508,8 +508,8 @@ struct Effects {
 impl Effects {
     fn add(&mut self, run: &Run) {
         self.seeds += 1;
-        self.injected.add(run);
-        self.exercised.add(run);
+        self.injected.add(&run.effects);
+        self.exercised.add(&run.preconditions);
         self.counts.resize(run.effects.len(), (0, 0, 0));
         for (count, effect) in self.counts.iter_mut().zip(&run.effects) {
             count.0 += u64::from(effect.started);
