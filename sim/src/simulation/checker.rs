@@ -193,6 +193,7 @@ impl fmt::Debug for OwnChecker {
 /// use rmq_producer::Message;
 /// use rmq_sim::simulation::{Cluster, Simulation, checker};
 ///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let every_body_is_short = checker("short-bodies", |run, report| {
 ///     for (broker, entry) in run.ledger {
 ///         report.exercised();
@@ -201,14 +202,13 @@ impl fmt::Debug for OwnChecker {
 ///         }
 ///     }
 /// });
-/// let simulation = Simulation::new(Cluster::new()).checker(every_body_is_short.clone()).seeds(0..5);
+/// let simulation = Simulation::new(Cluster::new()).checker(every_body_is_short).seeds(0..5);
 /// simulation.clone().check(async |sim| {
 ///     let producer = sim.producer("app").start().await?;
 ///     producer.send(Message::new("orders", "created")).await?;
 ///     Ok(())
 /// });
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let run = simulation.run(7, async |sim| {
 ///     let producer = sim.producer("app").start().await?;
 ///     producer.send(Message::new("orders", vec![b'x'; 101])).await?;
