@@ -19,7 +19,7 @@ const TIME: usize = 10;
 
 fn parse(text: &str) -> Scenario {
     let none = |_: &str| Err(ErrorKind::NotFound.into());
-    Scenario::parse("text.toml", text, &none).unwrap_or_else(|error| panic!("{error}"))
+    Scenario::parse("text.toml", text, &none).expect("it reads")
 }
 
 fn shown(scenario: Scenario, seed: u64) -> String {
