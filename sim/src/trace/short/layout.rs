@@ -211,7 +211,8 @@ fn folded(columns: Vec<Column>, rows: &[Row]) -> Vec<Column> {
     }
     kept.push(Column {
         title,
-        width,
+        // The last column has all the room that is left.
+        width: width + left,
         of: rest,
         rest: Some(is_quiet),
     });
