@@ -126,18 +126,16 @@ fn with_table(page: &str, table: &str) -> String {
 fn the_lists_of_faults_and_rules_are_those_of_the_definitions() {
     let [rules, faults] = [true, false]
         .map(|rule| catalogue::markdown_of(catalogue::all().filter(|it| it.is_rule() == rule)));
-    let pages: [(&str, &dyn Fn(&str) -> String); 2] = [
-        ("docs/scenarios.md", &|page| {
-            with_part(&with_part(page, "faults", &faults), "rules", &rules)
-        }),
-        ("sim/src/fault/faults.md", &|page| {
-            with_table(page, &catalogue::markdown())
-        }),
-    ];
-    for (path, renewed) in pages {
+    let page = |path: &str| {
         let path = workspace().join(path);
         let page = fs::read_to_string(&path).expect("the page");
-        let now = renewed(&page);
+        (path, page)
+    };
+    let (reference, text) = page("docs/scenarios.md");
+    let lists = with_part(&with_part(&text, "faults", &faults), "rules", &rules);
+    let (module, table) = page("sim/src/fault/faults.md");
+    let whole = with_table(&table, &catalogue::markdown());
+    for (path, page, now) in [(reference, text, lists), (module, table, whole)] {
         if std::env::var_os("UPDATE_README").is_some() {
             fs::write(&path, now).expect("the page can be written");
         } else {

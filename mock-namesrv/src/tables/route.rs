@@ -62,6 +62,10 @@ pub enum RouteAlteration {
 /// An alteration as a file has it, in the words of a scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "the names are the words of a file"
+)]
 enum Written {
     StaleRoute { kept: u32 },
     PartialRoute { broker: Name },

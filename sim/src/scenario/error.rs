@@ -22,7 +22,7 @@ pub struct ScenarioError {
     /// What to do about it.
     pub remedy: String,
     /// What else is wrong with the file, in its order. These have no others.
-    pub others: Vec<ScenarioError>,
+    pub others: Box<[ScenarioError]>,
 }
 
 impl ScenarioError {
@@ -32,7 +32,7 @@ impl ScenarioError {
         flaws.dedup();
         let mut flaws = flaws.into_iter();
         let mut first = flaws.next()?;
-        first.others.extend(flaws);
+        first.others = flaws.collect();
         Some(first)
     }
 }
@@ -115,7 +115,7 @@ impl Source<'_> {
             column: Some(before.chars().rev().take_while(|it| *it != '\n').count() + 1),
             what: what.into(),
             remedy: remedy.into(),
-            others: Vec::new(),
+            others: Box::default(),
         }
     }
 
@@ -146,6 +146,6 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> ScenarioError {
         column: None,
         what,
         remedy: remedy.to_owned(),
-        others: Vec::new(),
+        others: Box::default(),
     }
 }

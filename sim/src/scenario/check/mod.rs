@@ -137,7 +137,7 @@ pub(super) fn scenario(
         })
     });
     let workloads: Vec<_> = workloads.collect();
-    let mut places = Places::of(&producers, producers_at);
+    let mut places = Places::of(&producers, &producers_at);
     let faults = raw.fault.into_iter().flat_map(|raw| {
         let at = raw.get_ref().kind.span();
         let faults = source.checked(suspects.has(&raw), || {
@@ -176,7 +176,7 @@ struct Places {
 }
 
 impl Places {
-    fn of(producers: &[ProducerPlan], tables: BTreeMap<Name, Range<usize>>) -> Self {
+    fn of(producers: &[ProducerPlan], tables: &BTreeMap<Name, Range<usize>>) -> Self {
         let place = |plan: &ProducerPlan| tables.get(&plan.name).cloned().unwrap_or_default();
         Self {
             producers: producers.iter().map(place).collect(),

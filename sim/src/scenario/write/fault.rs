@@ -5,8 +5,6 @@ use rmq_remoting::code;
 use super::{Table, duration, list, quote};
 use crate::fault::{Fault, FaultKind, Position, Rule};
 
-/// The largest code that is written by its name.
-
 /// The table of a fault without its place; `default_codes` are those of a rule at its place that names none.
 pub(super) fn table(fault: &Fault, default_codes: &[i32]) -> Table {
     let Fault {

@@ -33,6 +33,8 @@ struct Column {
     width: usize,
     /// The servers that it is about, by their places in [`Columns`].
     of: Vec<usize>,
+    /// Of the column of folded servers: whether nothing happened to any of them.
+    rest: Option<bool>,
 }
 
 /// The widths of a trace's columns.
@@ -61,22 +63,32 @@ impl Layout {
             let title: String = title.chars().take(TITLE).collect();
             let width = title.chars().count().max(least);
             let of = vec![at];
-            Column { title, width, of }
+            Column {
+                title,
+                width,
+                of,
+                rest: None,
+            }
         };
         let columns = servers.0.iter().enumerate().map(one).collect();
         let columns = folded(columns, rows);
-        let room = LONGEST_LINE - TIME;
-        let text = room.saturating_sub(taken(&columns));
-        let text = text.clamp(TEXT.0, TEXT.1);
+        // Which servers are folded depends on the run; how wide a text is does not.
+        let room = match columns.iter().any(|it: &Column| it.rest.is_some()) {
+            true => TEXT.0,
+            false => (LONGEST_LINE - TIME).saturating_sub(taken(&columns)),
+        };
+        let text = room.clamp(TEXT.0, TEXT.1);
         Layout { text, columns }
     }
 
     /// What the legend says of folded nodes, if there are any.
     pub(super) fn rest(&self, title: impl Fn(usize) -> String) -> Option<String> {
-        let rest = self.columns.iter().find(|column| column.of.len() > 1)?;
+        let mut columns = self.columns.iter();
+        let (rest, is_quiet) = columns.find_map(|it| Some((it, it.rest?)))?;
         let titles: Vec<String> = rest.of.iter().map(|at| title(*at)).collect();
         let (count, titles) = (titles.len(), titles.join(" "));
-        Some(format!("{REST}: {count} quiet servers, {titles}"))
+        let sort = if is_quiet { "quiet" } else { "other" };
+        Some(format!("{REST}: {count} {sort} servers, {titles}"))
     }
 
     /// The names of the columns.
@@ -135,9 +147,9 @@ impl Column {
     fn cell(&self, cells: &[Cell]) -> Vec<String> {
         let cells = cells.iter().filter(|cell| self.of.contains(&cell.column));
         let glyphs = cells.flat_map(|cell| &cell.glyphs).cloned();
-        let glyphs: Vec<Glyphs> = match self.of.len() {
-            1 => glyphs.collect(),
-            _ => together(glyphs),
+        let glyphs: Vec<Glyphs> = match self.rest {
+            None => glyphs.collect(),
+            Some(_) => together(glyphs),
         };
         let mut parts: Vec<String> = Vec::new();
         let width = |text: &str| text.chars().count();
@@ -184,7 +196,7 @@ fn folded(columns: Vec<Column>, rows: &[Row]) -> Vec<Column> {
     }
     let (width, title) = (NAME_SERVER.0, REST.to_owned());
     let mut left = room - width - 1;
-    let (mut kept, mut rest) = (Vec::new(), Vec::new());
+    let (mut kept, mut rest, mut is_quiet) = (Vec::new(), Vec::new(), true);
     for column in columns {
         let cells = rows.iter().flat_map(|row| &row.cells);
         let mut own = cells.filter(|cell| column.of.contains(&cell.column));
@@ -193,13 +205,16 @@ fn folded(columns: Vec<Column>, rows: &[Row]) -> Vec<Column> {
             left -= column.width + 1;
             kept.push(column);
         } else {
+            is_quiet &= !concerned;
             rest.extend(column.of);
         }
     }
     kept.push(Column {
         title,
-        width,
+        // The last column has all the room that is left.
+        width: width + left,
         of: rest,
+        rest: Some(is_quiet),
     });
     kept
 }

@@ -118,10 +118,6 @@ impl Row {
 
 /// One line as it is printed, and what a terminal may show of it in colour.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(
-    not(feature = "cli"),
-    expect(dead_code, reason = "only a command line prints in colour")
-)]
 pub(crate) struct Line {
     /// The whole line, without its end.
     pub(crate) text: String,
