@@ -72,12 +72,12 @@ fn the_rules_are_read_again_and_a_mistake_stops_the_start_only() {
         std::fs::write(&file, text).unwrap();
     };
     let arguments = ["--listen", "127.0.0.1:0", "--rules", file.to_str().unwrap()];
-    rule("do = \"alter\", how = { route = \"odd\", form = \"inside-out\" }");
+    rule("do = \"inside-out-route\"");
     let mut refused = Program::start(&arguments);
-    let located = refused.says("line 3");
+    let located = refused.says(":3:8: ");
     assert!(located.contains(file.to_str().unwrap()), "{located}");
     assert!(!refused.child.wait().unwrap().success());
-    rule("do = \"alter\", how = { route = \"odd\", form = \"nulls\" }");
+    rule("do = \"null-route\"");
     let mut program = Program::start(&arguments);
     program.says("listens at");
     rule("do = \"nothing\"");

@@ -1,3 +1,5 @@
+//! The laboratory step by step, for whoever has never used it.
+//!
 #![doc = include_str!("tutorial.md")]
 
 #[cfg(test)]

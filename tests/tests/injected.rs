@@ -47,9 +47,11 @@ fn refusal(
     }
 }
 
-/// What a check says without what moves when this file changes.
+/// What a check says without what moves when this file changes, and without the trace.
 fn without_lines(said: &str) -> String {
-    let kept = said.lines().filter(|line| !line.starts_with("repeat"));
+    let told = said.split("\ntrace ").next().unwrap_or(said);
+    let kept = told.lines().filter(|line| !line.starts_with("repeat"));
+    let kept = kept.map(|line| line.split(" (tests/").next().unwrap_or(line));
     let kept = kept.map(|line| match line.split_once(", injected at ") {
         Some((before, behind)) => {
             let (_, behind) = behind.split_once(',').unwrap_or_default();

@@ -237,12 +237,18 @@ mod tests {
             let asked = |scene: Scene, (ms, lookup): (u64, u64)| {
                 scene.at(ms).lookup(lookup, LookupReason::FailedAttempt)
             };
-            let scene = [(20_000, 2), (40_000, 3), (60_000, 4)];
+            let scene = [
+                (20_000, 2),
+                (40_000, 3),
+                (60_000, 4),
+                (80_000, 5),
+                (100_000, 6),
+            ];
             known(
                 scene
                     .into_iter()
                     .fold(Scene::new(), asked)
-                    .end(TraceEnd::Finished, 62_000),
+                    .end(TraceEnd::Finished, 130_000),
             )
         }),
     ];

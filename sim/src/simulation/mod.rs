@@ -399,6 +399,8 @@ impl Simulation {
     /// the same one on any number of them. In each run your code starts when every broker has registered, or
     /// after one second if a fault keeps one from it.
     ///
+    /// Seeds share what your closure captures: count in an atomic or behind a lock, not in a `Cell`.
+    ///
     /// What it has done is printed as one line ([`Checked`]), which the test harness shows if it is asked to.
     /// A failure is told whole ([`CheckFailure`]), its traces are written below `target/rocketmq-sim`, and its
     /// seed is kept in a file beside the test, `orders.failing-seeds` for `orders.rs`, to be tried first from
@@ -503,9 +505,10 @@ fn run_one(
     let mut run = run::checked(scenario, knobs, outcome.played);
     if let TraceEnd::Panicked {
         node: NodeId::OUTSIDE,
+        task,
         message,
-        ..
     } = &run.trace.end
+        && &**task == "main"
     {
         // The main task of the run is the check itself, which needs no checker to say so.
         let said = |finding: &verdict::Finding| finding.text.contains(&**message);

@@ -129,12 +129,9 @@ fn a_panic_in_a_task_ends_the_run_and_names_node_and_task() {
         let RunEnd::Panicked { task, message } = report.end else {
             panic!("{engine}: {:?}", report.end);
         };
-        let seen = (task.node, task.task, message.as_str());
-        assert_eq!(
-            seen,
-            (Some(NodeId(0)), "careless", "out of coffee"),
-            "{engine}"
-        );
+        let seen = (task.node, task.task);
+        assert_eq!(seen, (Some(NodeId(0)), "careless"), "{engine}");
+        assert!(message.starts_with("out of coffee"), "{engine}: {message}");
         assert_eq!(report.value, None::<TaskEnd>, "{engine}");
     }
 }

@@ -1,9 +1,9 @@
 //! What "retries" means, wherever it can be set: a producer's builder, a scenario file, and the
 //! simulation of a program's own code say the same word and must mean the same thing.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rmq_producer::Policy;
 use rmq_producer::policy::{Attempts, PRESETS};
 use rmq_sim::fault::EngineKind;
@@ -12,17 +12,17 @@ use rmq_sim::scenario::Scenario;
 use rmq_sim::simulation::{Cluster, SimProducer, Simulation};
 
 /// The attempts of a producer that a simulated program starts, described by `describe`.
-fn simulated(describe: impl Fn(SimProducer) -> SimProducer) -> Attempts {
-    let attempts = RefCell::new(None);
+fn simulated(describe: impl Fn(SimProducer) -> SimProducer + Sync) -> Attempts {
+    let attempts = Mutex::new(None);
     Simulation::new(Cluster::new().brokers(1).topic("orders", 1))
         .seeds(0..1)
         .check(async |sim| {
             let producer = describe(sim.producer("app")).start().await?;
-            attempts.replace(Some(producer.policy().attempts));
+            attempts.lock().replace(producer.policy().attempts);
             producer.stop().await;
             Ok(())
         });
-    attempts.take().expect("the check ran")
+    attempts.lock().take().expect("the check ran")
 }
 
 /// The attempts of the producer of a scenario file.

@@ -195,8 +195,12 @@ fn a_panic_ends_the_run_and_names_node_and_task() {
         node: Some(NodeId(1)),
         task: "fails",
     };
-    let message = "on purpose".to_owned();
-    assert_eq!(report.end, RunEnd::Panicked { task, message });
+    let RunEnd::Panicked { task: by, message } = report.end else {
+        panic!("{:?}", report.end);
+    };
+    assert_eq!(by, task);
+    let place = message.strip_prefix("on purpose (").unwrap_or_default();
+    assert!(place.contains("order.rs:"), "{message}");
 }
 
 #[test]
