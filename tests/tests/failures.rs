@@ -1,6 +1,8 @@
 //! What a failing check tells, without a second run: errors with their causes, panics with their place, the
 //! faults that it takes, and the same on one thread as on many.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::error::Error;
 use std::fmt;
 use std::fs;

@@ -70,7 +70,7 @@ impl CheckFailure {
     }
 
     /// A seed about which there is no more than a text.
-    pub(super) fn of_seed(seed: u64, text: String, test: &str) -> Self {
+    pub(super) fn of_seed(seed: u64, text: &str, test: &str) -> Self {
         Self {
             seed: Some(seed),
             repeat: Some(repeat(seed, test)),

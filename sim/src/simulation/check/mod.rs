@@ -133,13 +133,13 @@ impl Check<'_> {
         match end {
             SeedEnd::Passed(_) => unreachable!("seed {seed} passed"),
             SeedEnd::Refused(error) => CheckFailure::of_text(error.to_string()),
-            SeedEnd::NotTheSame(text) => CheckFailure::of_seed(seed, text, self.name()),
+            SeedEnd::NotTheSame(text) => CheckFailure::of_seed(seed, &text, self.name()),
             SeedEnd::Failed(scenario, run) => {
                 // A failure that cannot be repeated cannot be made smaller either.
                 let again = || self.difference(&scenario, seed, &run.digest);
                 if let Some(text) = dst_engine::quietly(again) {
                     let text = format!("{}\nand {text}", run.verdict);
-                    return CheckFailure::of_seed(seed, text, self.name());
+                    return CheckFailure::of_seed(seed, &text, self.name());
                 }
                 let shrunk = smallest::of(self, &scenario, &run);
                 CheckFailure::of_run(&scenario, seed, run, shrunk)

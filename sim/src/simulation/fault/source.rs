@@ -67,13 +67,18 @@ fn constructor(kind: &FaultKind, place: &Place) -> Option<String> {
     let name = match (kind, place) {
         (FaultKind::Partition, Place::Link { .. }) => "partition_one_way".to_owned(),
         (FaultKind::Reset(_), Place::Link { .. }) => "reset_at_byte".to_owned(),
-        // These are described for one direction only.
-        (FaultKind::Latency(_) | FaultKind::Loss(_), Place::Pair { .. }) => return None,
-        (FaultKind::Bandwidth(_) | FaultKind::Corrupt(_), Place::Pair { .. }) => return None,
-        // And these for both.
-        (FaultKind::Hold | FaultKind::Slice(_), Place::Link { .. }) => return None,
-        (FaultKind::BlackHole, Place::Link { .. }) => return None,
-        (FaultKind::HalfOpen, Place::Pair { .. }) => return None,
+        // Some are described for one direction only, and some for both.
+        (
+            FaultKind::Latency(_)
+            | FaultKind::Loss(_)
+            | FaultKind::Bandwidth(_)
+            | FaultKind::Corrupt(_)
+            | FaultKind::HalfOpen,
+            Place::Pair { .. },
+        )
+        | (FaultKind::Hold | FaultKind::Slice(_) | FaultKind::BlackHole, Place::Link { .. }) => {
+            return None;
+        }
         _ => name,
     };
     Some(call(&name, place, &args))
