@@ -7,7 +7,7 @@
 //! brokers read.
 
 use super::{CheckReport, CheckedRun, Checker, Invariant, Source, side};
-use crate::trace::history::{ConnectionHistory, Timestamp};
+use crate::trace::history::{ConnectionHistory, ProducerPhase, Timestamp};
 use crate::trace::{NodeId, NodeKind};
 use crate::truth::Condition;
 
@@ -25,6 +25,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
                 "a frozen broker hears nothing",
                 "a broker that left the route hears no more",
                 "heartbeats go to the newer one of two connections",
+                "a client without a producer says nothing",
                 "a broker hears of the producer as soon as the connection opens",
             ],
         ),
@@ -118,7 +119,7 @@ fn heartbeats(
             history.routed(connection.node, connection.to, last, until)
                 && run.still_routes(connection.node, connection.to, run.after(until))
         };
-        let owed = healthy && timestamp.ms >= due && needed(due);
+        let owed = healthy && timestamp.ms >= due && needed(due) && runs(run, connection.node, due);
         if owed {
             report.exercised();
         }
@@ -129,6 +130,14 @@ fn heartbeats(
         }
         last = timestamp;
     }
+}
+
+/// Whether a client has a producer that runs: one that outlives all of them has nobody to speak for.
+fn runs(run: &CheckedRun<'_>, client: NodeId, ms: u64) -> bool {
+    let lives = run.history.lives.iter();
+    let lives = lives.filter(|life| life.node == client && life.timestamp.ms <= ms);
+    let count = |phase| lives.clone().filter(|life| life.phase == phase).count();
+    count(ProducerPhase::Started) > count(ProducerPhase::Stopping)
 }
 
 /// Whether the messages on a connection are more than it takes without waiting for its peer.
@@ -230,6 +239,11 @@ mod tests {
             let scene = scene.open(4, "broker-a").at(31_000);
             let scene = heartbeat(heartbeat(scene, "broker-a", 4), "broker-b", 2);
             heartbeat(scene, "broker-c", 3).end(TraceEnd::Finished, 60_000)
+        }),
+        accepts("a client without a producer says nothing", || {
+            let scene = all(Scene::new(), 1000).at(20_000).stopping().stopped();
+            let scene = scene.at(25_000).open(4, "broker-a");
+            scene.end(TraceEnd::Finished, 90_000)
         }),
         rejects("the newer one of two connections is forgotten", || {
             let scene = all(Scene::new(), 1000)
