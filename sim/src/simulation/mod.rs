@@ -118,7 +118,7 @@
 //! ```
 //!
 //! In the trace one line is one event: the producer's column says what it decided, the servers' columns
-//! show what arrived and what was stored. [`short`] explains the signs.
+//! show what arrived and what was stored. [`trace::short`](crate::trace::short) explains the signs.
 //!
 //! # A program that is more than a producer
 //!
