@@ -145,7 +145,7 @@ impl OfCheck<'_> {
             Site::Producer => return None,
             Site::Link | Site::Pair | Site::LinkOrPair => {
                 if let Some((a, b)) = self.two_own(draw) {
-                    return Some((ends(draw, kind.site, a, b), Target::Network));
+                    return Some((plan::ends(draw, kind.site, a, b), Target::Network));
                 }
                 let (other, _) = match draw.coin("at-name-server", 300) {
                     true => name_servers(),
@@ -157,7 +157,7 @@ impl OfCheck<'_> {
                     false if self.cluster.brokers.contains(&other) => name_servers().0,
                     false => brokers().0,
                 };
-                return Some((ends(draw, kind.site, end, other), Target::Network));
+                return Some((plan::ends(draw, kind.site, end, other), Target::Network));
             }
         };
         Some((Place::Node(node), target))
@@ -199,20 +199,6 @@ impl OfCheck<'_> {
                 }
             }
         }
-    }
-}
-
-/// A link, or both directions of it.
-fn ends(draw: &Draw, site: Site, a: Name, b: Name) -> Place {
-    let both = match site {
-        Site::Pair => true,
-        Site::Link => false,
-        _ => draw.coin("both-ways", 600),
-    };
-    match (both, draw.coin("backwards", 500)) {
-        (true, _) => Place::Pair { a, b },
-        (false, false) => Place::Link { from: a, to: b },
-        (false, true) => Place::Link { from: b, to: a },
     }
 }
 

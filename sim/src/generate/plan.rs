@@ -396,19 +396,24 @@ fn place(
                 27..=39 => (producer, name_server),
                 _ => (broker, name_server),
             };
-            let both = match site {
-                Site::Pair => true,
-                Site::Link => false,
-                _ => draw.coin("both-ways", 600),
-            };
-            match (both, draw.coin("backwards", 500)) {
-                (true, _) => Place::Pair { a, b },
-                (false, false) => Place::Link { from: a, to: b },
-                (false, true) => Place::Link { from: b, to: a },
-            }
+            ends(draw, site, a, b)
         }
     };
     (place, target)
+}
+
+/// A link, or both directions of it.
+pub(super) fn ends(draw: &Draw, site: Site, a: Name, b: Name) -> Place {
+    let both = match site {
+        Site::Pair => true,
+        Site::Link => false,
+        _ => draw.coin("both-ways", 600),
+    };
+    match (both, draw.coin("backwards", 500)) {
+        (true, _) => Place::Pair { a, b },
+        (false, false) => Place::Link { from: a, to: b },
+        (false, true) => Place::Link { from: b, to: a },
+    }
 }
 
 /// Whether two faults would undo each other: the end of one heals what the other one still breaks.

@@ -5,12 +5,12 @@
 //! event of every node in order, and what is stored in the end. It is written once and judges each seed of
 //! each check that it is given to, whatever the code of that check does.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use rmq_host::panic_message;
 use rmq_mock_broker::event::Event as BrokerEvent;
 use rmq_mock_broker::ledger::Entry;
 use rmq_remoting::observe::Name;
@@ -290,17 +290,10 @@ impl OwnChecker {
         };
         let judged = catch_unwind(AssertUnwindSafe(|| (self.judge)(run, &mut report)));
         if let Err(panic) = judged {
-            report.wrong(text_of(&*panic));
+            report.wrong(panic_message(&*panic));
         }
         report
     }
-}
-
-/// The text of a panic.
-fn text_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("the checker panicked").to_owned()
 }
 
 impl Simulation {
